@@ -1,0 +1,87 @@
+# Everything runs in a .venv of this folder, made with uv where it is there, else with venv and pip.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+PYTEST := $(BIN)/python -m pytest
+# a file stays in one process: what it starts once, and what one test writes for the next, is there
+SPREAD := --numprocesses 2 --dist loadfile
+
+.PHONY: help demo lab test fast chaos bench check format notebooks screenshots test-lowest build clean
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say which: make PYTHON=python3.11") if sys.version_info < (3, 11) else None'
+ifdef UV
+	@$(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
+else
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+endif
+
+# $(VENV)/.GROUPS stands for this package with all extras and those dependency groups
+$(VENV)/.%: pyproject.toml | $(BIN)/python
+	@echo "Setting up $(VENV) for $(subst +, and ,$*) ..."
+ifdef UV
+	@$(UV) pip install --quiet --python $(BIN)/python --editable '.[all]' $(foreach g,$(subst +, ,$*),--group $(g))
+else
+	@$(BIN)/python -m pip install --quiet --editable '.[all]' $(foreach g,$(subst +, ,$*),--group $(g))
+endif
+	@touch $@
+
+demo: $(VENV)/.demo ## run the notebooks on the sandbox; pages and tables in demo/
+	@$(BIN)/python notebooks/run.py
+
+lab: $(VENV)/.lab ## open the quickstart in JupyterLab
+	@$(BIN)/jupyter lab notebooks/quickstart.ipynb
+
+test: $(VENV)/.test+check ## everything: the checks, then the tests, fast ones first
+	@$(MAKE) --no-print-directory check
+	@$(PYTEST) $(SPREAD) -m "not kernel and not browser"
+	@$(PYTEST) $(SPREAD) -m kernel
+	@$(PYTEST) $(SPREAD) -m browser
+
+fast: $(VENV)/.test+check ## the tests that need neither a kernel nor a browser
+	@$(PYTEST) $(SPREAD) -m "not kernel and not browser and not slow"
+
+chaos: $(VENV)/.test+check ## the tests of reliability at full length, with their figures: docs/reliability.md
+	@MODELLIX_CHAOS=full $(PYTEST) tests/chaos
+
+bench: $(VENV)/.test+check ## measure how fast it is, into docs/performance.md; under ten minutes
+	@$(BIN)/python -m benchmarks.run --write
+
+check: $(VENV)/.test+check ## format, lint, types and layers, in seconds
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy
+	@$(PYTEST) -q tests/test_layers.py
+
+format: $(VENV)/.test+check ## put the code in order
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+notebooks: $(VENV)/.lab ## run the notebooks where they are, and save them with their outputs
+	@$(BIN)/python notebooks/run.py --save
+
+screenshots: $(VENV)/.test+check ## take the pictures of the README and the docs anew
+	@MODELLIX_SCREENSHOTS=docs/images $(PYTEST) -m browser -k screenshot
+
+test-lowest: ## the tests on the lowest versions that pyproject.toml allows
+	@$(if $(UV),,$(error test-lowest needs uv))
+	@$(UV) venv --quiet --clear --python 3.11 .venv-lowest
+	@$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[all]' --group test
+	@.venv-lowest/bin/python -m pytest -m "not browser"
+
+build: $(VENV)/.test+check ## the wheel and the sdist, in dist/
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(UV) pip install --quiet --python $(BIN)/python pip
+	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean: ## remove what was made here
+	rm -rf .venv .venv-lowest demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis

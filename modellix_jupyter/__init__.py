@@ -1,0 +1,106 @@
+"""Generate images, videos and audio with Modellix from Jupyter.
+
+``%load_ext modellix_jupyter``, then ``%%modellix provider/model`` and a prompt; ``%modellix help``
+says the rest. With no key, ``%modellix sandbox`` runs a local Modellix.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+# what type checkers take for typing's own, whose import is most of a bare interpreter's again
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from modellix_jupyter import errors
+    from modellix_jupyter.client.rest import AsyncClient
+    from modellix_jupyter.core.values import Request, Resource, Status, Task
+    from modellix_jupyter.errors import ModellixError
+    from modellix_jupyter.session.api import (
+        agenerate,
+        compare,
+        generate,
+        history,
+        sandbox,
+        submit,
+        submit_frame,
+    )
+    from modellix_jupyter.session.results import Results
+    from modellix_jupyter.session.showing import show
+    from modellix_jupyter.widgets.panel import panel
+
+__version__ = "0.1.0"
+
+# By hand rather than by lazy-loader: its import costs more than this package's own.
+_HOMES = {
+    "AsyncClient": "client.rest",
+    "ModellixError": "errors",
+    "Request": "core.values",
+    "Resource": "core.values",
+    "Results": "session.results",
+    "Status": "core.values",
+    "Task": "core.values",
+    "agenerate": "session.api",
+    "compare": "session.api",
+    "generate": "session.api",
+    "history": "session.api",
+    "panel": "widgets.panel",
+    "sandbox": "session.api",
+    "show": "session.showing",
+    "submit": "session.api",
+    "submit_frame": "session.api",
+}
+
+__all__ = [
+    "AsyncClient",
+    "ModellixError",
+    "Request",
+    "Resource",
+    "Results",
+    "Status",
+    "Task",
+    "__version__",
+    "agenerate",
+    "compare",
+    "errors",
+    "generate",
+    "history",
+    "load_ipython_extension",
+    "panel",
+    "sandbox",
+    "show",
+    "submit",
+    "submit_frame",
+    "unload_ipython_extension",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    if name == "errors":
+        return import_module("modellix_jupyter.errors")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+def load_ipython_extension(ip: InteractiveShell) -> None:
+    """Register the magics: what ``%load_ext modellix_jupyter`` calls."""
+    from modellix_jupyter.magic.magics import load
+
+    load(ip)
+
+
+def unload_ipython_extension(ip: InteractiveShell) -> None:
+    """End the engine and forget the magics: what ``%unload_ext`` calls."""
+    from modellix_jupyter.magic.magics import unload
+
+    unload(ip)

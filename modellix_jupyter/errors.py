@@ -1,0 +1,345 @@
+"""Every error that this package raises on purpose, drawn before any code that raises one.
+
+::
+
+    ModellixError
+    ├── UserError            found before anything was sent; the user can mend it here
+    │   ├── InvalidRequest   a cell, an option, a prompt or a parameter that cannot be sent
+    │   ├── UnknownModel     a model that the catalog does not have
+    │   ├── ConfigError      a setting, a base URL or a key of the wrong form
+    │   ├── MissingKey       no key anywhere
+    │   └── MissingExtra     an optional library that this call needs
+    ├── ApiError             the service answered, in the documented form, that it will not
+    │   ├── BadRequest       400  fix the parameters
+    │   ├── Unauthorized     401  give a valid key
+    │   ├── PaymentRequired  402  recharge the account
+    │   ├── NotFound         404  check the id of the task or the model
+    │   ├── RateLimited      429  retried as the answer says, then this
+    │   ├── ServerError      500  retried three times, then this
+    │   └── Unavailable      503  retried until the deadline, then this
+    ├── TransportError       no documented answer came
+    │   ├── ConnectFailed    the connection was never made: safe to try again
+    │   ├── NoAnswer         sent, and then silence, a reset or a time-out
+    │   └── BadAnswer        something answered, but not what is documented
+    ├── OutcomeUnknown       a submission that may have been accepted; never sent again by itself
+    ├── TaskFailed           the task was accepted, ran, and failed
+    ├── TaskExpired          the service no longer knows the task or its files
+    ├── WaitTimeout          the wait ended before the task did; the task goes on
+    ├── DownloadError        a result that could not be fetched whole
+    └── LedgerError          the ledger cannot be opened, read or written
+        └── LedgerTooNew     written by a newer version; left untouched
+
+`WaitInterrupted` stands beside the tree: it is a `KeyboardInterrupt`, so that "Run All" stops.
+
+Each error carries two lines: `message` (what happened) and `hint` (what to do about it). In a
+notebook that is all that is shown: see `_render_traceback_`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+CONSOLE_URL = "https://modellix.ai/console/api-key"
+
+
+class ModellixError(Exception):
+    """The base of every error of this package.
+
+    Parameters
+    ----------
+    message
+        What happened, in one sentence.
+    hint
+        What to do next, in one sentence; the class has a default.
+
+    """
+
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = self.default_hint if hint is None else hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what the error holds; the default calls the class with one argument."""
+        return (_rebuild, (type(self), self.args, self.__dict__))
+
+    def _render_traceback_(self) -> list[str]:
+        """Show two lines in IPython, where any other exception shows its stack."""
+        return two_lines(type(self).__name__, self.message, self.hint)
+
+
+def _rebuild(
+    kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]
+) -> BaseException:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class UserError(ModellixError):
+    """Something the user wrote, found before anything was sent."""
+
+
+class InvalidRequest(UserError):
+    """A cell, an option, a prompt or a parameter that cannot be sent."""
+
+
+class UnknownModel(UserError):
+    """A model that the catalog does not have."""
+
+    default_hint = "`%modellix models` lists them."
+
+
+class ConfigError(UserError):
+    """A setting, a base URL or a key of the wrong form."""
+
+    default_hint = "`%config Modellix` lists every setting."
+
+
+class MissingKey(UserError):
+    """No key was found in any of the places where one may be."""
+
+    default_hint = (
+        f"Create one at {CONSOLE_URL} and run `%modellix key`, "
+        "or try everything without one: `%modellix sandbox`."
+    )
+
+
+class MissingExtra(UserError):
+    """An optional library that this call needs is not installed.
+
+    Parameters
+    ----------
+    purpose
+        What needs it, as the subject of a sentence.
+    library
+        The name to import.
+    extra
+        The extra of this package that brings it.
+
+    """
+
+    def __init__(self, purpose: str, library: str, extra: str) -> None:
+        super().__init__(
+            f"{purpose} needs {library}, which is not installed.",
+            f"Install it with: pip install 'modellix-jupyter[{extra}]'",
+        )
+
+
+class ApiError(ModellixError):
+    """The service answered, in the documented form, that it will not.
+
+    Parameters
+    ----------
+    message
+        The answer's message, ``"<Category>: <detail>"``.
+    code
+        The HTTP status, which the answer repeats as ``code``.
+    call
+        The request, as ``"POST /api/v1/..."``; never its headers.
+    attempts
+        How many times it was sent, this one included.
+
+    Attributes
+    ----------
+    category, detail : str
+        The two halves of the answer's message; category is empty where there is no colon.
+
+    """
+
+    status: ClassVar[int] = 0
+
+    def __init__(self, message: str, *, code: int, call: str = "", attempts: int = 1) -> None:
+        category, colon, detail = message.partition(":")
+        self.category = category.strip() if colon else ""
+        self.detail = detail.strip() if colon else message.strip()
+        self.answer = message
+        self.code = code
+        self.call = call
+        self.attempts = attempts
+        times = "" if attempts == 1 else f", after {attempts} attempts"
+        super().__init__(f"{code}: {message or type(self).__name__}{times}")
+
+
+class BadRequest(ApiError):
+    """A parameter is missing, of the wrong form or outside its range."""
+
+    status = 400
+    default_hint = "Change the parameter it names; nothing was charged."
+
+
+class Unauthorized(ApiError):
+    """The key is missing, wrong or expired."""
+
+    status = 401
+    default_hint = f"`%modellix key` asks for another; keys are made at {CONSOLE_URL}."
+
+
+class PaymentRequired(ApiError):
+    """The balance does not cover the request."""
+
+    status = 402
+    default_hint = "Recharge the account in the Modellix console; `%modellix balance` shows it."
+
+
+class NotFound(ApiError):
+    """The task, the model or the provider does not exist."""
+
+    status = 404
+    default_hint = "`%modellix models` lists the models, `%modellix history` the tasks."
+
+
+class RateLimited(ApiError):
+    """Too many requests, or too many tasks at once, for longer than the deadline.
+
+    Attributes
+    ----------
+    hint_s : float or None
+        Seconds that the answer's headers asked to wait; None where they said nothing credible.
+
+    """
+
+    status = 429
+    hint_s: float | None = None
+    default_hint = "Nothing was charged; wait a minute, or send fewer at once."
+
+
+class ServerError(ApiError):
+    """The service failed, four times."""
+
+    status = 500
+    default_hint = "Nothing was charged; try again later."
+
+
+class Unavailable(ApiError):
+    """The service, or the model, is closed for now."""
+
+    status = 503
+    default_hint = "Nothing was charged; try again later, or another model."
+
+
+class TransportError(ModellixError):
+    """No documented answer came."""
+
+    default_hint = "Check the network and the base URL; `%modellix doctor` tests both."
+
+
+class ConnectFailed(TransportError):
+    """The connection was never made, so nothing was sent."""
+
+
+class NoAnswer(TransportError):
+    """The request was sent, or may have been, and no answer was read."""
+
+
+class BadAnswer(TransportError):
+    """Something answered, but not with what is documented."""
+
+
+class OutcomeUnknown(ModellixError):
+    """A submission got no readable answer, so it may have been accepted and charged."""
+
+    default_hint = "It is not sent again by itself; `%modellix resume` says what can be done."
+
+
+class TaskFailed(ModellixError):
+    """The task was accepted and ran, and failed."""
+
+    default_hint = "Change the prompt or the parameters; `%modellix history` keeps the reason."
+
+
+class TaskExpired(ModellixError):
+    """The service no longer knows the task, or no longer has its files."""
+
+    default_hint = "Results are kept for 24 hours; run the cell again to make a new one."
+
+
+class WaitTimeout(ModellixError, TimeoutError):
+    """The wait ended before the task did; the task goes on."""
+
+    default_hint = "The tasks go on: `%modellix wait` takes the wait up again."
+
+
+class DownloadError(ModellixError):
+    """A result could not be fetched whole.
+
+    Parameters
+    ----------
+    message, hint
+        As of every error here.
+    final
+        Whether trying again would end the same.
+
+    """
+
+    default_hint = "`%modellix resume` tries again while the service still has it."
+
+    def __init__(self, message: str, hint: str | None = None, *, final: bool = True) -> None:
+        super().__init__(message, hint)
+        self.final = final
+
+
+class LedgerError(ModellixError):
+    """The ledger cannot be opened, read or written."""
+
+    default_hint = "Set MODELLIX_HOME to a folder that can be written."
+
+
+class LedgerTooNew(LedgerError):
+    """The ledger was written by a newer version of this package."""
+
+    default_hint = "Upgrade modellix-jupyter, or set MODELLIX_HOME to another folder."
+
+
+class WaitInterrupted(KeyboardInterrupt):
+    """The user interrupted the cell; only the waiting ended.
+
+    A `KeyboardInterrupt`, because "Run All" must stop, and papermill must notice.
+    """
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.args, self.__dict__))
+
+    def _render_traceback_(self) -> list[str]:
+        return two_lines("Interrupted", self.message, self.hint)
+
+
+API_ERRORS: dict[int, type[ApiError]] = {
+    kind.status: kind
+    for kind in (
+        BadRequest,
+        Unauthorized,
+        PaymentRequired,
+        NotFound,
+        RateLimited,
+        ServerError,
+        Unavailable,
+    )
+}
+"""The table of errors of the API, by HTTP status."""
+
+
+def two_lines(name: str, message: str, hint: str) -> list[str]:
+    """Return what a notebook shows of an error: one line each, with no control characters."""
+    return plain_lines(f"{name}: {message}", hint)
+
+
+def plain_lines(message: str, hint: str) -> list[str]:
+    """Return a message and what to do about it, one line each, fit for a terminal."""
+    return [_flat(text) for text in (message, hint) if text]
+
+
+def _flat(text: str) -> str:
+    """Fold white space and drop what could drive a terminal; messages quote the server."""
+    return " ".join("".join(c if c.isprintable() or c.isspace() else "�" for c in text).split())

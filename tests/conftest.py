@@ -1,0 +1,69 @@
+"""What every test stands on: a home of its own, and an environment that names no key."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+from modellix_jupyter.session import default
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = "/usr/bin/chromium"
+MISSING = f"{CHROMIUM} is not there; `apt-get install chromium` brings it"
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
+
+# no time is asserted in a test, not by hypothesis either; other examples are tried in each run
+hypothesis.settings.register_profile("ours", deadline=None, max_examples=60)
+hypothesis.settings.load_profile("ours")
+
+# Run in the background of a shell, an interrupt is ignored, and so it would be in every process
+# that a test starts: a handler of one's own is not inherited, and "ignored" is.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test its own home, so that none can touch the real one."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("MODELLIX_HOME", str(folder))
+    monkeypatch.delenv("MODELLIX_API_KEY", raising=False)
+    monkeypatch.delenv("MODELLIX_BASE_URL", raising=False)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """Assert that a test leaves no session and no thread of ours behind."""
+    yield
+    default.close_all()
+    left = [t.name for t in threading.enumerate() if t.name.startswith("modellix-engine")]
+    assert not left, f"threads left behind: {left}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the browser's tests last: its driver's loop counts as running until the process ends."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start Debian's Chromium, one for all tests, or skip, out loud."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip(MISSING)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
