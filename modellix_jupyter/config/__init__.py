@@ -1,0 +1,1 @@
+"""Layer 1: the settings, the key, and where each came from."""

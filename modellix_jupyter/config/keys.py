@@ -1,0 +1,178 @@
+"""The key: one object that hides it, and the places where it may be, in order."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modellix_jupyter.errors import ConfigError
+
+VARIABLE = "MODELLIX_API_KEY"
+LONGEST = 16_384
+"""Characters of a key at most (the notes on the API)."""
+_SERVICE = "modellix-jupyter"
+
+
+class SecretKey:
+    """A key that shows itself to nobody; `reveal` is called where the request is built.
+
+    Parameters
+    ----------
+    value
+        Printable ASCII without spaces.
+    source
+        Where it came from, in words; safe to show.
+
+    """
+
+    __slots__ = ("__value", "source")
+
+    def __init__(self, value: str, source: str) -> None:
+        self.__value = check_key(value)
+        self.source = source
+
+    def reveal(self) -> str:
+        """Return the key itself: for the request's header, and nothing else."""
+        return self.__value
+
+    def __repr__(self) -> str:
+        return f"SecretKey(from {self.source})"
+
+    __str__ = __repr__
+
+    def __format__(self, _spec: str) -> str:
+        return repr(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretKey) and other.reveal() == self.reveal()
+
+    def __hash__(self) -> int:
+        return hash(hashlib.sha256(self.__value.encode()).digest())
+
+    def __reduce__(self) -> str:
+        message = "A key is not pickled."
+        raise TypeError(message)
+
+
+def check_key(value: str) -> str:
+    """Return the key without surrounding white space; never quotes it in an error."""
+    key = value.strip()
+    if not key:
+        raise ConfigError("The key is empty.", "`%modellix key` asks for another.")
+    if len(key) > LONGEST or not all("!" <= c <= "~" for c in key):
+        raise ConfigError(
+            "The key has characters that no key has, or is too long.",
+            "Copy it again from the console: printable ASCII, no spaces.",
+        )
+    return key
+
+
+@dataclass(frozen=True)
+class KeyPlaces:
+    """The places where a key may be, so that tests can give others.
+
+    Parameters
+    ----------
+    environment
+        Variables by name.
+    folder
+        Where a ``.env`` is looked for.
+    stored
+        The file, readable by its owner only, that `%modellix key` may write.
+
+    """
+
+    environment: Mapping[str, str]
+    folder: Path
+    stored: Path
+
+    def find(self, argument: str | None = None) -> SecretKey | None:
+        """Return the first key, in the documented order, or None."""
+        if argument is not None:
+            return SecretKey(argument, "an argument")
+        for source, read in self._sources():
+            value = read()
+            if value:
+                return SecretKey(value, source)
+        return None
+
+    def _sources(self) -> Iterator[tuple[str, Callable[[], str | None]]]:
+        yield VARIABLE, lambda: self.environment.get(VARIABLE)
+        yield "a .env file", lambda: from_dotenv(self.folder / ".env")
+        yield "Colab's secrets", from_colab
+        yield "the system keyring", from_keyring
+        yield "the stored key file", lambda: _read(self.stored)
+
+
+def places(home: Path) -> KeyPlaces:
+    """Return the real places, for a home folder."""
+    return KeyPlaces(os.environ, Path.cwd(), home / "key")
+
+
+def from_dotenv(path: Path) -> str | None:
+    """Read the one variable from a ``.env`` file; one line needs no library."""
+    for line in (_read(path) or "").splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and name.strip() == VARIABLE:
+            return value.partition(" #")[0].strip().strip("'\"") or None
+    return None
+
+
+def from_colab() -> str | None:
+    """Ask Colab's secrets, where this is Colab and the user allowed it."""
+    if "google.colab" not in sys.modules:
+        return None
+    try:
+        from google.colab import userdata
+
+        return str(userdata.get(VARIABLE) or "") or None
+    except Exception:  # noqa: BLE001 - Colab raises its own errors for "not set" and "not allowed"
+        return None
+
+
+def from_keyring() -> str | None:
+    """Ask the system keyring, where the library is installed and has a store that answers."""
+    try:
+        import keyring
+
+        return keyring.get_password(_SERVICE, VARIABLE)
+    except Exception:  # noqa: BLE001 - each backend raises its own; none of them is an answer
+        return None
+
+
+def store(key: SecretKey, path: Path) -> str:
+    """Keep the key in the keyring, else in a file of the owner's only; return where, in words."""
+    try:
+        import keyring
+
+        keyring.set_password(_SERVICE, VARIABLE, key.reveal())
+    except Exception:  # noqa: BLE001 - whatever the backend raised, the file is the other way
+        return _store_file(key, path)
+    # a backend that keeps nothing (keyring's null one) raises nothing either
+    return "the system keyring" if from_keyring() == key.reveal() else _store_file(key, path)
+
+
+def _store_file(key: SecretKey, path: Path) -> str:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # an old file keeps its old mode
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(key.reveal())
+    except OSError as error:
+        raise ConfigError(
+            f"The key cannot be stored in {path.parent}: {error.strerror}.",
+            "It is used for this session; set MODELLIX_HOME to a folder that can be written.",
+        ) from error
+    return str(path)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8-sig").strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None

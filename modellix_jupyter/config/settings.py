@@ -1,0 +1,153 @@
+"""Every setting, as one table: `%config Modellix`, the docs and the checks are made from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from modellix_jupyter.errors import ConfigError
+
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+DEFAULT_BASE_URL = "https://api.modellix.ai"
+DEFAULT_SCHEMA_URL = "https://www.modellix.ai"
+
+
+def _setting(default: Any, description: str, *, least: float | None = None) -> Any:  # noqa: ANN401 - stands for a field of any type
+    return field(default=default, metadata={"help": description, "least": least})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one session; immutable, so that a running task keeps what it began with.
+
+    Raises
+    ------
+    ConfigError
+        A value is of the wrong form or out of range; the sentence names the setting.
+
+    """
+
+    base_url: str = _setting(DEFAULT_BASE_URL, "Origin of the API; MODELLIX_BASE_URL.")
+    schema_url: str = _setting(
+        "", "Origin of the models' public schemas, which never sees the key; empty: the vendor's."
+    )
+    submit_path: str = _setting("/async", 'Ending of the path of a submission: "/async" or "".')
+    home: str = _setting("", "Folder of the ledger and the files; MODELLIX_HOME.")
+    ask_above: int = _setting(
+        12, "Number of tasks above which a cell or compare asks first.", least=1
+    )
+    max_in_flight: int = _setting(64, "Tasks that may run at the service at once.", least=1)
+    requests_per_second: float = _setting(
+        10.0, "Requests a second, for all tasks together.", least=0.1
+    )
+    submit_timeout_s: float = _setting(
+        60.0, "Seconds until a submission with no answer counts as unknown.", least=0.1
+    )
+    retry_deadline_s: float = _setting(
+        600.0, "Seconds for which a refused request is retried.", least=0
+    )
+    download_timeout_s: float = _setting(600.0, "Seconds one download may take.", least=1)
+    max_file_mb: int = _setting(1024, "Largest file that is downloaded, in MiB.", least=1)
+    max_task_mb: int = _setting(4096, "Largest sum of one task's files, in MiB.", least=1)
+    max_files: int = _setting(100, "Files of one task that are downloaded.", least=1)
+    thumbnail_px: int = _setting(384, "Longer side of an embedded picture, in pixels.", least=16)
+    picture_kb: int = _setting(64, "Bytes of an embedded picture, in kB.", least=4)
+    media_kb: int = _setting(2000, "Largest video or sound that is embedded whole, in kB.", least=0)
+    output_kb: int = _setting(
+        2000, "Bytes of all embedded pictures of one output, in kB.", least=16
+    )
+    updates_per_second: float = _setting(4.0, "Redraws of a live status a second.", least=0.1)
+    reentrant_wait: bool = _setting(
+        default=True,
+        description="Keep the notebook's own event loop turning while a cell waits.",
+    )
+    check_requests: bool = _setting(
+        default=True,
+        description="Check models and parameters against the catalog before sending.",
+    )
+    auto_resume: bool = _setting(
+        default=True,
+        description="Download what an earlier kernel left behind, in the background.",
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "base_url", check_origin(self.base_url))
+        if self.schema_url:
+            object.__setattr__(self, "schema_url", check_origin(self.schema_url, "schema_url"))
+        if self.submit_path not in {"", "/async"}:
+            raise ConfigError('submit_path is neither "/async" nor "".')
+        for item in fields(self):
+            _check_least(item.name, getattr(self, item.name), item.metadata.get("least"))
+
+    @property
+    def local(self) -> bool:
+        """Whether the base URL is this machine, as a sandbox's is."""
+        return urlsplit(self.base_url).hostname in LOCAL_HOSTS
+
+    def schema_origin(self) -> str:
+        """Return where schemas are read: a service on this machine has its own."""
+        return self.schema_url or (self.base_url if self.local else DEFAULT_SCHEMA_URL)
+
+    def changed(self, **changes: object) -> Settings:
+        """Return a copy with the given settings changed, and checked again."""
+        return replace(self, **changes)  # type: ignore[arg-type]  # names are checked by replace itself
+
+    def folder(self) -> Path:
+        """Return `home`, or the platform's folder for user data."""
+        if self.home:
+            return Path(self.home).expanduser()
+        import platformdirs
+
+        return Path(platformdirs.user_data_dir("modellix-jupyter", appauthor=False))
+
+
+SETTING_NAMES = tuple(item.name for item in fields(Settings))
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings with what the environment says of them."""
+    env = os.environ if environment is None else environment
+    named = {"base_url": "MODELLIX_BASE_URL", "home": "MODELLIX_HOME"}
+    return Settings(**{name: env[var] for name, var in named.items() if env.get(var)})  # type: ignore[arg-type]  # both are text
+
+
+def check_origin(url: str, name: str = "base_url") -> str:
+    """Return an origin without its trailing slash.
+
+    Raises
+    ------
+    ConfigError
+        It is not https (or http on this machine), or has a path, a query or credentials.
+
+    """
+    try:
+        url = url.strip()
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except (ValueError, AttributeError):
+        host = None
+    if not host or not url.isprintable():
+        raise ConfigError(f"{name} is not a URL.", f"It looks like {DEFAULT_BASE_URL}.")
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOCAL_HOSTS):
+        raise ConfigError(
+            f"{name} must be https (http on localhost only), or the key could be read on the way.",
+            f"It looks like {DEFAULT_BASE_URL}.",
+        )
+    if parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"):
+        raise ConfigError(
+            f"{name} is more than an origin: no path, query or credentials belong in it.",
+            f"It looks like {DEFAULT_BASE_URL}.",
+        )
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
+
+
+def _check_least(name: str, value: object, least: float | None) -> None:
+    if least is None:
+        return
+    if not isinstance(value, int | float) or not least <= value < float("inf"):
+        raise ConfigError(f"{name} is {value!r}; it must be a number of at least {least:g}.")
