@@ -1,0 +1,91 @@
+"""Which kernel drives a task, and whether that kernel still lives.
+
+Each engine holds a lock on a file of its own for as long as its process lives; the operating system
+lets go of it however the process ends, even by SIGKILL, and a laptop that slept changes nothing. So
+"is its owner alive?" is "is its file locked?", with no heartbeat and no clock. An engine that has
+tasks under way says so with a second file beside it, since it shares a budget with the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+_AT_WORK = ".busy"
+
+
+class Owner:
+    """An engine's name, and the lock that says it lives.
+
+    Parameters
+    ----------
+    folder
+        Where the locks of all engines of one ledger are.
+
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.name = uuid.uuid4().hex
+        self._folder = folder
+        # not thread-local: it is taken here and let go of at exit, from whichever thread
+        self._lock = FileLock(folder / self.name, thread_local=False)
+        self._lock.acquire(blocking=False)
+
+    def is_alive(self, name: str | None) -> bool:
+        """Whether the engine of that name still runs, on this machine."""
+        if name is None or not name.isalnum():
+            return False
+        if name == self.name:
+            return True
+        path = self._folder / name
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path).acquire(blocking=False):
+                pass
+        except Timeout:
+            return True
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return False
+
+    def begin(self, origin: str) -> None:
+        """Say that this engine has tasks under way at a service."""
+        with contextlib.suppress(OSError):  # on a full disk the others ask a little too much
+            self._at_work.write_text(origin, "utf-8")
+
+    def rest(self) -> None:
+        """Say that it has none."""
+        with contextlib.suppress(OSError):
+            self._at_work.unlink()
+
+    @property
+    def _at_work(self) -> Path:
+        return self._folder / f"{self.name}{_AT_WORK}"
+
+    def others_at_work(self, origin: str) -> int:
+        """Count the other living engines with tasks under way at a service."""
+        count = 0
+        with contextlib.suppress(OSError):
+            for said in self._folder.glob(f"*{_AT_WORK}"):
+                if said != self._at_work and said.read_text("utf-8") == origin:
+                    if self.is_alive(said.stem):
+                        count += 1
+                    else:
+                        said.unlink()
+        return count
+
+    def close(self) -> None:
+        """Let go: whatever this engine drove is free for another."""
+        self.rest()
+        self._lock.release()
+        with contextlib.suppress(OSError):
+            (self._folder / self.name).unlink()
