@@ -1,0 +1,1 @@
+"""Layer 2: bounded, atomic downloads, safe names and thumbnails."""

@@ -1,0 +1,89 @@
+"""What a file is, by its first bytes alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modellix_jupyter.files import kinds
+from modellix_jupyter.files.kinds import Kind, contradicts, sniff
+
+HEADS = [
+    (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", kinds.PNG),
+    (b"\xff\xd8\xff\xe0\0\x10JFIF", kinds.JPEG),
+    (b"RIFF\x24\0\0\0WEBPVP8 ", kinds.WEBP),
+    (b"GIF87a\x01\0", kinds.GIF),
+    (b"GIF89a\x01\0", kinds.GIF),
+    (b"\0\0\0\x1cftypavif", kinds.AVIF),
+    (b"\0\0\0\x1cftypavis", kinds.AVIF),
+    (b"BM\x36\0", kinds.BMP),
+    (b"II*\0\x08\0", kinds.TIFF),
+    (b"MM\0*\0\x08", kinds.TIFF),
+    (b"\0\0\0\x18ftypisom", kinds.MP4),
+    (b"\0\0\0\x18ftypmp42", kinds.MP4),
+    (b"\0\0\0\x14ftypqt  ", kinds.MOV),
+    (b"\x1aE\xdf\xa3\x9fB\x86", kinds.WEBM),
+    (b"RIFF\x24\0\0\0WAVEfmt ", kinds.WAV),
+    (b"ID3\x04\0", kinds.MP3),
+    (b"\xff\xfb\x90\x64", kinds.MP3),
+    (b"\xff\xf3\x40\xc0", kinds.MP3),
+    (b"\0\0\0\x1cftypM4A ", kinds.M4A),
+    (b"OggS\0\x02", kinds.OGG),
+    (b"fLaC\0\0\0\x22", kinds.FLAC),
+    (b"", kinds.OTHER),
+    (b"\x89PNG", kinds.OTHER),
+    (b"RIFF\x24\0\0\0AVI LIST", kinds.OTHER),
+    (b"<!doctype html>", kinds.OTHER),
+    (b"<svg xmlns=", kinds.SVG),
+    (b"%PDF-1.7", kinds.OTHER),
+    (b"PK\x03\x04", kinds.OTHER),
+    (b"MZ\x90\0", kinds.OTHER),
+    (b"\x7fELF", kinds.OTHER),
+    (b"#!/bin/sh", kinds.OTHER),
+    (b" \x89PNG\r\n\x1a\n", kinds.OTHER),
+]
+
+
+@pytest.mark.parametrize(("head", "kind"), HEADS, ids=lambda v: repr(v)[:30])
+def test_the_first_bytes_say_what_it_is(head: bytes, kind: Kind) -> None:
+    assert sniff(head) is kind
+    assert sniff(head + b"\0" * 100) is kind
+
+
+@settings(deadline=None)  # no test depends on how fast it runs
+@given(st.binary(max_size=kinds.SNIFFED))
+def test_any_bytes_are_of_some_kind(head: bytes) -> None:
+    kind = sniff(head)
+    assert kind.ending.isalnum()
+    assert kind.type in {"image", "video", "audio", "file"}
+
+
+def test_every_signature_lies_within_what_is_looked_at() -> None:
+    assert max(len(head) for head, _ in HEADS) <= kinds.SNIFFED
+
+
+@pytest.mark.parametrize(
+    ("claimed", "found", "wrong"),
+    [
+        ("image", kinds.PNG, False),
+        ("image", kinds.OTHER, True),
+        ("image", kinds.MP4, True),
+        ("image", kinds.WAV, True),
+        ("video", kinds.MP4, False),
+        ("video", kinds.GIF, False),
+        ("video", kinds.OTHER, True),
+        ("video", kinds.MP3, True),
+        ("audio", kinds.MP3, False),
+        ("audio", kinds.MP4, False),
+        ("audio", kinds.PNG, True),
+        ("audio", kinds.OTHER, True),
+        (None, kinds.OTHER, False),
+        ("model", kinds.OTHER, False),
+        ("text/html", kinds.PNG, False),
+    ],
+)
+def test_a_claim_is_checked_against_what_was_found(
+    claimed: str | None, found: Kind, *, wrong: bool
+) -> None:
+    assert contradicts(claimed, found) is wrong
