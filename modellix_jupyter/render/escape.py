@@ -1,0 +1,182 @@
+"""The only place where text becomes markup.
+
+`Html` is a type of its own, so that mypy refuses raw text where markup is expected: text gets in
+through `html`, and elements are made by `el`, which escapes every attribute.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import NewType
+from urllib.parse import quote, urlsplit
+
+Html = NewType("Html", str)
+"""Markup that is safe to show."""
+
+_HIDDEN = re.compile(
+    "["
+    "\x00-\x1f\x7f-\x9f"  # control characters: ESC drives a terminal, NUL ends a page
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction: what is read is not what is there
+    "\u00ad\u180e\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"  # unseen
+    "\U000e0000-\U000e007f"  # tags: a whole second text that nobody sees
+    "\ud800-\udfff"  # lone surrogates cannot be written to a file
+    "]"
+)
+_WEB = re.compile(r"""https?://[^\s<>"'`\\{}|^]{1,4096}""", re.IGNORECASE)
+_DATA = re.compile(
+    r"data:(?:"
+    r"(?P<image>image/(?:png|jpeg|webp|gif))|"
+    r"(?P<video>video/(?:mp4|webm))|"
+    r"(?P<audio>audio/(?:wav|mpeg|ogg|mp4))"
+    r");base64,[A-Za-z0-9+/]+={0,2}"
+)
+_BESIDE = re.compile(r"(?!\.)[^/\\:]+(?:/(?!\.)[^/\\:]+)*")
+_VOID = frozenset({"img", "meta", "br", "source"})
+
+
+def _name_of(match: re.Match[str]) -> str:
+    """Return the code point in brackets, the way it is looked up."""
+    return f"[U+{ord(match[0]):04X}]"
+
+
+def plain(text: str, *, newlines: bool = False) -> str:
+    r"""Return text with every character that hides or drives something spelled out.
+
+    Parameters
+    ----------
+    text
+        Anything.
+    newlines
+        Whether ``\n`` stays one; else, as a tab always does, it becomes a space.
+
+    Returns
+    -------
+    str
+        The text, with ``[U+202E]`` for a right-to-left override, and so on.
+
+    """
+    lines = text.replace("\r\n", "\n").replace("\t", " ").split("\n")
+    return ("\n" if newlines else " ").join(_HIDDEN.sub(_name_of, line) for line in lines)
+
+
+def html(text: str, *, newlines: bool = False) -> Html:
+    r"""Return text as markup, safe in an element and in a quoted attribute.
+
+    Parameters
+    ----------
+    text
+        Anything.
+    newlines
+        Whether ``\n`` stays one; it shows as a line break only under ``white-space:pre-wrap``.
+
+    """
+    return Html(escape(plain(text, newlines=newlines), quote=True))
+
+
+def el(name: str, /, *children: Html, **attributes: str | float | None) -> Html:
+    """Return one element; None leaves an attribute out, True gives it no value.
+
+    Parameters
+    ----------
+    name
+        The element's name, always ours.
+    *children
+        Markup.
+    **attributes
+        Their values are escaped; an underscore in a name is a dash, and a last one is dropped.
+
+    """
+    pairs = "".join(
+        _attribute(key, value)
+        for key, value in attributes.items()
+        if value is not None and value is not False
+    )
+    start = f"<{name}{pairs}>"
+    return Html(start if name in _VOID else f"{start}{join(children)}</{name}>")
+
+
+def _attribute(key: str, value: str | float) -> str:
+    name = key.rstrip("_").replace("_", "-")
+    return f" {name}" if value is True else f' {name}="{html(str(value))}"'
+
+
+def join(parts: Sequence[Html], between: str = "") -> Html:
+    """Return pieces of markup as one; `between` is text and is escaped."""
+    return Html(html(between).join(parts))
+
+
+def web_url_ok(url: str | None) -> bool:
+    """Whether a link may point there: http(s), a host, no user name and nothing hidden."""
+    if url is None or not _WEB.fullmatch(url) or _HIDDEN.search(url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.username is None and parts.password is None
+    except ValueError:
+        return False
+
+
+def data_uri_ok(uri: str | None, kind: str | None = None) -> bool:
+    """Whether an element may load it: base64 of a picture, a video or a sound of a known type.
+
+    Parameters
+    ----------
+    uri
+        What was given as a source.
+    kind
+        ``image``, ``video`` or ``audio``, where it must be that.
+
+    """
+    match = None if uri is None else _DATA.fullmatch(uri)
+    return match is not None and (kind is None or match.lastgroup == kind)
+
+
+def link(url: str | None, label: str) -> Html:
+    """Return a link that opens beside the notebook, or only the label where the URL will not do.
+
+    Parameters
+    ----------
+    url
+        Untrusted.
+    label
+        What to show; escaped here.
+
+    """
+    if not web_url_ok(url):
+        return html(label)
+    return anchor(url, html(label))
+
+
+def anchor(url: str | None, content: Html) -> Html:
+    """Return markup as a link, or as it is where the URL will not do."""
+    return _anchor(url, content) if web_url_ok(url) else content
+
+
+def file_anchor(path: str | None, content: Html) -> Html:
+    """Return markup as a link to a file below the page's own folder, or as it is where it is not.
+
+    Parameters
+    ----------
+    path
+        From the page's folder, with slashes; no part of it begins with a dot.
+    content
+        Markup.
+
+    """
+    if path is None or not _BESIDE.fullmatch(path):
+        return content
+    return _anchor(quote(path, errors="replace"), content)
+
+
+def _anchor(url: str | None, content: Html) -> Html:
+    return el(
+        "a",
+        content,
+        href=url,
+        target="_blank",
+        rel="noopener noreferrer",
+        # Inherited, because the browser's own blue cannot be read on a dark page.
+        style="color:inherit;text-decoration:underline",
+    )
