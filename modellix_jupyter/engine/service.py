@@ -1,0 +1,37 @@
+"""What the engine needs of a service: three calls and a pace, so that its tests need no HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from modellix_jupyter.core.values import Activity, Request, Resource, Task
+    from modellix_jupyter.core.wire import Accepted, TaskAnswer
+
+    Tell = Callable[[Activity], None]
+
+
+class Service(Protocol):
+    """Submit, read and fetch; each raises our errors and no others."""
+
+    async def submit(self, request: Request, tell: Tell) -> Accepted:
+        """Submit a request; `tell` is called before each retry."""
+        ...
+
+    async def read(self, task_id: str, tell: Tell) -> TaskAnswer:
+        """Ask how a task stands."""
+        ...
+
+    async def fetch(self, task: Task, place: int) -> Resource:
+        """Download the resource at that place, and return it with its path and size."""
+        ...
+
+    def share(self, kernels: int) -> None:
+        """Keep to one part of the budget of requests, of so many."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...

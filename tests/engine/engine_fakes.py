@@ -1,0 +1,211 @@
+"""A service without HTTP, a clock without waiting, and engines that a test cannot leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modellix_jupyter.config.settings import Settings
+from modellix_jupyter.core.values import Activity, Request, Resource, Status, Task, Update
+from modellix_jupyter.core.wire import Accepted, TaskAnswer
+from modellix_jupyter.engine.engine import Engine
+from modellix_jupyter.ledger.ledger import Ledger
+from modellix_jupyter.ledger.owners import Owner
+
+if TYPE_CHECKING:
+    from modellix_jupyter.engine.service import Tell
+
+ORIGIN = "https://service.test"
+HANG_S = 20.0
+"""After that long a test has hung; none waits anywhere near it."""
+
+
+def picture(url: str = "https://files.test/1.png") -> Resource:
+    return Resource(url=url, type="image")
+
+
+def success(*resources: Resource, duration_ms: int | None = None) -> TaskAnswer:
+    return TaskAnswer(status=Status.SUCCESS, resources=resources, duration_ms=duration_ms)
+
+
+PENDING = TaskAnswer(status=Status.PENDING)
+PROCESSING = TaskAnswer(status=Status.PROCESSING)
+
+Answers = list[TaskAnswer | Exception]
+
+
+class FakeService:
+    """Accepts, succeeds and hands over files, unless it is told otherwise."""
+
+    def __init__(self, files: Path) -> None:
+        self.files = files
+        self.submitted: list[Request] = []
+        self.asked: list[str] = []
+        self.fetched: list[tuple[str, int]] = []
+        self.closed = 0
+        self.shares: list[int] = []
+        self.answers: Answers = []
+        """What is said to questions, in order; a success of one file when there is no more."""
+        self.downloads: list[Exception | None] = []
+        """What befalls downloads, in order; nothing when there is no more."""
+        self.on_submit: Callable[[Request, Tell], Awaitable[Accepted]] | None = None
+        self.on_read: Callable[[str], Awaitable[TaskAnswer]] | None = None
+        self._lock = threading.Lock()
+
+    async def submit(self, request: Request, tell: Tell) -> Accepted:
+        self.submitted.append(request)
+        if self.on_submit is not None:
+            return await self.on_submit(request, tell)
+        return Accepted(f"task-{len(self.submitted)}", "a-model")
+
+    async def read(self, task_id: str, tell: Tell) -> TaskAnswer:
+        del tell
+        self.asked.append(task_id)
+        if self.on_read is not None:
+            return await self.on_read(task_id)
+        if not self.answers:
+            return success(picture())
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def fetch(self, task: Task, place: int) -> Resource:
+        self.fetched.append((task.uid, place))
+        trouble = self.downloads.pop(0) if self.downloads else None
+        if trouble is not None:
+            raise trouble
+        self.files.mkdir(parents=True, exist_ok=True)
+        path = self.files / f"{task.uid}-{place}.png"
+        path.write_bytes(b"whole")
+        return replace(task.resources[place], path=str(path), size=5, problem=None)
+
+    def share(self, kernels: int) -> None:
+        self.shares.append(kernels)
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+class FakeTime:
+    """A clock that sleeping moves on, and a timer that nobody sets."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+        self.set_by = 0.0
+        """How far the clock, and not the timer, was put forward."""
+        self.slept: list[float] = []
+        self.on_sleep: Callable[[], Awaitable[None]] | None = None
+
+    def __call__(self) -> float:
+        return self.now + self.set_by
+
+    def timer(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0.001)
+        if self.on_sleep is not None:
+            await self.on_sleep()
+
+
+class Rig:
+    """A ledger, and engines on it that are all closed at the end of the test."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.files = home / "files"
+        self.path = home / "ledger.sqlite3"
+        self.ledger = Ledger(self.path, self.files)
+        self.time = FakeTime()
+        self.service = FakeService(self.files)
+        self.owners: list[Owner] = []
+        self._engines: list[Engine] = []
+        self._ledgers = [self.ledger]
+
+    def engine(self, service: FakeService | None = None, **settings: object) -> Engine:
+        """Return another kernel's engine on the same ledger, with an owner of its own."""
+        owner = Owner(self.home / "owners")
+        self.owners.append(owner)
+        ledger = Ledger(self.path, self.files)
+        self._ledgers.append(ledger)
+        chosen = Settings(base_url=ORIGIN).changed(**settings)
+        engine = Engine(
+            lambda: service or self.service,
+            ledger,
+            owner,
+            chosen,
+            clock=self.time,
+            timer=self.time.timer,
+            sleep=self.time.sleep,
+        )
+        self._engines.append(engine)
+        return engine
+
+    def close(self) -> None:
+        for engine in self._engines:
+            engine.close(0.2)
+        for owner in self.owners:
+            owner.close()
+        for ledger in self._ledgers:
+            ledger.close()
+
+    def row(self, uid: str) -> Task:
+        """Return what the ledger says of a task."""
+        task = self.ledger.get(uid)
+        assert task is not None
+        return task
+
+
+class Heard:
+    """A listener that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.updates: list[Update] = []
+
+    def __call__(self, update: Update) -> None:
+        self.updates.append(update)
+
+    def statuses(self) -> list[Status]:
+        """Return the statuses in the order in which they were heard, without repeats."""
+        said = [u.task.status for u in self.updates]
+        return [s for i, s in enumerate(said) if i == 0 or said[i - 1] is not s]
+
+    def activities(self) -> list[Activity]:
+        return [u.activity for u in self.updates if u.activity is not None]
+
+
+def request(prompt: str = "a cat", model: str = "a/b") -> Request:
+    return Request(model, prompt, {})
+
+
+def ended(engine: Engine, task: Task) -> Task:
+    """Return the task once the engine is through with it."""
+    return engine.future(task.uid).result(HANG_S)
+
+
+def stopped_kernel(rig: Rig, task: Task) -> Task:
+    """Record a task as one that a kernel left behind which is gone by now."""
+    gone = Owner(rig.home / "owners")
+    rig.ledger.add([task], gone.name)
+    gone.close()
+    return task
+
+
+def a_task(uid: str = "a" * 32, **known: object) -> Task:
+    """Return a task as a ledger may have it; an intent, unless more is said."""
+    base = Task(
+        uid=uid,
+        batch="b" * 32,
+        origin=ORIGIN,
+        request=request(),
+        status=Status.SUBMITTING,
+        created_at=1_799_999_000_000_000,
+    )
+    return replace(base, **known)  # type: ignore[arg-type]  # fields of a task, by name
