@@ -1,0 +1,374 @@
+"""What a cell or a call gives back: its tasks, to wait for, to look at, to tabulate, to save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted, WaitTimeout
+from modellix_jupyter.render import cards_html, cards_text
+from modellix_jupyter.session.live import LiveView, settle
+from modellix_jupyter.session.pages import budget_of
+from modellix_jupyter.session.screen import execution_count, find_screen
+from modellix_jupyter.session.waiting import wait_async, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from PIL.Image import Image
+
+    from modellix_jupyter.core.values import Json, Task
+    from modellix_jupyter.render.values import Card
+    from modellix_jupyter.session.grid import ResultsGrid
+    from modellix_jupyter.session.screen import Screen
+    from modellix_jupyter.session.session import Session
+
+BEST = 5
+"""The best rating."""
+
+
+class Results(Sequence["Task"]):
+    """Tasks that were started together, in the order of their plan.
+
+    Each item is a `Task`, an immutable value: what is known of it at the moment it is taken out.
+
+    Parameters
+    ----------
+    session
+        Which drives them.
+    uids
+        Our own names of them.
+
+    """
+
+    def __init__(self, session: Session, uids: Sequence[str]) -> None:
+        self._session = session
+        self._uids = tuple(uids)
+        self._shown_in: Json = None
+
+    # -- a sequence of tasks
+
+    def __len__(self) -> int:
+        return len(self._uids)
+
+    @overload
+    def __getitem__(self, index: int) -> Task: ...
+    @overload
+    def __getitem__(self, index: slice) -> Results: ...
+    def __getitem__(self, index: int | slice) -> Task | Results:
+        if isinstance(index, slice):
+            return Results(self._session, self._uids[index])
+        return self._session.engine.get(self._uids[index])
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is being done about any of them."""
+        return all(self._session.engine.future(uid).done() for uid in self._uids)
+
+    # -- waiting
+
+    def wait(self, timeout: float | None = None) -> Results:
+        """Wait until all have ended and every file is here; the tasks' failures are not raised.
+
+        Parameters
+        ----------
+        timeout
+            In seconds; None is as long as it takes.
+
+        Raises
+        ------
+        WaitTimeout
+            The time ran out; the tasks go on.
+        WaitInterrupted
+            The user interrupted the cell; the tasks go on.
+
+        """
+        futures = [self._session.engine.future(uid) for uid in self._uids]
+        try:
+            reentrant = self._session.settings.reentrant_wait
+            if not wait_for(futures, timeout, reentrant=reentrant):
+                raise WaitTimeout(f"{self._open_words()} after {timeout:g} s.")
+        except KeyboardInterrupt:
+            raise WaitInterrupted(
+                f"only the waiting ended; {self._open_words()}.",
+                "`%modellix wait` takes the wait up again.",
+            ) from None
+        settle()
+        self._check_driven()
+        return self
+
+    def _check_driven(self) -> None:
+        """Say so where the session was left or closed before its tasks were over."""
+        if self._session.closed and any(not task.status.ended for task in self):
+            raise ModellixError(
+                "The session was closed before its tasks were over.",
+                "`%modellix resume` takes them up, where their service still runs.",
+            )
+
+    def block(self) -> None:
+        """Wait on a thread that has no event loop; for work beside a cell."""
+        wait_for([self._session.engine.future(uid) for uid in self._uids], reentrant=False)
+
+    def _open_words(self) -> str:
+        count = sum(not self._session.engine.future(uid).done() for uid in self._uids)
+        return "1 task goes on" if count == 1 else f"{count} tasks go on"
+
+    def __await__(self) -> Generator[Any, None, Results]:
+        """Wait in a cell with no thread blocked: ``await results``."""
+        return self._wait().__await__()
+
+    async def _wait(self) -> Results:
+        await wait_async([self._session.engine.future(uid) for uid in self._uids])
+        settle()
+        return self
+
+    def check(self) -> Results:
+        """Raise what went wrong: of a single task its error, of several only if all failed.
+
+        In a comparison a failure is one cell of the grid, with its reason.
+        """
+        problems = [self._problem(uid) for uid in self._uids]
+        first = next((p for p in problems if p is not None), None)
+        if first is not None and all(p is not None for p in problems):
+            raise first
+        return self
+
+    def _problem(self, uid: str) -> ModellixError | None:
+        engine = self._session.engine
+        return engine.problem(uid) or engine.get(uid).error()
+
+    # -- what came of them
+
+    @property
+    def images(self) -> list[Image]:
+        """Every downloaded picture, opened with Pillow, in order; no file is kept open."""
+        from io import BytesIO
+        from pathlib import Path
+
+        from PIL import Image
+
+        paths = [r.path for task in self for r in task.pictures if r.path]
+        return [Image.open(BytesIO(Path(path).read_bytes())) for path in paths]
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every downloaded file, in order."""
+        from pathlib import Path
+
+        return [Path(r.path) for task in self for r in task.resources if r.path]
+
+    def frame(self, by: Literal["task", "resource"] = "task") -> pd.DataFrame:
+        """Return them as a table.
+
+        Parameters
+        ----------
+        by
+            One row a task, or one row a resource (a task without any has one too).
+
+        Returns
+        -------
+        pandas.DataFrame
+            The documented columns, in their order, and one ``param.NAME`` for each parameter.
+
+        """
+        from modellix_jupyter.frames import task_frame
+
+        return task_frame(self, by=by, extra=self._session.ledger.remarks())
+
+    def summary(self, by: str | Sequence[str] = "model") -> pd.DataFrame:
+        """Return count, success rate, seconds and prices of each model.
+
+        Parameters
+        ----------
+        by
+            Another column of the frame, or several.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a group: count, success_rate (of those that ended), median_s and p90_s (in
+            seconds), images_per_minute, price and price_per_image (in USD).
+
+        """
+        from modellix_jupyter.frames import summarise
+
+        return summarise(self.frame(), by)
+
+    # -- choosing
+
+    def rate(self, task: Task | int, rating: int | None) -> Results:
+        """Record a choice among them: from 1 to 5, or None to take it back.
+
+        Parameters
+        ----------
+        task
+            One of them, or its place.
+        rating
+            It stands in the ledger, and in the frame's column ``rating``.
+
+        """
+        if rating is not None and (type(rating) is not int or not 1 <= rating <= BEST):
+            raise InvalidRequest(f"{rating!r} is not a rating.", f"A rating is from 1 to {BEST}.")
+        self._session.ledger.rate(self._uid(task), rating)
+        return self
+
+    def note(self, task: Task | int, note: str | None) -> Results:
+        """Record a note on one of them, or None to take it back.
+
+        Parameters
+        ----------
+        task
+            One of them, or its place.
+        note
+            It stands in the ledger, and in the frame's column ``note``.
+
+        """
+        self._session.ledger.note(self._uid(task), note)
+        return self
+
+    def _uid(self, task: Task | int) -> str:
+        uid = self._uids[task] if isinstance(task, int) else task.uid
+        if uid not in self._uids:
+            raise InvalidRequest("The task is none of these results.", "Give its place, from 0.")
+        return uid
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Copy every file to a folder, named by prompt, model and seed; returns where they are."""
+        from modellix_jupyter.session.saving import save_files
+
+        return save_files(self, folder)
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        format: Literal["folder"] | None = None,  # noqa: A002 - the word that users know for it
+    ) -> Path:
+        """Write them as a table, a page or a folder.
+
+        Parameters
+        ----------
+        path
+            Its ending chooses: csv, json, jsonl, parquet, xlsx with thumbnails, or html for a
+            report in one file. A slash at its end makes a folder: the originals, named by prompt,
+            model and seed, with ``index.csv`` and ``index.html``.
+        format
+            ``folder``, where the path does not end with a slash.
+
+        Raises
+        ------
+        InvalidRequest
+            The ending is none of these, or the folder cannot be written.
+        MissingExtra
+            The format needs a library that is not installed.
+
+        """
+        from modellix_jupyter.session.saving import export
+
+        return export(self.cards, self.frame(), path, format=format)
+
+    def grid(
+        self, *, columns: str | None = None, rows: str | None = None, pages: str | None = None
+    ) -> ResultsGrid:
+        """Lay them out for comparing, with what each made and what it took.
+
+        Parameters
+        ----------
+        columns, rows
+            Each is ``model``, ``prompt``, ``repeat`` or a parameter, such as ``seed``. Where they
+            are not given, models stand across and prompts down; where there is only one of
+            either, a parameter that varies takes its place.
+        pages
+            One more of these, whose values head sections.
+
+        Returns
+        -------
+        ResultsGrid
+            Which shows itself and has `save` for a contact sheet. Above the setting
+            ``output_kb`` its thumbnails shrink, and then it has several pages: `page`.
+
+        Raises
+        ------
+        InvalidRequest
+            There is no such axis; the sentence has the nearest.
+
+        """
+        from modellix_jupyter.session.axes import arrange
+        from modellix_jupyter.session.grid import ResultsGrid
+
+        grid = arrange(self.cards(), columns=columns, rows=rows, pages=pages)
+        return ResultsGrid(grid, budget_of(self._session.settings))
+
+    def plot(self, kind: Literal["seconds", "price", "success"] = "seconds") -> Axes:
+        """Plot seconds by model, price against seconds, or success by model.
+
+        Raises
+        ------
+        MissingExtra
+            matplotlib is not installed.
+        InvalidRequest
+            There is nothing to plot.
+
+        """
+        from modellix_jupyter.frames import plot
+
+        return plot(self.frame(), kind)
+
+    def cards(self) -> list[Card]:
+        """Return them as they are shown."""
+        self._session.media.begin(self)
+        return [self._session.card(uid) for uid in self._uids]
+
+    # -- showing
+
+    def show(self) -> LiveView | None:
+        """Show them here and now, kept up to date until they end; None in a plain script."""
+        screen = find_screen()
+        if screen is None or not self._uids:
+            return None
+        self._shown_in = execution_count()
+        return LiveView(self._session, self._uids, screen).start()
+
+    def show_on(self, screen: Screen) -> LiveView:
+        """Show them on a screen of one's own, kept up to date until they end."""
+        return LiveView(self._session, self._uids, screen).start()
+
+    def _ipython_display_(self) -> None:
+        """Show them, unless the cell that ends with them has shown them live already."""
+        if not self._uids:
+            print("No tasks.")  # noqa: T201 - this is IPython's hook for showing a value
+        elif self._shown_in is None or self._shown_in != execution_count():
+            view = self.show()
+            if view is not None and self.done:
+                view.finish()
+
+    def _repr_html_(self) -> str:
+        budget = budget_of(self._session.settings).output
+        return cards_html(self.cards(), time.time(), budget=budget)
+
+    def __repr__(self) -> str:
+        if not self._uids:
+            return "Results of no tasks"
+        return cards_text(self.cards(), time.time())
+
+
+def one_prompt(prompt: object) -> list[str | None]:
+    """Return a prompt or a list of prompts as a list.
+
+    Raises
+    ------
+    InvalidRequest
+        It is neither.
+
+    """
+    if prompt is None or isinstance(prompt, str):
+        return [prompt]
+    try:
+        return list(prompt)  # type: ignore[call-overload, no-any-return]  # the plan checks each
+    except TypeError:
+        raise InvalidRequest(
+            f"The prompt is of type {type(prompt).__name__}.", "Give a text, or a list of texts."
+        ) from None

@@ -1,0 +1,88 @@
+"""How a notebook waits: its own loop goes on turning, and an interrupt ends only the waiting.
+
+A plain ``future.result()`` blocks the notebook's event loop: its own asyncio tasks stop. So where a
+loop runs in this thread, it is run re-entrantly until the future is done. That needs a patched
+loop: nest-asyncio2, the maintained continuation of nest-asyncio, which loses clicks that arrive
+meanwhile. The patch is made only when such a wait begins; where there is no loop (a script) or it
+cannot be patched (uvloop), the wait is plain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Future
+
+_T = TypeVar("_T")
+
+
+def wait_for(
+    futures: Sequence[Future[_T]], timeout: float | None = None, *, reentrant: bool = True
+) -> bool:
+    """Wait until all futures are done; False where the time ran out first.
+
+    Parameters
+    ----------
+    futures
+        Not cancelled by an interrupt or a time-out.
+    timeout
+        In seconds, or None for as long as it takes.
+    reentrant
+        Whether to keep this thread's event loop turning meanwhile.
+
+    """
+    loop = _running_loop() if reentrant else None
+    if loop is None or not _patch(loop):
+        return not concurrent.futures.wait(futures, timeout).not_done
+    waiting = loop.create_task(wait_async(futures, timeout))
+    try:
+        return bool(loop.run_until_complete(waiting))
+    finally:
+        waiting.cancel()  # an interrupt leaves it behind otherwise
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _patch(loop: asyncio.AbstractEventLoop) -> bool:
+    import nest_asyncio2
+
+    try:
+        nest_asyncio2.apply(loop)
+    except ValueError:  # a loop that is not asyncio's own
+        return False
+    return True
+
+
+async def wait_async(futures: Sequence[Future[_T]], timeout: float | None = None) -> bool:  # noqa: ASYNC109 - its result is whether the time sufficed, not an error
+    """Wait in a coroutine until all futures are done; False where the time ran out first."""
+    wrapped = [asyncio.wrap_future(_watch(future)) for future in futures]
+    if not wrapped:
+        return True
+    try:
+        _, pending = await asyncio.wait(wrapped, timeout=timeout)
+        return not pending
+    finally:
+        # also when the wait itself is cancelled: its loop may be closed before they are done
+        for future in wrapped:
+            future.cancel()
+
+
+def _watch(future: Future[_T]) -> Future[None]:
+    """Return a future that is done when the other is: cancelling it cancels nothing else."""
+    watcher: Future[None] = concurrent.futures.Future()
+
+    def done(_: Future[_T]) -> None:
+        if watcher.set_running_or_notify_cancel():
+            watcher.set_result(None)
+
+    future.add_done_callback(done)
+    return watcher
