@@ -1,0 +1,125 @@
+"""What a ``%%modellix`` cell does: plan, ask, send, show, wait, and hand back."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modellix_jupyter.core.plan import Plan, make_plan
+from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.magic.options import help_text
+from modellix_jupyter.magic.showing import show_table
+from modellix_jupyter.session.api import run
+from modellix_jupyter.session.asking import agreed, cost_words
+from modellix_jupyter.session.default import current
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from modellix_jupyter.magic.parse import CellCommand
+    from modellix_jupyter.session.results import Results
+    from modellix_jupyter.session.session import Session
+
+_PLAN_ROWS = 50
+
+
+def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | None:
+    """Do what a cell asks for.
+
+    Parameters
+    ----------
+    command
+        What it asks for.
+    variables
+        The notebook's, where `--out` binds its results.
+
+    Returns
+    -------
+    Results or None
+        None where nothing was sent: a dry run, or a question answered with no.
+
+    """
+    if command.help:
+        print(help_text())  # noqa: T201 - the answer to a question for help
+        return None
+    plan = make_plan(
+        command.prompts or (None,),
+        command.models,
+        params=command.params,
+        vary=command.vary,
+        repeat=command.repeat,
+    )
+    session = current()
+    if command.dry_run:
+        _show_plan(plan, _prices_if_known(session, plan))
+        return None
+    folder = _prepared(command.save)
+    prices = session.check(plan.requests)
+    limit = session.settings.ask_above
+    if not command.yes and not agreed(plan, prices, limit, add="--yes"):
+        return None
+    results = session.submit(plan, prices=prices)
+    if command.out:
+        variables[command.out] = results
+    return _finish(results, command, folder)
+
+
+def _finish(results: Results, command: CellCommand, folder: Path | None) -> Results:
+    if folder is not None:
+        # beside the wait, so that an interrupt or --no-wait does not lose it
+        saver = threading.Thread(
+            target=_save_when_done, args=(results, folder), name="modellix-saver", daemon=True
+        )
+        saver.start()
+    if not command.wait:
+        results.show()
+        return results
+    try:
+        return run(results, command.timeout)
+    finally:
+        if folder is not None and results.done:
+            saver.join()
+
+
+def _save_when_done(results: Results, folder: Path) -> None:
+    results.block()
+    results.save(folder)
+
+
+def _prepared(save: str | None) -> Path | None:
+    """Make the folder before anything is sent: a folder that cannot be made costs nothing then."""
+    if save is None:
+        return None
+    folder = Path(save).expanduser().absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRequest(
+            f"The folder {folder} of --save cannot be made: {error.strerror}.",
+            "Nothing was sent; choose another.",
+        ) from error
+    return folder
+
+
+def _prices_if_known(session: Session, plan: Plan) -> Mapping[str, float]:
+    """Check the plan too, where there is a key: a dry run needs none."""
+    from modellix_jupyter.errors import MissingKey
+
+    try:
+        return session.check(plan.requests)
+    except MissingKey:
+        return {}
+
+
+def _show_plan(plan: Plan, prices: Mapping[str, float]) -> None:
+    rows = plan.rows()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    shown = [[row.get(name) for name in columns] for row in rows[:_PLAN_ROWS]]
+    more = f"; the first {_PLAN_ROWS} are shown" if len(rows) > _PLAN_ROWS else ""
+    noun = "task" if plan.count == 1 else "tasks"
+    show_table(
+        columns,
+        shown,
+        caption=f"{plan.count} {noun}{cost_words(plan, prices)}; nothing was sent{more}.",
+    )

@@ -1,0 +1,119 @@
+"""The commands of ``%modellix``, a function each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modellix_jupyter.magic.options import help_text
+from modellix_jupyter.magic.showing import say, show_table
+from modellix_jupyter.render import price_words
+from modellix_jupyter.session.api import run, sandbox
+from modellix_jupyter.session.default import configure, current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from modellix_jupyter.magic.parse import LineCommand
+
+
+def run_command(command: LineCommand) -> object:
+    """Do what a line asks for, and return its value for ``_``."""
+    return COMMAND_FUNCTIONS[command.name](command.arguments)
+
+
+def _help(_: Sequence[str]) -> None:
+    say(help_text())
+
+
+def _key(_: Sequence[str]) -> None:
+    """Ask for a key, check it with the service, use it, and offer to keep it."""
+    from modellix_jupyter.config.keys import SecretKey, store
+    from modellix_jupyter.errors import InvalidRequest
+    from modellix_jupyter.session.asking import ask, ask_hidden
+    from modellix_jupyter.session.trial import try_key
+
+    key = SecretKey(ask_hidden("Modellix API key (not shown): "), "`%modellix key`")
+    found = try_key(key, current().settings)
+    session = configure(current().settings, key=key.reveal())
+    say(f"{found} in use in this kernel.")
+    try:
+        keep = ask("Keep it on this machine for later kernels?", otherwise="Not kept.")
+    except InvalidRequest:
+        keep = False
+    if keep:
+        say(f"Kept in {store(key, session.home / 'key')}.")
+
+
+def _doctor(_: Sequence[str]) -> None:
+    from modellix_jupyter.session.doctor import examine
+
+    checks = examine(current())
+    rows = [[check.mark, check.name, check.detail] for check in checks]
+    show_table(["", "what", "how it is"], rows)
+
+
+def _models(arguments: Sequence[str]) -> None:
+    text = arguments[0].lower() if arguments else ""
+    found = [m for m in current().models() if text in f"{m.slug} {m.type} {m.description}".lower()]
+    rows = [[m.slug, m.type, price_words(m.price), m.description] for m in found]
+    caption = f"{len(found)} models" + (f" that match “{text}”" if text else "")
+    show_table(["model", "type", "price", "description"], rows, caption=caption)
+
+
+def _history(_: Sequence[str]) -> object:
+    return current().history()
+
+
+def _wait(arguments: Sequence[str]) -> object:
+    session = current()
+    results = session.find(arguments) if arguments else session.resume()
+    if not results:
+        say("Nothing is unfinished.")
+        return None
+    return run(results, raising=False)
+
+
+def _resume(arguments: Sequence[str]) -> object:
+    from modellix_jupyter.session.leftovers import report, settle
+
+    session = current()
+    if arguments:
+        results = session.results(settle(session, arguments))
+    else:
+        results = session.resume()
+        for line in report(session, results):
+            say(line)
+    return run(results, raising=False) if results else None
+
+
+def _panel(_: Sequence[str]) -> object:
+    from modellix_jupyter.widgets.panel import panel
+
+    return panel()
+
+
+def _export(arguments: Sequence[str]) -> None:
+    say(f"Written: {current().export_history(arguments[0])}")
+
+
+def _balance(_: Sequence[str]) -> None:
+    say(f"{current().balance():.2f} USD")
+
+
+def _sandbox(_: Sequence[str]) -> object:
+    return sandbox()
+
+
+COMMAND_FUNCTIONS: dict[str, Callable[[Sequence[str]], object]] = {
+    "help": _help,
+    "key": _key,
+    "doctor": _doctor,
+    "models": _models,
+    "history": _history,
+    "wait": _wait,
+    "resume": _resume,
+    "panel": _panel,
+    "export": _export,
+    "balance": _balance,
+    "sandbox": _sandbox,
+}

@@ -1,0 +1,135 @@
+"""The magics as IPython sees them: parse, then hand over; everything else is loaded when used."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
+from traitlets import TraitError, observe
+
+from modellix_jupyter.config.settings import SETTING_NAMES
+from modellix_jupyter.errors import ConfigError, UserError, plain_lines
+from modellix_jupyter.magic.traits import SettingTraits, apply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+_LOADED = "_modellix_magics"
+
+
+def _help() -> str:
+    from modellix_jupyter.magic.options import help_text
+
+    return help_text()
+
+
+@magics_class
+class Modellix(Magics, SettingTraits):  # type: ignore[misc, valid-type]  # a class made at run time
+    """Settings of the Modellix magics."""
+
+    _adopting = True
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        try:
+            super().__init__(shell)
+            self._apply_configured()
+            self._adopt()
+        except BaseException:
+            # a wrong setting, of the environment or of IPython's: the next attempt begins anew
+            shell.configurables[:] = [c for c in shell.configurables if c is not self]
+            raise
+
+    @no_var_expand
+    @line_cell_magic
+    def modellix(self, line: str, cell: str | None = None) -> object:
+        """Generate pictures, videos and audio with Modellix; `%modellix help` says how."""
+        with _usage_errors():
+            from modellix_jupyter.magic.parse import parse_cell, parse_line
+
+            if cell is None:
+                from modellix_jupyter.magic.commands import run_command
+
+                return run_command(parse_line(line))
+            variables = self.shell.user_ns if self.shell else {}
+            command = parse_cell(line, cell, variables)
+            from modellix_jupyter.magic.cells import run_cell
+
+            return run_cell(command, variables)
+
+    # what IPython asks for before the docstring: so the help is read when it is looked at
+    modellix.getdoc = _help  # type: ignore[union-attr]  # a function, whatever its decorator says
+
+    @observe(*SETTING_NAMES)
+    def _changed(self, change: dict[str, Any]) -> None:
+        """Hand a setting on to the session; a value it refuses is put back."""
+        if self._adopting:
+            return
+        try:
+            apply({change["name"]: change["new"]})
+        except ConfigError as error:
+            raise TraitError(str(error)) from None
+        finally:
+            self._adopt()
+
+    def _apply_configured(self) -> None:
+        """Hand on what IPython's own configuration says, as ``c.Modellix.ask_above = 20``."""
+        said = self.config.get(type(self).__name__, {})
+        chosen = {name: getattr(self, name) for name in SETTING_NAMES if name in said}
+        if chosen:
+            apply(chosen)
+
+    def _adopt(self) -> None:
+        """Take over what the environment says, so that ``%config`` shows what is in force."""
+        from modellix_jupyter.session.default import settings
+
+        in_force = settings()
+        self._adopting = True
+        for name in SETTING_NAMES:
+            setattr(self, name, getattr(in_force, name))
+        self._adopting = False
+
+
+@contextmanager
+def _usage_errors() -> Iterator[None]:
+    """Show a user's mistake as IPython shows a wrong use of any magic: no traceback."""
+    try:
+        yield
+    except UserError as error:
+        # IPython prints it as it is: so no control characters
+        raise UsageError("\n".join(plain_lines(error.message, error.hint))) from None
+
+
+def load(ip: InteractiveShell) -> None:
+    """Register the magics and the completion, and say what an earlier kernel left behind."""
+    if getattr(ip, _LOADED, None) is not None:
+        return
+    magics = Modellix(ip)
+    ip.register_magics(magics)
+    setattr(ip, _LOADED, magics)
+    from modellix_jupyter.magic.complete import register
+    from modellix_jupyter.session.leftovers import announce
+
+    register(ip)
+    announce()
+
+
+def unload(ip: InteractiveShell) -> None:
+    """End the engine and forget the magics."""
+    from modellix_jupyter.magic.complete import unregister
+    from modellix_jupyter.session.default import close_all
+
+    close_all()
+    magics = getattr(ip, _LOADED, None)
+    if magics is None:
+        return
+    unregister(ip)
+    for kind in ("line", "cell"):
+        ip.magics_manager.magics[kind].pop("modellix", None)
+    ip.magics_manager.registry.pop(type(magics).__name__, None)
+    if magics in ip.configurables:
+        ip.configurables.remove(magics)
+    delattr(ip, _LOADED)

@@ -1,0 +1,308 @@
+"""Every command of ``%modellix`` does what its table says."""
+
+from __future__ import annotations
+
+import builtins
+import getpass
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from magic_shell import KEY, Shell, a_loaded_shell
+
+from modellix_jupyter.magic.commands import COMMAND_FUNCTIONS
+from modellix_jupyter.magic.options import COMMANDS
+from modellix_jupyter.session import default
+from modellix_jupyter.session.api import SandboxSession
+from modellix_jupyter.simulator import Sandbox
+
+OTHER_KEY = "sk-another-key-that-was-typed"
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Sandbox]:
+    with Sandbox(speed=100) as running:
+        yield running
+
+
+@pytest.fixture
+def shell(service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    with a_loaded_shell(tmp_path, service, monkeypatch) as shell:
+        yield shell
+
+
+def keys_sent(service: Sandbox) -> list[str]:
+    """Return the keys of all requests so far, the newest last."""
+    headers = (entry.headers.get("authorization", "") for entry in service.journal)
+    return [header.removeprefix("Bearer ") for header in headers if header]
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, key: str, keep: str = "n") -> list[str]:
+    """Type a key where it is asked for, hidden; and answer whether to keep it."""
+    asked: list[str] = []
+
+    def hidden(prompt: str = "") -> str:
+        asked.append(prompt)
+        return key
+
+    monkeypatch.setattr(getpass, "getpass", hidden)
+    monkeypatch.setattr(builtins, "input", lambda _="": keep)
+    return asked
+
+
+def test_every_command_of_the_table_has_a_function_and_no_other_has() -> None:
+    assert list(COMMAND_FUNCTIONS) == [command.name for command in COMMANDS]
+
+
+@pytest.mark.parametrize("line", ["", "help", "--help", "-h"])
+def test_help_names_every_command(shell: Shell, line: str) -> None:
+    out = shell.good(f"%modellix {line}".strip()).out
+    assert all(f"%modellix {command.usage}" in out for command in COMMANDS)
+
+
+def test_an_unknown_command_suggests_the_nearest(shell: Shell) -> None:
+    assert shell.run("%modellix histroy").lines == [
+        "UsageError: `histroy` is not a command of %modellix.",
+        "Did you mean `history`? `%modellix help` lists them.",
+    ]
+
+
+def test_a_command_with_too_many_words_says_how_it_is_written(shell: Shell) -> None:
+    first, second = shell.run("%modellix balance now").lines
+    assert "takes nothing" in first
+    assert "`%modellix balance`" in second
+
+
+# -- the key
+
+
+def test_a_typed_key_is_checked_and_used(
+    shell: Shell, service: Sandbox, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    asked = typed(monkeypatch, OTHER_KEY)
+    ran = shell.good("%modellix key")
+    assert asked == ["Modellix API key (not shown): "]
+    assert ran.out == "The key is valid, and in use in this kernel.\n"
+    assert service.journal[-1].path == "/api/v1/apikey/validate"
+    assert keys_sent(service)[-1] == OTHER_KEY
+    shell.good("%modellix balance")
+    assert keys_sent(service)[-1] == OTHER_KEY
+    assert not (home / "key").exists()
+
+
+def test_a_key_is_kept_for_its_owner_only_where_the_answer_is_yes(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    typed(monkeypatch, OTHER_KEY, keep="y")
+    ran = shell.good("%modellix key")
+    assert f"Kept in {home / 'key'}." in ran.out
+    assert OTHER_KEY not in ran.everything
+    assert (home / "key").read_text() == OTHER_KEY
+    assert stat.S_IMODE((home / "key").stat().st_mode) == 0o600
+
+
+def test_a_kept_key_is_found_by_the_next_session(
+    shell: Shell, service: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    typed(monkeypatch, OTHER_KEY, keep="y")
+    shell.good("%modellix key")
+    monkeypatch.delenv("MODELLIX_API_KEY")
+    shell.good("%reload_ext modellix_jupyter")
+    shell.good("%modellix balance")
+    assert keys_sent(service)[-1] == OTHER_KEY
+
+
+@pytest.mark.parametrize("key", ["wrong-key", "expired-key"])
+def test_a_key_that_the_service_refuses_is_not_used(
+    shell: Shell, service: Sandbox, monkeypatch: pytest.MonkeyPatch, home: Path, key: str
+) -> None:
+    typed(monkeypatch, key, keep="y")
+    ran = shell.run("%modellix key")
+    assert ran.lines[0] == "UsageError: The service does not take this key."
+    assert key not in ran.everything
+    assert not (home / "key").exists()
+    shell.good("%modellix balance")
+    assert keys_sent(service)[-1] == KEY
+
+
+@pytest.mark.parametrize("key", ["", "   ", "two words", "kéy", "k" * 20_000])
+def test_what_cannot_be_a_key_is_refused_without_a_request(
+    shell: Shell, service: Sandbox, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    before = len(service.journal)
+    typed(monkeypatch, key)
+    ran = shell.run("%modellix key")
+    assert len(ran.lines) == 2
+    assert not key.strip() or key not in ran.everything
+    assert len(service.journal) == before
+
+
+def test_where_nobody_can_type_a_key_the_variable_is_named(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(_: str = "") -> str:
+        raise EOFError
+
+    monkeypatch.setattr(getpass, "getpass", nobody)
+    assert "MODELLIX_API_KEY" in shell.run("%modellix key").lines[1]
+
+
+# -- looking
+
+
+def test_doctor_finds_all_well_and_never_shows_the_key(shell: Shell, service: Sandbox) -> None:
+    ran = shell.good("%modellix doctor")
+    for word in (service.base_url, "from MODELLIX_API_KEY", "the key is valid", "100.00 USD"):
+        assert word in ran.text
+    assert "WRONG" not in ran.text
+    assert KEY not in ran.everything
+
+
+def test_doctor_says_what_is_wrong(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELLIX_API_KEY", "wrong-key-of-mine")
+    shell.good("%reload_ext modellix_jupyter")
+    ran = shell.good("%modellix doctor")
+    assert "WRONG" in ran.text
+    assert "wrong-key-of-mine" not in ran.everything
+
+
+def test_doctor_needs_no_key(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MODELLIX_API_KEY")
+    text = " ".join(shell.good("%modellix doctor").text.split())
+    assert "https://modellix.ai/console/api-key" in text
+    assert "%modellix sandbox" in text
+
+
+def test_models_lists_them_with_what_they_cost(shell: Shell) -> None:
+    text = shell.good("%modellix models").text
+    assert "alibaba/qwen-image-plus" in text
+    assert "0.03 USD / image" in text
+    assert "text-to-video" in text
+
+
+def test_models_finds_a_text(shell: Shell) -> None:
+    text = shell.good("%modellix models Text-to-VIDEO").text
+    assert text.startswith("2 models that match “text-to-video”")
+    assert "google/veo-3-fast" in text
+    assert "sandbox/fast" not in text
+
+
+def test_models_finds_none(shell: Shell) -> None:
+    assert shell.good("%modellix models zeppelin").text.startswith("0 models")
+
+
+def test_history_is_a_frame_of_every_task(shell: Shell) -> None:
+    shell.good("%%modellix sandbox/fast --seed 7\na cat")
+    shell.run("%%modellix sandbox/out-of-credit\na dog")
+    frame = shell.good("%modellix history").value
+    assert isinstance(frame, pd.DataFrame)
+    assert list(frame["prompt"]) == ["a cat", "a dog"]
+    assert list(frame["status"]) == ["success", "rejected"]
+    assert frame["param.seed"][0] == 7
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet", "xlsx", "html"])
+def test_export_writes_the_history(shell: Shell, tmp_path: Path, ending: str) -> None:
+    shell.good("%%modellix sandbox/fast\na cat")
+    ran = shell.good(f"%modellix export 'all of it.{ending}'")
+    written = tmp_path / f"all of it.{ending}"
+    assert f"all of it.{ending}" in ran.out
+    assert written.stat().st_size > 100
+    assert KEY.encode() not in written.read_bytes()
+
+
+def test_export_to_another_format_names_those_there_are(shell: Shell, tmp_path: Path) -> None:
+    ran = shell.run("%modellix export all.docx")
+    assert len(ran.lines) == 2
+    assert "csv" in "".join(ran.lines)
+    assert not (tmp_path / "all.docx").exists()
+
+
+def test_balance_is_in_dollars(shell: Shell) -> None:
+    assert shell.good("%modellix balance").out.endswith(" USD\n")
+
+
+# -- waiting and taking up
+
+
+def test_wait_waits_for_what_is_not_done(shell: Shell) -> None:
+    running = shell.good("%%modellix sandbox/slow --no-wait\na cat").value
+    waited = shell.good("%modellix wait").value
+    assert [task.uid for task in waited] == [task.uid for task in running]
+    assert waited[0].status.value == "success"
+
+
+def test_wait_takes_ids(shell: Shell) -> None:
+    pair = shell.good("%%modellix sandbox/fast --vary seed=1,2\na cat").value
+    waited = shell.good(f"%modellix wait {pair[1].task_id} {pair[0].task_id}").value
+    assert [task.task_id for task in waited] == [pair[1].task_id, pair[0].task_id]
+
+
+def test_wait_for_an_id_that_nobody_knows_says_so(shell: Shell) -> None:
+    first, second = shell.run("%modellix wait task-unheard-of").lines
+    assert "`task-unheard-of`" in first
+    assert "`%modellix history`" in second
+
+
+@pytest.mark.parametrize("command", ["wait", "resume"])
+def test_nothing_unfinished_is_said(shell: Shell, command: str) -> None:
+    assert shell.good(f"%modellix {command}").out.strip() == "Nothing is unfinished."
+
+
+def test_resume_takes_up_what_an_earlier_session_left(shell: Shell, service: Sandbox) -> None:
+    sent = len(service.submissions)
+    running = shell.good("%%modellix sandbox/slow --no-wait\na cat").value
+    (uid,) = [task.uid for task in running]
+    default.close_all()
+    ran = shell.good("%modellix resume")
+    assert [task.uid for task in ran.value] == [uid]
+    assert ran.value[0].status.value == "success"
+    assert "1 task taken up." in ran.out
+    assert len(service.submissions) == sent + 1
+
+
+def test_resume_says_what_may_have_been_charged_and_sends_nothing(
+    shell: Shell, service: Sandbox
+) -> None:
+    shell.run("%%modellix sandbox/silent\na quiet cat")
+    sent = len(service.submissions)
+    out = shell.good("%modellix resume").out
+    assert "1 submitted with no readable answer" in out
+    assert "sandbox/silent  a quiet cat" in out
+    assert len(service.submissions) == sent
+
+
+# -- the panel and the sandbox
+
+
+def test_panel_is_a_widget_that_knows_the_models(shell: Shell) -> None:
+    panel = shell.good("%modellix panel").value
+    try:
+        offered = panel.compose.model
+        deadline = time.monotonic() + 20
+        while not any(o.startswith("sandbox/fast ") for o in offered.options):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        panel.close()
+
+
+def test_sandbox_needs_no_key_and_sends_nothing_elsewhere(
+    shell: Shell, service: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MODELLIX_API_KEY")
+    before = len(service.journal)
+    ran = shell.good("%modellix sandbox")
+    assert isinstance(ran.value, SandboxSession)
+    assert ran.value.base_url in ran.out
+    assert ran.value.base_url != service.base_url
+    assert shell.good("%%modellix sandbox/fast\na cat").value[0].origin == ran.value.base_url
+    assert len(service.journal) == before
+    ran.value.stop()
+    assert default.current().settings.base_url == service.base_url

@@ -1,0 +1,150 @@
+"""The extension in IPython: it loads, shows its help, and leaves nothing when it is unloaded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from magic_shell import Shell, a_loaded_shell, a_shell
+
+from modellix_jupyter.errors import ConfigError
+from modellix_jupyter.magic.options import COMMANDS, OPTIONS
+from modellix_jupyter.session import default
+from modellix_jupyter.simulator import Sandbox
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Sandbox]:
+    with Sandbox(speed=100) as running:
+        yield running
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Shell]:
+    with a_shell(tmp_path) as shell:
+        yield shell
+
+
+def traces(shell: Shell) -> dict[str, int]:
+    """Return what an extension can leave in a shell, counted: other magics load lazily."""
+    manager = shell.ip.magics_manager
+    configurables = [type(c).__name__ for c in shell.ip.configurables]
+    return {
+        "line": "modellix" in manager.magics["line"],
+        "cell": "modellix" in manager.magics["cell"],
+        "registry": "Modellix" in manager.registry,
+        "configurables": configurables.count("Modellix"),
+        "matchers": len(shell.ip.Completer.custom_matchers),
+        "attributes": sum("modellix" in name for name in vars(shell.ip)),
+    }
+
+
+def test_loading_says_and_writes_nothing_where_nothing_is_unfinished(
+    bare: Shell, home: Path
+) -> None:
+    ran = bare.good("%load_ext modellix_jupyter")
+    assert ran.everything.strip() == ""
+    assert not home.exists()
+
+
+def test_loading_adds_one_of_everything(bare: Shell) -> None:
+    before = traces(bare)
+    bare.good("%load_ext modellix_jupyter")
+    assert set(before.values()) == {0}
+    assert set(traces(bare).values()) == {1}
+
+
+def test_unloading_leaves_nothing(bare: Shell) -> None:
+    before = traces(bare)
+    bare.good("%load_ext modellix_jupyter")
+    bare.good("%unload_ext modellix_jupyter")
+    assert traces(bare) == before
+    assert "not found" in bare.run("%modellix help").err
+
+
+@pytest.mark.parametrize("again", ["load_ext", "reload_ext"])
+def test_loading_twice_is_as_good_as_once(bare: Shell, again: str) -> None:
+    bare.good("%load_ext modellix_jupyter")
+    once = traces(bare)
+    bare.good(f"%{again} modellix_jupyter")
+    bare.ip.extension_manager.loaded.discard("modellix_jupyter")
+    bare.good("%load_ext modellix_jupyter")
+    assert traces(bare) == once
+
+
+def test_it_loads_again_after_it_was_unloaded(bare: Shell) -> None:
+    bare.good("%load_ext modellix_jupyter")
+    once = traces(bare)
+    bare.good("%unload_ext modellix_jupyter")
+    bare.good("%load_ext modellix_jupyter")
+    assert traces(bare) == once
+    bare.good("%config Modellix.ask_above = 5")
+    assert default.current().settings.ask_above == 5
+
+
+def test_unloading_ends_the_engine(
+    service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_loaded_shell(tmp_path, service, monkeypatch) as shell:
+        shell.good("%modellix balance")
+        assert "modellix-engine" in {t.name for t in threading.enumerate()}
+        shell.good("%unload_ext modellix_jupyter")
+        assert "modellix-engine" not in {t.name for t in threading.enumerate()}
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://api.modellix.ai", "base_url must be https"),
+        ("https://api.modellix.ai/api/v1", "base_url is more than an origin"),
+        ("modellix", "base_url"),
+    ],
+)
+def test_a_base_url_that_cannot_be_used_is_two_lines_and_mended_by_another(
+    bare: Shell, monkeypatch: pytest.MonkeyPatch, url: str, words: str
+) -> None:
+    before = traces(bare)
+    monkeypatch.setenv("MODELLIX_BASE_URL", url)
+    ran = bare.run("%load_ext modellix_jupyter")
+    assert isinstance(ran.error, ConfigError)
+    first, second = ran.lines
+    assert words in first
+    assert "https://api.modellix.ai" in second
+    assert traces(bare) == before
+    monkeypatch.setenv("MODELLIX_BASE_URL", "https://api.example.com")
+    bare.good("%load_ext modellix_jupyter")
+    bare.good("%config Modellix.ask_above = 5")
+    assert default.current().settings.ask_above == 5
+
+
+@pytest.mark.parametrize("magic", ["%%modellix", "%modellix"])
+def test_a_question_mark_shows_every_option_and_command(bare: Shell, magic: str) -> None:
+    bare.good("%load_ext modellix_jupyter")
+    shown = bare.ip.object_inspect_text(magic)
+    assert all(option.usage in shown for option in OPTIONS)
+    assert all(command.usage in shown for command in COMMANDS)
+    assert "Examples" in shown
+
+
+def test_a_dollar_is_no_variable_of_ipython(
+    service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_loaded_shell(tmp_path, service, monkeypatch) as shell:
+        shell.ip.push({"size": "256x256", "seed": 3})
+        ran = shell.run("%%modellix sandbox/fast --size $size\na cat")
+        assert "$size" in ran.lines[0]
+
+
+def test_another_fault_than_a_users_mistake_is_not_hidden(
+    bare: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from modellix_jupyter.magic import commands
+
+    def broken(_: object) -> None:
+        raise ZeroDivisionError
+
+    bare.good("%load_ext modellix_jupyter")
+    monkeypatch.setitem(commands.COMMAND_FUNCTIONS, "balance", broken)
+    assert isinstance(bare.run("%modellix balance").error, ZeroDivisionError)

@@ -1,0 +1,149 @@
+"""``%config Modellix``: every setting is there, is checked, and does what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from magic_shell import Shell, a_loaded_shell, a_shell
+from traitlets.config import Config
+
+from modellix_jupyter.config.settings import SETTING_NAMES, Settings
+from modellix_jupyter.errors import ConfigError
+from modellix_jupyter.session import default
+from modellix_jupyter.simulator import Sandbox
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Sandbox]:
+    with Sandbox(speed=100) as running:
+        yield running
+
+
+@pytest.fixture
+def shell(service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    with a_loaded_shell(tmp_path, service, monkeypatch) as shell:
+        yield shell
+
+
+def test_every_setting_is_listed_with_its_help_and_its_value(shell: Shell) -> None:
+    listed = " ".join(shell.good("%config Modellix").out.split())
+    for setting in fields(Settings):
+        value = getattr(default.current().settings, setting.name)
+        text = setting.metadata["help"]
+        assert f"Modellix.{setting.name}=" in listed
+        assert f"{' '.join(text.split())} Current: {value!r}" in listed
+
+
+@pytest.mark.parametrize("name", SETTING_NAMES)
+def test_every_setting_can_be_read_as_it_is_in_force(shell: Shell, name: str) -> None:
+    value = shell.good(f"%config Modellix.{name}").value
+    assert value == getattr(default.current().settings, name)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("ask_above = 0", "ask_above is 0; it must be a number of at least 1."),
+        ("max_in_flight = -1", "max_in_flight is -1; it must be a number of at least 1."),
+        ("requests_per_second = float('nan')", "requests_per_second is nan"),
+        ("submit_path = '/elsewhere'", 'submit_path is neither "/async" nor ""'),
+        ("base_url = 'http://api.modellix.ai'", "base_url must be https"),
+        ("schema_url = 'ftp://x'", "schema_url must be https"),
+        ("ask_above = 'many'", "expected an int"),
+        ("check_requests = 'sometimes'", "expected a boolean"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_in_a_sentence_and_put_back(
+    shell: Shell, caplog: pytest.LogCaptureFixture, line: str, words: str
+) -> None:
+    name = line.partition(" ")[0]
+    before = default.current().settings
+    shell.good(f"%config Modellix.{line}")
+    (said,) = caplog.records
+    assert words in said.getMessage()
+    assert len(said.getMessage().splitlines()) <= 2
+    assert default.current().settings == before
+    assert shell.good(f"%config Modellix.{name}").value == getattr(before, name)
+
+
+def test_a_value_that_is_good_after_one_that_was_not_is_taken(shell: Shell) -> None:
+    shell.good("%config Modellix.ask_above = 0")
+    shell.good("%config Modellix.ask_above = 3")
+    assert default.current().settings.ask_above == 3
+
+
+def test_ipythons_own_configuration_is_taken_over(tmp_path: Path) -> None:
+    config = Config()
+    config.Modellix.ask_above = 3
+    config.Modellix.thumbnail_px = 128
+    with a_shell(tmp_path, config) as shell:
+        shell.good("%load_ext modellix_jupyter")
+        settings = default.current().settings
+        assert (settings.ask_above, settings.thumbnail_px) == (3, 128)
+        assert shell.good("%config Modellix.ask_above").value == 3
+
+
+def test_a_wrong_value_of_ipythons_own_configuration_is_two_lines(tmp_path: Path) -> None:
+    config = Config()
+    config.Modellix.ask_above = 0
+    with a_shell(tmp_path, config) as shell:
+        ran = shell.run("%load_ext modellix_jupyter")
+        assert isinstance(ran.error, ConfigError)
+        assert len(ran.lines) == 2
+        assert "ask_above is 0" in ran.lines[0]
+
+
+def test_check_requests_off_leaves_the_judgement_to_the_service(
+    shell: Shell, service: Sandbox
+) -> None:
+    before = len(service.journal)
+    assert shell.run("%%modellix sandbox/fast --size 1x1\na cat").lines[0].startswith("UsageError")
+    assert "POST" not in {entry.method for entry in service.journal[before:]}
+    shell.good("%config Modellix.check_requests = False")
+    assert shell.run("%%modellix sandbox/fast --size 1x1\na cat").lines[0].startswith("BadRequest")
+    assert [entry.method for entry in service.journal][-1] == "POST"
+
+
+def test_submit_path_is_where_the_request_goes(shell: Shell, service: Sandbox) -> None:
+    shell.good("%config Modellix.submit_path = ''")
+    shell.good("%%modellix sandbox/fast\na cat")
+    posted = [entry.path for entry in service.journal if entry.method == "POST"]
+    assert posted[-1] == "/api/v1/sandbox/fast"
+
+
+def test_base_url_is_where_everything_goes(shell: Shell, service: Sandbox) -> None:
+    with Sandbox(speed=100) as other:
+        before = len(service.journal)
+        shell.good(f"%config Modellix.base_url = {other.base_url!r}")
+        shell.good("%%modellix sandbox/fast\na cat")
+        assert len(other.submissions) == 1
+        assert len(service.journal) == before
+        default.close_all()
+
+
+def test_thumbnail_px_is_the_size_of_what_is_embedded(shell: Shell) -> None:
+    from base64 import b64decode
+    from io import BytesIO
+
+    from PIL import Image
+
+    shell.good("%config Modellix.thumbnail_px = 64")
+    results = shell.good("%%modellix sandbox/fast\na cat").value
+    (card,) = results.cards()
+    with Image.open(BytesIO(b64decode(card.media[0].src.partition(",")[2]))) as picture:
+        assert picture.size == (64, 64)
+
+
+def test_home_is_where_the_files_go(shell: Shell, tmp_path: Path) -> None:
+    shell.good(f"%config Modellix.home = {str(tmp_path / 'elsewhere')!r}")
+    shell.good("%%modellix sandbox/fast\na cat")
+    assert (tmp_path / "elsewhere" / "ledger.sqlite3").exists()
+
+
+def test_a_setting_that_needs_a_new_engine_loses_no_running_task(shell: Shell) -> None:
+    running = shell.good("%%modellix sandbox/slow --no-wait\na cat").value
+    shell.good("%config Modellix.max_in_flight = 3")
+    assert running.wait(30)[0].status.value == "success"
