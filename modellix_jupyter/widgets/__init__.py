@@ -1,0 +1,1 @@
+"""Layer 5: the panel, made of ipywidgets."""

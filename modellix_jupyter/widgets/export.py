@@ -1,0 +1,158 @@
+"""To take it away: a file, a variable of the notebook, or the cell that does the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ipywidgets as widgets
+
+from modellix_jupyter.errors import ConfigError, InvalidRequest, ModellixError
+from modellix_jupyter.magic.options import variable_of
+from modellix_jupyter.magic.write import cell_text
+from modellix_jupyter.session.screen import shell
+from modellix_jupyter.widgets.fields import LABEL, WIDE
+from modellix_jupyter.widgets.say import Said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from modellix_jupyter.session.results import Results
+    from modellix_jupyter.widgets.board import Board
+    from modellix_jupyter.widgets.compare import Compare
+    from modellix_jupyter.widgets.compose import Compose
+    from modellix_jupyter.widgets.watch import Watch
+
+FORMATS = ("csv", "json", "jsonl", "parquet", "xlsx", "html", "folder with originals")
+TICKED, KERNEL, ALL = "ticked to compare", "all of this kernel", "the whole history"
+
+
+class Export:
+    """Which tasks, and three ways to take them away.
+
+    Parameters
+    ----------
+    board
+        See `Board`.
+    compose, watch, compare
+        Whose form and tasks can be taken away.
+
+    """
+
+    def __init__(self, board: Board, compose: Compose, watch: Watch, compare: Compare) -> None:
+        self._board = board
+        self._compose = compose
+        self._watch = watch
+        self._compare = compare
+        self.said = Said()
+        self.which = widgets.Dropdown(
+            description="Tasks", options=[KERNEL, TICKED, ALL], layout=WIDE, style=LABEL
+        )
+        self.format = widgets.Dropdown(
+            description="Format", options=list(FORMATS), layout=WIDE, style=LABEL
+        )
+        self.path = widgets.Text(
+            description="File", value="modellix.csv", layout=WIDE, style=LABEL,
+            continuous_update=False,
+        )  # fmt: skip
+        self.to_file = widgets.Button(description="Export to the file", layout={"width": "auto"})
+        self.variable = widgets.Text(
+            description="Variable", value="tasks", layout=WIDE, style=LABEL, continuous_update=False
+        )
+        self.to_variable = widgets.Button(description="Set the variable", layout={"width": "auto"})
+        self.of_form = widgets.Button(description="The form as a cell", layout={"width": "auto"})
+        self.of_tasks = widgets.Button(description="The tasks as cells", layout={"width": "auto"})
+        self.cell = widgets.Textarea(
+            description="Cell", placeholder="Ready to paste", rows=8, layout=WIDE, style=LABEL
+        )
+        self.view = widgets.VBox(
+            [
+                self.which,
+                self.format,
+                self.path,
+                widgets.HBox([self.to_file]),
+                self.variable,
+                widgets.HBox([self.to_variable]),
+                widgets.HBox([self.of_form, self.of_tasks], layout={"flex_flow": "row wrap"}),
+                self.cell,
+                self.said.view,
+            ],
+            layout={"width": "100%", "max_width": "760px"},
+        )
+        self.format.observe(lambda _: self._rename(), "value")
+        self.to_file.on_click(lambda _: self._export())
+        self.to_variable.on_click(lambda _: self._bind())
+        self.of_form.on_click(lambda _: self._write(self._compose.cell))
+        self.of_tasks.on_click(lambda _: self._write(self._cells))
+
+    def _rename(self) -> None:
+        path = Path(self.path.value or "modellix.csv")
+        kind = self.format.value
+        stem = path.with_suffix("") if path.suffix else path
+        self.path.value = f"{stem}{'/' if kind == FORMATS[-1] else f'.{kind}'}"
+
+    def _results(self) -> Results:
+        if self.which.value == TICKED:
+            return self._compare.results()
+        session = self._board.session
+        return session.results(self._watch.tasks()[::-1])
+
+    def _export(self) -> None:
+        path = self.path.value.strip()
+        if not path:
+            self.said.error(InvalidRequest("There is no file name.", "As in: modellix.csv"))
+            return
+        session, everything = self._board.session, self.which.value == ALL
+
+        def write() -> Path:
+            if everything:
+                return session.export_history(path)
+            results = self._results()
+            if not results:
+                raise InvalidRequest("There is no task to export.", "Choose other tasks above.")
+            return results.export(path)
+
+        self._board.do(
+            write, lambda written: self.said.words(f"Written: {written}"), self.said.error
+        )
+
+    def _bind(self) -> None:
+        session, everything = self._board.session, self.which.value == ALL
+        try:
+            name = variable_of(self.variable.value.strip()) or ""
+        except InvalidRequest:
+            self.said.error(InvalidRequest("This is not the name of a variable.", "As in: tasks"))
+            return
+        ip = shell()
+        if ip is None:
+            self.said.error(ConfigError("There is no notebook here.", "Export to a file instead."))
+            return
+
+        def read() -> pd.DataFrame:
+            return session.history() if everything else self._results().frame()
+
+        def bind(frame: pd.DataFrame) -> None:
+            ip.user_ns[name] = frame
+            self.said.words(f"{name} is a DataFrame of {len(frame)} rows.")
+
+        self._board.do(read, bind, self.said.error)
+
+    def _write(self, cells: Callable[[], str]) -> None:
+        with self._board.lock:
+            self.said.clear()
+            try:
+                self.cell.value = cells()
+            except ModellixError as error:
+                self.said.error(error)
+
+    def _cells(self) -> str:
+        """Return a cell for each different request of the tasks, as they were made."""
+        if self.which.value == ALL:
+            raise InvalidRequest("The whole history is too much for cells.", "Tick some tasks.")
+        requests = [task.request for task in self._results()]
+        if not requests:
+            raise InvalidRequest("There is no task.", "Choose other tasks above.")
+        texts = [cell_text([r.prompt], [r.model], params=r.params) for r in requests]
+        return "\n".join(dict.fromkeys(texts))

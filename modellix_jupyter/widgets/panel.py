@@ -1,0 +1,201 @@
+"""The panel: compose, watch, compare, look back, take away; the whole product by clicking.
+
+Each tab is a view with its own controls, a `refresh` that reads what it shows and a `paint` that
+draws what changed; `Board` is what they share.
+"""
+
+from __future__ import annotations
+
+import uuid
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+
+from modellix_jupyter.errors import ModellixError
+from modellix_jupyter.render import html
+from modellix_jupyter.render.style import AMBER
+from modellix_jupyter.session.pages import budget_of
+from modellix_jupyter.widgets.board import Board
+from modellix_jupyter.widgets.compare import Compare
+from modellix_jupyter.widgets.compose import Compose
+from modellix_jupyter.widgets.connection import Connection
+from modellix_jupyter.widgets.deck import Deck
+from modellix_jupyter.widgets.export import Export
+from modellix_jupyter.widgets.form import close_all
+from modellix_jupyter.widgets.history import History
+from modellix_jupyter.widgets.inputs import PageParts
+from modellix_jupyter.widgets.say import Said
+from modellix_jupyter.widgets.snapshot import MOST, Snapshot
+from modellix_jupyter.widgets.watch import Watch
+
+if TYPE_CHECKING:
+    from modellix_jupyter.core.values import Task
+    from modellix_jupyter.session.session import Session
+
+TABS = ("Compose", "Compare", "History", "Export", "Connection")
+_TWO_COLUMNS = "repeat(auto-fit, minmax(min(100%, 370px), 1fr))"
+"""The form and the tasks side by side where there is room, else below each other."""
+
+_living: weakref.WeakSet[Panel] = weakref.WeakSet()
+
+
+class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """The panel; it shows itself where it is a cell's value.
+
+    Parameters
+    ----------
+    session
+        Which it uses; where it is not given, whatever session is in use, also later.
+
+    """
+
+    def __init__(self, session: Session | None = None) -> None:
+        self._said = Said()
+        self._ended = True  # until there is something to end
+        self._seen = self._stale = False
+        self.board = Board(session, self._said.error)
+        self.deck = Deck(self.board, self._use)
+        self.watch = Watch(self.board, self.deck)
+        self.compose = Compose(self.board, lambda _: self.watch.refresh())
+        self.compare = Compare(self.board, self.deck)
+        self.history = History(self.board, self.deck)
+        self.export = Export(self.board, self.compose, self.watch, self.compare)
+        self.connection = Connection(self.board, self.close)
+        name = f"mx-still-{uuid.uuid4().hex[:8]}"
+        self._snapshot = Snapshot(name, budget_of(self.board.session.settings).output)
+        self._head = widgets.HTML()
+        making = widgets.GridBox(
+            [self.compose.view, self.watch.view],
+            layout={"grid_template_columns": _TWO_COLUMNS, "grid_gap": "8px 20px", "width": "100%"},
+        )
+        views = [
+            making,
+            self.compare.view,
+            self.history.view,
+            self.export.view,
+            self.connection.view,
+        ]
+        self.tabs = widgets.Tab(views, titles=TABS)
+        super().__init__(
+            [
+                self._head,
+                self._said.view,
+                self.tabs,
+                PageParts(scope="mx-panel", target="mx-generate", still=name),
+            ]
+        )
+        self.add_class("mx-panel")
+        self.tabs.observe(self._turned, "selected_index")
+        for feed in self.deck.feeds:
+            feed.on_presence = self._presence
+        self.board.on_session.append(self._new_session)
+        self.board.on_change.append(self._paint)
+        self.board.on_tick.append(self._keep_still)
+        _living.add(self)
+        self._ended = False
+        self.board.wake()
+
+    # -- what the board tells
+
+    def _new_session(self) -> None:
+        """Begin anew with a session that has just been taken up."""
+        with self.board.lock:
+            session = self.board.session
+            where = "the sandbox: no key, no cost" if session.sandbox else session.settings.base_url
+            dot = f'<span style="color:{AMBER}">●</span> ' if session.sandbox else ""
+            self._head.value = f"<div>{dot}<b>Modellix</b> · {html(where)}</div>"
+            for view in (self.compose, self.deck, self.watch, self._tab()):
+                if view is not None:
+                    view.refresh()
+            if self._key_is_missing():
+                self.tabs.selected_index = TABS.index("Connection")
+
+    def _key_is_missing(self) -> bool:
+        try:
+            self.board.session.key()
+        except ModellixError:
+            return True
+        return False
+
+    def _paint(self, changed: set[str]) -> None:
+        """Draw what changed; on the painter's thread."""
+        with self.board.lock:
+            self.watch.paint(changed)
+            for view in (self.compare, self.history):
+                if self._tab() is view:
+                    view.paint(changed)
+        self._stale = True
+
+    def _keep_still(self) -> None:
+        """Write the still picture anew where something ended since, but not too often."""
+        if self._stale and self._snapshot.due:
+            self._stale = False
+            self._write_snapshot()
+
+    def _write_snapshot(self) -> None:
+        ended = [task.uid for task in self.watch.tasks() if task.settled]
+        self._snapshot.write([self.board.session.card(uid) for uid in ended[:MOST]])
+
+    # -- what the user does
+
+    def _tab(self) -> Any:  # noqa: ANN401 - the views have refresh and paint in common
+        views = (None, self.compare, self.history, None, self.connection)
+        return views[self.tabs.selected_index or 0]
+
+    def _turned(self, _: object) -> None:
+        view = self._tab()
+        if view is not None:
+            view.refresh()
+
+    def _use(self, task: Task) -> None:
+        self.compose.use(task)
+        self.tabs.selected_index = TABS.index("Compose")
+
+    def _presence(self) -> None:
+        """Rest while no page shows the panel, and go on when one does."""
+        here = any(feed.views for feed in self.deck.feeds)
+        if here:
+            self._seen = True
+            self.board.wake()
+        elif self._seen:
+            self.board.rest()
+
+    # -- showing and ending
+
+    @property
+    def resting(self) -> bool:
+        """Whether it was shown once and no page shows it any more."""
+        return self._seen and not any(feed.views for feed in self.deck.feeds)
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        display(self._repr_mimebundle_(), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types here
+        self._snapshot.show()
+        if self.watch.uids():
+            self._write_snapshot()
+
+    def close(self) -> None:
+        """Free everything: threads, listeners and widgets. The tasks go on."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._snapshot.shown:
+            self._write_snapshot()
+        self.board.close()
+        for child in self.children:
+            close_all(child)
+        self.layout.close()
+        super().close()
+
+
+def panel() -> Panel:
+    """Return the panel, which shows itself where it is a cell's value.
+
+    Panels that were shown before and that no page shows any more are closed.
+    """
+    for each in tuple(_living):
+        if each.resting:
+            each.close()
+    return Panel()

@@ -1,0 +1,82 @@
+"""A sandbox, a session on it, and a panel that must leave nothing behind."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import ipywidgets
+import pytest
+
+from modellix_jupyter.config.settings import Settings
+from modellix_jupyter.core import polling
+from modellix_jupyter.session import default
+from modellix_jupyter.session.session import Session
+from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.widgets.panel import Panel, panel
+
+from .panel_rig import HANG_S, Page, until
+
+KEY = "sentinel-key-0123456789"
+
+
+def living() -> set[str]:
+    """Return the model ids of all widgets of this process that are not closed."""
+    gc.collect()
+    return set(ipywidgets.widgets.widget._instances)
+
+
+def threads() -> set[threading.Thread]:
+    """Return the threads of panels and painters."""
+    names = ("modellix-panel", "modellix-painter")
+    return {t for t in threading.enumerate() if t.name.startswith(names)}
+
+
+@pytest.fixture
+def nothing_of_it_left(home: Path) -> Iterator[None]:
+    """Assert that no widget and no thread outlives a test."""
+    del home
+    widgets = living()
+    yield
+    deadline = time.monotonic() + HANG_S
+    while threads() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not threads()
+    assert living() <= widgets
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(speed=50) as running:
+        yield running
+
+
+@pytest.fixture
+def session(
+    nothing_of_it_left: None, home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Session]:
+    del nothing_of_it_left
+    monkeypatch.setattr(polling, "UNSEEN_FIRST_S", 0.02)
+    settings = Settings(base_url=sandbox.base_url, home=str(home), requests_per_second=500)
+    session = default.push(Session(settings, key=KEY))
+    yield session
+    default.close_all()
+
+
+@pytest.fixture
+def shown(session: Session) -> Iterator[Panel]:
+    made = panel()
+    # anyio warns of a connection that is given up while it is made
+    until(lambda: made.compose.model.options)
+    yield made
+    listeners = session.engine._listeners if not session.closed else []
+    made.close()
+    assert listeners == []
+
+
+@pytest.fixture
+def page(shown: Panel) -> Page:
+    return Page(shown)

@@ -1,0 +1,467 @@
+"""The panel as a whole: from a prompt to a picture, a comparison, a variable and a cell."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import ipywidgets
+import pandas as pd
+import pytest
+
+from modellix_jupyter.config.settings import Settings
+from modellix_jupyter.core.values import Status
+from modellix_jupyter.magic.parse import parse_cell
+from modellix_jupyter.session import default, screen
+from modellix_jupyter.session.session import Session
+from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.widgets import panel as panels
+from modellix_jupyter.widgets.panel import Panel
+
+from .panel_rig import Page, until
+
+QWEN, BANANA, FLUX = (
+    "alibaba/qwen-image-plus",
+    "google/nano-banana-2",
+    "black-forest-labs/flux-2-pro",
+)
+
+
+def test_two_models_are_sent_seen_and_compared(page: Page) -> None:
+    panel = page.panel
+    tasks = page.generate("a cat", QWEN, BANANA)
+    assert {task.request.model for task in tasks} == {QWEN, BANANA}
+    page.until(lambda: all("<img" in c["html"] for c in page.seen(panel.watch.feed).values()))
+
+    page.tick(*(task.uid for task in tasks))
+    page.open("Compare")
+    page.until(lambda: panel.compare.html.value.count("<img") == 2)
+    for look, sign in (("Summary", "success_rate"), ("Table", "request_id"), ("Plot", "data:")):
+        panel.compare.looks.value = look
+        page.until(partial(_shows, page, sign))
+    panel.compare.looks.value = "Cards"
+    page.until(lambda: panel.compare.feed.count == 2)
+
+
+def test_ticked_tasks_are_filtered_and_sorted_by_any_column(page: Page) -> None:
+    panel = page.panel
+    page.tick(*(task.uid for task in page.generate("a cat", QWEN, BANANA, FLUX)))
+    page.open("Compare")
+    panel.compare.looks.value = "Cards"
+    page.until(lambda: panel.compare.feed.count == 3)
+    for descending in (False, True):
+        panel.compare.filters.sort.value = "model"
+        panel.compare.filters.descending.value = descending
+        models = sorted((QWEN, BANANA, FLUX), reverse=descending)
+        page.until(partial(_stand, page, models))
+    panel.compare.filters.model.value = FLUX
+    page.until(lambda: panel.compare.feed.count == 1)
+    panel.compare.filters.text.value = "no such words"
+    page.until(
+        lambda: "No ticked task fits" in panel.compare.html.value or not panel.compare.feed.count
+    )
+
+
+def _shows(page: Page, sign: str) -> bool:
+    return sign in page.panel.compare.html.value
+
+
+def _stand(page: Page, models: list[str]) -> bool:
+    engine = page.panel.board.session.engine
+    return [engine.get(u).request.model for u in page.panel.compare.feed._uids] == models
+
+
+def test_a_rating_reaches_the_ledger_and_the_same_star_takes_it_back(page: Page) -> None:
+    session = page.panel.board.session
+    (task,) = page.generate("a cat", QWEN)
+    page.say(page.panel.watch.feed, {"rate": task.uid, "stars": 4})
+    page.until(lambda: session.ledger.remarks().get(task.uid, {}).get("rating") == 4)
+    page.until(lambda: page.seen(page.panel.watch.feed)[task.uid]["rating"] == 4)
+    page.say(page.panel.watch.feed, {"rate": task.uid, "stars": 4})
+    page.until(lambda: task.uid not in session.ledger.remarks())
+
+
+@pytest.mark.parametrize("stars", [0, 6, -1, 2.5, "5", None, True])
+def test_what_is_no_rating_is_not_recorded(page: Page, stars: object) -> None:
+    (task,) = page.generate("a cat", "sandbox/fast")
+    page.say(page.panel.watch.feed, {"rate": task.uid, "stars": stars})
+    assert page.panel.board.session.ledger.remarks() == {}
+
+
+def test_the_count_and_the_price_stand_beside_generate(page: Page) -> None:
+    compose = page.panel.compose
+    page.choose(QWEN)
+    compose.prompt.value = "a cat\n---\na dog"
+    assert "2 tasks, 0.06 USD" in compose.count.value
+    compose.repeat.value = 3
+    compose.vary.value = "seed=1,2"
+    assert "12 tasks, 0.36 USD" in compose.count.value
+
+
+def test_above_the_limit_it_asks_first(page: Page, sandbox: Sandbox) -> None:
+    compose = page.panel.compose
+    before = len(sandbox.submissions)
+    page.choose("sandbox/fast")
+    compose.prompt.value, compose.repeat.value = "many", 13
+    compose.button.click()
+    assert "13 tasks" in compose.said.view.value
+    assert compose.question.layout.display == ""
+    compose.no.click()
+    assert compose.question.layout.display == "none"
+    assert page.panel.watch.uids() == []
+    compose.button.click()
+    compose.yes.click()
+    page.until(lambda: len(page.panel.watch.uids()) == 13)
+    page.until(lambda: all(task.settled for task in page.panel.watch.tasks()))
+    assert len(sandbox.submissions) - before == 13
+
+
+def test_what_is_missing_is_said_and_nothing_is_sent(page: Page, sandbox: Sandbox) -> None:
+    compose = page.panel.compose
+    before = len(sandbox.submissions)
+    compose.button.click()
+    assert "No model is chosen" in compose.said.view.value
+    page.choose(QWEN)
+    compose.button.click()
+    assert "prompt is empty" in compose.said.view.value
+    compose.prompt.value, compose.vary.value = "a cat", "seed"
+    compose.button.click()
+    assert "no equals sign" in compose.said.view.value
+    compose.model.value = "alibaba/qwen-image-plsu"
+    assert "alibaba/qwen-image-plus" in compose.said.view.value
+    assert len(sandbox.submissions) == before
+
+
+def test_a_refused_prompt_says_why_on_its_card(page: Page) -> None:
+    (task,) = page.generate("something forbidden", "sandbox/refuses")
+    assert task.status in {Status.FAILED, Status.REJECTED}
+    page.until(lambda: str(task.status) in page.seen(page.panel.watch.feed)[task.uid]["html"])
+
+
+def test_a_task_is_let_go_taken_up_and_run_again(page: Page, session: Session) -> None:
+    page.choose("google/veo-3-fast")
+    panel = page.panel
+    panel.compose.prompt.value = "the sea"
+    panel.compose.button.click()
+    page.until(panel.watch.uids)
+    (uid,) = panel.watch.uids()
+    page.until(lambda: session.engine.get(uid).task_id)
+    page.press(uid, "stop")
+    page.until(lambda: not session.engine.watches(uid))
+    if not session.engine.get(uid).settled:
+        page.until(
+            lambda: ("take_up", "Take up again") in page.seen(panel.watch.feed)[uid]["actions"]
+        )
+        page.press(uid, "take_up")
+    page.until(lambda: session.engine.get(uid).settled)
+    page.press(uid, "again")
+    page.until(lambda: len(panel.watch.uids()) == 2)
+    page.until(lambda: all(task.settled for task in panel.watch.tasks()))
+
+
+def test_settings_of_a_task_are_used_again(page: Page) -> None:
+    panel = page.panel
+    page.choose(QWEN)
+    panel.compose.form.put(QWEN, {"seed": 7, "size": "1328*1328"})
+    (task,) = page.generate("a cat", QWEN)
+    panel.compose.choose_all([])
+    panel.compose.prompt.value = ""
+    page.until(lambda: not panel.compose.form._models)
+    page.press(task.uid, "use")
+    page.until(lambda: panel.compose.form._models == (QWEN,))
+    page.until(lambda: panel.compose.form.params(QWEN) == {"seed": 7, "size": "1328*1328"})
+    assert panel.compose.prompt.value == "a cat"
+    assert task.request.params == {"seed": 7, "size": "1328*1328"}
+
+
+def test_a_picture_is_uploaded_or_taken_from_an_earlier_result(page: Page) -> None:
+    edit = "google/nano-banana-2-edit"
+    (earlier,) = page.generate("a cat", QWEN)
+    page.panel.compose.choose_all([])
+    page.until(lambda: not page.panel.compose.form.models)
+    page.choose(edit)
+    parts = [w for w in page.panel.compose.form.box.children if isinstance(w, ipywidgets.VBox)]
+    address, more, said = parts[0].children
+    files, choice = more.children
+    assert address.description.startswith("image")
+
+    content = Path(earlier.path or "").read_bytes()
+    upload = {"name": "../../x.png", "type": "image/png", "size": len(content)}
+    now = datetime.now(UTC)
+    files.value = ({**upload, "content": memoryview(content), "last_modified": now},)
+    page.until(lambda: "Uploaded" in said.value)
+    uploaded = address.value
+    assert uploaded.startswith("http")
+    assert files.value == ()
+
+    choice.value = earlier.path
+    page.until(lambda: address.value != uploaded)
+    tasks = page.generate("the same cat, in the rain", edit)
+    assert [task.status for task in tasks] == [Status.SUCCESS]
+    assert tasks[0].request.params["image"] == address.value
+
+
+def test_what_cannot_be_uploaded_is_said_beside_the_field(page: Page) -> None:
+    page.choose("google/nano-banana-2-edit")
+    parts = [w for w in page.panel.compose.form.box.children if isinstance(w, ipywidgets.VBox)]
+    address, more, said = parts[0].children
+    content, now = b"no picture at all", datetime.now(UTC)
+    upload = {"name": "x.png", "type": "image/png", "size": len(content)}
+    more.children[0].value = (
+        {**upload, "content": memoryview(content), "last_modified": now},
+    )  # fmt: skip
+    page.until(lambda: said.value not in {"", "Uploading …"})
+    assert "Uploaded" not in said.value
+    assert address.value == ""
+
+
+# -- history
+
+
+def test_the_history_is_paged_and_what_is_unknown_stands_on_top(
+    page: Page, session: Session
+) -> None:
+    panel = page.panel
+    for _ in range(3):
+        session.send([task.request for task in page.generate("many", "sandbox/fast")] * 9)
+        page.until(lambda: all(task.settled for task in panel.watch.tasks()))
+    page.open("History")
+    page.until(lambda: panel.history.place.value.startswith("1 to 24 of 30"))
+    panel.history.next.click()
+    page.until(lambda: panel.history.place.value.startswith("25 to 30 of 30"))
+    assert panel.history.next.disabled
+    panel.history.filters.text.value = "100%"
+    page.until(lambda: panel.history.feed.count == 0)
+
+
+def test_an_unknown_task_is_settled_by_its_id(page: Page, session: Session) -> None:
+    panel = page.panel
+    (good,) = page.generate("a cat", "sandbox/fast")
+    lost = replace(
+        good, uid="b" * 32, status=Status.UNKNOWN, task_id=None, resources=(), completed_at=None
+    )
+    session.ledger.add([lost], "a-kernel-that-is-gone")
+    page.open("History")
+    page.until(lambda: panel.history.settle.layout.display == "")
+    assert "none is sent again" in panel.history.open_line.value
+    panel.history.take.click()
+    assert "Choose the unknown task" in panel.history.said.view.value
+    panel.history.unknown.value = lost.uid
+    panel.history.task_id.value = good.task_id or ""
+    panel.history.take.click()
+    page.until(lambda: session.engine.get(lost.uid).status is Status.SUCCESS)
+    page.until(lambda: panel.history.settle.layout.display == "none")
+
+
+# -- taking away
+
+
+class Shell:
+    """As much of a shell as an export needs."""
+
+    def __init__(self) -> None:
+        self.user_ns: dict[str, object] = {}
+
+
+def test_a_variable_a_file_and_a_cell(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel, ip = page.panel, Shell()
+    monkeypatch.setattr("modellix_jupyter.widgets.export.shell", lambda: ip)
+    page.choose(QWEN)
+    panel.compose.form.put(QWEN, {"seed": 7})
+    page.generate("a {cat}", QWEN)
+
+    panel.export.variable.value = "kept"
+    panel.export.to_variable.click()
+    page.until(lambda: "kept" in ip.user_ns)
+    frame = ip.user_ns["kept"]
+    assert isinstance(frame, pd.DataFrame)
+    assert frame["param.seed"].tolist() == [7]
+
+    panel.export.path.value = str(tmp_path / "all.csv")
+    panel.export.format.value = "json"
+    assert panel.export.path.value == str(tmp_path / "all.json")
+    panel.export.to_file.click()
+    page.until((tmp_path / "all.json").exists)
+    assert json.loads((tmp_path / "all.json").read_text())
+
+    for button in (panel.export.of_form, panel.export.of_tasks):
+        button.click()
+        line, _, body = panel.export.cell.value.removeprefix("%%modellix ").partition("\n")
+        command = parse_cell(line, body, {})
+        assert (command.models, command.prompts) == ((QWEN,), ("a {cat}",))
+        assert command.params == {"seed": 7}
+
+
+@pytest.mark.parametrize("name", ["", "1st", "for", "a b"])
+def test_what_is_no_variable_is_not_bound(
+    page: Page, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    ip = Shell()
+    monkeypatch.setattr("modellix_jupyter.widgets.export.shell", lambda: ip)
+    page.panel.export.variable.value = name
+    page.panel.export.to_variable.click()
+    assert "not the name of a variable" in page.panel.export.said.view.value
+    assert ip.user_ns == {}
+
+
+def test_outside_a_notebook_there_is_no_variable_to_set(page: Page) -> None:
+    assert screen.shell() is None
+    page.panel.export.to_variable.click()
+    assert "no notebook" in page.panel.export.said.view.value
+
+
+# -- the key
+
+
+def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> None:
+    panel, key = page.panel, "typed-into-the-panel-42"
+    page.open("Connection")
+    page.until(
+        lambda: "99" in panel.connection.state.value or "USD" in panel.connection.state.value
+    )
+    secret = panel.connection.secret
+    secret._hear(secret, {"secret": key}, [])
+    page.until(lambda: "in use in this kernel" in panel.connection.said.view.value)
+    page.until(lambda: panel.board.session is not session)
+    assert default.current().key().reveal() == key
+    states = [w.get_state() for w in ipywidgets.widgets.widget._instances.values()]
+    assert key not in repr(states)
+    page.generate("with the other key", "sandbox/fast")
+
+
+def test_a_key_of_the_wrong_form_changes_nothing(page: Page, session: Session) -> None:
+    secret = page.panel.connection.secret
+    secret._hear(secret, {"secret": "two words"}, [])
+    page.until(lambda: "characters that no key has" in page.panel.connection.said.view.value)
+    assert "two words" not in page.panel.connection.said.view.value
+    assert default.current() is session
+
+
+def test_without_a_key_the_panel_opens_where_one_is_given(
+    nothing_of_it_left: None, home: Path, sandbox: Sandbox
+) -> None:
+    del nothing_of_it_left
+    default.push(Session(Settings(base_url=sandbox.base_url, home=str(home))))
+    panel = panels.panel()
+    try:
+        until(lambda: panel.tabs.selected_index == panels.TABS.index("Connection"))
+        until(lambda: "no Modellix API key" in panel.compose.said.view.value)
+    finally:
+        panel.close()
+        default.close_all()
+
+
+# -- living and ending
+
+
+def test_two_panels_show_the_same_tasks(page: Page, session: Session) -> None:
+    other = Page(panels.Panel(session))
+    try:
+        (task,) = page.generate("a cat", QWEN)
+        for each in (page, other):
+            page.until(partial(_is_over, each, task.uid))
+        page.tick(task.uid)
+        assert other.panel.board.ticked == {}
+    finally:
+        other.panel.close()
+
+
+def test_a_panel_that_no_page_shows_rests_and_wakes(page: Page, session: Session) -> None:
+    page.generate("a cat", "sandbox/fast")
+    page.leave()
+    assert page.panel.resting
+    page.until(lambda: session.engine._listeners == [])
+    page.until(lambda: not any(t.name.startswith("modellix-p") for t in threading.enumerate()))
+    again = Page(page.panel)
+    page.until(lambda: session.engine._listeners)
+    again.generate("a dog", "sandbox/fast")
+
+
+def test_the_next_panel_closes_one_that_rests(page: Page) -> None:
+    page.leave()
+    before = set(ipywidgets.widgets.widget._instances)
+    other = panels.panel()
+    page.until(lambda: other.compose.model.options)
+    try:
+        assert page.panel.comm is None
+        assert not before & set(ipywidgets.widgets.widget._instances)
+    finally:
+        other.close()
+
+
+def test_only_what_is_in_sight_is_sent(page: Page, session: Session) -> None:
+    feed = page.panel.watch.feed
+    (task,) = page.generate("one", "sandbox/fast")
+    session.send([task.request] * 60)
+    page.until(lambda: len(page.panel.watch.uids()) == 61)
+    page.until(lambda: all(t.settled for t in page.panel.watch.tasks()))
+    page.until(lambda: all(_is_over(page, uid) for uid in feed.uids_in_sight()))
+    page.sent.clear()
+    page.say(feed, {"see": [20, 26], "lack": list(range(20, 26)), "view": "page"})
+    sent = [at for f, said in page.sent if f is feed for at, _ in said["cards"]]
+    assert sorted(set(sent)) == list(range(20, 26))
+    page.sent.clear()
+    page.say(feed, {"see": [20, 26], "lack": [], "view": "page"})
+    assert page.sent == []
+
+
+def _is_over(page: Page, uid: str) -> bool:
+    return "<img" in page.seen(page.panel.watch.feed).get(uid, {}).get("html", "")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None,
+        7,
+        [],
+        {},
+        {"see": None},
+        {"see": [5, 1]},
+        {"see": ["a", "b"]},
+        {"see": [0, 10**9], "view": "x"},
+        {"see": [0, 3], "lack": [[], {}, None, "a"], "view": "x"},
+        {"act": "stop", "uid": "nobody"},
+        {"act": "drop tables", "uid": "nobody"},
+        {"tick": ["a"], "on": 1},
+        {"rate": {}, "stars": 3},
+        {"look": None, "place": -1},
+    ],
+)
+def test_whatever_a_browser_says_breaks_nothing(page: Page, message: object) -> None:
+    page.say(page.panel.watch.feed, message)
+    assert len(page.panel.watch.feed.uids_in_sight()) <= 200
+
+
+def test_it_is_a_widget_with_named_tabs(shown: Panel) -> None:
+    assert shown.tabs.titles == panels.TABS
+
+
+class Output:
+    """As much of an output as a still picture needs."""
+
+    def __init__(self) -> None:
+        self.pages: list[str] = []
+
+    def update(self, bundle: dict[str, str], *, raw: bool) -> None:
+        assert raw
+        self.pages.append(bundle["text/html"])
+
+
+def test_the_still_picture_has_the_last_result_and_is_not_written_for_a_clock(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still, output = page.panel._snapshot, Output()
+    monkeypatch.setattr("modellix_jupyter.widgets.snapshot.EVERY_S", 0.3)
+    still._handle = output
+    for prompt in ("one", "two", "three"):
+        page.generate(prompt, "sandbox/fast")
+    page.until(lambda: output.pages and output.pages[-1].count("<img") == 3)
+    assert len(output.pages) <= 3
+    assert all(text.startswith(f'<div class="{still._class}">') for text in output.pages)
