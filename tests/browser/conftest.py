@@ -1,0 +1,123 @@
+"""A real JupyterLab, and a real Chromium to look at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+TOKEN = "browser-tests"
+START_S = 60
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """Open a page of a usual size."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running Jupyter server and the folder that it shows."""
+
+    url: str
+    folder: Path
+    settings: Path
+
+    def add(self, notebook: Path) -> str:
+        """Copy a notebook into the folder and return its name."""
+        shutil.copy(notebook, self.folder / notebook.name)
+        return notebook.name
+
+    def lab(self, name: str) -> str:
+        """Return the address of a notebook in JupyterLab, in a workspace of its own."""
+        return f"{self.url}/lab/workspaces/{Path(name).stem}/tree/{name}?token={TOKEN}"
+
+    def notebook(self, name: str) -> str:
+        """Return the address of a notebook in Notebook 7."""
+        return f"{self.url}/notebooks/{name}?token={TOKEN}"
+
+    def set_theme(self, theme: str) -> None:
+        """Have pages that are opened from now on in the light or in the dark theme."""
+        name = f"JupyterLab {theme.capitalize()}"
+        file = self.settings / "@jupyterlab" / "apputils-extension" / "themes.jupyterlab-settings"
+        file.write_text(json.dumps({"theme": name}))
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Start a Jupyter server with JupyterLab and Notebook 7, in an empty home."""
+    folder, home = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("home")
+    port = _free_port()
+    settings = home / "lab" / "user-settings"
+    _quiet(settings)
+    log = (home / "server.log").open("w")
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"]
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    command += [f"--LabApp.user_settings_dir={settings}"]
+    server = subprocess.Popen(  # noqa: S603 - our own command
+        command, stdout=log, stderr=subprocess.STDOUT, env=_environment(home)
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(url, server)
+        yield Lab(url, folder, settings)
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+        log.close()
+
+
+def _quiet(settings: Path) -> None:
+    """Answer the question whether to fetch news, which would cover what is looked at."""
+    extension = settings / "@jupyterlab" / "apputils-extension"
+    extension.mkdir(parents=True)
+    (extension / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+
+
+def _environment(home: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MODELLIX_", "JUPYTER_"))}
+    ours = {
+        "MODELLIX_HOME": str(home / ".local/share/modellix-jupyter"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+    jupyter = {f"JUPYTER_{k}_DIR": str(home / k.lower()) for k in ("CONFIG", "DATA", "RUNTIME")}
+    # the kernel must be the one of this environment, whatever PATH says
+    return kept | ours | jupyter | {"HOME": str(home)}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        assert server.poll() is None, "the Jupyter server ended at its start"
+        try:
+            with urllib.request.urlopen(f"{url}/api/status?token={TOKEN}", timeout=2) as answer:  # noqa: S310 - our own server
+                json.load(answer)
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail("the Jupyter server did not start")

@@ -1,0 +1,111 @@
+"""Sessions in processes of their own, which can be killed: a forked one starts in a few ms."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from chaos_world import KEY, HurriedSession, plan
+
+from modellix_jupyter.config.settings import Settings
+from modellix_jupyter.core.values import Update
+from modellix_jupyter.session.session import Session
+
+PATIENCE_S = 60.0
+"""Far above what anything here takes, so that a hang is a failure."""
+# Imported once, by the server that all processes are forked from. It has one thread.
+_PRELOADED = [
+    "pytest",
+    "PIL.PngImagePlugin",
+    "modellix_jupyter.client.rest",
+    "modellix_jupyter.engine.engine",
+    "modellix_jupyter.files.store",
+    "modellix_jupyter.ledger.ledger",
+    "modellix_jupyter.session.results",
+    "modellix_jupyter.session.service",
+]
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(_PRELOADED)
+
+
+@dataclass
+class Child:
+    """A process, and the pipe over which it tells how far it is."""
+
+    process: BaseProcess
+    pipe: Connection
+
+    def hear(self) -> Any:
+        """Wait for what it says next."""
+        assert self.pipe.poll(PATIENCE_S), "the process says nothing"
+        return self.pipe.recv()
+
+    def said(self, within_s: float) -> bool:
+        """Whether it says something within so many seconds."""
+        return self.pipe.poll(within_s)
+
+    def tell(self, word: object = None) -> None:
+        self.pipe.send(word)
+
+    def kill(self) -> None:
+        """End it as nothing can be prepared for, and wait until it is gone."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGKILL)
+        self._gone(-signal.SIGKILL)
+
+    def end(self) -> None:
+        """Wait until it has ended by itself, with no error."""
+        self._gone(0)
+
+    def _gone(self, code: int) -> None:
+        self.process.join(PATIENCE_S)
+        assert self.process.exitcode == code
+        self.pipe.close()
+
+
+def start(body: Callable[..., None], *arguments: object) -> Child:
+    """Run a function of a module in a process of its own; its first argument is the pipe."""
+    ours, theirs = _context.Pipe()
+    process = _context.Process(target=body, args=(theirs, *arguments), daemon=True)
+    process.start()
+    theirs.close()
+    return Child(process, ours)
+
+
+# -- what such a process does
+
+
+def submit_and_wait(pipe: Connection, settings: Settings, name: str, count: int) -> None:
+    """Open everything, say so, then submit and wait for the last file."""
+    session = HurriedSession(settings, key=KEY)
+    assert session.engine
+    pipe.send("about to submit")
+    session.submit(plan(name, count), prices={}).block()
+    pipe.send("done")
+    session.close()
+
+
+def submit_and_watch_all(pipe: Connection, settings: Settings, name: str, count: int) -> None:
+    """Submit, and once the others have done so too, watch what everybody submitted."""
+    session = Session(settings, key=KEY)
+    troubles: list[str] = []
+    session.engine.subscribe(lambda update: troubles.extend(trouble(update)))
+    session.submit(plan(name, count), prices={})
+    pipe.send("submitted")
+    pipe.recv()
+    session.resume().block()
+    pipe.send([(t.uid, t.status.value, t.task_id, t.path) for t in session.ledger.tasks()])
+    pipe.send([*troubles, *session.engine.warnings])
+    session.close()
+
+
+def trouble(update: Update) -> list[str]:
+    """Return what a task has to be tried again for: nothing should, where nothing is amiss."""
+    again = update.activity is not None and update.activity.attempt is not None
+    return [f"{update.task.request.prompt}: {update.activity}"] if again else []
