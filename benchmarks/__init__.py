@@ -1,0 +1,1 @@
+"""Each figure that the docs give of speed, measured: `python -m benchmarks.run`."""

@@ -1,0 +1,201 @@
+"""A service in a process of its own, and a kernel without a notebook that works with it."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import httpx
+
+from benchmarks.simulated import Outcome
+from modellix_jupyter.client.rest import AsyncClient
+from modellix_jupyter.config.settings import Settings
+from modellix_jupyter.core.values import Request, Status, Task, Update
+from modellix_jupyter.engine.engine import Engine
+from modellix_jupyter.files.store import MIB, Limits, Store
+from modellix_jupyter.ledger.ledger import Ledger
+from modellix_jupyter.ledger.owners import Owner
+from modellix_jupyter.session.service import RestService
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from modellix_jupyter.core.wire import TaskAnswer
+    from modellix_jupyter.engine.service import Tell
+
+KEY = "sandbox"
+EVEN = "sandbox/slow"
+"""A minute each time, at the sandbox's own speed."""
+UNEVEN = "alibaba/qwen-image-plus"
+"""3.2 s in the median, with a sigma of 0.25."""
+QUICK = "sandbox/fast"
+"""A few moments: for what has to be done once."""
+USUAL_S = {EVEN: 60.0, UNEVEN: 3.2}
+SMALL: dict[str, str] = {"size": "256x256"}
+"""Parameters of the others: their pictures are soon drawn."""
+_SERVE = """
+import sys
+from modellix_jupyter.simulator import Sandbox
+with Sandbox(speed=float(sys.argv[1])) as sandbox:
+    print(sandbox.base_url, flush=True)
+    sys.stdin.read()
+"""
+
+
+class Server:
+    """A sandbox in another process, whose work is on nobody's account.
+
+    Parameters
+    ----------
+    model
+        The one that is used.
+    seconds
+        What its tasks are to take, in the median.
+
+    """
+
+    def __init__(self, model: str, seconds: float) -> None:
+        self.model = model
+        self._speed = USUAL_S[model] / seconds
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(  # noqa: S603 - our own code
+            [sys.executable, "-c", _SERVE, str(self._speed)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if self._process.stdout is not None:
+            self.url = self._process.stdout.readline().strip()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.communicate()
+
+
+class CountingService(RestService):
+    """The service of a session, which counts the questions about each task."""
+
+    def __init__(self, client: AsyncClient, store: Store) -> None:
+        super().__init__(client, store, 600.0)
+        self.questions: dict[str, int] = {}
+
+    async def read(self, task_id: str, tell: Tell) -> TaskAnswer:
+        """Ask how a task stands."""
+        self.questions[task_id] = self.questions.get(task_id, 0) + 1
+        return await super().read(task_id, tell)
+
+
+class Kernel:
+    """An engine on a ledger, as a session has it."""
+
+    def __init__(self, home: Path, url: str, **changes: object) -> None:
+        self.settings = Settings(base_url=url, home=str(home)).changed(**changes)
+        self._ledger = Ledger(home / "ledger.sqlite3", home / "files")
+        self._owner = Owner(home / "owners")
+        self._store = Store(home / "files", Limits(MIB * 64, MIB * 64, 10))
+        self.engine = Engine(self._open, self._ledger, self._owner, self.settings)
+        self._seen: dict[str, float] = {}
+        self.engine.subscribe(self._hear)
+
+    def _open(self) -> CountingService:
+        self.service = CountingService(AsyncClient(KEY, settings=self.settings), self._store)
+        return self.service
+
+    def _hear(self, update: Update) -> None:
+        if update.task.status.ended:
+            self._seen.setdefault(update.task.uid, time.time())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.engine.close()
+        self._ledger.close()
+        self._owner.close()
+
+    def run(self, requests: Sequence[Request]) -> list[Task]:
+        """Drive tasks to their ends, their files included.
+
+        Raises
+        ------
+        RuntimeError
+            One did not succeed, so that nothing is measured by it.
+
+        """
+        begun = self.engine.submit(requests)
+        tasks = [self.engine.future(task.uid).result() for task in begun]
+        bad = [task for task in tasks if task.status is not Status.SUCCESS or task.missing]
+        if bad:
+            raise RuntimeError(f"{len(bad)} of {len(tasks)} failed: {bad[0]}")
+        return tasks
+
+    def lags(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Return how late each task was seen, from when the service says it was over."""
+        return [
+            outcome(
+                self._seen[task.uid],
+                (task.submitted_at or 0) / 1e6,
+                self.service.questions[task.task_id or ""],
+                task.duration_ms or 0,
+            )
+            for task in self.run(requests)
+        ]
+
+
+def outcome(seen: float, sent: float, questions: int, duration_ms: int) -> Outcome:
+    """Return the outcome of a task that was sent and seen at those times of the clock."""
+    return Outcome(seen - sent - duration_ms / 1000, questions, duration_ms / 1000)
+
+
+async def polled(url: str, work: Sequence[Request], every: float) -> list[Outcome]:
+    """Submit tasks and ask about each at a fixed pace, as other clients do."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
+        return await asyncio.gather(*(_polled(client, request, every) for request in work))
+
+
+async def _polled(client: httpx.AsyncClient, request: Request, every: float) -> Outcome:
+    sent = time.time()
+    path = f"/api/v1/{request.model}/async"
+    accepted = (await client.post(path, json=request.body())).json()["data"]
+    questions = 0
+    while True:
+        await asyncio.sleep(every)
+        questions += 1
+        answer = (await client.get(f"/api/v1/tasks/{accepted['task_id']}")).json()["data"]
+        if answer["status"] == "success":
+            return outcome(time.time(), sent, questions, answer["duration"])
+
+
+def requests(model: str, count: int) -> list[Request]:
+    """Return so many requests, all alike: the server draws their picture once, and not after."""
+    return [Request(model, "a cat", {} if model == UNEVEN else dict(SMALL))] * count
+
+
+def peak_kib() -> int:
+    """Return the most memory that this process ever held, in KiB."""
+    if platform.system() == "Linux":  # what getrusage says there begins with the parent's
+        status = Path("/proc/self/status").read_text("utf-8")
+        return int(status.partition("VmHWM:")[2].split()[0])
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // 1024 if platform.system() == "Darwin" else peak
