@@ -79,8 +79,12 @@ class Talk:
         self.messages: list[Message] = []
 
     def start(self, code: str) -> str:
-        """Send a cell and do not wait for it."""
-        return str(self.client.execute(code, allow_stdin=False))
+        """Send a cell and do not wait for it.
+
+        With `stop_on_error`, a kernel aborts every cell that reaches it between the reply of a
+        cell that failed and its next turn: what a "Run all" wants, and here a race.
+        """
+        return str(self.client.execute(code, allow_stdin=False, stop_on_error=False))
 
     def run(self, code: str) -> Cell:
         """Send a cell and wait until it has ended."""
