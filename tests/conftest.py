@@ -52,8 +52,12 @@ def nothing_left() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the browser's tests last: its driver's loop counts as running until the process ends."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    """Put files with slow tests first, so that no process is left alone with one at the end.
+
+    The browser's tests stay last: its driver's loop counts as running until the process ends.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda i: (i.get_closest_marker("browser") is not None, i.path not in slow))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from browser.panel_page import START, Panel, notebook, opened
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -30,6 +33,13 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def panel(page: Page, lab: Lab, tmp_path: Path, request: pytest.FixtureRequest) -> Panel:
+    """Open a panel on a sandbox, in a notebook of its own in JupyterLab."""
+    name = re.sub(r"\W", "-", request.node.name)
+    return opened(page, lab.lab(lab.add(notebook(tmp_path, name, START, ""))))
 
 
 @dataclass(frozen=True)

@@ -78,13 +78,13 @@ class Talk:
         self.client = client
         self.messages: list[Message] = []
 
-    def start(self, code: str) -> str:
+    def start(self, code: str, *, stop_on_error: bool = False) -> str:
         """Send a cell and do not wait for it.
 
-        With `stop_on_error`, a kernel aborts every cell that reaches it between the reply of a
-        cell that failed and its next turn: what a "Run all" wants, and here a race.
+        With `stop_on_error`, its failure aborts every cell that reaches the kernel before its next
+        turn: those that wait behind it, and in a race also what is sent once the reply was read.
         """
-        return str(self.client.execute(code, allow_stdin=False, stop_on_error=False))
+        return str(self.client.execute(code, allow_stdin=False, stop_on_error=stop_on_error))
 
     def run(self, code: str) -> Cell:
         """Send a cell and wait until it has ended."""

@@ -95,7 +95,7 @@ def test_a_missing_key_says_where_one_is_made_and_offers_the_sandbox(talk: Talk)
 
 
 def test_a_failed_cell_stops_those_that_wait_behind_it(talk: Talk) -> None:
-    failing = talk.start("%%modellix sandbox/refuses\na lighthouse")
+    failing = talk.start("%%modellix sandbox/refuses\na lighthouse", stop_on_error=True)
     behind = talk.start("print('never')")
     assert talk.finish(failing).status == "error"
     assert talk.reply(behind)["status"] == "aborted"

@@ -1,0 +1,105 @@
+"""How the panel looks: in both themes, narrow, in Notebook 7, with no kernel, attacked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from browser.panel_page import START, TABS, Panel, generate_two, notebook, opened, shoot
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from browser.conftest import Lab
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(params=["light", "dark"])
+def theme(request: pytest.FixtureRequest, lab: Lab) -> Iterator[str]:
+    """Have JupyterLab open in a theme."""
+    lab.set_theme(request.param)
+    yield request.param
+    lab.set_theme("light")
+
+
+def test_screenshot_of_each_tab_and_no_serious_finding(theme: str, panel: Panel) -> None:
+    panel.page.set_viewport_size({"width": 1280, "height": 1250})
+    panel.page.keyboard.press("Control+b")  # the file browser, which says nothing here
+    generate_two(panel)
+    for box in panel.page.get_by_role("checkbox", name="Compare").all():
+        box.check()
+    found = []
+    for name in TABS:
+        panel.tab(name)
+        panel.page.wait_for_timeout(1500)  # a tab reads what it shows; nothing is asserted of it
+        shoot(panel, f"{name.lower()}-{theme}")
+        violations = Axe().run(panel.page, context=".mx-panel").response["violations"]
+        found += [
+            (name, each["id"], [node["html"] for node in each["nodes"]][:3])
+            for each in violations
+            if each["impact"] in {"serious", "critical"}
+        ]
+    assert found == []
+
+
+def test_a_narrow_page_holds_the_whole_panel(browser: Browser, lab: Lab, tmp_path: Path) -> None:
+    context = browser.new_context(viewport={"width": 400, "height": 900})
+    file = lab.add(notebook(tmp_path, "narrow", START, ""))
+    panel = opened(context.new_page(), lab.notebook(file))
+    for name in TABS:
+        panel.tab(name)
+        wide = panel.page.locator(".mx-panel").evaluate("e => e.scrollWidth - e.clientWidth")
+        assert wide <= 1, f"{name} is {wide} pixels too wide"
+    panel.tab("Compose")
+    shoot(panel, "narrow")
+    context.close()
+
+
+def test_the_same_in_notebook_7(page: Page, lab: Lab, tmp_path: Path) -> None:
+    file = lab.add(notebook(tmp_path, "classic", START, ""))
+    panel = opened(page, lab.notebook(file))
+    generate_two(panel)
+    panel.tab("Export")
+    panel.page.get_by_label("Variable", exact=True).fill("kept")
+    panel.button("Set the variable").click()
+    expect(panel.page.get_by_text("kept is a DataFrame of 2 rows.")).to_be_visible()
+    said = panel.run_cell("print(len(kept), 'rows')")
+    expect(said).to_contain_text("2 rows")
+
+
+def test_a_saved_panel_shows_its_pictures_with_no_kernel(page: Page, lab: Lab) -> None:
+    name = lab.add(Path(__file__).parents[2] / "notebooks" / "panel.ipynb")
+    page.goto(lab.lab(name))
+    expect(page.get_by_text("The panel as it was").first).to_be_visible()
+    still = page.locator(".jp-OutputArea-output").filter(has_text="The panel as it was")
+    expect(still.locator("img")).to_have_count(2)
+    saved = json.loads((lab.folder / name).read_text("utf-8"))
+    assert "widgets" not in saved["metadata"]
+
+
+INJECTION = "<img src=x onerror='window.canary=1'><script>window.canary=1</script>"
+
+
+def test_nothing_sings_in_the_panel(panel: Panel) -> None:
+    panel.choose("sandbox/fast")
+    panel.prompt(INJECTION).press("Control+Enter")
+    expect(panel.cards("success")).to_have_count(1)
+    panel.page.get_by_label("Model", exact=True).first.fill(INJECTION)
+    panel.page.get_by_label("Model", exact=True).first.press("Enter")
+    expect(panel.page.get_by_role("alert")).to_be_visible()
+    panel.page.get_by_role("checkbox", name="Compare").first.check()
+    for name in TABS:
+        panel.tab(name)
+        panel.page.wait_for_timeout(700)  # a tab reads what it shows; the canary would have sung
+    panel.tab("Compare")
+    for look in ("Cards", "Summary", "Table", "Plot"):
+        panel.button(look).click()
+        panel.page.wait_for_timeout(700)
+    assert panel.page.evaluate("window.canary") is None
