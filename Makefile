@@ -9,8 +9,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PYTEST := $(BIN)/python -m pytest
-# a file stays in one process: what it starts once, and what one test writes for the next, is there
-SPREAD := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# A file stays in one process: what it starts once, and what one test writes for the next, is there.
+# Fast tests wait a third of their time; a browser has use for more than a core.
+SPREAD := --dist loadfile --no-loadscope-reorder --numprocesses
 
 .PHONY: help demo lab test fast chaos bench check format notebooks screenshots test-lowest build clean
 
@@ -44,12 +45,12 @@ lab: $(VENV)/.lab ## open the quickstart in JupyterLab
 
 test: $(VENV)/.test+check ## everything: the checks, then the tests, fast ones first
 	@$(MAKE) --no-print-directory check
-	@$(PYTEST) $(SPREAD) -m "not kernel and not browser"
-	@$(PYTEST) $(SPREAD) -m kernel
-	@$(PYTEST) $(SPREAD) -m browser
+	@$(PYTEST) $(SPREAD) 3 -m "not kernel and not browser"
+	@$(PYTEST) $(SPREAD) 2 -m kernel
+	@$(PYTEST) $(SPREAD) 2 -m browser
 
 fast: $(VENV)/.test+check ## the tests that need neither a kernel nor a browser
-	@$(PYTEST) $(SPREAD) -m "not kernel and not browser and not slow"
+	@$(PYTEST) $(SPREAD) 3 -m "not kernel and not browser and not slow"
 
 chaos: $(VENV)/.test+check ## the tests of reliability at full length, with their figures: docs/reliability.md
 	@MODELLIX_CHAOS=full $(PYTEST) tests/chaos
