@@ -6,6 +6,8 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV ?= .venv
+# how much faster than the real models the demo's sandbox is
+SPEED ?= 1
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PYTEST := $(BIN)/python -m pytest
@@ -38,7 +40,7 @@ endif
 	@touch $@
 
 demo: $(VENV)/.demo ## run the notebooks on the sandbox; pages and tables in demo/
-	@$(BIN)/python notebooks/run.py
+	@$(BIN)/python notebooks/run.py --speed $(SPEED)
 
 lab: $(VENV)/.lab ## open the quickstart in JupyterLab
 	@$(BIN)/jupyter lab notebooks/quickstart.ipynb

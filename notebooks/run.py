@@ -40,11 +40,11 @@ def run(name: str, folder: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def demo() -> None:
+def demo(speed: float) -> None:
     """Leave each notebook as a page, with what it exported, and print the table."""
     os.environ["MODELLIX_HOME"] = str(DEMO / "home")
     # a key of the user's must not be spent by a demo, so it is the sandbox that is spoken to
-    with Sandbox() as sandbox:
+    with Sandbox(speed=speed) as sandbox:
         os.environ |= {"MODELLIX_BASE_URL": sandbox.base_url, "MODELLIX_API_KEY": "sandbox"}
         for name in NAMES:
             print(f"Running {name}.ipynb on the sandbox ...", flush=True)
@@ -90,10 +90,12 @@ def main() -> int:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--save", action="store_true", help="save the notebooks with outputs")
-    if parser.parse_args().save:
+    parser.add_argument("--speed", type=float, default=1.0, help="of the demo's sandbox")
+    chosen = parser.parse_args()
+    if chosen.save:
         save()
     else:
-        demo()
+        demo(chosen.speed)
     return 0
 
 

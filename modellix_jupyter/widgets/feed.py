@@ -78,8 +78,8 @@ class Feed(anywidget.AnyWidget):
     label = traitlets.Unicode("Tasks").tag(sync=True)
     empty = traitlets.Unicode("").tag(sync=True)
     card_width = traitlets.Int(235).tag(sync=True)
-    card_height = traitlets.Int(384).tag(sync=True)
-    height = traitlets.Int(780).tag(sync=True)
+    card_height = traitlets.Int(400).tag(sync=True)
+    height = traitlets.Int(812).tag(sync=True)
 
     def __init__(
         self,

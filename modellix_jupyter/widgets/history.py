@@ -41,7 +41,7 @@ class History:
         self.said = Said()
         self.filters = Filters(self._anew)
         self.open_line = widgets.HTML()
-        self.open_feed = deck.feed(label="Unfinished and unknown tasks", height=394)
+        self.open_feed = deck.feed(label="Unfinished and unknown tasks", height=410)
         self.unknown = widgets.Dropdown(
             description="Unknown task", options=[("choose", None)], layout=WIDE, style=LABEL
         )
