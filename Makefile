@@ -80,7 +80,7 @@ test-lowest: ## the tests on the lowest versions that pyproject.toml allows
 	@$(if $(UV),,$(error test-lowest needs uv))
 	@$(UV) venv --quiet --clear --python 3.11 .venv-lowest
 	@$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[all]' --group test
-	@.venv-lowest/bin/python -m pytest -m "not browser"
+	@.venv-lowest/bin/python -m pytest $(SPREAD) 3 -m "not browser"
 
 build: $(VENV)/.test+check ## the wheel and the sdist, in dist/
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(UV) pip install --quiet --python $(BIN)/python pip
