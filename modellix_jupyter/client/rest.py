@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.core.values import Json
 
     Tell = Callable[[Activity], None]
+    Leaving = Callable[[], Awaitable[None]]
 
 _T = TypeVar("_T")
 
@@ -156,7 +157,12 @@ class AsyncClient:
     # -- the calls of the API
 
     async def submit(
-        self, model: str, body: Mapping[str, Json], *, tell: Tell | None = None
+        self,
+        model: str,
+        body: Mapping[str, Json],
+        *,
+        tell: Tell | None = None,
+        leaving: Leaving | None = None,
     ) -> wire.Accepted:
         """Submit one task; from the moment this returns it costs money.
 
@@ -168,6 +174,9 @@ class AsyncClient:
             The JSON body.
         tell
             Called before each pause with what is being waited for.
+        leaving
+            Awaited at the last moment before each attempt is sent, once the budget has a place for
+            it; what it raises is raised, and nothing is sent.
 
         Raises
         ------
@@ -181,7 +190,13 @@ class AsyncClient:
         """
         path = f"/api/v1/{_quoted(model)}{self.settings.submit_path}"
         return await self._call(
-            "POST", path, wire.parse_accepted, content=_encode(body), paid=True, tell=tell
+            "POST",
+            path,
+            wire.parse_accepted,
+            content=_encode(body),
+            paid=True,
+            tell=tell,
+            leaving=leaving,
         )
 
     async def task(self, task_id: str, *, tell: Tell | None = None) -> wire.TaskAnswer:
@@ -294,7 +309,7 @@ class AsyncClient:
 
     # -- how a call is made
 
-    async def _call(
+    async def _call(  # noqa: PLR0913 - what calls differ in
         self,
         method: str,
         path: str,
@@ -303,12 +318,16 @@ class AsyncClient:
         paid: bool = False,
         key: bool = True,
         tell: Tell | None = None,
+        leaving: Leaving | None = None,
         **kwargs: Any,  # noqa: ANN401 - handed to httpx as they are
     ) -> _T:
         """Send, and again where the rules allow; `paid` is for what may cost money."""
         deadline = self._timer() + self.settings.retry_deadline_s
         attempt = 1
         while True:
+            await self._limiter.acquire()
+            if leaving is not None:
+                await leaving()  # outside the try: its errors are no answers to be tried again
             try:
                 return parse(await self._once(method, path, key=key, attempt=attempt, **kwargs))
             except (ApiError, TransportError) as error:
@@ -344,7 +363,6 @@ class AsyncClient:
     ) -> bytes:
         call = f"{method} {path}"
         request = self._request(method, path, key=key, **kwargs)
-        await self._limiter.acquire()
         with translated(call):
             async with aclosing(await self._http.send(request, stream=True)) as response:
                 body = await read(response, call)

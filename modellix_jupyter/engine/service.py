@@ -5,19 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from modellix_jupyter.core.values import Activity, Request, Resource, Task
     from modellix_jupyter.core.wire import Accepted, TaskAnswer
 
     Tell = Callable[[Activity], None]
+    Leaving = Callable[[], Awaitable[None]]
 
 
 class Service(Protocol):
     """Submit, read and fetch; each raises our errors and no others."""
 
-    async def submit(self, request: Request, tell: Tell) -> Accepted:
-        """Submit a request; `tell` is called before each retry."""
+    async def submit(
+        self, request: Request, tell: Tell, *, leaving: Leaving | None = None
+    ) -> Accepted:
+        """Submit a request; `tell` is called before each retry, `leaving` before each sending."""
         ...
 
     async def read(self, task_id: str, tell: Tell) -> TaskAnswer:

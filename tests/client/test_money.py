@@ -227,6 +227,42 @@ def test_a_cancelled_submission_is_not_sent_again() -> None:
     assert len(service.requests) == 1
 
 
+# -- the last moment before it leaves
+
+
+def test_the_last_moment_is_told_before_each_attempt_and_after_the_wait_for_a_place() -> None:
+    service = Service([refusal(503), accepted(), accepted()])
+
+    async def leaving() -> None:
+        service.events.append("leaving")
+
+    async def twice() -> None:
+        client = service.client(requests_per_second=0.5)
+        await client.submit("a/b", {}, leaving=leaving)
+        await client.submit("a/b", {}, leaving=leaving)
+
+    asyncio.run(twice())
+    sent = ["leaving", "request"]
+    assert service.events == [
+        *[("sleep", 1), *sent],  # for a place
+        *[("sleep", 1), ("sleep", 1), *sent],  # before the retry, and for its place
+        *[("sleep", 2), *sent],
+    ]
+
+
+@pytest.mark.parametrize("error", [OSError("full"), NoAnswer("x"), ServerError("x", code=500)])
+def test_what_the_last_moment_raises_is_raised_and_nothing_is_sent(error: Exception) -> None:
+    service = Service([accepted()])
+
+    async def leaving() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        asyncio.run(service.client().submit("a/b", {}, leaving=leaving))
+    assert caught.value is error
+    assert (service.requests, service.clock.sleeps) == ([], [])
+
+
 # -- the same over a real connection
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -17,7 +17,7 @@ from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.ledger.owners import Owner
 
 if TYPE_CHECKING:
-    from modellix_jupyter.engine.service import Tell
+    from modellix_jupyter.engine.service import Leaving, Tell
 
 ORIGIN = "https://service.test"
 HANG_S = 20.0
@@ -56,7 +56,11 @@ class FakeService:
         self.on_read: Callable[[str], Awaitable[TaskAnswer]] | None = None
         self._lock = threading.Lock()
 
-    async def submit(self, request: Request, tell: Tell) -> Accepted:
+    async def submit(
+        self, request: Request, tell: Tell, *, leaving: Leaving | None = None
+    ) -> Accepted:
+        if leaving is not None:
+            await leaving()
         self.submitted.append(request)
         if self.on_submit is not None:
             return await self.on_submit(request, tell)
