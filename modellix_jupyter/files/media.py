@@ -227,7 +227,7 @@ def _read(media: Media, path: Path, pixels: int, picture_bytes: int, media_bytes
     if not path.is_file():
         return replace(media, problem="The file is no longer there.")
     size = path.stat().st_size
-    found = _type_of(path)
+    found = _proven(media.kind, _type_of(path))
     media = replace(media, kind=_kind(media.kind, found), size=size)
     if found.kind == "image":
         small = _thumbnail(path, found, pixels, picture_bytes)
@@ -236,6 +236,11 @@ def _read(media: Media, path: Path, pixels: int, picture_bytes: int, media_bytes
     if not found.mime or size > media_bytes:
         return media
     return replace(media, src=_data_uri(_mime(found, media.kind), path.read_bytes()))
+
+
+def _proven(said: str, found: _Type) -> _Type:
+    """Return what is certain of a file: an Ogg that is said to be a film may be one."""
+    return _UNKNOWN if said == "video" and found.mime == "audio/ogg" else found
 
 
 def _kind(said: str, found: _Type) -> str:

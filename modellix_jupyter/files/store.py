@@ -120,8 +120,9 @@ class Store:
             with os.fdopen(descriptor, "wb") as file:
                 size = await _copy(chunks, file, room)
                 await asyncio.to_thread(_flush, file)
-            checked = await asyncio.to_thread(_check, part, task.resources[place])
-            target = folder / f"{_stem(task)}-{place + 1}.{_ending(part)}"
+            resource = task.resources[place]
+            checked = await asyncio.to_thread(_check, part, resource)
+            target = folder / f"{_stem(task)}-{place + 1}.{_ending(part, resource)}"
             part.replace(target)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -149,8 +150,9 @@ def _flush(file: BinaryIO) -> None:
 
 def _check(part: Path, resource: Resource) -> Resource:
     """Return the resource with what the file itself shows; a picture must decode whole."""
-    kind = kinds.sniff(_head(part))
-    if kinds.contradicts(resource.type, kind):
+    head = _head(part)
+    kind = kinds.sniff(head)
+    if kinds.contradicts(resource.type, kind, head):
         raise DownloadError(f"The result claims to be {resource.type}, and is not.", final=False)
     if kind.type != "image" or kind in kinds.UNDECODED:
         known = None if kind is kinds.OTHER else kind
@@ -188,8 +190,8 @@ def _head(path: Path) -> bytes:
         return file.read(kinds.SNIFFED)
 
 
-def _ending(part: Path) -> str:
-    return kinds.sniff(_head(part)).ending
+def _ending(part: Path, resource: Resource) -> str:
+    return kinds.ending(resource.type, resource.format, kinds.sniff(_head(part)))
 
 
 def _day(task: Task) -> str:

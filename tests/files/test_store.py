@@ -19,6 +19,7 @@ from PIL import Image
 from modellix_jupyter.core.values import Request, Resource, Status, Task
 from modellix_jupyter.errors import DownloadError
 from modellix_jupyter.files import kinds
+from modellix_jupyter.files.media import embed
 from modellix_jupyter.files.store import MIB, Limits, Store
 
 ROOMY = Limits(file_bytes=10 * MIB, task_bytes=20 * MIB, files=10)
@@ -136,6 +137,34 @@ def test_other_files_are_kept_as_they_are(
     assert saved.path is not None
     assert saved.path.endswith(f".{ending}")
     assert Path(saved.path).read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("head", "claimed", "form", "ending"),
+    [
+        (b"8BPS\0\x01", "image", "psd", "psd"),
+        (b"\xff\xf1\x50\x80", "audio", "aac", "aac"),
+        (b"RIFF\x24\0\0\0AVI LIST", "video", None, "bin"),
+        (b"OggS\0\x02", "video", "ogg", "ogg"),
+    ],
+)
+def test_a_rare_format_was_paid_for_and_is_kept_but_not_shown(
+    folder: Path, head: bytes, claimed: str, form: str | None, ending: str
+) -> None:
+    data = head + b"\0" * 500
+    saved = save(folder, data, a_task(Resource(url="u", type=claimed, format=form)))
+    assert saved.type == claimed
+    assert Path(saved.path or "").suffix == f".{ending}"
+    assert Path(saved.path or "").read_bytes() == data
+    shown = embed(saved)
+    assert (shown.kind, shown.src, shown.problem) == ("link", None, None)
+
+
+def test_an_svg_with_a_declaration_is_kept_and_not_shown_as_markup(folder: Path) -> None:
+    data = b"\xef\xbb\xbf<?xml version='1.0'?>\n<svg onload='alert(1)'/>"
+    saved = save(folder, data)
+    assert (saved.format, Path(saved.path or "").suffix) == ("svg", ".svg")
+    assert (embed(saved).kind, embed(saved).src) == ("link", None)
 
 
 def test_a_picture_of_no_claimed_type_is_found_to_be_one(folder: Path) -> None:
