@@ -149,24 +149,31 @@ def _flush(file: BinaryIO) -> None:
 
 
 def _check(part: Path, resource: Resource) -> Resource:
-    """Return the resource with what the file itself shows; a picture must decode whole."""
+    """Return the resource with what the file itself shows; a picture must decode whole.
+
+    One that is not to be opened here, for its format or its size, was paid for all the same.
+    """
     head = _head(part)
     kind = kinds.sniff(head)
     if kinds.contradicts(resource.type, kind, head):
         raise DownloadError(f"The result claims to be {resource.type}, and is not.", final=False)
-    if kind.type != "image" or kind in kinds.UNDECODED:
+    opened = None if kind.type != "image" or kind in kinds.UNDECODED else _decode(part)
+    if opened is None:
         known = None if kind is kinds.OTHER else kind
         return replace(
             resource,
             type=resource.type or (known.type if known else None),
             format=resource.format or (known.ending if known else None),
         )
-    width, height, name = _decode(part)
+    width, height, name = opened
     return replace(resource, type=resource.type or "image", width=width, height=height, format=name)
 
 
-def _decode(part: Path) -> tuple[int, int, str]:
-    """Return width, height and format of a picture that decodes to its last row."""
+def _decode(part: Path) -> tuple[int, int, str] | None:
+    """Return width, height and format of a picture that decodes to its last row.
+
+    None for one with more pixels than is safe to open.
+    """
     import warnings
 
     from PIL import Image
@@ -179,8 +186,8 @@ def _decode(part: Path) -> tuple[int, int, str]:
         with image:
             image.load()
             return image.width, image.height, (image.format or "").lower()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DownloadError("The picture has more pixels than is safe to open.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return None
     except Exception as error:  # decoders raise whatever the bytes make them
         raise DownloadError("The picture cannot be decoded.", final=False) from error
 

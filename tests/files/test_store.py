@@ -320,10 +320,23 @@ def test_an_empty_file_is_not_kept(folder: Path) -> None:
     assert not error.final
 
 
-def test_a_decompression_bomb_is_not_opened(folder: Path) -> None:
-    error = refused(folder, bomb())
-    assert "more pixels than is safe" in error.message
-    assert error.final
+@pytest.mark.parametrize("form", ["jpeg", None])
+def test_a_decompression_bomb_is_not_opened_but_kept(folder: Path, form: str | None) -> None:
+    saved = save(folder, bomb(), a_task(Resource(url="u", type="image", format=form)))
+    assert (saved.type, saved.format, saved.width) == ("image", form or "png", None)
+    assert Path(saved.path or "").read_bytes() == bomb()
+    assert Path(saved.path or "").suffix == ".png"
+    shown = embed(saved)
+    assert shown.src is None
+    assert "too many pixels" in str(shown.problem)
+
+
+def test_a_large_picture_that_pillow_only_warns_of_is_kept(folder: Path) -> None:
+    out = BytesIO()
+    Image.new("1", (10_000, 9_500)).save(out, "PNG")
+    saved = save(folder, out.getvalue())
+    assert Path(saved.path or "").read_bytes() == out.getvalue()
+    assert saved.format == "png"
 
 
 def test_decoding_leaves_the_filters_of_warnings_alone(folder: Path) -> None:
