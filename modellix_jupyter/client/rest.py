@@ -56,8 +56,9 @@ MAX_UPLOAD = 16 * 1024 * 1024
 MAX_REDIRECTS = 5
 _TELLING = 8
 """Characters of a key from which on its appearance in a text is no coincidence."""
-_PAGE = 200
 _MAX_PAGES = 50
+_LARGEST_PAGE = 100_000
+"""Entries; a catalog that says more of a page is not believed."""
 
 
 class AsyncClient:
@@ -224,17 +225,17 @@ class AsyncClient:
     async def models(self, *, featured: bool = False) -> list[wire.Model]:
         """Return the catalog, all pages of it."""
         found: dict[str, wire.Model] = {}
+        query = {"featured": "true"} if featured else {}
         for page in range(1, _MAX_PAGES + 1):
-            query = {"page": page, "page_size": _PAGE} if page > 1 else {}
-            if featured:
-                query["featured"] = "true"  # type: ignore[assignment]  # httpx takes both
-            models, total = await self._call(
-                "GET", "/api/v1/models", wire.parse_models, params=query
+            models, total, size = await self._call(
+                "GET", "/api/v1/models", _parse_page, params=query
             )
             before = len(found)
             found.update((m.slug, m) for m in models)
             if total is None or len(found) >= total or len(found) == before:
                 break
+            query.setdefault("page_size", str(size))  # another than the first's leaves a gap
+            query["page"] = str(page + 1)
         return list(found.values())
 
     async def key_is_valid(self) -> bool:
@@ -408,6 +409,19 @@ def _key(key: str | SecretKey | None, settings: Settings) -> SecretKey:
     if found is None:
         raise MissingKey("There is no API key.")
     return found
+
+
+def _parse_page(body: bytes) -> tuple[list[wire.Model], int | None, int]:
+    """Return the entries of a page of the catalog, the total, and how many make a page."""
+    models, total = wire.parse_models(body)
+    value = wire.parse_json(body)
+    inner = value.get("data") if isinstance(value, dict) else None
+    answer = inner if isinstance(inner, dict) else value
+    said = answer.get("page_size") if isinstance(answer, dict) else None
+    entries = answer.get("models") if isinstance(answer, dict) else None
+    if isinstance(said, int) and 0 < said < _LARGEST_PAGE:
+        return models, total, int(said)  # `true` is an int too
+    return models, total, len(entries) if isinstance(entries, list) else len(models)
 
 
 def _encode(body: Mapping[str, Json]) -> bytes:

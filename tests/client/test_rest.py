@@ -343,9 +343,36 @@ def test_the_catalog_is_read_page_by_page() -> None:
     assert [m.slug for m in models] == [f"a/{n}" for n in range(1, 6)]
     assert queries(service) == [
         {"featured": "true"},
-        {"page": "2", "page_size": "200", "featured": "true"},
-        {"page": "3", "page_size": "200", "featured": "true"},
+        {"page": "2", "page_size": "2", "featured": "true"},
+        {"page": "3", "page_size": "2", "featured": "true"},
     ]
+
+
+@pytest.mark.parametrize("says", [{}, {"page_size": 50}, {"page_size": "many"}])
+@pytest.mark.parametrize("envelope", [True, False])
+def test_no_entry_is_skipped_whatever_the_services_page_is(
+    envelope: bool,  # noqa: FBT001 - both kinds
+    says: dict[str, Any],
+) -> None:
+    everything: list[Any] = [{"slug": f"a/{n}"} for n in range(120)]
+    everything[7] = "an odd one"  # is left out, and counts as a place all the same
+
+    def reply(request: httpx.Request) -> httpx.Response:
+        asked = request.url.params
+        size = min(int(asked.get("page_size", 50)), 200)
+        first = (int(asked.get("page", 1)) - 1) * size
+        body = {"models": everything[first : first + size], "total": 120, **says}
+        return httpx.Response(200, json={"data": body} if envelope else body)
+
+    models = run(Service([reply]), lambda c: c.models())
+    assert len(models) == 119
+
+
+@pytest.mark.parametrize("said", [True, 10**9, -1, 0, 1.5])
+def test_a_size_of_a_page_that_cannot_be_does_no_harm(said: Any) -> None:
+    pages = [catalog("a/1", total=2, page_size=said), catalog("a/2", total=2)]
+    assert len(run(service := Service(pages), lambda c: c.models())) == 2
+    assert queries(service)[1] == {"page": "2", "page_size": "1"}
 
 
 @pytest.mark.parametrize("total", [None, 0, 2, -1])
