@@ -10,6 +10,7 @@ import asyncio
 import json
 import random
 import time
+from collections import Counter
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote, urljoin
@@ -325,6 +326,7 @@ class AsyncClient:
         """Send, and again where the rules allow; `paid` is for what may cost money."""
         deadline = self._timer() + self.settings.retry_deadline_s
         attempt = 1
+        kinds: Counter[type[ModellixError]] = Counter()
         while True:
             await self._limiter.acquire()
             if leaving is not None:
@@ -332,9 +334,11 @@ class AsyncClient:
             try:
                 return parse(await self._once(method, path, key=key, attempt=attempt, **kwargs))
             except (ApiError, TransportError) as error:
+                kinds[type(error)] += 1
                 pause = retry.pause(
                     error,
                     attempt=attempt,
+                    alike=kinds[type(error)],
                     left_s=deadline - self._timer(),
                     paid=paid,
                     hint_s=getattr(error, "hint_s", None),

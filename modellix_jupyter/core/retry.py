@@ -10,7 +10,9 @@ The rules are the API's own table of errors:
 503   after 1, 2, 4 s and so on, to a deadline
 ===== ==================================================================
 
-A connection that was never made is tried again like a 500, because nothing was sent. Silence and
+A connection that was never made is tried again like a 500, because nothing was sent. "Three times"
+counts failures of one kind: a 500 after many a 429 is still the first 500. The delay goes by all of
+them, since each says that the service is not well. Silence and
 undocumented answers are tried again for reads only: a submission that got one may have been
 accepted, and is paid.
 
@@ -72,12 +74,13 @@ def backoff(attempt: int, *, jitter: float = 0.0) -> float:
     return min(2.0 ** min(attempt - 1, 30), LONGEST_BACKOFF_S) * (1 + jitter / 2)
 
 
-def pause(
+def pause(  # noqa: PLR0913 - what the rules go by
     error: ModellixError,
     *,
     attempt: int,
     left_s: float,
     paid: bool,
+    alike: int | None = None,
     hint_s: float | None = None,
     jitter: float = 0.0,
 ) -> Pause | None:
@@ -93,18 +96,21 @@ def pause(
         Seconds until the deadline; a pause that would pass it is not begun.
     paid
         Whether the request may cost money.
+    alike
+        How many attempts ended in an error of this kind, with this one; all, where it is not given.
     hint_s
         What the answer's headers asked for: see `reset_hint`.
     jitter
         From 0 to 1.
 
     """
+    alike = attempt if alike is None else alike
     if isinstance(error, ServerError):
-        return _few(attempt, "server error", left_s)
+        return _few(attempt, alike, "server error", left_s)
     if isinstance(error, ConnectFailed):
-        return _few(attempt, "no connection", left_s)
+        return _few(attempt, alike, "no connection", left_s)
     if isinstance(error, RateLimited) or (_is_429(error) and not paid):
-        asked = _asked(hint_s, attempt)
+        asked = _asked(hint_s, alike)
         delay = backoff(attempt, jitter=jitter) if asked is None else asked
         return _until(left_s, Pause(delay, "rate limited", attempt + 1))
     if isinstance(error, Unavailable):
@@ -119,17 +125,18 @@ def _is_429(error: ModellixError) -> bool:
     return isinstance(error, ApiError) and error.code == RateLimited.status
 
 
-def _asked(hint_s: float | None, attempt: int) -> float | None:
+def _asked(hint_s: float | None, alike: int) -> float | None:
     """Return what a header asks for; a reset that is always now must not become a loop."""
-    if hint_s is None or (hint_s < 1 and attempt > FEW):
+    if hint_s is None or (hint_s < 1 and alike > FEW):
         return None
     return min(hint_s, LONGEST_S)
 
 
-def _few(attempt: int, reason: str, left_s: float) -> Pause | None:
-    if attempt > FEW:
+def _few(attempt: int, alike: int, reason: str, left_s: float) -> Pause | None:
+    if alike > FEW:
         return None
-    return _until(left_s, Pause(backoff(attempt), reason, attempt + 1, FEW + 1))
+    of = attempt + FEW + 1 - alike  # if all that are to come end like this one
+    return _until(left_s, Pause(backoff(min(attempt, FEW)), reason, attempt + 1, of))
 
 
 def _until(left_s: float, candidate: Pause) -> Pause | None:

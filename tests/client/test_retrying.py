@@ -14,6 +14,7 @@ from modellix_jupyter.core.values import Activity
 from modellix_jupyter.errors import (
     API_ERRORS,
     ApiError,
+    ConnectFailed,
     RateLimited,
     ServerError,
     Unavailable,
@@ -156,6 +157,21 @@ def test_each_answer_counts_for_itself() -> None:
     service = Service([refusal(500), refusal(503), refusal(429, Retry_After="5"), accepted()])
     asyncio.run(submit(service))
     assert service.clock.sleeps == [1, 2, 5]
+
+
+@BOTH
+@pytest.mark.parametrize("busy", [429, 503])
+@pytest.mark.parametrize("last", [refusal(500), httpx.ConnectError("refused")], ids=["500", "no"])
+def test_a_500_is_sent_three_times_more_whatever_came_before(
+    call: Any, good: Any, busy: int, last: Any
+) -> None:
+    service = Service([*[refusal(busy)] * 3, *[last] * 3, good()])
+    asyncio.run(call(service))
+    assert service.clock.sleeps == [1, 2, 4, 4, 4, 4]
+    assert [(told.attempt, told.of) for told in service.told[3:]] == [(5, 7), (6, 7), (7, 7)]
+    once_too_often = Service([*[refusal(busy)] * 3, *[last] * 4, good()])
+    with pytest.raises((ServerError, ConnectFailed)):
+        asyncio.run(call(once_too_often))
 
 
 def test_a_refusal_after_a_retry_ends_it() -> None:
