@@ -344,14 +344,21 @@ class AsyncClient:
                     hint_s=getattr(error, "hint_s", None),
                     jitter=self._jitter(),
                 )
+                self._slow_down(error, pause)
                 if pause is None:
                     raise
-                await self._pause(pause, error, tell)
+                await self._pause(pause, tell)
                 attempt = pause.attempt
 
-    async def _pause(self, pause: retry.Pause, error: ModellixError, tell: Tell | None) -> None:
-        if isinstance(error, RateLimited):
-            self._limiter.hold(pause.delay)
+    def _slow_down(self, error: ModellixError, pause: retry.Pause | None) -> None:
+        """Hold back all calls after a 429 in any form, also one that is not tried again."""
+        if not retry.is_429(error):
+            return
+        hint = getattr(error, "hint_s", None)
+        alone = retry.backoff(1) if hint is None else min(hint, retry.LONGEST_S)
+        self._limiter.hold(pause.delay if pause else alone)
+
+    async def _pause(self, pause: retry.Pause, tell: Tell | None) -> None:
         if tell is not None:
             until = self._clock() + pause.delay
             tell(Activity(what=pause.reason, until=until, attempt=pause.attempt, of=pause.of))

@@ -109,7 +109,7 @@ def pause(  # noqa: PLR0913 - what the rules go by
         return _few(attempt, alike, "server error", left_s)
     if isinstance(error, ConnectFailed):
         return _few(attempt, alike, "no connection", left_s)
-    if isinstance(error, RateLimited) or (_is_429(error) and not paid):
+    if isinstance(error, RateLimited) or (is_429(error) and not paid):
         asked = _asked(hint_s, alike)
         delay = backoff(attempt, jitter=jitter) if asked is None else asked
         return _until(left_s, Pause(delay, "rate limited", attempt + 1))
@@ -120,7 +120,7 @@ def pause(  # noqa: PLR0913 - what the rules go by
     return None
 
 
-def _is_429(error: ModellixError) -> bool:
+def is_429(error: ModellixError) -> bool:
     """Whether it is a 429 in any form: a proxy's has a body of its own."""
     return isinstance(error, ApiError) and error.code == RateLimited.status
 

@@ -221,12 +221,15 @@ def test_nothing_is_told_when_it_is_given_up() -> None:
     assert (service.told, service.clock.sleeps) == ([], [])
 
 
-def test_a_429_holds_back_every_other_call_of_the_client() -> None:
-    service = Service([refusal(429, Retry_After="20"), accepted(), finished()])
+@pytest.mark.parametrize(
+    ("call", "busy", "good"), [(submit, refusal, accepted), (read, page, finished)]
+)
+def test_a_429_holds_back_every_other_call_of_the_client(call: Any, busy: Any, good: Any) -> None:
+    service = Service([busy(429, Retry_After="20"), finished(), good()])
 
     async def both() -> None:
         client = service.client(requests_per_second=10.0)
-        first = client.submit("a/b", {})
+        first = client.submit("a/b", {}) if call is submit else client.task("task-abc123")
         gate = asyncio.Event()
         sleep = service.clock.sleep
 
@@ -255,6 +258,30 @@ def test_the_429_of_a_proxy_is_waited_out_for_a_question_but_not_for_a_submissio
     sent = Service([page(429, Retry_After="7"), accepted()])
     assert failing(submit, sent).code == 429
     assert (len(sent.requests), sent.clock.sleeps) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("busy", "settings", "held"),
+    [
+        (page(429, Retry_After="7"), {}, 7),
+        (page(429), {}, 1),
+        (page(429, Retry_After="5000"), {}, 300),
+        (refusal(429, Retry_After="7"), {"retry_deadline_s": 5.0}, 7),
+    ],
+)
+def test_a_429_that_is_not_waited_out_holds_the_next_call_back_all_the_same(
+    busy: httpx.Response, settings: dict[str, float], held: int
+) -> None:
+    service = Service([busy, finished()])
+
+    async def both() -> None:
+        client = service.client(**settings)
+        with pytest.raises(ApiError):
+            await client.submit("a/b", {})
+        await client.task("task-abc123")
+
+    asyncio.run(both())
+    assert service.times == [0, pytest.approx(held)]
 
 
 def test_the_same_bytes_are_sent_each_time() -> None:
