@@ -26,6 +26,7 @@
     ├── TaskExpired          the service no longer knows the task or its files
     ├── WaitTimeout          the wait ended before the task did; the task goes on
     ├── DownloadError        a result that could not be fetched whole
+    │   └── ResultGone       the service says that it no longer has it
     └── LedgerError          the ledger cannot be opened, read or written
         └── LedgerTooNew     written by a newer version; left untouched
 
@@ -283,6 +284,15 @@ class DownloadError(ModellixError):
     def __init__(self, message: str, hint: str | None = None, *, final: bool = True) -> None:
         super().__init__(message, hint)
         self.final = final
+
+
+class ResultGone(DownloadError):
+    """The service says that it no longer has a result's file."""
+
+    default_hint = "Results are kept for 24 hours; run the cell again to make a new one."
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message, hint, final=False)
 
 
 class LedgerError(ModellixError):

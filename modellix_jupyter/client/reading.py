@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from modellix_jupyter.errors import BadAnswer, DownloadError
+from modellix_jupyter.errors import BadAnswer, ResultGone
 
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes of an API answer at most (the cap of the vendor's own command line)."""
@@ -35,12 +35,9 @@ async def read(response: httpx.Response, call: str) -> bytes:
 
 
 def check_file_status(response: httpx.Response) -> None:
-    """Refuse an answer that is not the file: for good where the service says it is gone."""
+    """Refuse an answer that is not the file."""
     if response.status_code in {404, 410, 403}:
-        raise DownloadError(
-            f"The service no longer has the file (HTTP {response.status_code}).",
-            "Results are kept for 24 hours; run the cell again to make a new one.",
-        )
+        raise ResultGone(f"The service no longer has the file (HTTP {response.status_code}).")
     if response.status_code != httpx.codes.OK:
         raise BadAnswer(f"The file was answered with HTTP {response.status_code}.")
 

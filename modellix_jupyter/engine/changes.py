@@ -13,16 +13,21 @@ if TYPE_CHECKING:
     from modellix_jupyter.errors import ModellixError
 
 
-def sending(task: Task, now: int) -> Task:
+def sending(task: Task, now: int, attempts: int) -> Task:
     """Return the task as it is just before its request leaves."""
-    return replace(task, submitted_at=now, attempts=1)
+    return replace(task, submitted_at=now, attempts=attempts)
+
+
+def held_back(task: Task) -> Task:
+    """Return the task as refused for now: its request is not on its way any more."""
+    return replace(task, submitted_at=None)
 
 
 def accepted(task: Task, answer: Accepted, attempts: int, now: int) -> Task:
     """Return the task with the id that the service gave it.
 
-    It was submitted now: since it was about to be, it may have waited for a place in the budget,
-    or for the end of a 429, and what a model takes is not learned from that.
+    It was submitted now: the service may have taken its time to say so, and what a model takes is
+    not learned from that.
     """
     return replace(
         task,
@@ -117,10 +122,10 @@ def _completed(task: Task, answer: TaskAnswer, not_before: int, now: int) -> int
     It was seen to be over only now, and was not at `not_before`. Learning from `now` would make
     each first question a little later than the last.
     """
-    if answer.duration_ms is None or task.submitted_at is None:
-        return now
-    measured = task.submitted_at + answer.duration_ms * 1000
-    return max(not_before, min(measured, now))
+    measured = answer.completed_at
+    if answer.duration_ms is not None and task.submitted_at is not None:
+        measured = task.submitted_at + answer.duration_ms * 1000
+    return now if measured is None else max(not_before, min(measured, now))
 
 
 def _merged(old: tuple[Resource, ...], new: tuple[Resource, ...]) -> tuple[Resource, ...]:

@@ -45,12 +45,21 @@ class Claims:
         """Claim a task on the word of its user."""
         self._ledger.claim(uid, self._owner.name, was=self._ledger.owner(uid))
 
-    def unsent(self, task: Task) -> bool:
-        """Claim an intent that never left, where its kernel is gone."""
-        was = self._ledger.owner(task.uid)
-        if not task.never_left or self._driven_elsewhere(was):
-            return False
-        return self._ledger.claim(task.uid, self._owner.name, was=was)
+    def release(self, uid: str) -> None:
+        """Leave a task of this engine's to whoever takes it up next."""
+        self._ledger.claim(uid, None, was=self._owner.name)
+
+    def unsent(self, uid: str) -> Task | None:
+        """Claim an intent that never left, where its kernel is gone; None where it is not one.
+
+        Whether it left is for its row to say, in the moment of the claim: what a caller read
+        before may have been sent since.
+        """
+        was = self._ledger.owner(uid)
+        if self._driven_elsewhere(was):
+            return None
+        mine = self._ledger.claim(uid, self._owner.name, was=was, unsent=True)
+        return self._ledger.get(uid) if mine else None
 
     def orphan(self, uid: str) -> Task | None:
         """Claim a submission whose kernel is gone; None where there is nothing to watch."""

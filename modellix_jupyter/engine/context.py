@@ -29,6 +29,8 @@ class Context:
     ----------
     service, ledger
         Where tasks are sent, and where they are recorded.
+    origin
+        The service's address: what a model takes is learned from its tasks there.
     publish
         Takes each change of a task.
     warn
@@ -51,6 +53,7 @@ class Context:
         service: Service,
         ledger: Ledger,
         *,
+        origin: str,
         publish: Callable[[Update], None],
         warn: Callable[[ModellixError], None],
         max_in_flight: int,
@@ -61,6 +64,7 @@ class Context:
     ) -> None:
         self.service = service
         self.ledger = ledger
+        self.origin = origin
         self.recorder = Recorder(ledger)
         self.publish = publish
         self.warn = warn
@@ -87,7 +91,7 @@ class Context:
         """Return what a model's latest tasks took, in seconds; read from the ledger once."""
         if model not in self._durations:
             try:
-                self._durations[model] = tuple(self.ledger.durations(model))
+                self._durations[model] = tuple(self.ledger.durations(model, self.origin))
             except LedgerError:
                 # when to ask is only a guess then; a running task must not end of it
                 self._durations[model] = ()

@@ -86,6 +86,7 @@ class Engine:
         self._timer = timer
         self._listeners: list[Listener] = []
         self._closing = threading.Lock()
+        self._sending = threading.Lock()
         self._closed = False
         self.warnings: list[str] = []
         self._thread = LoopThread("modellix-engine")
@@ -107,6 +108,7 @@ class Engine:
         return Context(
             service,
             self._ledger,
+            origin=self._origin,
             publish=self._publish,
             warn=self._warn,
             max_in_flight=settings.max_in_flight,
@@ -185,7 +187,7 @@ class Engine:
     def _resumable(self, task: Task) -> Task | None:
         """Return the task as it is now where there is something to watch, else None."""
         job = self._watching.job(task.uid)
-        if job is not None:
+        if job is not None and not job.released:
             # what this engine knows may be newer than the row: the disk may have been full
             over = job.task.status is Status.SUBMITTING or job.task.settled
             return None if over and not job.unsaved else job.task
@@ -198,10 +200,12 @@ class Engine:
     def send(self, tasks: Iterable[Task]) -> list[Task]:
         """Send intents that never left, because their kernel ended first."""
         sent = []
-        for task in tasks:
-            if not self.watches(task.uid) and self._claims.unsent(task):
-                self._begin(task, fresh=True)
-                sent.append(task)
+        with self._sending:  # from the claim to the start: no other thread's claim in between
+            for task in tasks:
+                intent = None if self.watches(task.uid) else self._claims.unsent(task.uid)
+                if intent is not None:
+                    self._begin(intent, fresh=True)
+                    sent.append(intent)
         return sent
 
     def settle(self, task: Task, task_id: str | None) -> Task:

@@ -21,7 +21,7 @@ from modellix_jupyter.errors import (
     LedgerError,
     ModellixError,
     NotFound,
-    RateLimited,
+    ResultGone,
     ServerError,
     TransportError,
     Unavailable,
@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("modellix_jupyter.engine")
 
-PASSING = (TransportError, RateLimited, ServerError, Unavailable)
-"""Failures of a question about a task that say nothing about the task."""
+PASSING = frozenset({404, 408, 425, 429, *range(500, 600)})
+"""Statuses of an answer that say nothing about the task; a 404 that is not the documented one is
+somebody else's, a proxy's perhaps."""
 SURE_AFTER = 3
-"""A 404 for a task whose day has not passed is believed after this many: it was paid for."""
+"""So many 404 for a task or a file whose day has not passed are believed: it was paid for."""
 _DOWNLOAD_TRIES = 6
 _NETWORK_PAUSE_S = 15.0
 _PART_S = 2.0
@@ -53,6 +54,17 @@ class Job:
     context
         What all jobs of an engine share.
 
+    Attributes
+    ----------
+    task
+        As it is now, if this engine still drives it.
+    activity, stopped
+        What is being done about it; why it was given up for now.
+    unsaved
+        Whether the row lacks what happened last: the disk was full, say.
+    released
+        Whether it was left to whoever takes it up next; from then on only the row counts.
+
     """
 
     def __init__(self, task: Task, context: Context) -> None:
@@ -65,6 +77,7 @@ class Job:
         self._attempt = 1
         self._not_found_times = 0
         self.unsaved = False
+        self.released = False
 
     async def drive(self) -> None:
         """Take the task from where it stands to its end, and every file of it home."""
@@ -83,6 +96,12 @@ class Job:
         await self._download()
         self._tell(None)
 
+    @property
+    def waits_for_files(self) -> bool:
+        """Whether only files are missing, and trying again may bring them."""
+        done = self.task.status is Status.SUCCESS and self.stopped is None
+        return done and bool(self.task.missing)
+
     def _place(self) -> asyncio.Semaphore:
         if self._context.places.locked():
             self._tell(Activity(what="waiting for a place"))
@@ -91,45 +110,49 @@ class Job:
     # -- the three things that are done about a task
 
     async def _submit(self) -> None:
-        context = self._context
-        if not self._intend():
-            return
+        service = self._context.service
         self._tell(Activity(what="submitting"))
         try:
-            answer = await context.service.submit(self.task.request, self._retrying)
+            answer = await service.submit(
+                self.task.request, self._retrying, leaving=self._about_to_leave
+            )
+        except LedgerError as error:
+            self._not_recorded(error)
         except (ApiError, ConnectFailed) as error:
             await self._save(self._refused(error))
         except TransportError as error:
             await self._save(changes.unknown(self.task, error.message, self._attempt))
         except asyncio.CancelledError:
             # the process ends: nobody will read the answer
-            self._save_now(changes.unknown(self.task, "the kernel ended first", self._attempt))
+            self._without_an_answer("the kernel ended first")
             raise
         except Exception:
             # a fault of ours says nothing of whether the request left
-            await self._save(
-                changes.unknown(self.task, "a fault of modellix-jupyter", self._attempt)
-            )
+            self._without_an_answer("a fault of modellix-jupyter")
             raise
         else:
             now = self._context.now_us()
             await self._save(changes.accepted(self.task, answer, self._attempt, now))
 
-    def _intend(self) -> bool:
-        """Record that the request is about to leave; what cannot be recorded is not sent.
+    async def _about_to_leave(self) -> None:
+        """Record that the request leaves now; what cannot be recorded is not sent.
 
-        At once, and not with others' rows: from here on an exit waits for the answer.
+        At once, and not with others' rows: from here on an exit waits for the answer. And not
+        before: a request that waits for its place in the budget has not left when all ends.
         """
-        now = self._context.now_us()
-        try:
-            self._context.ledger.save(changes.sending(self.task, now))
-        except LedgerError as error:
-            self.task = changes.rejected(self.task, error, now, attempts=0)
-            self.stopped = error
-            self.unsaved = True
-            return False
-        self.task = changes.sending(self.task, now)
-        return True
+        leaving = changes.sending(self.task, self._context.now_us(), self._attempt)
+        self._context.ledger.save(leaving)
+        self.task = leaving
+
+    def _not_recorded(self, error: LedgerError) -> None:
+        self.task = changes.rejected(self.task, error, self._context.now_us(), attempts=0)
+        self.stopped = error
+        self.unsaved = True
+
+    def _without_an_answer(self, reason: str) -> None:
+        """Record that nobody knows what came of a request, unless it never left."""
+        if self.task.on_its_way:
+            self._save_now(changes.unknown(self.task, reason, self._attempt))
 
     def _refused(self, error: ModellixError) -> Task:
         """Tell a refusal from an undocumented failure with a documented body (a 504, say)."""
@@ -194,7 +217,9 @@ class Job:
             answer = await context.service.read(task_id, self._retrying)
         except NotFound:
             return await self._not_found(failures)
-        except PASSING as error:
+        except (TransportError, ApiError) as error:
+            if isinstance(error, ApiError) and error.code not in PASSING:
+                raise
             self._tell(self._unreachable(error, failures + 1))
             return failures + 1
         self._not_found_times = 0
@@ -227,29 +252,37 @@ class Job:
     async def _fetch(self, place: int) -> Resource:
         """Fetch one file, trying again what may pass; what does not is said in the row."""
         context, resource = self._context, self.task.resources[place]
+        gone = 0
         for attempt in range(1, _DOWNLOAD_TRIES + 1):
             try:
                 async with context.downloads:  # not during a pause: others have a use for it
                     self._tell(Activity(what="downloading"))
                     return await context.service.fetch(self.task, place)
-            except DownloadError as error:
+            except (DownloadError, TransportError, ApiError) as error:
                 problem = error.message
-                if error.final:
-                    return replace(resource, problem=problem, lost=True)
-            except (TransportError, ApiError) as error:
-                problem = error.message
+                gone += isinstance(error, ResultGone)
+                over = isinstance(error, DownloadError) and error.final
+            if over or gone == SURE_AFTER or self._day_has_passed():
+                return replace(resource, problem=problem, lost=True)
             if attempt < _DOWNLOAD_TRIES:
                 until = context.clock() + backoff(attempt)
                 self._tell(Activity(what="download failed", until=until, attempt=attempt + 1))
                 await context.sleep(backoff(attempt))
-        lost = context.now_us() > (self.task.expires_at or 0)
-        return replace(resource, problem=problem, lost=lost)
+        return replace(resource, problem=problem)
+
+    def _day_has_passed(self) -> bool:
+        until = self.task.expires_at or self.task.created_at + RESULT_LIFETIME_US
+        return self._context.now_us() > until
 
     # -- what the outside is told, and what the ledger is told
 
     def _retrying(self, activity: Activity) -> None:
         if self.task.status is Status.SUBMITTING and activity.attempt:
             self._attempt = activity.attempt
+            if (
+                self.task.on_its_way
+            ):  # it was refused, so nothing is on its way until it is sent again
+                self._save_now(changes.held_back(self.task))
         self._tell(activity)
 
     async def _save(self, task: Task) -> None:

@@ -24,6 +24,8 @@ log = logging.getLogger("modellix_jupyter.engine")
 
 _FOLLOW_EVERY_S = 0.5
 """How often the row of another kernel's task is read again, in seconds."""
+_INSIST_FIRST_S, _INSIST_EVERY_S = 60.0, 900.0
+"""Pauses between attempts at files that could not be fetched soon: the first, the longest."""
 _FOLLOWED_A_SECOND = 50
 """How many such rows are read a second at most: each read takes time from what is driven here."""
 
@@ -61,7 +63,7 @@ class Watching:
     def remembered(self, uid: str) -> Task | None:
         """Return a task as it is now, where it is or was watched."""
         job = self._jobs.get(uid)
-        return self._followed.get(uid) if job is None else job.task
+        return self._followed.get(uid) if job is None or job.released else job.task
 
     def watches(self, uid: str) -> bool:
         """Whether a task is being driven or followed now."""
@@ -87,6 +89,9 @@ class Watching:
             if known is not None and not known.done():
                 return
             self._futures[task.uid] = Future()
+            job = self._jobs.get(task.uid)
+            if job is not None and job.released:
+                del self._jobs[task.uid]  # another kernel may have driven it since
             if fresh:
                 self._jobs[task.uid] = Job(task, self._context)
             elif task.uid not in self._jobs:
@@ -110,7 +115,8 @@ class Watching:
     # -- on the loop
 
     def _spawn(self, task: Task) -> None:
-        running = self._thread.loop.create_task(self._watch(task), name=task.uid)
+        before = self._running.get(task.uid)
+        running = self._thread.loop.create_task(self._watch(task, before), name=task.uid)
         self._running[task.uid] = running
         running.add_done_callback(self._ended)
 
@@ -118,7 +124,18 @@ class Watching:
         if self._running.get(running.get_name()) is running:
             del self._running[running.get_name()]
 
-    async def _watch(self, task: Task) -> None:
+    async def _watch(self, task: Task, before: asyncio.Task[None] | None) -> None:
+        """Drive the task, or follow the kernel that does, and say when that is over."""
+        if before is not None:  # it goes on for files that nobody waits for: now somebody does
+            before.cancel()
+            await asyncio.wait([before])
+        try:
+            await self._drive_or_follow(task)
+        finally:
+            self.finish(task.uid)
+        await self._insist(task.uid)
+
+    async def _drive_or_follow(self, task: Task) -> None:
         """Drive the task, or follow the kernel that does until it ends or is gone."""
         try:
             while task.uid not in self._jobs and not self._claims.mine(task.uid):
@@ -131,8 +148,31 @@ class Watching:
             await self._drive(task)
         except LedgerError as error:
             self._context.warn(error)
-        finally:
-            self.finish(task.uid)
+
+    async def _insist(self, uid: str) -> None:
+        """Fetch what could not be fetched, until it is here or its day has passed.
+
+        Whoever waited for the task waits no more: an outage may last the night.
+        """
+        pause, job = _INSIST_FIRST_S, self._jobs.get(uid)
+        while job is not None and job.waits_for_files:
+            await self._context.sleep(pause)
+            await self._drive(job.task)
+            pause = min(2 * pause, _INSIST_EVERY_S)
+        self._release(uid)
+
+    def _release(self, uid: str) -> None:
+        """Leave to others what was given up here: they may have the key that helps."""
+        job, known = self._jobs.get(uid), self.remembered(uid)
+        if known is None or known.settled or (job is not None and job.unsaved):
+            return
+        try:
+            self._claims.release(uid)
+        except LedgerError as error:
+            self._context.warn(error)
+        else:
+            if job is not None:
+                job.released = True
 
     def _follow_pause(self) -> float:
         return max(_FOLLOW_EVERY_S, len(self._running) / _FOLLOWED_A_SECOND)
@@ -165,6 +205,7 @@ class Watching:
             return False
         running.cancel()
         await asyncio.wait([running])
+        self._release(uid)
         self.finish(uid)  # it may have ended before it began, and so without its own last words
         return True
 

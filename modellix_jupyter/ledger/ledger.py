@@ -13,6 +13,8 @@ import time
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock
+
 from modellix_jupyter.errors import LedgerError
 from modellix_jupyter.ledger import migrations
 from modellix_jupyter.ledger.blocks import NAMES, Block, blocks
@@ -121,13 +123,45 @@ class Ledger:
         with self._transaction() as connection:
             connection.executemany(_UPDATE, rows)
 
-    def claim(self, uid: str, owner: str, *, was: str | None) -> bool:
-        """Take a task over from an engine that is gone; False where another was quicker."""
+    def claim(self, uid: str, owner: str | None, *, was: str | None, unsent: bool = False) -> bool:
+        """Take a task over from an engine that is gone, or leave it to any with None.
+
+        Parameters
+        ----------
+        uid
+            Our own name for it.
+        owner, was
+            Who drives it from now on, and who did.
+        unsent
+            Only while its row says that its request never left.
+
+        Returns
+        -------
+        bool
+            False where another was quicker.
+
+        """
+        condition = " AND status = 'submitting' AND submitted_at IS NULL" if unsent else ""
         with self._transaction() as connection:
             cursor = connection.execute(
-                "UPDATE tasks SET owner = ? WHERE uid = ? AND owner IS ?", (owner, uid, was)
+                f"UPDATE tasks SET owner = ? WHERE uid = ? AND owner IS ?{condition}",  # noqa: S608 - one of two literals
+                (owner, uid, was),
             )
             return cursor.rowcount == 1
+
+    @contextmanager
+    def continuing(self) -> Iterator[None]:
+        """Be the only one, of all threads and kernels, that adds to a batch by its name.
+
+        What a batch lacks is read, and then added: two that did so at once would both send it.
+        """
+        lock = FileLock(self.path.with_name("batches.lock"))
+        with self._explained("locked"):
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def rate(self, uid: str, rating: int | None) -> None:
         """Record a choice, from 1 to 5, or take it back with None."""
@@ -233,14 +267,15 @@ class Ledger:
         where = "WHERE origin = ? AND status = 'unknown' ORDER BY created_at, rowid"
         return list(self._select(where, (origin,)))
 
-    def durations(self, model: str) -> list[float]:
-        """Return what a model's latest successful tasks took, in seconds."""
+    def durations(self, model: str, origin: str) -> list[float]:
+        """Return what a model's latest successful tasks took at a service, in seconds."""
         with self._reading() as connection:
             rows = connection.execute(
                 "SELECT (completed_at - submitted_at) / 1e6 AS seconds FROM tasks "
-                "WHERE model = ? AND status = 'success' AND submitted_at IS NOT NULL "
-                "AND completed_at IS NOT NULL ORDER BY completed_at DESC LIMIT ?",
-                (model, _LEARN_FROM),
+                "WHERE model = ? AND origin = ? AND status = 'success' "
+                "AND submitted_at IS NOT NULL AND completed_at IS NOT NULL "
+                "ORDER BY completed_at DESC LIMIT ?",
+                (model, origin, _LEARN_FROM),
             ).fetchall()
         return [row["seconds"] for row in rows]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.client.rest import AsyncClient
     from modellix_jupyter.core.values import Request, Resource, Task
     from modellix_jupyter.core.wire import Accepted, TaskAnswer
-    from modellix_jupyter.engine.service import Tell
+    from modellix_jupyter.engine.service import Leaving, Tell
     from modellix_jupyter.files.store import Store
 
 
@@ -32,9 +32,11 @@ class RestService:
         self._store = store
         self._timeout = download_timeout_s
 
-    async def submit(self, request: Request, tell: Tell) -> Accepted:
+    async def submit(
+        self, request: Request, tell: Tell, *, leaving: Leaving | None = None
+    ) -> Accepted:
         """Submit a request."""
-        return await self.client.submit(request.model, request.body(), tell=tell)
+        return await self.client.submit(request.model, request.body(), tell=tell, leaving=leaving)
 
     async def read(self, task_id: str, tell: Tell) -> TaskAnswer:
         """Ask how a task stands."""

@@ -261,10 +261,11 @@ class Session:
         from modellix_jupyter.session.results import Results
 
         origin = self.settings.base_url
-        tasks = [task for task in self.ledger.batch(batch) if task.origin == origin]
-        found = matched(requests, tasks)
-        missing = [r for r, uid in zip(requests, found, strict=True) if uid is None]
-        sent = iter(self.engine.submit(missing, prices=prices, batch=batch))
+        with self.ledger.continuing():
+            tasks = [task for task in self.ledger.batch(batch) if task.origin == origin]
+            found = matched(requests, tasks)
+            missing = [r for r, uid in zip(requests, found, strict=True) if uid is None]
+            sent = iter(self.engine.submit(missing, prices=prices, batch=batch))
         self.engine.resume(task for task in tasks if task.uid in found)
         self.engine.send(task for task in tasks if task.uid in found)
         return Results(self, [uid or next(sent).uid for uid in found])

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from client_fakes import KEY, Answer, Chunks, Service, page, raw
 
-from modellix_jupyter.errors import BadAnswer, DownloadError, ModellixError, NoAnswer
+from modellix_jupyter.errors import BadAnswer, DownloadError, ModellixError, NoAnswer, ResultGone
 
 URL = "https://cdn.example.com/images/abc123.png?signature=s3cret"
 LOCAL = {"base_url": "http://127.0.0.1:9000"}
@@ -185,11 +185,11 @@ def test_no_redirect_breaks_the_client(location: str, settings: dict[str, str]) 
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_file_that_is_gone_is_gone(status: int) -> None:
+def test_a_file_that_is_said_to_be_gone_may_be_asked_for_again(status: int) -> None:
     service = Service([page(status)])
-    with pytest.raises(DownloadError, match=f"HTTP {status}") as caught:
+    with pytest.raises(ResultGone, match=f"HTTP {status}") as caught:
         fetch(service)
-    assert caught.value.final
+    assert not caught.value.final
     assert "24 hours" in caught.value.hint
     assert len(service.requests) == 1
 

@@ -104,6 +104,11 @@ class FakeTime:
         """How far the clock, and not the timer, was put forward."""
         self.slept: list[float] = []
         self.on_sleep: Callable[[], Awaitable[None]] | None = None
+        self._held: dict[float, threading.Event] = {}
+
+    def hold(self, seconds: float) -> threading.Event:
+        """Let a pause of that length never end; returns what says that it began."""
+        return self._held.setdefault(seconds, threading.Event())
 
     def __call__(self) -> float:
         return self.now + self.set_by
@@ -113,6 +118,9 @@ class FakeTime:
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
+        if seconds in self._held:
+            self._held[seconds].set()
+            await asyncio.Event().wait()
         self.now += seconds
         await asyncio.sleep(0.001)
         if self.on_sleep is not None:

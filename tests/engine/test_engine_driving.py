@@ -38,6 +38,7 @@ from modellix_jupyter.errors import (
     OutcomeUnknown,
     PaymentRequired,
     RateLimited,
+    ResultGone,
     ServerError,
     TaskExpired,
     TaskFailed,
@@ -389,10 +390,11 @@ def test_a_file_that_is_gone_is_lost_and_the_others_are_not(rig: Rig, service: F
     assert len(service.fetched) == 2
 
 
-def test_a_download_that_goes_on_failing_is_left_for_a_resume(
+def test_a_download_that_goes_on_failing_keeps_nobody_waiting(
     rig: Rig, service: FakeService
 ) -> None:
     service.downloads = [DownloadError("no space", final=False)] * 6
+    insisting = rig.time.hold(60)
     engine = rig.engine()
     (task,) = engine.submit([request()])
     done = ended(engine, task)
@@ -400,11 +402,49 @@ def test_a_download_that_goes_on_failing_is_left_for_a_resume(
     assert (resource.lost, resource.problem) == (False, "no space")
     assert not done.settled
     assert len(service.fetched) == 6
-    pauses = rig.time.slept[-5:]
-    assert pauses == [1, 2, 4, 8, 16]  # and none after the last, which nothing follows
+    assert insisting.wait(HANG_S)
+    pauses = [s for s in rig.time.slept if s in {1, 2, 4, 8, 16}]
+    assert pauses[-5:] == [1, 2, 4, 8, 16]  # and none of these after the last
+    # whoever asks for it now waits for no pause
     assert engine.resume([rig.row(task.uid)])
     assert ended(engine, task).path is not None
     assert rig.row(task.uid).resources[0].problem is None
+
+
+def test_an_outage_that_lasts_the_night_loses_no_file(rig: Rig, service: FakeService) -> None:
+    service.downloads = [NoAnswer("x")] * 100
+    engine, here = rig.engine(), threading.Event()
+    engine.subscribe(lambda update: here.set() if update.task.path else None)
+    (task,) = engine.submit([request()])
+    assert ended(engine, task).path is None
+    assert here.wait(HANG_S)
+    assert len(service.fetched) == 101
+    assert max(rig.time.slept) == 900
+
+
+def test_a_file_is_given_up_when_its_day_has_passed(rig: Rig, service: FakeService) -> None:
+    service.downloads = [NoAnswer("x")] * 10_000
+    engine, over = rig.engine(), threading.Event()
+    engine.subscribe(lambda update: over.set() if update.task.settled else None)
+    (task,) = engine.submit([request()])
+    assert not ended(engine, task).settled
+    assert over.wait(HANG_S)
+    (resource,) = engine.get(task.uid).resources
+    assert (resource.lost, resource.problem) == (True, "x")
+
+
+def test_a_file_that_is_not_there_yet_is_no_file_that_is_gone(
+    rig: Rig, service: FakeService
+) -> None:
+    service.downloads = [ResultGone("HTTP 404"), ResultGone("HTTP 404")]
+    engine = rig.engine()
+    (task,) = engine.submit([request()])
+    assert ended(engine, task).path is not None
+    service.downloads = [ResultGone("HTTP 404")] * 3
+    (task,) = engine.submit([request()])
+    done = ended(engine, task)
+    assert (done.settled, done.resources[0].lost) == (True, True)
+    assert len(service.fetched) == 6
 
 
 def test_after_its_day_a_file_that_cannot_be_fetched_is_lost(

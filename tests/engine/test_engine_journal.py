@@ -276,7 +276,7 @@ def test_durations_that_cannot_be_read_stop_nothing(
 ) -> None:
     engine = rig.engine()
 
-    def unreadable(_model: str) -> Never:
+    def unreadable(_model: str, _origin: str) -> Never:
         raise FULL
 
     monkeypatch.setattr(ledger_of(engine), "durations", unreadable)

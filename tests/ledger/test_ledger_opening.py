@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from ledger_samples import a_task
+from ledger_samples import ORIGIN, a_task
 
 from modellix_jupyter.errors import LedgerError, LedgerTooNew
 from modellix_jupyter.ledger import migrations
@@ -105,7 +105,7 @@ def test_a_ledger_that_breaks_later_is_a_ledger_error(path: Path) -> None:
         ledger.count,
         lambda: list(ledger.tasks()),
         lambda: ledger.get("x"),
-        lambda: ledger.durations("a/b"),
+        lambda: ledger.durations("a/b", ORIGIN),
     ):
         with pytest.raises(LedgerError):
             use()

@@ -59,7 +59,7 @@ def test_what_is_not_there_is_none(ledger: Ledger) -> None:
     assert ledger.owner("nobody") is None
     assert ledger.count() == 0
     assert ledger.batch("nothing") == []
-    assert ledger.durations("a/b") == []
+    assert ledger.durations("a/b", ORIGIN) == []
     assert ledger.recent_models(ORIGIN) == []
 
 
@@ -109,7 +109,7 @@ def test_durations_are_of_the_latest_successes(ledger: Ledger) -> None:
     tasks.append(took(98, 10**12, request=Request("c/d", None)))
     tasks.append(a_task(status=Status.SUCCESS))
     ledger.add(tasks, "me")
-    assert ledger.durations("a/b") == [float(s) for s in range(60, 10, -1)]
+    assert ledger.durations("a/b", ORIGIN) == [float(s) for s in range(60, 10, -1)]
 
 
 def test_recent_models_come_latest_first(ledger: Ledger) -> None:

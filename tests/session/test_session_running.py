@@ -13,6 +13,7 @@ from modellix_jupyter import errors
 from modellix_jupyter.config.settings import Settings
 from modellix_jupyter.core.plan import Plan, make_plan
 from modellix_jupyter.core.values import Status
+from modellix_jupyter.engine.job import SURE_AFTER
 from modellix_jupyter.errors import (
     BadRequest,
     ConfigError,
@@ -271,13 +272,13 @@ def test_a_task_whose_day_has_passed_is_expired(sessions: Sessions) -> None:
 
 
 @pytest.mark.usefixtures("session")
-def test_files_that_are_gone_at_once_are_said_to_be_lost(sessions: Sessions) -> None:
+def test_files_that_are_gone_are_said_to_be_lost(sessions: Sessions) -> None:
     (task,) = api.generate("p", "sandbox/expires", size=SMALL)
     assert task.status is Status.SUCCESS
     assert task.settled
     assert task.resources[0].lost
     assert "no longer has the file" in str(task.resources[0].problem)
-    assert sum(sessions.fetches().values()) == 1
+    assert sum(sessions.fetches().values()) == SURE_AFTER
 
 
 def test_files_cut_short_are_fetched_again(home: Path) -> None:
@@ -565,3 +566,26 @@ def test_the_doctor_looks_where_nobody_answers(home: Path) -> None:
 def test_every_error_that_a_session_raises_is_of_the_tree() -> None:
     assert issubclass(errors.WaitTimeout, TimeoutError)
     assert issubclass(errors.WaitInterrupted, KeyboardInterrupt)
+
+
+def test_a_batch_that_is_sent_by_two_at_once_is_sent_once(
+    sessions: Sessions, sandbox: Sandbox
+) -> None:
+    requests = plan(*(f"row {n}" for n in range(20))).requests
+    both = [sessions(), sessions()]
+    gate, sent = threading.Barrier(4), list[tuple[str, ...]]()
+
+    def send(place: int) -> None:
+        gate.wait(HANG_S)
+        results = both[place % 2].send(requests, prices={}, batch="night")
+        sent.append(tuple(task.uid for task in results))
+
+    threads = [threading.Thread(target=send, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(HANG_S)
+    for session in both:
+        session.block()
+    assert len(set(sent)) == 1
+    assert len(sandbox.submissions) == len(requests)

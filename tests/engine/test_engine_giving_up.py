@@ -1,0 +1,224 @@
+"""What an engine leaves is taken up by one other; what has left is sent by none again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from engine_fakes import HANG_S, PENDING, FakeService, Rig, a_task, ended, request, stopped_kernel
+
+from modellix_jupyter.core.retry import backoff
+from modellix_jupyter.core.values import Activity, Request, Status
+from modellix_jupyter.core.wire import Accepted, TaskAnswer
+from modellix_jupyter.engine import changes
+from modellix_jupyter.errors import ApiError, ModellixError, RateLimited, Unauthorized
+
+if TYPE_CHECKING:
+    from modellix_jupyter.engine.service import Leaving, Tell
+
+pytest_plugins = ["engine_fixtures"]
+pytestmark = pytest.mark.usefixtures("no_thread_left")
+
+WRONG_KEY = Unauthorized("Unauthorized: x", code=401)
+
+
+# -- left to others
+
+
+def test_a_task_that_a_living_kernel_gave_up_is_taken_up_by_another(
+    rig: Rig, service: FakeService
+) -> None:
+    service.answers = [WRONG_KEY]
+    first = rig.engine()
+    (task,) = first.submit([request()])
+    assert ended(first, task).status is Status.PENDING
+    assert first.problem(task.uid) is WRONG_KEY
+    second = rig.engine()
+    assert second.resume([rig.row(task.uid)])
+    assert ended(second, task).status is Status.SUCCESS
+    # and the first sees what the second found out
+    assert first.get(task.uid).status is Status.SUCCESS
+    assert first.resume([rig.row(task.uid)]) == []
+
+
+def test_who_gave_a_task_up_follows_whoever_drives_it_now(rig: Rig, service: FakeService) -> None:
+    service.answers = [WRONG_KEY]
+    first, second = rig.engine(), rig.engine()
+    (task,) = first.submit([request()])
+    ended(first, task)
+    let, asked = threading.Event(), threading.Event()
+
+    async def read(_task_id: str) -> TaskAnswer:
+        asked.set()
+        await asyncio.to_thread(let.wait, HANG_S)
+        return TaskAnswer(status=Status.SUCCESS)
+
+    service.on_read = read
+    second.resume([rig.row(task.uid)])
+    assert asked.wait(HANG_S)
+    questions = len(service.asked)
+    assert first.resume([rig.row(task.uid)])
+    assert rig.ledger.owner(task.uid) == rig.owners[1].name
+    let.set()
+    assert ended(first, task).status is ended(second, task).status is Status.SUCCESS
+    assert len(service.asked) == questions
+
+
+def test_a_task_that_was_let_go_is_free_for_another_kernel(rig: Rig, service: FakeService) -> None:
+    service.answers = [PENDING] * 10_000
+    first, second = rig.engine(), rig.engine()
+    asked = threading.Event()
+    first.subscribe(lambda update: asked.set() if update.task.task_id else None)
+    (task,) = first.submit([request()])
+    assert asked.wait(HANG_S)
+    assert first.let_go(task.uid)
+    service.answers = []
+    second.resume([rig.row(task.uid)])
+    assert ended(second, task).status is Status.SUCCESS
+
+
+# -- sent by none again
+
+
+def test_what_was_read_before_it_was_sent_is_not_sent_again(rig: Rig, service: FakeService) -> None:
+    task = stopped_kernel(rig, a_task())
+    engine = rig.engine()
+    assert engine.send([task]) == [task]
+    ended(engine, task)
+    assert engine.send([task]) == []
+    engine.close()
+    rig.owners[-1].close()
+    assert rig.engine().send([task]) == []
+    assert len(service.submitted) == 1
+
+
+def test_two_that_send_at_once_send_it_once(rig: Rig, service: FakeService) -> None:
+    tasks = [stopped_kernel(rig, a_task(f"{n:032x}")) for n in range(30)]
+    engines = [rig.engine(), rig.engine()]
+    gate = threading.Barrier(4)
+
+    def send(place: int) -> None:
+        gate.wait(HANG_S)
+        engines[place % 2].send(tasks)
+
+    threads = [threading.Thread(target=send, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(HANG_S)
+    for engine in engines:
+        for future in engine.futures():
+            future.result(HANG_S)
+    assert len(service.submitted) == len(tasks)
+
+
+# -- what has not left
+
+
+class Slow(FakeService):
+    """Lets no request leave, as a budget that is used up."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(rig.files)
+        self.asked_to = threading.Event()
+
+    async def submit(
+        self, request: Request, tell: Tell, *, leaving: Leaving | None = None
+    ) -> Accepted:
+        del request, tell, leaving
+        self.asked_to.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def test_what_waits_for_its_place_in_the_budget_has_not_left(rig: Rig) -> None:
+    slow = Slow(rig)
+    engine = rig.engine(slow)
+    (task,) = engine.submit([request()])
+    assert slow.asked_to.wait(HANG_S)
+    engine.close()
+    assert rig.row(task.uid).never_left
+
+
+def test_between_a_refusal_and_the_next_attempt_nothing_is_on_its_way(rig: Rig) -> None:
+    rows = []
+
+    class Refusing(FakeService):
+        async def submit(
+            self, request: Request, tell: Tell, *, leaving: Leaving | None = None
+        ) -> Accepted:
+            assert leaving is not None
+            await leaving()
+            rows.append(rig.row(task.uid))
+            tell(Activity(what="busy", until=rig.time() + backoff(1), attempt=2))
+            rows.append(rig.row(task.uid))
+            await leaving()
+            rows.append(rig.row(task.uid))
+            return await super().submit(request, tell)
+
+    engine = rig.engine(Refusing(rig.files))
+    task = a_task()
+    rig.ledger.add([task], rig.owners[-1].name)
+    engine.send([task])
+    done = ended(engine, task)
+    assert [row.on_its_way for row in rows] == [True, False, True]
+    assert [row.attempts for row in rows] == [1, 1, 2]
+    assert done.attempts == 2
+
+
+# -- answers that say nothing of the task
+
+
+@pytest.mark.parametrize("code", [404, 408, 425, 429, 502])
+def test_an_answer_of_somebody_else_ends_no_task(rig: Rig, service: FakeService, code: int) -> None:
+    service.answers = [ApiError("A proxy said something.", code=code)] * 4
+    engine = rig.engine()
+    (task,) = engine.submit([request()])
+    assert ended(engine, task).status is Status.SUCCESS
+    assert len(service.asked) == 5
+
+
+def test_a_documented_429_is_waited_for(rig: Rig, service: FakeService) -> None:
+    service.answers = [RateLimited("Rate limited: x", code=429)]
+    engine = rig.engine()
+    (task,) = engine.submit([request()])
+    assert ended(engine, task).status is Status.SUCCESS
+
+
+def test_an_error_that_is_about_the_question_stops_it(rig: Rig, service: FakeService) -> None:
+    error: ModellixError = ApiError("Bad request: x", code=400)
+    service.answers = [error]
+    engine = rig.engine()
+    (task,) = engine.submit([request()])
+    assert ended(engine, task).status is Status.PENDING
+    assert engine.problem(task.uid) is error
+
+
+# -- when it ended
+
+
+SECOND = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "end_time", "completed"),
+    [
+        (3000, None, 103 * SECOND),
+        (3000, 107 * SECOND, 103 * SECOND),
+        (None, 107 * SECOND, 107 * SECOND),
+        (None, 99 * SECOND, 101 * SECOND),
+        (None, 999 * SECOND, 200 * SECOND),
+        (None, None, 200 * SECOND),
+    ],
+)
+def test_a_task_ended_when_the_service_says_within_what_was_seen(
+    duration_ms: int | None, end_time: int | None, completed: int
+) -> None:
+    task = a_task(status=Status.PROCESSING, task_id="t", submitted_at=100 * SECOND)
+    answer = TaskAnswer(status=Status.SUCCESS, duration_ms=duration_ms, completed_at=end_time)
+    changed = changes.answered(task, answer, 101 * SECOND, 200 * SECOND)
+    assert changed.completed_at == completed
+    assert replace(changed, status=Status.PROCESSING, completed_at=None, duration_ms=None) == task
