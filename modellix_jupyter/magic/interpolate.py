@@ -12,12 +12,14 @@ text even if it looks like a number, and that ``--size {w}*{h}`` is text.
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from types import ModuleType
 from typing import Any, TypeAlias
 
 from modellix_jupyter.core.nearest import did_you_mean
@@ -269,9 +271,20 @@ def _replace(
         key = name if name in namespace else unicodedata.normalize("NFKC", name)
         if key not in namespace:
             raise _unknown(name, namespace, where)
+        _refuse_code(name, namespace[key])
         return write(name, namespace[key])
 
     return _BRACED.sub(replacement, text)
+
+
+def _refuse_code(name: str, value: object) -> None:
+    """Refuse what has no text but its repr, which nobody means to pay for."""
+    if isinstance(value, ModuleType | type) or inspect.isroutine(value):
+        kind = "module" if isinstance(value, ModuleType) else "function or a class"
+        raise InvalidRequest(
+            f"The variable `{name}` is a {kind}, and no text.",
+            "Use another name; --no-interpolate leaves braces alone.",
+        )
 
 
 def _unknown(name: str, namespace: Mapping[str, object], where: str) -> InvalidRequest:

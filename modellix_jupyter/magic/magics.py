@@ -55,10 +55,15 @@ class Modellix(Magics, SettingTraits):  # type: ignore[misc, valid-type]  # a cl
 
                 return run_command(parse_line(line))
             variables = self.shell.user_ns if self.shell else {}
-            command = parse_cell(line, cell, variables)
+            command = parse_cell(line, cell, self._own(variables))
             from modellix_jupyter.magic.cells import run_cell
 
             return run_cell(command, variables)
+
+    def _own(self, variables: dict[str, object]) -> dict[str, object]:
+        """Return the variables but those that IPython itself put there, such as `exit`."""
+        hidden = self.shell.user_ns_hidden if self.shell else {}
+        return {n: v for n, v in variables.items() if n not in hidden or hidden[n] is not v}
 
     # what IPython asks for before the docstring: so the help is read when it is looked at
     modellix.getdoc = _help  # type: ignore[union-attr]  # a function, whatever its decorator says

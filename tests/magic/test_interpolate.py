@@ -94,6 +94,13 @@ def test_an_identifier_that_is_no_variable(read: Any) -> None:
     assert "--no-interpolate" in caught.value.hint
 
 
+@pytest.mark.parametrize("code", [json, open, len, str.join, Shade])
+def test_code_is_no_text(code: object) -> None:
+    for read in (interpolate, value_of):
+        with pytest.raises(InvalidRequest, match="`it` is a"):
+            read("a {it}", {"it": code}, where="the prompt")
+
+
 def test_hidden_names_are_not_offered() -> None:
     with pytest.raises(InvalidRequest) as caught:
         interpolate("{secrets}", {"_secrets": 1, "__secrets": 2}, where="the prompt")

@@ -148,3 +148,14 @@ def test_another_fault_than_a_users_mistake_is_not_hidden(
     bare.good("%load_ext modellix_jupyter")
     monkeypatch.setitem(commands.COMMAND_FUNCTIONS, "balance", broken)
     assert isinstance(bare.run("%modellix balance").error, ZeroDivisionError)
+
+
+def test_ipythons_own_names_are_no_variables(
+    tmp_path: Path, service: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_loaded_shell(tmp_path, service, monkeypatch) as shell:
+        for name in ("exit", "In", "get_ipython"):
+            failed = shell.run(f"%%modellix sandbox/fast --dry-run\na {{{name}}}")
+            assert f"{{{name}}} in the prompt is not a variable" in failed.everything
+        shell.good("In = 'an inn'")
+        assert "an inn" in shell.good("%%modellix sandbox/fast --dry-run\n{In}").everything
