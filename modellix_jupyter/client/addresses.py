@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -12,6 +13,8 @@ from modellix_jupyter.core.wire import is_web
 from modellix_jupyter.errors import DownloadError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import httpx
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -37,6 +40,49 @@ def _inner(
     if ip in _NAT64:
         return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
     return ip.ipv4_mapped or ip.sixtofour or ip
+
+
+def is_proxied(url: str, proxies: Mapping[str, str]) -> bool:
+    """Whether httpx sends a request for that URL through a proxy, and not straight to its host.
+
+    In doubt it does not: then the address is checked. So an exception of the environment counts
+    in the widest reading that any client has of it.
+
+    Parameters
+    ----------
+    url
+        Untrusted.
+    proxies
+        As `urllib.request.getproxies` gives them; httpx takes them from there.
+
+    """
+    try:
+        parts = urlsplit(url)
+        host = _plain(parts.hostname or "")
+    except ValueError:
+        return False
+    if not (proxies.get(parts.scheme) or proxies.get("all")):
+        return False
+    entries = (entry.strip() for entry in proxies.get("no", "").split(","))
+    return not any(_excepts(entry, host) for entry in entries if entry)
+
+
+def _excepts(entry: str, host: str) -> bool:
+    """Whether an entry of NO_PROXY is for a host: a name, with or without scheme, dots and port."""
+    name = entry.rpartition("://")[2]
+    if not _is_address(name):
+        name = re.sub(r":\d*$", "", name)
+    name = _plain(name.lstrip("*"))
+    return not name or host == name or host.endswith(f".{name}")
+
+
+def _plain(host: str) -> str:
+    """Return a host in the one form in which it can be compared."""
+    bare = host.lower().strip("[].")
+    try:
+        return bare.encode("idna").decode("ascii")
+    except UnicodeError:
+        return bare
 
 
 async def check_url(url: str, *, allow_local: bool, proxied: bool = False) -> None:

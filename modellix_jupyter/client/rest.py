@@ -19,7 +19,7 @@ from urllib.request import getproxies
 import httpx
 
 from modellix_jupyter.client import translate
-from modellix_jupyter.client.addresses import check_peer, check_url, redirected
+from modellix_jupyter.client.addresses import check_peer, check_url, is_proxied, redirected
 from modellix_jupyter.client.limiter import Limiter
 from modellix_jupyter.client.reading import NoCookies, check_file_status, host_of, read
 from modellix_jupyter.client.translate import translated
@@ -111,10 +111,8 @@ class AsyncClient:
         self._sleep = sleep
         self._jitter = jitter
         self._limiter = Limiter(self.settings.requests_per_second, timer, sleep)
-        # behind a proxy it is the proxy that resolves names, and whose address is seen
-        self._proxied = not self.settings.local and not {"all", "http", "https"}.isdisjoint(
-            getproxies()
-        )
+        # the same that httpx reads as it is opened
+        self._proxies = {} if self.settings.local else getproxies()
         self._http = self._open_http(transport)
 
     def _open_http(self, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
@@ -287,12 +285,14 @@ class AsyncClient:
         """
         local = self.settings.local
         for _ in range(MAX_REDIRECTS + 1):
-            await check_url(url, allow_local=local, proxied=self._proxied)
+            # the proxy resolves names then, and it is its address that is seen
+            proxied = is_proxied(url, self._proxies)
+            await check_url(url, allow_local=local, proxied=proxied)
             request = self._file_request(url)
             with translated(f"GET {host_of(url)}"):
                 response = await self._http.send(request, stream=True)
             try:
-                check_peer(response, allow_local=local or self._proxied)
+                check_peer(response, allow_local=local or proxied)
                 if not response.has_redirect_location:
                     check_file_status(response)
                     with translated(f"GET {host_of(url)}"):
