@@ -48,6 +48,7 @@ def rejected(task: Task, error: ModellixError, now: int, attempts: int) -> Task:
         status=Status.REJECTED,
         completed_at=now,
         attempts=attempts,
+        price=None,
         error_code=error.code if isinstance(error, ApiError) else None,
         error_message=error.answer if isinstance(error, ApiError) else error.message,
     )
@@ -62,7 +63,9 @@ def settled(task: Task, task_id: str | None, now: int) -> Task:
     """Return an unknown task as its user found it: accepted under an id, or never accepted."""
     if task_id is None:
         reason = "never accepted, by the user's own look"
-        return replace(task, status=Status.REJECTED, completed_at=now, error_message=reason)
+        return replace(
+            task, status=Status.REJECTED, completed_at=now, price=None, error_message=reason
+        )
     return replace(task, status=Status.PENDING, task_id=task_id, error_message=None)
 
 

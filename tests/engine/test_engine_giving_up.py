@@ -222,3 +222,18 @@ def test_a_task_ended_when_the_service_says_within_what_was_seen(
     changed = changes.answered(task, answer, 101 * SECOND, 200 * SECOND)
     assert changed.completed_at == completed
     assert replace(changed, status=Status.PROCESSING, completed_at=None, duration_ms=None) == task
+
+
+def test_what_was_refused_has_no_price(rig: Rig, service: FakeService) -> None:
+    async def refuse(_request: Request, _tell: Tell) -> Accepted:
+        raise WRONG_KEY
+
+    service.on_submit = refuse
+    engine = rig.engine()
+    (task,) = engine.submit([request()], prices={"a/b": 0.5})
+    assert task.price == 0.5
+    done = ended(engine, task)
+    assert (done.status, done.price) == (Status.REJECTED, None)
+    unknown = a_task(status=Status.UNKNOWN, price=0.5)
+    assert changes.settled(unknown, None, 1).price is None
+    assert changes.settled(unknown, "task-1", 1).price == 0.5
