@@ -34,7 +34,7 @@ PUBLIC = [
 ]
 
 SIGNATURES = {
-    "agenerate": ["prompt", "model", "params"],
+    "agenerate": ["prompt", "model", "timeout", "params"],
     "compare": ["prompts", "models", "vary", "repeat", "timeout", "yes", "params"],
     "generate": ["prompt", "model", "timeout", "params"],
     "history": [],
@@ -65,6 +65,7 @@ RESULTS = [
     "show_on",
     "summary",
     "wait",
+    "wait_async",
 ]
 
 

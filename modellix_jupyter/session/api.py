@@ -9,6 +9,7 @@ from modellix_jupyter.session.asking import agreed
 from modellix_jupyter.session.default import current, pop, push
 from modellix_jupyter.session.results import one_prompt
 from modellix_jupyter.session.session import Session
+from modellix_jupyter.session.waiting import check_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from modellix_jupyter.core.values import Json
+    from modellix_jupyter.session.live import LiveView
     from modellix_jupyter.session.results import Results
 
 SANDBOX_KEY = "sandbox"  # the sandbox takes any key; this one says what it is
@@ -74,9 +76,10 @@ def generate(
     ApiError, TaskFailed, TaskExpired, OutcomeUnknown
         What went wrong with the task, or with all of several.
     WaitTimeout, WaitInterrupted
-        Only the waiting ended.
+        Only the waiting ended; their attribute ``results`` is what would have been returned.
 
     """
+    check_timeout(timeout)  # before anything is paid for
     return run(submit(prompt, model, **params), timeout)
 
 
@@ -119,8 +122,11 @@ def compare(
     ------
     InvalidRequest
         There is nobody to ask, or the plan cannot be sent; nothing was sent.
+    WaitTimeout, WaitInterrupted
+        Only the waiting ended; their attribute ``results`` is what would have been returned.
 
     """
+    check_timeout(timeout)
     slugs = [models] if isinstance(models, str) else list(models)
     plan = make_plan(one_prompt(prompts), slugs, params=params, vary=vary, repeat=repeat)
     session = current()
@@ -163,14 +169,32 @@ def submit_frame(
     return current().send(requests_of(frame, model), batch=batch)
 
 
-async def agenerate(prompt: str | Sequence[str] | None, model: str, **params: Json) -> Results:
-    """Send one task for each prompt and await it, with no thread blocked."""
+async def agenerate(
+    prompt: str | Sequence[str] | None,
+    model: str,
+    *,
+    timeout: float | None = None,  # noqa: ASYNC109 - its error says that the tasks go on
+    **params: Json,
+) -> Results:
+    """Send one task for each prompt and await it, with no thread blocked.
+
+    Parameters
+    ----------
+    prompt, model, timeout, **params
+        As of `generate`, whose errors it raises as well.
+
+    """
     import asyncio
 
+    check_timeout(timeout)
     plan = make_plan(one_prompt(prompt), [model], params=params)
     results = await asyncio.to_thread(current().submit, plan)
     view = results.show()
-    await results
+    try:
+        await results.wait_async(timeout)
+    except TimeoutError as stop:
+        _say(view, stop)
+        raise
     if view is not None:
         view.finish()
     return results.check()
@@ -189,16 +213,21 @@ def run(results: Results, timeout: float | None = None, *, raising: bool = True)
         Whether the error of a single task is raised, and that of several that all failed.
 
     """
+    check_timeout(timeout)
     view = results.show()
     try:
         results.wait(timeout)
     except (KeyboardInterrupt, TimeoutError) as stop:
-        if view is not None:
-            view.say(str(stop).partition("\n")[0])
+        _say(view, stop)
         raise
     if view is not None:
         view.finish()
     return results.check() if raising else results
+
+
+def _say(view: LiveView | None, stop: BaseException) -> None:
+    if view is not None:
+        view.say(str(stop).partition("\n")[0])
 
 
 def history() -> pd.DataFrame:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import copyreg
 import time
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted, WaitTimeout
 from modellix_jupyter.render import cards_html, cards_text
 from modellix_jupyter.session.live import LiveView, settle
 from modellix_jupyter.session.pages import budget_of
 from modellix_jupyter.session.screen import execution_count, find_screen
-from modellix_jupyter.session.waiting import wait_async, wait_for
+from modellix_jupyter.session.waiting import check_timeout, wait_async, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from modellix_jupyter.session.grid import ResultsGrid
     from modellix_jupyter.session.screen import Screen
     from modellix_jupyter.session.session import Session
+
+_Stop = TypeVar("_Stop", WaitTimeout, WaitInterrupted)
 
 BEST = 5
 """The best rating."""
@@ -84,21 +87,33 @@ class Results(Sequence["Task"]):
             The time ran out; the tasks go on.
         WaitInterrupted
             The user interrupted the cell; the tasks go on.
+        InvalidRequest
+            The time is no number of seconds.
+
+        Notes
+        -----
+        The first two have these results as their attribute ``results``: the call that would have
+        returned them did not.
 
         """
+        seconds = check_timeout(timeout)
         futures = [self._session.engine.future(uid) for uid in self._uids]
         try:
             reentrant = self._session.settings.reentrant_wait
-            if not wait_for(futures, timeout, reentrant=reentrant):
-                raise WaitTimeout(f"{self._open_words()} after {timeout:g} s.")
+            if not wait_for(futures, seconds, reentrant=reentrant):
+                raise self._too_soon(seconds)
         except KeyboardInterrupt:
-            raise WaitInterrupted(
+            stop = WaitInterrupted(
                 f"only the waiting ended; {self._open_words()}.",
                 "`%modellix wait` takes the wait up again.",
-            ) from None
+            )
+            raise _with_results(stop, self) from None
         settle()
         self._check_driven()
         return self
+
+    def _too_soon(self, seconds: float | None) -> WaitTimeout:
+        return _with_results(WaitTimeout(f"{self._open_words()} after {seconds or 0:g} s."), self)
 
     def _check_driven(self) -> None:
         """Say so where the session was left or closed before its tasks were over."""
@@ -118,10 +133,25 @@ class Results(Sequence["Task"]):
 
     def __await__(self) -> Generator[Any, None, Results]:
         """Wait in a cell with no thread blocked: ``await results``."""
-        return self._wait().__await__()
+        return self.wait_async().__await__()
 
-    async def _wait(self) -> Results:
-        await wait_async([self._session.engine.future(uid) for uid in self._uids])
+    async def wait_async(self, timeout: float | None = None) -> Results:  # noqa: ASYNC109 - its error is the one of `wait`
+        """Wait as `wait` does, with no thread blocked.
+
+        Parameters
+        ----------
+        timeout
+            In seconds; None is as long as it takes.
+
+        Raises
+        ------
+        WaitTimeout
+            The time ran out; the tasks go on.
+
+        """
+        seconds = check_timeout(timeout)
+        if not await wait_async([self._session.engine.future(uid) for uid in self._uids], seconds):
+            raise self._too_soon(seconds)
         settle()
         return self
 
@@ -353,6 +383,22 @@ class Results(Sequence["Task"]):
         if not self._uids:
             return "Results of no tasks"
         return cards_text(self.cards(), time.time())
+
+
+def _with_results(stop: _Stop, results: Results) -> _Stop:
+    """Let the end of a wait bring its results along: nothing else may be bound to them."""
+    vars(stop)["results"] = results
+    return stop
+
+
+def _without_results(stop: _Stop) -> tuple[Any, ...]:
+    """Pickle the end of a wait: its results are of this process, with its engine and its ledger."""
+    rebuild, (kind, args, state) = stop.__reduce__()
+    return rebuild, (kind, args, {k: v for k, v in state.items() if k != "results"})
+
+
+copyreg.pickle(WaitTimeout, _without_results)
+copyreg.pickle(WaitInterrupted, _without_results)
 
 
 def one_prompt(prompt: object) -> list[str | None]:

@@ -11,13 +11,49 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-from typing import TYPE_CHECKING, TypeVar
+import reprlib
+from numbers import Real
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
+
+from modellix_jupyter.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
 _T = TypeVar("_T")
+
+LONGEST_S = 1e9
+"""The most seconds of a wait, as of `--timeout`: Python's own waits take not many more."""
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number, of whatever library; a truth value is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def check_timeout(timeout: object) -> float | None:
+    """Return how long to wait, if it was said.
+
+    Parameters
+    ----------
+    timeout
+        In seconds, or None for as long as it takes.
+
+    Raises
+    ------
+    InvalidRequest
+        It is neither.
+
+    """
+    if timeout is None:
+        return None
+    if is_number(timeout) and 0 <= timeout <= LONGEST_S:  # nan is not between them either
+        return float(timeout)
+    raise InvalidRequest(
+        f"timeout={reprlib.repr(timeout)} is no number of seconds, from 0 to 1e9.",
+        "Write timeout=300 to wait for five minutes, or None for as long as it takes.",
+    )
 
 
 def wait_for(

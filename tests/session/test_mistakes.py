@@ -1,0 +1,96 @@
+"""What a user gets wrong is said in two lines, and before anything is paid for."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from session_rig import HANG_S, Sessions, unasked
+
+from modellix_jupyter.core.plan import make_plan
+from modellix_jupyter.core.values import Status
+from modellix_jupyter.errors import InvalidRequest, WaitInterrupted, WaitTimeout
+from modellix_jupyter.session import api
+from modellix_jupyter.session.results import Results
+from modellix_jupyter.session.session import Session
+
+pytest_plugins = ["session_fixtures"]
+pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
+
+FAST = "sandbox/fast"
+
+# -- how long to wait
+
+CALLS: dict[str, Callable[[Any], Results]] = {
+    "generate": lambda timeout: api.generate("p", FAST, timeout=timeout),
+    "compare": lambda timeout: api.compare("p", FAST, timeout=timeout),
+    "agenerate": lambda timeout: asyncio.run(api.agenerate("p", FAST, timeout=timeout)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("timeout", ["5", -1, float("nan"), float("inf"), 10**400, True, [5]])
+@pytest.mark.usefixtures("session")
+def test_a_wrong_timeout_is_said_before_anything_is_sent(
+    sessions: Sessions, name: str, timeout: object
+) -> None:
+    with pytest.raises(InvalidRequest, match=r"timeout=.* no number of seconds") as caught:
+        CALLS[name](timeout)
+    assert "timeout=300" in caught.value.hint
+    assert sessions.posts() == 0
+
+
+def test_a_wait_takes_no_wrong_timeout(session: Session) -> None:
+    nothing = session.results([])
+    for wait in (nothing.wait, lambda t: api.run(nothing, t)):
+        with pytest.raises(InvalidRequest, match="timeout='5'"):
+            wait("5")  # type: ignore[arg-type]  # it is the test
+
+
+@pytest.mark.parametrize("timeout", [None, 60, 60.5, np.int64(60), np.float32(60), Fraction(60)])
+@pytest.mark.usefixtures("session")
+def test_any_kind_of_number_is_a_timeout(timeout: Any) -> None:
+    assert api.generate("p", FAST, timeout=timeout)[0].status is Status.SUCCESS
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_that_ends_too_soon_still_hands_over_its_results(
+    session: Session, name: str
+) -> None:
+    with unasked():
+        with pytest.raises(WaitTimeout, match=r"1 task goes on after 0\.05 s") as caught:
+            CALLS[name](0.05)
+        results = vars(caught.value)["results"]
+        assert isinstance(results, Results)
+        assert [task.request.prompt for task in results] == ["p"]
+        session.close()
+
+
+def test_an_interrupted_call_still_hands_over_its_results(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> bool:
+        raise KeyboardInterrupt
+
+    results = session.submit(make_plan(["p"], [FAST]))
+    with monkeypatch.context() as patch:
+        patch.setattr("modellix_jupyter.session.results.wait_for", interrupt)
+        with pytest.raises(WaitInterrupted) as caught:
+            api.run(results)
+    assert vars(caught.value)["results"] is results
+    assert results.wait(HANG_S).done
+
+
+def test_the_end_of_a_wait_still_goes_to_another_process(session: Session) -> None:
+    with unasked():
+        results = session.submit(make_plan(["p"], [FAST]))
+        with pytest.raises(WaitTimeout) as caught:
+            results.wait(0)
+        session.close()
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
+    assert (type(again), str(again)) == (WaitTimeout, str(caught.value))
