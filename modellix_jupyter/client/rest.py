@@ -58,6 +58,8 @@ MAX_REDIRECTS = 5
 _TELLING = 8
 """Characters of a key from which on its appearance in a text is no coincidence."""
 _MAX_PAGES = 50
+_CODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+"""What JSON may be written in, by the bytes of it alone."""
 _LARGEST_PAGE = 100_000
 """Entries; a catalog that says more of a page is not believed."""
 
@@ -377,7 +379,7 @@ class AsyncClient:
         request = self._request(method, path, key=key, **kwargs)
         with translated(call):
             async with aclosing(await self._http.send(request, stream=True)) as response:
-                body = await read(response, call)
+                body = self._scrubbed(await read(response, call))
         if response.is_success:
             return body
         raise self._refusal(response, body, call, attempt)
@@ -399,12 +401,23 @@ class AsyncClient:
             call = f"{method} {path}"
             raise ConnectFailed(f"No connection for {call}: it is no address.") from None
 
+    def _scrubbed(self, body: bytes) -> bytes:
+        """Return an answer without the key, which a service may quote in any text.
+
+        Before anything is read of it, so that no value, row or message ever has the key.
+        """
+        secret = self._key.reveal()
+        if len(secret) < _TELLING:
+            return body
+        quoted = json.dumps(secret)[1:-1]
+        for form in (secret, quoted, quoted.replace("/", r"\/")):
+            for coding in _CODINGS:
+                body = body.replace(form.encode(coding), "[the key]".encode(coding))
+        return body
+
     def _refusal(
         self, response: httpx.Response, body: bytes, call: str, attempt: int
     ) -> ModellixError:
-        secret = self._key.reveal().encode()
-        if len(secret) >= _TELLING:  # a service may quote the key that it refuses
-            body = body.replace(secret, b"[the key]")
         error = translate.from_answer(response.status_code, body, call, attempt)
         if isinstance(error, RateLimited | translate.Undocumented):
             error.hint_s = retry.reset_hint(response.headers, self._clock())

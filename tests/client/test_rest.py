@@ -258,6 +258,29 @@ def test_no_error_has_the_key(name: str, call: Any) -> None:
     assert KEY not in repr(service.told)
 
 
+@pytest.mark.parametrize("coding", ["utf-8", "utf-16", "utf-16-be", "utf-32"])
+def test_no_answer_has_the_key(coding: str) -> None:
+    failed = {"status": "failed", "error": {"message": f"the key {KEY} is out"}, "model_id": KEY}
+    body = json.dumps({"code": 0, "message": KEY, "data": failed})
+    answer = asyncio.run(read(Service([raw(200, body.encode(coding))])))
+    assert answer.reason == "the key [the key] is out"
+    assert KEY not in repr(answer)
+
+
+@pytest.mark.parametrize("slash", ["/", r"\/"])
+def test_no_answer_has_a_key_that_json_escapes(slash: str) -> None:
+    key = 'secret-/"\\-secret'
+    text = json.dumps({"code": 0, "data": {"status": "failed", "error": f"no {key}"}})
+    text = text.replace("/", slash)
+
+    async def ask() -> Any:
+        transport = Service([raw(200, text.encode())])
+        async with AsyncClient(key, transport=transport) as client:
+            return await client.task("task-abc123")
+
+    assert asyncio.run(ask()).reason == "no [the key]"
+
+
 def test_an_error_that_quotes_the_key_is_still_read() -> None:
     with pytest.raises(Unauthorized, match=r"the key \[the key\] is unknown"):
         asyncio.run(submit(Service([ECHOES["401"]])))
