@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from modellix_jupyter import errors
-    from modellix_jupyter.client.rest import AsyncClient
     from modellix_jupyter.core.values import Request, Resource, Status, Task
     from modellix_jupyter.errors import ModellixError
     from modellix_jupyter.session.api import (
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
         submit,
         submit_frame,
     )
+    from modellix_jupyter.session.client import AsyncClient
     from modellix_jupyter.session.results import Results
     from modellix_jupyter.session.showing import show
     from modellix_jupyter.widgets.panel import panel
@@ -36,7 +36,7 @@ __version__ = "0.1.0"
 
 # By hand rather than by lazy-loader: its import costs more than this package's own.
 _HOMES = {
-    "AsyncClient": "client.rest",
+    "AsyncClient": "session.client",
     "ModellixError": "errors",
     "Request": "core.values",
     "Resource": "core.values",

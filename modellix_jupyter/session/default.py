@@ -29,6 +29,12 @@ def current() -> Session:
         return _stack[-1] if _stack else _first(settings())
 
 
+def in_use() -> Session | None:
+    """Return the session in use, or None where there is none yet; looking opens nothing."""
+    with _lock:
+        return _stack[-1] if _stack else None
+
+
 def _first(settings: Settings, key: str | None = None) -> Session:
     from modellix_jupyter.session.session import Session
 

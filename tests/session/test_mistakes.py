@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from session_rig import HANG_S, Sessions, unasked
+from session_rig import HANG_S, KEY, Sessions, unasked
 
+import modellix_jupyter as mx
+from modellix_jupyter.config.settings import Settings
 from modellix_jupyter.core.plan import make_plan
 from modellix_jupyter.core.values import Status
 from modellix_jupyter.errors import InvalidRequest, WaitInterrupted, WaitTimeout
-from modellix_jupyter.session import api
+from modellix_jupyter.session import api, default
 from modellix_jupyter.session.results import Results
 from modellix_jupyter.session.session import Session
 
@@ -94,3 +96,50 @@ def test_the_end_of_a_wait_still_goes_to_another_process(session: Session) -> No
         session.close()
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
     assert (type(again), str(again)) == (WaitTimeout, str(caught.value))
+
+
+# -- the bare client, and which service it speaks to
+
+
+def sent_by(client: mx.AsyncClient) -> tuple[str, str, str]:
+    """Return where a client's submissions go, where schemas come from, and with which key."""
+    with_key = client._request("GET", "/", key=True).headers["authorization"]
+    s = client.settings
+    return f"{s.base_url}{s.submit_path}", s.schema_url, with_key.removeprefix("Bearer ")
+
+
+def test_the_bare_client_follows_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELLIX_API_KEY", KEY)
+    real = f"{Settings().base_url}/async"
+    assert sent_by(mx.AsyncClient()) == (real, "", KEY)
+    with api.sandbox(speed=50) or pytest.fail("none") as running:
+        assert sent_by(mx.AsyncClient()) == (f"{running.base_url}/async", "", api.SANDBOX_KEY)
+
+        async def valid() -> bool:
+            async with mx.AsyncClient() as client:
+                return await client.key_is_valid()
+
+        assert asyncio.run(valid())
+    assert sent_by(mx.AsyncClient()) == (real, "", KEY)
+
+
+def test_the_bare_client_follows_the_settings_in_force(session: Session) -> None:
+    elsewhere = session.settings.changed(
+        base_url="https://other.test", schema_url="https://schemas.test", submit_path=""
+    )
+    default.configure(elsewhere, key="the-other-key")
+    expected = ("https://other.test", "https://schemas.test", "the-other-key")
+    assert sent_by(mx.AsyncClient()) == expected
+
+
+def test_what_the_bare_client_is_told_wins(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELLIX_API_KEY", "of-the-environment")
+    here = f"{session.settings.base_url}/async"
+    assert sent_by(mx.AsyncClient("told-to-it")) == (here, "", "told-to-it")
+    same = mx.AsyncClient(settings=session.settings.changed(submit_path=""))
+    assert sent_by(same) == (session.settings.base_url, "", KEY)
+    # the session's key is for its own service
+    there = mx.AsyncClient(settings=session.settings.changed(base_url="https://other.test"))
+    assert sent_by(there) == ("https://other.test/async", "", "of-the-environment")
