@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from modellix_jupyter.core.plan import make_plan
 from modellix_jupyter.session.asking import agreed
-from modellix_jupyter.session.default import current, pop, push
+from modellix_jupyter.session.default import current, leave, push
 from modellix_jupyter.session.results import one_prompt
 from modellix_jupyter.session.session import Session
 from modellix_jupyter.session.waiting import check_timeout
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.core.values import Json
     from modellix_jupyter.session.live import LiveView
     from modellix_jupyter.session.results import Results
+    from modellix_jupyter.simulator import Sandbox
 
 SANDBOX_KEY = "sandbox"  # the sandbox takes any key; this one says what it is
 """The key that a sandbox is spoken to with."""
@@ -245,13 +246,13 @@ class SandboxSession:
 
     """
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.base_url = session.settings.base_url
+    def __init__(self, server: Sandbox) -> None:
+        self._server = server
+        self.base_url = server.base_url
 
     def stop(self) -> None:
         """Stop it, and use again what was used before."""
-        pop(self._session)
+        leave(self._server)
 
     def __enter__(self) -> Self:
         return self
@@ -298,4 +299,5 @@ def sandbox(*, speed: float = 1.0, unless_key: bool = False) -> SandboxSession |
     there = settings.changed(
         base_url=server.base_url, schema_url="", requests_per_second=SANDBOX_RATE
     )
-    return SandboxSession(push(Session(there, key=SANDBOX_KEY, sandbox=server)))
+    push(Session(there, key=SANDBOX_KEY, sandbox=server))
+    return SandboxSession(server)

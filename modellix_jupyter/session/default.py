@@ -15,6 +15,7 @@ from modellix_jupyter.config.settings import from_environment
 if TYPE_CHECKING:
     from modellix_jupyter.config.settings import Settings
     from modellix_jupyter.session.session import Session
+    from modellix_jupyter.simulator import Sandbox
 
 _lock = threading.RLock()
 _stack: list[Session] = []
@@ -55,6 +56,21 @@ def pop(session: Session) -> None:
         if session in _stack:
             _stack.remove(session)
     session.close()
+
+
+def leave(sandbox: Sandbox) -> None:
+    """Close whatever speaks to a sandbox, and use again what was used before it.
+
+    That may be another session than the one that began with it: see `_exchanged`.
+    """
+    with _lock:
+        owners = [session for session in _stack if session.sandbox is sandbox]
+        before = [s for s in _retired if s.settings.base_url == sandbox.base_url]
+    for session in owners:
+        pop(session)
+    for session in before:  # they would ask for ever what answers no more
+        session.close()
+    sandbox.stop()
 
 
 def settings() -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -143,3 +144,37 @@ def test_what_the_bare_client_is_told_wins(
     # the session's key is for its own service
     there = mx.AsyncClient(settings=session.settings.changed(base_url="https://other.test"))
     assert sent_by(there) == ("https://other.test/async", "", "of-the-environment")
+
+
+# -- leaving the sandbox
+
+
+def sandboxes() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name == "modellix-sandbox"]
+
+
+def test_the_sandbox_is_left_also_where_a_setting_changed_inside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    outside = default.current()
+    with api.sandbox(speed=50) or pytest.fail("none"):
+        api.generate("p", FAST)
+        slow = api.submit("p", "sandbox/slow")
+        default.configure(default.settings().changed(max_in_flight=8))
+        default.configure(default.settings().changed(base_url="https://other.test"))
+    assert default.current() is outside
+    assert sandboxes() == []
+    assert slow.done  # nothing asks a server that is no more
+    monkeypatch.setenv("MODELLIX_API_KEY", KEY)
+    assert mx.AsyncClient().settings.base_url == Settings().base_url
+
+
+def test_a_sandbox_that_is_left_twice_leaves_the_next_one_alone() -> None:
+    first = api.sandbox(speed=50) or pytest.fail("none")
+    second = api.sandbox(speed=50) or pytest.fail("none")
+    first.stop()
+    first.stop()
+    assert default.settings().base_url == second.base_url
+    assert sandboxes() == ["modellix-sandbox"]
+    second.stop()
+    assert sandboxes() == []
