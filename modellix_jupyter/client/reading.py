@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
 
 from modellix_jupyter.errors import BadAnswer, ResultGone
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes of an API answer at most (the cap of the vendor's own command line)."""
@@ -20,6 +26,29 @@ class NoCookies(CookieJar):
 
     def extract_cookies(self, response: object, request: object) -> None:
         """Ignore what an answer would set."""
+
+
+@asynccontextmanager
+async def answered(request: httpx.Request, within_s: float) -> AsyncIterator[None]:
+    """Bound the time for a whole answer; one that is not there by then is silence.
+
+    httpx bounds each read alone, so a server that sends a byte now and then would hold a call for
+    ever. The time begins when the request has left: to wait for a connection, or to upload a
+    picture, takes none of it, and a time-out always means that the request may have arrived.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(None) as bound:
+
+            async def note(event: str, info: object) -> None:
+                del info
+                if event.endswith("receive_response_headers.started"):
+                    bound.reschedule(loop.time() + within_s)
+
+            request.extensions["trace"] = note
+            yield
+    except TimeoutError:
+        raise httpx.ReadTimeout("") from None
 
 
 async def read(response: httpx.Response, call: str) -> bytes:

@@ -21,7 +21,7 @@ import httpx
 from modellix_jupyter.client import translate
 from modellix_jupyter.client.addresses import check_peer, check_url, is_proxied, redirected
 from modellix_jupyter.client.limiter import Limiter
-from modellix_jupyter.client.reading import NoCookies, check_file_status, host_of, read
+from modellix_jupyter.client.reading import NoCookies, answered, check_file_status, host_of, read
 from modellix_jupyter.client.translate import translated
 from modellix_jupyter.config.settings import Settings, from_environment
 from modellix_jupyter.core import retry, wire
@@ -378,7 +378,10 @@ class AsyncClient:
         call = f"{method} {path}"
         request = self._request(method, path, key=key, **kwargs)
         with translated(call):
-            async with aclosing(await self._http.send(request, stream=True)) as response:
+            async with (
+                answered(request, self.settings.submit_timeout_s),
+                aclosing(await self._http.send(request, stream=True)) as response,
+            ):
                 body = self._scrubbed(await read(response, call))
         if response.is_success:
             return body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import logging
@@ -312,6 +313,44 @@ async def over_a_socket(answer: bytes, *, drop: bool = False) -> tuple[ModellixE
 def test_over_a_real_connection_too(answer: bytes, drop: bool, kind: type[ModellixError]) -> None:  # noqa: FBT001 - a row of the table
     error, heard = asyncio.run(over_a_socket(answer, drop=drop))
     assert type(error) is kind
+    assert len(heard) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 10_000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n" + b" " * 10_000,
+    ],
+    ids=["headers", "body"],
+)
+def test_an_answer_that_trickles_is_not_waited_for_without_end(answer: bytes) -> None:
+    heard: list[bytes] = []
+
+    async def run() -> None:
+        gone = asyncio.Event()
+
+        async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            heard.append(await reader.readuntil(b"}"))
+            with contextlib.suppress(OSError):
+                writer.write(answer[:50])
+                for place in range(50, len(answer)):
+                    writer.write(answer[place : place + 1])
+                    await writer.drain()
+                    await asyncio.sleep(0.05)
+            writer.transport.abort()
+            gone.set()
+
+        server = await asyncio.start_server(trickle, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        settings = Settings(base_url=f"http://127.0.0.1:{port}", submit_timeout_s=0.5)
+        async with server, asyncio.timeout(15):
+            async with AsyncClient(KEY, settings=settings) as client:
+                with pytest.raises(NoAnswer, match="the time for an answer ran out"):
+                    await client.submit("a/b", {"prompt": "x"})
+            await gone.wait()
+
+    asyncio.run(run())
     assert len(heard) == 1
 
 
