@@ -291,7 +291,8 @@ class Results(Sequence["Task"]):
         Raises
         ------
         InvalidRequest
-            The ending is none of these, or the folder cannot be written.
+            The ending is none of these, the path is that of a folder and has no slash at its end,
+            or the folder cannot be written.
         MissingExtra
             The format needs a library that is not installed.
 

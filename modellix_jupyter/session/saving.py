@@ -37,9 +37,10 @@ def save_files(tasks: Iterable[Task], folder: str | Path) -> list[Path]:
     Raises
     ------
     InvalidRequest
-        The folder cannot be written.
+        There is no name, or the folder cannot be written.
 
     """
+    _check_named(folder, "Write save('pictures'), or save('.') for here.")
     return [copied.path for copied in _copy_all(tasks, Path(folder).expanduser())]
 
 
@@ -100,14 +101,15 @@ def export(
     frame
         By task.
     path
-        Its ending chooses the format; a slash at its end, or a folder that is there, is a folder.
+        Its ending chooses the format; with a slash at its end it is a folder.
     format
         ``folder``, where the path does not say so.
 
     Raises
     ------
     InvalidRequest
-        There is no such format, or the place cannot be written.
+        There is no such format, the path is that of a folder and does not say so, or the place
+        cannot be written.
     MissingExtra
         The format needs a library that is not installed.
 
@@ -116,9 +118,11 @@ def export(
         raise InvalidRequest(
             f"There is no format {format!r}.", "Say format='folder', or let the ending choose."
         )
+    _check_named(path, "As in export('tasks.csv'), or export('name/') for a folder.")
     target = Path(path).expanduser()
-    if format == "folder" or str(path).endswith(("/", os.sep)) or target.is_dir():
+    if format == "folder" or str(path).endswith(("/", os.sep)):
         return _write_folder(cards(), frame, target)
+    _check_no_folder(target)
     if target.suffix.lower() in {".html", ".htm"}:
         from modellix_jupyter.session.report import page_of
 
@@ -127,6 +131,22 @@ def export(
 
     thumbnails = _thumbnails(cards()) if target.suffix.lower() == ".xlsx" else None
     return write_table(frame, target, thumbnails=thumbnails)
+
+
+def _check_named(path: str | Path, hint: str) -> None:
+    """Refuse what Python takes for the working directory."""
+    if not str(path).strip():
+        raise InvalidRequest("There is no name to write to.", hint)
+
+
+def _check_no_folder(target: Path) -> None:
+    """Refuse a folder that is there: what lies in it may not be ours to exchange."""
+    if target.is_dir():
+        raise InvalidRequest(
+            f"{target} is a folder that is there already.",
+            f"End it with a slash, {target}{os.sep}, or say format='folder', to write into it; "
+            "or name a file.",
+        )
 
 
 def _thumbnails(cards: Sequence[Card]) -> dict[int, bytes]:

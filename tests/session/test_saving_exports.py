@@ -197,15 +197,15 @@ def test_a_report_leaves_the_users_figures_and_backend_alone(
     mpl.use("Agg")
 
 
-@pytest.mark.parametrize("way", ["slash", "format", "there"])
+@pytest.mark.parametrize("way", ["slash", "format", "there", "there and format"])
 def test_a_folder_has_the_originals_a_table_and_a_page(
     results: Results, tmp_path: Path, way: str
 ) -> None:
     folder = tmp_path / "out"
-    if way == "there":
+    if way.startswith("there"):
         folder.mkdir()
-    path = f"{folder}/" if way == "slash" else folder
-    made = results.export(path, format="folder" if way == "format" else None)
+    path = folder if way.endswith("format") else f"{folder}/"
+    made = results.export(path, format="folder" if way.endswith("format") else None)
     assert made == folder
     index = read_csv(folder / "index.csv")
     frame = results.frame(by="resource")
@@ -241,7 +241,36 @@ def test_every_file_of_a_task_has_a_row(session: Session, tmp_path: Path) -> Non
 
 def test_a_folder_can_be_written_twice(results: Results, tmp_path: Path) -> None:
     before = sorted(p.name for p in results.export(f"{tmp_path}/out/").iterdir())
-    assert sorted(p.name for p in results.export(tmp_path / "out").iterdir()) == before
+    assert sorted(p.name for p in results.export(f"{tmp_path}/out/").iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["mydata", "mydata.csv", "", "  ", "."])
+def test_nothing_is_written_into_a_folder_that_is_not_called_one(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = tmp_path / "work" / name.strip()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.csv").write_text("the user's own")
+    monkeypatch.chdir(tmp_path / "work")
+    with pytest.raises(InvalidRequest) as caught:
+        results.export(name)
+    assert "slash" in caught.value.hint or "name/" in caught.value.hint
+    assert [p.name for p in folder.iterdir()] == ["index.csv"]
+    assert (folder / "index.csv").read_text() == "the user's own"
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_copies_need_a_folder_s_name(
+    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    with pytest.raises(InvalidRequest, match="no name"):
+        results.save(name)
+    with pytest.raises(InvalidRequest, match="no name"):
+        results.export(name, format="folder")
+    assert list((tmp_path / "work").iterdir()) == []
+    assert len(results.save(".")) == 4
 
 
 def test_saving_only_copies(results: Results, tmp_path: Path) -> None:
