@@ -86,9 +86,23 @@ def _content(frame: pd.DataFrame, ending: str, thumbnails: Mapping[int, bytes]) 
             return _to_parquet(frame)
         case ".xlsx":
             return to_xlsx(frame, thumbnails)
-    known = ", ".join(ENDINGS)
+    raise unknown_ending(ending)
+
+
+def unknown_ending(ending: str, *more: str) -> InvalidRequest:
+    """Return the error that lists what there is.
+
+    Parameters
+    ----------
+    ending
+        The one that is not known.
+    more
+        What the caller writes besides the endings of `write_table`.
+
+    """
+    known = ", ".join((*ENDINGS, *more))
     shown = f"the ending {ending!r}" if ending else "no ending"
-    raise InvalidRequest(f"A table cannot be written to a file with {shown}.", f"Known: {known}.")
+    return InvalidRequest(f"Nothing can be written to a file with {shown}.", f"Known: {known}.")
 
 
 def _replace(path: Path, content: bytes) -> Path:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from modellix_jupyter.core.values import Media, Task
     from modellix_jupyter.render import Card
 
+PAGES = (".html", ".htm")
+"""The endings of a page, besides those of a table."""
 _LONGEST_PART = 48
 _FROM_RESOURCE = ("type", "width", "height", "format", "url", "path")
 """The columns that differ between the rows of one task where it has several files."""
@@ -123,13 +125,16 @@ def export(
     if format == "folder" or str(path).endswith(("/", os.sep)):
         return _write_folder(cards(), frame, target)
     _check_no_folder(target)
-    if target.suffix.lower() in {".html", ".htm"}:
+    ending = target.suffix.lower()
+    if ending in PAGES:
         from modellix_jupyter.session.report import page_of
 
         return _write(page_of(cards(), frame), target)
-    from modellix_jupyter.frames import write_table
+    from modellix_jupyter.frames.exports import ENDINGS, unknown_ending, write_table
 
-    thumbnails = _thumbnails(cards()) if target.suffix.lower() == ".xlsx" else None
+    if ending not in ENDINGS:
+        raise unknown_ending(ending, PAGES[0], "and a folder: name/")
+    thumbnails = _thumbnails(cards()) if ending == ".xlsx" else None
     return write_table(frame, target, thumbnails=thumbnails)
 
 

@@ -17,7 +17,7 @@ from session_rig import HANG_S
 
 from modellix_jupyter.core.plan import make_plan
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.frames import read_csv
+from modellix_jupyter.frames import ENDINGS, read_csv
 from modellix_jupyter.session.results import Results
 from modellix_jupyter.session.session import Session
 
@@ -281,8 +281,10 @@ def test_saving_only_copies(results: Results, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["x.gif", "x", "x.html.zip"])
 def test_an_unknown_ending_is_an_error(results: Results, tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest) as caught:
         results.export(tmp_path / name)
+    for way in (*ENDINGS, ".html", "a folder: name/"):
+        assert way in caught.value.hint
     assert not (tmp_path / name).exists()
 
 
