@@ -5,6 +5,7 @@ from __future__ import annotations
 import copyreg
 import time
 from collections.abc import Generator, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted, WaitTimeout
@@ -229,15 +230,20 @@ class Results(Sequence["Task"]):
 
     # -- choosing
 
-    def rate(self, task: Task | int, rating: int | None) -> Results:
+    def rate(self, task: Task | int | str, rating: int | None) -> Results:
         """Record a choice among them: from 1 to 5, or None to take it back.
 
         Parameters
         ----------
         task
-            One of them, or its place.
+            One of them, its place, or its id.
         rating
             It stands in the ledger, and in the frame's column ``rating``.
+
+        Raises
+        ------
+        InvalidRequest
+            It is no rating, or none of them is that task.
 
         """
         if rating is not None and (type(rating) is not int or not 1 <= rating <= BEST):
@@ -245,25 +251,51 @@ class Results(Sequence["Task"]):
         self._session.ledger.rate(self._uid(task), rating)
         return self
 
-    def note(self, task: Task | int, note: str | None) -> Results:
+    def note(self, task: Task | int | str, note: str | None) -> Results:
         """Record a note on one of them, or None to take it back.
 
         Parameters
         ----------
         task
-            One of them, or its place.
+            One of them, its place, or its id.
         note
             It stands in the ledger, and in the frame's column ``note``.
+
+        Raises
+        ------
+        InvalidRequest
+            None of them is that task.
 
         """
         self._session.ledger.note(self._uid(task), note)
         return self
 
-    def _uid(self, task: Task | int) -> str:
-        uid = self._uids[task] if isinstance(task, int) else task.uid
-        if uid not in self._uids:
-            raise InvalidRequest("The task is none of these results.", "Give its place, from 0.")
-        return uid
+    def _uid(self, task: object) -> str:
+        if isinstance(task, Integral) and not isinstance(task, bool):
+            return self._uid_at(int(task))
+        wanted = getattr(task, "uid", task)
+        if isinstance(wanted, str):
+            if wanted in self._uids:
+                return wanted
+            for uid, one in zip(self._uids, self, strict=True):
+                if one.task_id == wanted:
+                    return uid
+        raise InvalidRequest(
+            f"None of these results is the task {wanted!r:.80}.",
+            f"Give its place or its id. {self._places()}",
+        )
+
+    def _uid_at(self, place: int) -> str:
+        try:
+            return self._uids[place]
+        except IndexError:
+            raise InvalidRequest(f"There is no result {place}.", self._places()) from None
+
+    def _places(self) -> str:
+        if len(self) == 1:
+            return "There is 1 result, 0."
+        count = len(self)
+        return f"There are {count} results, 0 to {count - 1}." if count else "There are none."
 
     def save(self, folder: str | Path) -> list[Path]:
         """Copy every file to a folder, named by prompt, model and seed; returns where they are."""

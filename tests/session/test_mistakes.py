@@ -16,7 +16,7 @@ from session_rig import HANG_S, KEY, Sessions, unasked
 import modellix_jupyter as mx
 from modellix_jupyter.config.settings import Settings
 from modellix_jupyter.core.plan import make_plan
-from modellix_jupyter.core.values import Status
+from modellix_jupyter.core.values import Status, Task
 from modellix_jupyter.errors import InvalidRequest, WaitInterrupted, WaitTimeout
 from modellix_jupyter.session import api, default
 from modellix_jupyter.session.results import Results
@@ -178,3 +178,60 @@ def test_a_sandbox_that_is_left_twice_leaves_the_next_one_alone() -> None:
     assert sandboxes() == ["modellix-sandbox"]
     second.stop()
     assert sandboxes() == []
+
+
+# -- which of the results
+
+
+@pytest.fixture
+def three(session: Session) -> Results:
+    return session.submit(make_plan(["p0", "p1", "p2"], [FAST])).wait(HANG_S)
+
+
+WAYS: dict[str, Callable[[Task], object]] = {
+    "place": lambda _: 1,
+    "from the end": lambda _: -2,
+    "numpy": lambda _: np.int64(1),
+    "task": lambda task: task,
+    "task_id": lambda task: task.task_id,
+    "uid": lambda task: task.uid,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_result_is_rated_by_its_place_itself_or_its_id(three: Results, way: str) -> None:
+    which: Any = WAYS[way](three[1])
+    three.rate(which, 4).note(which, "soft")
+    frame = three.frame()
+    assert frame["rating"].fillna(0).tolist() == [0, 4, 0]
+    assert frame["note"].fillna("").tolist() == ["", "soft", ""]
+
+
+@pytest.mark.parametrize(
+    ("which", "said"),
+    [
+        (99, "no result 99"),
+        (-4, "no result -4"),
+        (10**30, "no result 1000"),
+        ("task-323b", "the task 'task-323b'"),
+        (None, "the task None"),
+        (1.0, "the task 1.0"),
+        (True, "the task True"),
+        (np.array([1]), "the task array"),
+    ],
+)
+def test_what_is_none_of_the_results_is_said(three: Results, which: Any, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said) as caught:
+        three.rate(which, 5)
+    assert "There are 3 results, 0 to 2." in caught.value.hint
+    with pytest.raises(InvalidRequest, match=said):
+        three.note(which, "soft")
+
+
+def test_another_s_task_is_none_of_the_results(three: Results) -> None:
+    with pytest.raises(InvalidRequest, match=f"the task '{three[0].uid}'") as caught:
+        three[1:2].rate(three[0], 5)
+    assert "There is 1 result, 0." in caught.value.hint
+    with pytest.raises(InvalidRequest, match="no result 0") as caught:
+        three[3:].rate(0, 5)
+    assert caught.value.hint == "There are none."
