@@ -271,7 +271,7 @@ class Results(Sequence["Task"]):
         return self
 
     def _uid(self, task: object) -> str:
-        if isinstance(task, Integral) and not isinstance(task, bool):
+        if not isinstance(task, bool) and isinstance(task, Integral):
             return self._uid_at(int(task))
         wanted = getattr(task, "uid", task)
         if isinstance(wanted, str):
