@@ -235,3 +235,36 @@ def test_another_s_task_is_none_of_the_results(three: Results) -> None:
     with pytest.raises(InvalidRequest, match="no result 0") as caught:
         three[3:].rate(0, 5)
     assert caught.value.hint == "There are none."
+
+
+# -- what can be shown
+
+
+def pictures(shown: object) -> int:
+    """Count the pictures of what shows itself."""
+    return str(getattr(shown, "_repr_html_", str)()).count("data:image/jpeg")
+
+
+def test_results_and_tasks_show_themselves_as_a_frame(three: Results) -> None:
+    three.rate(0, 5)
+    assert pictures(mx.show(three)) == pictures(mx.show(list(three))) == 3
+    assert pictures(mx.show(three[1:])) == 2
+    assert pictures(mx.show(three[:1][0:0])) == pictures(mx.show([])) == 0
+    assert "rating" in mx.show(three)._repr_html_()
+    one: Any = three[0]
+    assert pictures(mx.show(one)) == 1
+
+
+def test_the_column_of_paths_alone_brings_the_pictures(three: Results) -> None:
+    frame = three.frame()
+    for columns in (["path"], ["prompt", "path"], ["prompt", "path", "type"]):
+        assert pictures(mx.show(frame[columns])) == 3
+    without = frame[["prompt", "type"]]
+    assert mx.show(without) is without
+
+
+@pytest.mark.parametrize("what", [None, 7, "path", [7], {"path": 1}])
+def test_what_cannot_be_shown_is_said(what: Any) -> None:
+    with pytest.raises(InvalidRequest, match=f"of type {type(what).__name__}") as caught:
+        mx.show(what)
+    assert "show(history())" in caught.value.hint
