@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import httpx
 
-from modellix_jupyter.errors import BadAnswer, ResultGone
+from modellix_jupyter.errors import BadAnswer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from modellix_jupyter.config.keys import SecretKey
+
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes of an API answer at most (the cap of the vendor's own command line)."""
+_TELLING = 8
+"""Characters of a key from which on its appearance in a text is no coincidence."""
+_CODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+"""What JSON may be written in, by the bytes of it alone."""
 _BOUNDED = frozenset({"", "identity", "gzip", "deflate"})
 """Codings that grow a chunk by at most a thousand; one in another has no such bound."""
 
@@ -63,14 +69,16 @@ async def read(response: httpx.Response, call: str) -> bytes:
     return bytes(body)
 
 
-def check_file_status(response: httpx.Response) -> None:
-    """Refuse an answer that is not the file."""
-    if response.status_code in {404, 410, 403}:
-        raise ResultGone(f"The service no longer has the file (HTTP {response.status_code}).")
-    if response.status_code != httpx.codes.OK:
-        raise BadAnswer(f"The file was answered with HTTP {response.status_code}.")
+def without(key: SecretKey, body: bytes) -> bytes:
+    """Return an answer without the key, which a service may quote in any text.
 
-
-def host_of(url: str) -> str:
-    """Return the host alone: a signed URL's query is a secret of its own."""
-    return (urlsplit(url).hostname if url.isprintable() else None) or "a result"
+    Before anything is read of it, so that no value, row or message ever has the key.
+    """
+    secret = key.reveal()
+    if len(secret) < _TELLING:
+        return body
+    quoted = json.dumps(secret)[1:-1]
+    for form in (secret, quoted, quoted.replace("/", r"\/")):
+        for coding in _CODINGS:
+            body = body.replace(form.encode(coding), "[the key]".encode(coding))
+    return body

@@ -19,9 +19,9 @@ from urllib.request import getproxies
 import httpx
 
 from modellix_jupyter.client import translate
-from modellix_jupyter.client.addresses import check_peer, check_url, is_proxied, redirected
+from modellix_jupyter.client.downloads import opened
 from modellix_jupyter.client.limiter import Limiter
-from modellix_jupyter.client.reading import NoCookies, answered, check_file_status, host_of, read
+from modellix_jupyter.client.reading import NoCookies, answered, read, without
 from modellix_jupyter.client.translate import translated
 from modellix_jupyter.config.settings import Settings, from_environment
 from modellix_jupyter.core import retry, wire
@@ -29,7 +29,6 @@ from modellix_jupyter.core.values import Activity
 from modellix_jupyter.errors import (
     ApiError,
     ConnectFailed,
-    DownloadError,
     InvalidRequest,
     MissingKey,
     ModellixError,
@@ -54,12 +53,7 @@ _T = TypeVar("_T")
 
 MAX_UPLOAD = 16 * 1024 * 1024
 """Bytes of an uploaded picture at most (the notes on the API)."""
-MAX_REDIRECTS = 5
-_TELLING = 8
-"""Characters of a key from which on its appearance in a text is no coincidence."""
 _MAX_PAGES = 50
-_CODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
-"""What JSON may be written in, by the bytes of it alone."""
 _LARGEST_PAGE = 100_000
 """Entries; a catalog that says more of a page is not believed."""
 
@@ -286,30 +280,8 @@ class AsyncClient:
 
         """
         local = self.settings.local
-        for _ in range(MAX_REDIRECTS + 1):
-            # the proxy resolves names then, and it is its address that is seen
-            proxied = is_proxied(url, self._proxies)
-            await check_url(url, allow_local=local, proxied=proxied)
-            request = self._file_request(url)
-            with translated(f"GET {host_of(url)}"):
-                response = await self._http.send(request, stream=True)
-            try:
-                check_peer(response, allow_local=local or proxied)
-                if not response.has_redirect_location:
-                    check_file_status(response)
-                    with translated(f"GET {host_of(url)}"):
-                        yield response
-                    return
-                url = redirected(url, response.headers["location"])
-            finally:
-                await response.aclose()
-        raise DownloadError("The result's address redirects too often.")
-
-    def _file_request(self, url: str) -> httpx.Request:
-        try:
-            return self._http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise DownloadError("The result's address is not one that can be asked.") from error
+        async with opened(self._http, url, allow_local=local, proxies=self._proxies) as response:
+            yield response
 
     # -- how a call is made
 
@@ -382,7 +354,7 @@ class AsyncClient:
                 answered(request, self.settings.submit_timeout_s),
                 aclosing(await self._http.send(request, stream=True)) as response,
             ):
-                body = self._scrubbed(await read(response, call))
+                body = without(self._key, await read(response, call))
         if response.is_success:
             return body
         raise self._refusal(response, body, call, attempt)
@@ -403,20 +375,6 @@ class AsyncClient:
         except (httpx.InvalidURL, UnicodeError):
             call = f"{method} {path}"
             raise ConnectFailed(f"No connection for {call}: it is no address.") from None
-
-    def _scrubbed(self, body: bytes) -> bytes:
-        """Return an answer without the key, which a service may quote in any text.
-
-        Before anything is read of it, so that no value, row or message ever has the key.
-        """
-        secret = self._key.reveal()
-        if len(secret) < _TELLING:
-            return body
-        quoted = json.dumps(secret)[1:-1]
-        for form in (secret, quoted, quoted.replace("/", r"\/")):
-            for coding in _CODINGS:
-                body = body.replace(form.encode(coding), "[the key]".encode(coding))
-        return body
 
     def _refusal(
         self, response: httpx.Response, body: bytes, call: str, attempt: int
