@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 TABS = ("Compose", "Compare", "History", "Export", "Connection")
 _TWO_COLUMNS = "repeat(auto-fit, minmax(min(100%, 370px), 1fr))"
 """The form and the tasks side by side where there is room, else below each other."""
+CLOSED = "This panel is closed.\n`mx.panel()` makes another."
 
 _living: weakref.WeakSet[Panel] = weakref.WeakSet()
 
@@ -169,6 +170,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         return self._seen and not any(feed.views for feed in self.deck.feeds)
 
     def _ipython_display_(self) -> None:
+        if self._ended:  # ipywidgets has taken its own ways to be shown from it
+            print(CLOSED)  # noqa: T201 - this is IPython's hook for showing a value
+            return
         from IPython.display import display
 
         display(self._repr_mimebundle_(), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types here

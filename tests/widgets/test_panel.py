@@ -395,6 +395,12 @@ def test_the_next_panel_closes_one_that_rests(page: Page) -> None:
         other.close()
 
 
+def test_a_closed_panel_says_that_it_is(page: Page, capsys: pytest.CaptureFixture[str]) -> None:
+    page.panel.close()
+    page.panel._ipython_display_()
+    assert capsys.readouterr().out == "This panel is closed.\n`mx.panel()` makes another.\n"
+
+
 def test_only_what_is_in_sight_is_sent(page: Page, session: Session) -> None:
     feed = page.panel.watch.feed
     (task,) = page.generate("one", "sandbox/fast")
