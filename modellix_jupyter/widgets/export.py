@@ -114,6 +114,7 @@ class Export:
                 raise InvalidRequest("There is no task to export.", "Choose other tasks above.")
             return results.export(path)
 
+        self.said.words(f"Writing {path} …")  # in the place of what was said of the one before
         self._board.do(
             write, lambda written: self.said.words(f"Written: {written}"), self.said.error
         )

@@ -22,7 +22,7 @@ from modellix_jupyter.simulator import Sandbox
 from modellix_jupyter.widgets import panel as panels
 from modellix_jupyter.widgets.panel import Panel
 
-from .panel_rig import Page, until
+from .panel_rig import HANG_S, Page, until
 
 QWEN, BANANA, FLUX = (
     "alibaba/qwen-image-plus",
@@ -296,6 +296,23 @@ def test_a_variable_a_file_and_a_cell(
         command = parse_cell(line, body, {})
         assert (command.models, command.prompts) == ((QWEN,), ("a {cat}",))
         assert command.params == {"seed": 7}
+
+
+def test_an_export_says_at_once_that_it_writes(page: Page, tmp_path: Path) -> None:
+    export, goes_on = page.panel.export, threading.Event()
+    page.generate("a cat", "sandbox/fast")
+    export.path.value = str(tmp_path / "all.txt")
+    export.to_file.click()
+    page.until(lambda: "the ending" in export.said.view.value)
+    for _ in range(2):  # as many threads as the board has
+        page.panel.board.do(lambda: goes_on.wait(HANG_S), lambda _: None)
+    export.path.value = str(tmp_path / "all.csv")
+    export.to_file.click()
+    assert "Writing" in export.said.view.value
+    assert "all.csv" in export.said.view.value
+    assert "the ending" not in export.said.view.value
+    goes_on.set()
+    page.until(lambda: "Written" in export.said.view.value)
 
 
 @pytest.mark.parametrize("name", ["", "1st", "for", "a b"])
