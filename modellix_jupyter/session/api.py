@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from modellix_jupyter.core.plan import make_plan
+from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.session.asking import agreed
 from modellix_jupyter.session.default import current, leave, push
 from modellix_jupyter.session.results import one_prompt
 from modellix_jupyter.session.session import Session
-from modellix_jupyter.session.waiting import check_timeout
+from modellix_jupyter.session.waiting import check_timeout, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -282,6 +283,11 @@ def sandbox(*, speed: float = 1.0, unless_key: bool = False) -> SandboxSession |
     unless_key
         Do nothing, and return None, where an API key is found.
 
+    Raises
+    ------
+    InvalidRequest
+        The speed is no number above 0.
+
     Examples
     --------
     >>> with sandbox(speed=20):  # doctest: +SKIP
@@ -291,6 +297,11 @@ def sandbox(*, speed: float = 1.0, unless_key: bool = False) -> SandboxSession |
     from modellix_jupyter.config.keys import places
     from modellix_jupyter.simulator import Sandbox
 
+    if not (is_number(speed) and speed > 0):
+        raise InvalidRequest(
+            f"speed={speed!r:.80} is no number above 0.",
+            "Write speed=20 for tasks twenty times faster than the real models'.",
+        )
     settings = current().settings
     if unless_key and places(settings.folder()).find() is not None:
         return None

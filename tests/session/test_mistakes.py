@@ -180,6 +180,14 @@ def test_a_sandbox_that_is_left_twice_leaves_the_next_one_alone() -> None:
     assert sandboxes() == []
 
 
+@pytest.mark.parametrize("speed", [0, -1, "fast", float("nan"), None, True])
+def test_a_sandbox_of_no_speed_is_not_begun(speed: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"speed=.* is no number above 0") as caught:
+        api.sandbox(speed=speed)
+    assert "speed=20" in caught.value.hint
+    assert sandboxes() == []
+
+
 # -- which of the results
 
 
