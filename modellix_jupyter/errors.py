@@ -67,11 +67,16 @@ class ModellixError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle what the error holds; the default calls the class with one argument."""
-        return (_rebuild, (type(self), self.args, self.__dict__))
+        return (_rebuild, (type(self), self.args, _state(self)))
 
     def _render_traceback_(self) -> list[str]:
         """Show two lines in IPython, where any other exception shows its stack."""
         return two_lines(type(self).__name__, self.message, self.hint)
+
+
+def _state(error: BaseException) -> dict[str, Any]:
+    """Return what an error holds, but for results: those are of their process and its ledger."""
+    return {name: value for name, value in vars(error).items() if name != "results"}
 
 
 def _rebuild(
@@ -262,8 +267,16 @@ class TaskExpired(ModellixError):
 
 
 class WaitTimeout(ModellixError, TimeoutError):
-    """The wait ended before the task did; the task goes on."""
+    """The wait ended before the task did; the task goes on.
 
+    Attributes
+    ----------
+    results : Results or None
+        What was waited for, where the call that ended here would have returned it.
+
+    """
+
+    results: Any = None
     default_hint = "The tasks go on: `%modellix wait` takes the wait up again."
 
 
@@ -311,7 +324,15 @@ class WaitInterrupted(KeyboardInterrupt):
     """The user interrupted the cell; only the waiting ended.
 
     A `KeyboardInterrupt`, because "Run All" must stop, and papermill must notice.
+
+    Attributes
+    ----------
+    results : Results or None
+        As of `WaitTimeout`.
+
     """
+
+    results: Any = None
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -319,7 +340,7 @@ class WaitInterrupted(KeyboardInterrupt):
         self.hint = hint
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_rebuild, (type(self), self.args, self.__dict__))
+        return (_rebuild, (type(self), self.args, _state(self)))
 
     def _render_traceback_(self) -> list[str]:
         return two_lines("Interrupted", self.message, self.hint)

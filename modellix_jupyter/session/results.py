@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copyreg
 import time
 from collections.abc import Generator, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted, WaitTimeout
 from modellix_jupyter.render import cards_html, cards_text
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from modellix_jupyter.session.grid import ResultsGrid
     from modellix_jupyter.session.screen import Screen
     from modellix_jupyter.session.session import Session
-
-_Stop = TypeVar("_Stop", WaitTimeout, WaitInterrupted)
 
 BEST = 5
 """The best rating."""
@@ -108,13 +105,16 @@ class Results(Sequence["Task"]):
                 f"only the waiting ended; {self._open_words()}.",
                 "`%modellix wait` takes the wait up again.",
             )
-            raise _with_results(stop, self) from None
+            stop.results = self
+            raise stop from None
         settle()
         self._check_driven()
         return self
 
     def _too_soon(self, seconds: float | None) -> WaitTimeout:
-        return _with_results(WaitTimeout(f"{self._open_words()} after {seconds or 0:g} s."), self)
+        stop = WaitTimeout(f"{self._open_words()} after {seconds or 0:g} s.")
+        stop.results = self
+        return stop
 
     def _check_driven(self) -> None:
         """Say so where the session was left or closed before its tasks were over."""
@@ -416,22 +416,6 @@ class Results(Sequence["Task"]):
         if not self._uids:
             return "Results of no tasks"
         return cards_text(self.cards(), time.time())
-
-
-def _with_results(stop: _Stop, results: Results) -> _Stop:
-    """Let the end of a wait bring its results along: nothing else may be bound to them."""
-    vars(stop)["results"] = results
-    return stop
-
-
-def _without_results(stop: _Stop) -> tuple[Any, ...]:
-    """Pickle the end of a wait: its results are of this process, with its engine and its ledger."""
-    rebuild, (kind, args, state) = stop.__reduce__()
-    return rebuild, (kind, args, {k: v for k, v in state.items() if k != "results"})
-
-
-copyreg.pickle(WaitTimeout, _without_results)
-copyreg.pickle(WaitInterrupted, _without_results)
 
 
 def one_prompt(prompt: object) -> list[str | None]:

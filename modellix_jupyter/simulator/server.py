@@ -223,11 +223,18 @@ async def _close(site: "Site", servers: "list[HTTPServer]") -> None:
         server.stop()
     site.closing.set()
     site.files.close()
+    asyncio.get_running_loop().set_exception_handler(_report)
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for server in servers:
         await server.close_all_connections()
     if others:
         await asyncio.wait(others, timeout=1.0)
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: "dict[str, object]") -> None:
+    """Report what fails; Tornado before 6.6 asks also what was cancelled for its result."""
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def test_a_call_that_ends_too_soon_still_hands_over_its_results(
     with unasked():
         with pytest.raises(WaitTimeout, match=r"1 task goes on after 0\.05 s") as caught:
             CALLS[name](0.05)
-        results = vars(caught.value)["results"]
+        results = caught.value.results
         assert isinstance(results, Results)
         assert [task.request.prompt for task in results] == ["p"]
         session.close()
@@ -85,7 +85,7 @@ def test_an_interrupted_call_still_hands_over_its_results(
         patch.setattr("modellix_jupyter.session.results.wait_for", interrupt)
         with pytest.raises(WaitInterrupted) as caught:
             api.run(results)
-    assert vars(caught.value)["results"] is results
+    assert caught.value.results is results
     assert results.wait(HANG_S).done
 
 
