@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from modellix_jupyter.core.tariff import Tariff
 from modellix_jupyter.core.values import Json, Request
 from modellix_jupyter.errors import InvalidRequest
 
@@ -107,13 +108,13 @@ class Plan:
         row |= {f"param.{name}": value for name, value in request.params.items()}
         return row if self.repeat == 1 else {**row, "repeat": label.repeat}
 
-    def price(self, prices: Mapping[str, float]) -> tuple[float, int]:
+    def price(self, prices: Mapping[str, Tariff]) -> tuple[float, int]:
         """Add up what the requests cost.
 
         Parameters
         ----------
         prices
-            In USD for one request, by slug, as far as they are known.
+            By slug, as far as they are known.
 
         Returns
         -------
@@ -123,7 +124,8 @@ class Plan:
             How many requests have no known price.
 
         """
-        known = [prices[r.model] for r in self.requests if _is_price(prices.get(r.model))]
+        costs = [prices[r.model].of(r) for r in self.requests if r.model in prices]
+        known = [cost for cost in costs if cost is not None]
         return math.fsum(known), self.count - len(known)
 
 
@@ -239,8 +241,9 @@ def _check_prompts(prompts: Sequence[str | None]) -> tuple[str | None, ...]:
     checked = tuple(prompts)
     if not checked:
         raise InvalidRequest("There is no prompt.", "Give at least one.")
+    several = len(checked) > 1
     for place, prompt in enumerate(checked, 1):
-        _check_prompt(prompt, f"Prompt {place} of {len(checked)}" if checked[1:] else "The prompt")
+        _check_prompt(prompt, f"Prompt {place} of {len(checked)}" if several else "The prompt")
     return checked
 
 
@@ -341,10 +344,6 @@ def _plain(name: str, value: object) -> Json:
             "Use numbers, texts, true, false, null, and lists and objects of these.",
         ) from None
     return plain
-
-
-def _is_price(price: object) -> bool:
-    return isinstance(price, int | float) and 0 <= price < math.inf  # nan is not between them
 
 
 def _short(value: object, width: int = 60) -> str:

@@ -80,7 +80,7 @@ class TaskAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """A display price of the catalog, in USD: fixed where both ends are one."""
+    """A display price of the catalog, in USD: fixed where both ends are one; see `tariff`."""
 
     low: float
     high: float
@@ -96,11 +96,6 @@ class Model:
     description: str = ""
     docs_url: str = ""
     price: Price | None = None
-
-    @property
-    def fixed_price(self) -> float | None:
-        """What a task costs in USD, where that is known beforehand."""
-        return self.price.low if self.price and self.price.low == self.price.high else None
 
 
 def parse_json(body: bytes | str) -> Json:

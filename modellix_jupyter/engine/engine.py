@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from modellix_jupyter.config.settings import Settings
+    from modellix_jupyter.core.tariff import Tariff
     from modellix_jupyter.engine.service import Service
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.ledger.owners import Owner
@@ -124,7 +125,7 @@ class Engine:
         self,
         requests: Sequence[Request],
         *,
-        prices: Mapping[str, float] | None = None,
+        prices: Mapping[str, Tariff] | None = None,
         batch: str | None = None,
     ) -> list[Task]:
         """Record the requests and begin to send them; returns at once.
@@ -134,7 +135,7 @@ class Engine:
         requests
             One paid task each.
         prices
-            In USD, by model, to stand in the tasks' rows.
+            By model; what each task costs stands in its row.
         batch
             The name that their rows share; a new one where it is not given.
 
@@ -152,7 +153,7 @@ class Engine:
         return tasks
 
     def _intents(
-        self, requests: Sequence[Request], prices: Mapping[str, float], batch: str
+        self, requests: Sequence[Request], prices: Mapping[str, Tariff], batch: str
     ) -> list[Task]:
         now = int(self._clock() * 1e6)
         return [
@@ -163,7 +164,7 @@ class Engine:
                 request=request,
                 status=Status.SUBMITTING,
                 created_at=now,
-                price=prices.get(request.model),
+                price=prices[request.model].of(request) if request.model in prices else None,
             )
             for request in requests
         ]

@@ -17,6 +17,7 @@ from modellix_jupyter.session.default import current
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from modellix_jupyter.core.tariff import Tariff
     from modellix_jupyter.magic.parse import CellCommand
     from modellix_jupyter.session.results import Results
     from modellix_jupyter.session.session import Session
@@ -102,7 +103,7 @@ def _prepared(save: str | None) -> Path | None:
     return folder
 
 
-def _prices_if_known(session: Session, plan: Plan) -> Mapping[str, float]:
+def _prices_if_known(session: Session, plan: Plan) -> Mapping[str, Tariff]:
     """Check the plan too, where there is a key: a dry run needs none."""
     from modellix_jupyter.errors import MissingKey
 
@@ -112,7 +113,7 @@ def _prices_if_known(session: Session, plan: Plan) -> Mapping[str, float]:
         return {}
 
 
-def _show_plan(plan: Plan, prices: Mapping[str, float]) -> None:
+def _show_plan(plan: Plan, prices: Mapping[str, Tariff]) -> None:
     rows = plan.rows()
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = [[row.get(name) for name in columns] for row in rows[:_PLAN_ROWS]]

@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from modellix_jupyter.core.plan import Plan
+    from modellix_jupyter.core.tariff import Tariff
 
 
-def agreed(plan: Plan, prices: Mapping[str, float], ask_above: int, *, add: str) -> bool:
+def agreed(plan: Plan, prices: Mapping[str, Tariff], ask_above: int, *, add: str) -> bool:
     """Ask whether to send a plan that is above the limit; True for any other.
 
     Parameters
@@ -20,7 +21,7 @@ def agreed(plan: Plan, prices: Mapping[str, float], ask_above: int, *, add: str)
     plan
         What would be sent.
     prices
-        In USD, by model, as far as they are known.
+        By model, as far as they are known.
     ask_above
         The limit, in tasks.
     add
@@ -42,7 +43,7 @@ def agreed(plan: Plan, prices: Mapping[str, float], ask_above: int, *, add: str)
     return False
 
 
-def cost_words(plan: Plan, prices: Mapping[str, float]) -> str:
+def cost_words(plan: Plan, prices: Mapping[str, Tariff]) -> str:
     """Return what a plan costs, to stand after its count; with a space before it."""
     total, without = plan.price(prices)
     if without == plan.count:

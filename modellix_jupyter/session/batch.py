@@ -37,6 +37,11 @@ def requests_of(frame: pd.DataFrame, model: str | None = None) -> list[Request]:
         It names the row and the column that cannot be sent.
 
     """
+    if not hasattr(frame, "columns"):
+        raise InvalidRequest(
+            f"The prompts are of type {type(frame).__name__}, not a DataFrame.",
+            'Write pd.DataFrame({"prompt": [...]}) around them.',
+        )
     columns = _columns(frame, model)
     if len(frame) > DEFAULT_CAP:
         raise InvalidRequest(
@@ -69,7 +74,7 @@ def _columns(frame: pd.DataFrame, model: str | None) -> list[str]:
 
 def _request(row: dict[str, Any], label: object, model: str | None) -> Request:
     for name, value in row.items():
-        if value is None or value != value:  # noqa: PLR0124 - what only NaN and its kin are
+        if _is_missing(value):
             raise InvalidRequest(
                 f"Row {label!r} has no value in column `{name}`.", "Fill it, or drop the row."
             )
@@ -79,6 +84,13 @@ def _request(row: dict[str, Any], label: object, model: str | None) -> Request:
         return make_plan([prompt], [slug], params=row).requests[0]
     except InvalidRequest as error:
         raise InvalidRequest(f"Row {label!r}: {error.message}", error.hint) from None
+
+
+def _is_missing(value: object) -> bool:
+    """Whether a cell of a frame is empty: None, NaN, NaT, NA; a list or an array never is."""
+    import pandas as pd
+
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))  # type: ignore[call-overload]
 
 
 def matched(requests: Sequence[Request], tasks: Iterable[Task]) -> list[str | None]:

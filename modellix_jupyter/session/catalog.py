@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from modellix_jupyter.core.nearest import did_you_mean
 from modellix_jupyter.core.schema import ModelSchema, check_request, parse_schema
+from modellix_jupyter.core.tariff import Tariff, tariff
 from modellix_jupyter.errors import ModellixError, UnknownModel
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class Catalog:
         """Return a model's schema, or None also where it cannot be read soon."""
         return await self._soon(self.schema(model))
 
-    async def check(self, requests: Sequence[Request]) -> dict[str, float]:
-        """Check requests before anything is sent, and return what each model costs.
+    async def check(self, requests: Sequence[Request]) -> dict[str, Tariff]:
+        """Check requests before anything is sent, and return what they cost.
 
         Raises
         ------
@@ -77,7 +78,7 @@ class Catalog:
         Returns
         -------
         dict
-            Prices in USD, of the models that have a fixed one.
+            By model, where that can be said.
 
         """
         names = list(dict.fromkeys(request.model for request in requests))
@@ -91,9 +92,8 @@ class Catalog:
             schema = by_name[request.model]
             if schema is not None:
                 check_request(request, schema)
-        return {
-            name: price for name in names if name in known and (price := known[name].fixed_price)
-        }
+        priced = {n: tariff(known[n].price, by_name[n]) for n in names if n in known}
+        return {name: cost for name, cost in priced.items() if cost is not None}
 
     async def _soon(self, reading: Awaitable[_T]) -> _T | None:
         try:

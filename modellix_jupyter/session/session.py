@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.core.plan import Plan
     from modellix_jupyter.core.schema import ModelSchema
+    from modellix_jupyter.core.tariff import Tariff
     from modellix_jupyter.core.values import Request, Resource, Task
     from modellix_jupyter.core.wire import Model
     from modellix_jupyter.engine.engine import Engine
@@ -206,8 +207,8 @@ class Session:
 
     # -- sending
 
-    def check(self, requests: Sequence[Request]) -> dict[str, float]:
-        """Check requests against the catalog and the schemas; return prices in USD by model.
+    def check(self, requests: Sequence[Request]) -> dict[str, Tariff]:
+        """Check requests against the catalog and the schemas; return what they cost, by model.
 
         Raises
         ------
@@ -220,7 +221,7 @@ class Session:
             return {}
         return self._result(engine.run(lambda _: self._catalog.check(requests)))
 
-    def submit(self, plan: Plan, *, prices: dict[str, float] | None = None) -> Results:
+    def submit(self, plan: Plan, *, prices: dict[str, Tariff] | None = None) -> Results:
         """Check a plan, record its requests and begin to send them; see `send`."""
         return self.send(plan.requests, prices=prices)
 
@@ -228,7 +229,7 @@ class Session:
         self,
         requests: Sequence[Request],
         *,
-        prices: dict[str, float] | None = None,
+        prices: dict[str, Tariff] | None = None,
         batch: str | None = None,
     ) -> Results:
         """Check requests, record them and begin to send them; returns at once.
@@ -254,7 +255,7 @@ class Session:
         return self._continue(requests, known, batch)
 
     def _continue(
-        self, requests: Sequence[Request], prices: dict[str, float], batch: str
+        self, requests: Sequence[Request], prices: dict[str, Tariff], batch: str
     ) -> Results:
         """Send what a batch does not have yet, and take up what it has."""
         from modellix_jupyter.session.batch import matched

@@ -8,6 +8,7 @@ import ipywidgets as widgets
 
 from modellix_jupyter.core.nearest import did_you_mean
 from modellix_jupyter.core.plan import check_slug, make_plan
+from modellix_jupyter.core.tariff import Tariff, tariff
 from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.magic.interpolate import values_of
 from modellix_jupyter.magic.parse import split_prompts
@@ -73,7 +74,7 @@ class Compose:
             layout=WIDE,
             style=LABEL,
         )
-        self.form = ModelForm(self._upload, self._earlier)
+        self.form = ModelForm(self._upload, self._earlier, self._weigh)
         self.repeat = widgets.BoundedIntText(
             description="Repeat", value=1, min=1, max=MAX_REPEAT, layout=WIDE, style=LABEL
         )
@@ -253,6 +254,10 @@ class Compose:
                 raise InvalidRequest(
                     f"`{line.strip()[:40]}` in Vary has no equals sign.", "As in: seed=1,2,3"
                 )
+            if name.strip() in axes:
+                raise InvalidRequest(
+                    f"The parameter {name.strip()!r} is given twice in Vary.", "Write it once."
+                )
             axes[name.strip()] = values_of(name.strip(), values.strip(), None)
         return axes
 
@@ -265,20 +270,20 @@ class Compose:
                 self.count.value = ""
                 return
             count = sum(plan.count for plan in plans)
-            prices = {
-                slug: model.fixed_price
-                for slug, model in self._models.items()
-                if model.fixed_price is not None
-            }
-            costs = [plan.price(prices) for plan in plans]
+            costs = [plan.price(self._prices()) for plan in plans]
             total, unpriced = sum(c for c, _ in costs), sum(u for _, u in costs)
             words = f"{count} {'task' if count == 1 else 'tasks'}"
             if unpriced < count:
-                words += f", {total:.2f} USD"
+                words += f", {total:.4g} USD"
                 words += f" and {unpriced} of unknown price" if unpriced else ""
             else:
                 words += ", price unknown"
             self.count.value = f'<span style="margin-left:6px">{html(words)}</span>'
+
+    def _prices(self) -> dict[str, Tariff]:
+        known = [slug for slug in self._chosen if slug in self._models]
+        priced = {slug: tariff(self._models[slug].price, self._chosen[slug]) for slug in known}
+        return {slug: cost for slug, cost in priced.items() if cost is not None}
 
     # -- sending
 

@@ -13,7 +13,7 @@ from modellix_jupyter.widgets.fields import LABEL, UNSET, WIDE, Field, make_fiel
 from modellix_jupyter.widgets.pictures import PictureField
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from modellix_jupyter.core.schema import ModelSchema, Parameter
@@ -30,6 +30,8 @@ class ModelForm:
     ----------
     upload, earlier
         For pictures as inputs; see `PictureField`.
+    changed
+        Called after a change of any field: what is sent may cost something else.
 
     Attributes
     ----------
@@ -42,7 +44,9 @@ class ModelForm:
         self,
         upload: Callable[[Path, Callable[[str], None], Callable[[str], None]], None],
         earlier: Callable[[], Sequence[Task]],
+        changed: Callable[[], None],
     ) -> None:
+        self._changed = changed
         self.box = widgets.VBox(layout=WIDE)
         self._upload = upload
         self._earlier = earlier
@@ -80,6 +84,8 @@ class ModelForm:
         self.box.children = self._rows()
         for model in self._models:
             self.put(model, before.get(model, last), extra=model in before)
+        for control in _controls(self.box):
+            control.observe(lambda _: self._changed(), "value")
 
     def _kept(self, model: str) -> dict[str, Json]:
         try:
@@ -139,6 +145,14 @@ class ModelForm:
         self.box.children = ()
         for child in gone:
             close_all(child)
+
+
+def _controls(widget: widgets.Widget) -> Iterator[widgets.Widget]:
+    """Yield what has a value, of all that a widget is made of."""
+    if widget.has_trait("value"):
+        yield widget
+    for child in getattr(widget, "children", ()):
+        yield from _controls(child)
 
 
 def close_all(widget: widgets.Widget) -> None:

@@ -16,6 +16,7 @@ from modellix_jupyter.core.plan import (
     check_slug,
     make_plan,
 )
+from modellix_jupyter.core.tariff import Tariff
 from modellix_jupyter.core.values import Request
 from modellix_jupyter.errors import InvalidRequest
 
@@ -78,14 +79,13 @@ def test_a_parameter_called_model_or_repeat_collides_with_nothing() -> None:
     ("prices", "expected"),
     [
         ({}, (0.0, 6)),
-        ({"a/x": 0.1}, (0.3, 3)),
-        ({"a/x": 0.1, "b/y": 0.0}, (0.3, 0)),
-        ({"a/x": math.nan, "b/y": math.inf}, (0.0, 6)),
-        ({"a/x": -1.0, "b/y": 2}, (6.0, 3)),
-        ({"c/z": 1.0}, (0.0, 6)),
+        ({"a/x": Tariff(0.1)}, (0.3, 3)),
+        ({"a/x": Tariff(0.1), "b/y": Tariff(0.0)}, (0.3, 0)),
+        ({"a/x": Tariff(0.1, ("n",)), "b/y": Tariff(0.2, ("duration",), None)}, (0.3, 3)),
+        ({"c/z": Tariff(1.0)}, (0.0, 6)),
     ],
 )
-def test_the_price(prices: dict[str, float], expected: tuple[float, int]) -> None:
+def test_the_price(prices: dict[str, Tariff], expected: tuple[float, int]) -> None:
     plan = make_plan(["cat"], ["a/x", "b/y"], repeat=3)
     assert plan.price(prices) == pytest.approx(expected)
 

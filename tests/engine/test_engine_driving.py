@@ -24,6 +24,7 @@ from engine_fakes import (
     success,
 )
 
+from modellix_jupyter.core.tariff import Tariff
 from modellix_jupyter.core.values import RESULT_LIFETIME_US, Activity, Request, Resource, Status
 from modellix_jupyter.core.wire import Accepted, TaskAnswer
 from modellix_jupyter.errors import (
@@ -97,7 +98,7 @@ def test_intents_of_a_batch_are_recorded_before_the_first_leaves(
 
     service.on_submit = accept
     engine = rig.engine()
-    tasks = engine.submit([request(f"p{i}") for i in range(5)], prices={"a/b": 0.25})
+    tasks = engine.submit([request(f"p{i}") for i in range(5)], prices={"a/b": Tariff(0.25)})
     for task in tasks:
         ended(engine, task)
     assert counts == [5] * 5

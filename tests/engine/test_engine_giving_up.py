@@ -11,6 +11,7 @@ import pytest
 from engine_fakes import HANG_S, PENDING, FakeService, Rig, a_task, ended, request, stopped_kernel
 
 from modellix_jupyter.core.retry import backoff
+from modellix_jupyter.core.tariff import Tariff
 from modellix_jupyter.core.values import Activity, Request, Status
 from modellix_jupyter.core.wire import Accepted, TaskAnswer
 from modellix_jupyter.engine import changes
@@ -230,7 +231,7 @@ def test_what_was_refused_has_no_price(rig: Rig, service: FakeService) -> None:
 
     service.on_submit = refuse
     engine = rig.engine()
-    (task,) = engine.submit([request()], prices={"a/b": 0.5})
+    (task,) = engine.submit([request()], prices={"a/b": Tariff(0.5)})
     assert task.price == 0.5
     done = ended(engine, task)
     assert (done.status, done.price) == (Status.REJECTED, None)

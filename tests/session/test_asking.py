@@ -8,6 +8,7 @@ import pytest
 from session_rig import HANG_S, Sessions
 
 from modellix_jupyter.core.plan import make_plan
+from modellix_jupyter.core.tariff import Tariff
 from modellix_jupyter.errors import InvalidRequest, UserError
 from modellix_jupyter.session import api, default
 from modellix_jupyter.session.asking import cost_words
@@ -101,11 +102,11 @@ def test_a_list_is_sent_without_a_question(limit: int, asked: list[str]) -> None
     ("prices", "words"),
     [
         ({}, " (no price is known)"),
-        ({"a/x": 0.25}, " for 0.5 USD and 2 of unknown price"),
-        ({"a/x": 0.25, "b/y": 1.0}, " for 2.5 USD"),
+        ({"a/x": Tariff(0.25)}, " for 0.5 USD and 2 of unknown price"),
+        ({"a/x": Tariff(0.25), "b/y": Tariff(1.0)}, " for 2.5 USD"),
     ],
 )
 def test_the_question_says_the_price_as_far_as_it_is_known(
-    prices: dict[str, float], words: str
+    prices: dict[str, Tariff], words: str
 ) -> None:
     assert cost_words(make_plan(["p", "q"], ["a/x", "b/y"]), prices) == words

@@ -589,3 +589,42 @@ def test_a_batch_that_is_sent_by_two_at_once_is_sent_once(
         session.block()
     assert len(set(sent)) == 1
     assert len(sandbox.submissions) == len(requests)
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize(
+    ("model", "params"),
+    [
+        ("alibaba/qwen-image-plus", {}),
+        ("alibaba/qwen-image-plus", {"n": 4}),
+        ("alibaba/wan-2.5-t2v", {"duration": 2}),
+        ("alibaba/wan-2.5-t2v", {}),
+    ],
+)
+def test_the_price_of_a_task_is_what_is_charged(
+    session: Session, model: str, params: dict[str, int]
+) -> None:
+    before = session.balance()
+    planned = make_plan(["a cat"], [model], params=params)
+    told, unknown = planned.price(session.check(planned.requests))
+    (task,) = session.submit(planned).wait(HANG_S)
+    assert unknown == 0
+    assert task.price == told == pytest.approx(before - session.balance())
+
+
+@pytest.mark.usefixtures("session")
+@pytest.mark.parametrize("nothing", [None, float("nan"), pd.NA, pd.NaT])
+def test_an_empty_cell_of_a_frame_is_named(sandbox: Sandbox, nothing: object) -> None:
+    frame = pd.DataFrame({"prompt": ["a", "b"], "seed": pd.Series([1, nothing], dtype="object")})
+    with pytest.raises(InvalidRequest, match="Row 1 has no value in column `seed`"):
+        api.submit_frame(frame, FAST)
+    with pytest.raises(InvalidRequest, match="Row 1 has no value"):
+        api.submit_frame(frame.convert_dtypes(), FAST)
+    assert not sandbox.submissions
+
+
+@pytest.mark.parametrize("prompts", [["a"], {"prompt": ["a"]}, "a"])
+def test_what_is_no_frame_is_said(session: Session, prompts: object) -> None:
+    del session
+    with pytest.raises(InvalidRequest, match="not a DataFrame"):
+        api.submit_frame(prompts, FAST)  # type: ignore[arg-type]  # as users do

@@ -15,6 +15,7 @@ import pytest
 
 from modellix_jupyter.config.settings import Settings
 from modellix_jupyter.core.values import Status
+from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.magic.parse import parse_cell
 from modellix_jupyter.session import default, screen
 from modellix_jupyter.session.session import Session
@@ -488,3 +489,18 @@ def test_the_still_picture_has_the_last_result_and_is_not_written_for_a_clock(
     page.until(lambda: output.pages and output.pages[-1].count("<img") == 3)
     assert len(output.pages) <= 3
     assert all(text.startswith(f'<div class="{still._class}">') for text in output.pages)
+
+
+def test_a_parameter_that_is_varied_twice_is_said(page: Page) -> None:
+    page.choose("sandbox/fast")
+    page.panel.compose.prompt.value = "a cat"
+    page.panel.compose.vary.value = "seed=1,2\nseed=3,4"
+    with pytest.raises(InvalidRequest, match="'seed' is given twice"):
+        page.panel.compose.plans()
+
+
+def test_the_price_goes_by_the_number_of_images(page: Page) -> None:
+    page.choose("alibaba/qwen-image-plus")
+    page.panel.compose.prompt.value = "a cat"
+    page.panel.compose.form.put("alibaba/qwen-image-plus", {"n": 4})
+    page.until(lambda: "1 task, 0.12 USD" in page.panel.compose.count.value)
