@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -169,6 +169,10 @@ def make_plan(
     checked_prompts = _check_prompts(prompts)
     checked_models = _check_models(models)
     checked_params = {name: _plain(name, value) for name, value in (params or {}).items()}
+    if vary is not None and not isinstance(vary, Mapping):
+        raise InvalidRequest(
+            f"What to vary is of type {type(vary).__name__}.", 'Write it as {"seed": [1, 2]}.'
+        )
     axes = {name: _check_axis(name, values) for name, values in (vary or {}).items()}
     _check_names(checked_params, axes)
     _check_repeat(repeat)
@@ -271,7 +275,7 @@ def _check_models(models: Sequence[str]) -> tuple[str, ...]:
 
 
 def _check_axis(name: str, values: Sequence[object]) -> tuple[Json, ...]:
-    if isinstance(values, str | Mapping):
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
         raise InvalidRequest(
             f"The values to vary `{name}` over are not a list.", "Give a list with each value once."
         )
@@ -335,7 +339,7 @@ def _check_count(sizes: Mapping[str, int], cap: int) -> None:
 def _plain(name: str, value: object) -> Json:
     """Return a copy of a value as JSON has it, so that it surely can be sent and recorded."""
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=_of_numpy)
         text.encode()  # half of a surrogate pair is a str, but is not UTF-8
         plain: Json = json.loads(text)
     except (TypeError, ValueError, RecursionError) as problem:
@@ -344,6 +348,13 @@ def _plain(name: str, value: object) -> Json:
             "Use numbers, texts, true, false, null, and lists and objects of these.",
         ) from None
     return plain
+
+
+def _of_numpy(value: object) -> object:
+    """Return the Python value of a number or an array of NumPy's."""
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"it is or holds a value of type {type(value).__name__}")
+    return value.tolist()
 
 
 def _short(value: object, width: int = 60) -> str:

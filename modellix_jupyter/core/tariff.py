@@ -24,6 +24,9 @@ _COUNTED: Mapping[str, tuple[str, ...]] = {
 }
 """The parameters that say how many of a unit a request has; none where a request is one."""
 
+_BEYOND_BELIEF = 1e9
+"""USD for one request: whoever says that is not believed, and sums stay finite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tariff:
@@ -48,7 +51,8 @@ class Tariff:
         """Return the cost of a request in USD, or None where it is not known."""
         given = [request.params[name] for name in self.counted if name in request.params]
         units = _number(given[0]) if given else self.usual
-        return None if units is None else self.each * units
+        cost = None if units is None else self.each * units
+        return cost if cost is not None and cost < _BEYOND_BELIEF else None
 
 
 def tariff(price: Price | None, schema: ModelSchema | None) -> Tariff | None:

@@ -8,7 +8,7 @@ from modellix_jupyter.render.report import report_html
 from modellix_jupyter.render.table import table_html, table_text
 from modellix_jupyter.render.text import cards_text
 from modellix_jupyter.render.values import Card, Media
-from modellix_jupyter.render.words import price_words
+from modellix_jupyter.render.words import price_words, usd
 
 __all__ = [
     "Card",
@@ -28,4 +28,5 @@ __all__ = [
     "report_html",
     "table_html",
     "table_text",
+    "usd",
 ]

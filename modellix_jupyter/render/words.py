@@ -74,6 +74,11 @@ def money(value: float | None) -> str:
     return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
 
 
+def usd(value: float) -> str:
+    """Return US dollars as they stand in a sentence: "0.12 USD"."""
+    return f"{money(value)[1:]} USD"
+
+
 def dimensions(width: int | None, height: int | None) -> str:
     """Return width and height, or nothing where one of them is not known."""
     return f"{width}×{height}" if width and height else ""  # noqa: RUF001 -- the sign, not an x

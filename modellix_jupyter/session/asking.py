@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.render import usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ def cost_words(plan: Plan, prices: Mapping[str, Tariff]) -> str:
     if without == plan.count:
         return " (no price is known)"
     more = f" and {without} of unknown price" if without else ""
-    return f" for {total:.4g} USD{more}"
+    return f" for {usd(total)}{more}"
 
 
 def ask(question: str, *, otherwise: str, hint: str = "") -> bool:

@@ -13,7 +13,7 @@ from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.magic.interpolate import values_of
 from modellix_jupyter.magic.parse import split_prompts
 from modellix_jupyter.magic.write import cell_text
-from modellix_jupyter.render import html, price_words
+from modellix_jupyter.render import html, price_words, usd
 from modellix_jupyter.widgets.fields import LABEL, WIDE
 from modellix_jupyter.widgets.form import ModelForm, close_all
 from modellix_jupyter.widgets.say import Said
@@ -274,7 +274,7 @@ class Compose:
             total, unpriced = sum(c for c, _ in costs), sum(u for _, u in costs)
             words = f"{count} {'task' if count == 1 else 'tasks'}"
             if unpriced < count:
-                words += f", {total:.4g} USD"
+                words += f", {usd(total)}"
                 words += f" and {unpriced} of unknown price" if unpriced else ""
             else:
                 words += ", price unknown"

@@ -5,6 +5,7 @@ import time
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,6 +118,8 @@ CIRCLE.append(CIRCLE)
         ({"params": {"prompt": "dog"}}, ["prompt", "not a parameter"]),
         ({"params": {"": 1}}, ["no name"]),
         ({"vary": {"prompt": ["dog"]}}, ["prompt", "not a parameter"]),
+        ({"vary": "seed=1,2"}, ["vary", "str"]),
+        ({"vary": {"seed": 5}}, ["`seed`", "not a list"]),
         ({"vary": {"seed": []}}, ["`seed`", "no values"]),
         ({"vary": {"seed": "123"}}, ["`seed`", "not a list"]),
         ({"vary": {"seed": {"a": 1}}}, ["`seed`", "not a list"]),
@@ -147,6 +150,13 @@ def test_a_product_that_is_too_large_is_counted_and_not_built() -> None:
     with pytest.raises(InvalidRequest, match="requests"):
         make_plan(["a cat"], ["a/x"], vary=axes)
     assert time.perf_counter() - start < 2
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    axes: dict[str, Any] = {"seed": np.arange(2), "s": [np.ones(2)]}
+    plan = make_plan(["cat"], ["a/x"], params={"n": np.int64(3)}, vary=axes)
+    assert plan.params == {"n": 3}
+    assert plan.vary == {"seed": (0, 1), "s": ([1.0, 1.0],)}
 
 
 def test_true_and_one_are_two_values() -> None:

@@ -58,5 +58,10 @@ def test_what_the_catalog_does_not_say_costs_nothing_known() -> None:
     assert tariff(None, None) is None
 
 
+def test_a_cost_beyond_belief_is_none() -> None:
+    assert cost(fixed("image", 1e308), n=4) is None
+    assert cost(fixed("image", 1e308)) is None
+
+
 def test_nothing_is_a_price_too() -> None:
     assert cost(fixed("image", 0.0), n=4) == 0.0

@@ -102,8 +102,8 @@ def test_a_list_is_sent_without_a_question(limit: int, asked: list[str]) -> None
     ("prices", "words"),
     [
         ({}, " (no price is known)"),
-        ({"a/x": Tariff(0.25)}, " for 0.5 USD and 2 of unknown price"),
-        ({"a/x": Tariff(0.25), "b/y": Tariff(1.0)}, " for 2.5 USD"),
+        ({"a/x": Tariff(0.25)}, " for 0.50 USD and 2 of unknown price"),
+        ({"a/x": Tariff(0.25), "b/y": Tariff(1.0)}, " for 2.50 USD"),
     ],
 )
 def test_the_question_says_the_price_as_far_as_it_is_known(
