@@ -130,6 +130,7 @@ def test_five_hundred_tasks_leave_the_page_light(panel: Panel) -> None:
 def test_clearing_the_output_frees_the_panel(panel: Panel) -> None:
     said = panel.run_cell(
         "from IPython import get_ipython\n"
+        "from modellix_jupyter.session.default import current\n"
         "import threading; print('before', [t.name for t in threading.enumerate()"
         " if t.name.startswith('modellix-pa')])"
     )
@@ -141,7 +142,7 @@ def test_clearing_the_output_frees_the_panel(panel: Panel) -> None:
     for _ in range(20):
         said = panel.run_cell(
             "print('after', [t.name for t in threading.enumerate()"
-            " if t.name.startswith('modellix-pa')], len(sandbox._session.engine._listeners))"
+            " if t.name.startswith('modellix-pa')], len(current().engine._listeners))"
         )
         expect(said).to_contain_text("after [")
         if "after [] 0" in said.inner_text():
