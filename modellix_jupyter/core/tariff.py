@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from modellix_jupyter.core.schema import ModelSchema
 from modellix_jupyter.core.values import Json, Request
-from modellix_jupyter.core.wire import Price
+from modellix_jupyter.core.wire import Price, number
 
 _IMAGES = ("n", "num_images", "number_of_images", "image_count")
 _SECONDS = ("duration", "duration_seconds", "seconds")
@@ -50,7 +50,7 @@ class Tariff:
     def of(self, request: Request) -> float | None:
         """Return the cost of a request in USD, or None where it is not known."""
         given = [request.params[name] for name in self.counted if name in request.params]
-        units = _number(given[0]) if given else self.usual
+        units = _units(given[0]) if given else self.usual
         cost = None if units is None else self.each * units
         return cost if cost is not None and cost < _BEYOND_BELIEF else None
 
@@ -75,7 +75,7 @@ def tariff(price: Price | None, schema: ModelSchema | None) -> Tariff | None:
     defaults = [known[name].default for name in counted if name in known]
     default = next((value for value in defaults if value is not None), None)
     one = counted is not _SECONDS  # a request makes one image unless it says more
-    return Tariff(price.low, counted, 1.0 if default is None and one else _number(default))
+    return Tariff(price.low, counted, 1.0 if default is None and one else _units(default))
 
 
 def _singular(unit: str) -> str:
@@ -83,12 +83,7 @@ def _singular(unit: str) -> str:
     return word.removesuffix("s") if len(word) > 1 else word
 
 
-def _number(value: Json) -> float | None:
+def _units(value: Json) -> float | None:
     """Return a number of units; some models take "5" for five seconds."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if number > 0 and math.isfinite(number) else None
+    units = number(value)
+    return units if units is not None and units > 0 else None

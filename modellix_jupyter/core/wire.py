@@ -204,7 +204,7 @@ def parse_validity(body: bytes) -> bool:
 
 def parse_balance(body: bytes) -> float:
     """Return the balance, in USD."""
-    balance = _number(_data(_success(body)).get("balance"))
+    balance = number(_data(_success(body)).get("balance"))
     if balance is None:
         raise BadAnswer("The service did not say the balance.")
     return balance
@@ -266,9 +266,9 @@ def _price(entry: dict[str, Json]) -> Price | None:
 
 
 def _price_of(found: dict[str, Json]) -> Price | None:
-    fixed = _first(_number(found.get(k)) for k in ("amount", "value", "price", "fixed"))
-    low = _first((_number(found.get("min")), fixed))
-    high = _first((_number(found.get("max")), fixed, low))
+    fixed = _first(number(found.get(k)) for k in ("amount", "value", "price", "fixed"))
+    low = _first((number(found.get("min")), fixed))
+    high = _first((number(found.get("max")), fixed, low))
     if low is None or high is None or low < 0 or high < low:
         return None
     return Price(low=low, high=high, unit=_text(found.get("unit")))
@@ -325,20 +325,20 @@ def _text(value: Json) -> str | None:
     return value.encode("utf-8", "replace").decode().replace("\0", "�")
 
 
-def _number(value: Json) -> float | None:
+def number(value: Json) -> float | None:
     """Return a finite number; numbers written as text count, booleans do not."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value)
+        found = float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
+    return found if math.isfinite(found) else None
 
 
 def _count(value: Json) -> int | None:
-    number = _number(value)
-    return int(number) if number is not None and 0 <= number < 2**53 else None
+    found = number(value)
+    return int(found) if found is not None and 0 <= found < 2**53 else None
 
 
 def _time(value: Json) -> int | None:
