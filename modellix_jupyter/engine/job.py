@@ -279,9 +279,8 @@ class Job:
     def _retrying(self, activity: Activity) -> None:
         if self.task.status is Status.SUBMITTING and activity.attempt:
             self._attempt = activity.attempt
-            if (
-                self.task.on_its_way
-            ):  # it was refused, so nothing is on its way until it is sent again
+            # it was refused, so nothing is on its way until it is sent again
+            if self.task.on_its_way:
                 self._save_now(changes.held_back(self.task))
         self._tell(activity)
 
