@@ -64,7 +64,7 @@ check: $(VENV)/.test+check ## format, lint, types and layers, in seconds
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/mypy
-	@$(PYTEST) -q tests/test_layers.py
+	@$(BIN)/lint-imports --no-logo > .import-linter.log || { cat .import-linter.log; exit 1; }
 
 format: $(VENV)/.test+check ## put the code in order
 	@$(BIN)/ruff format

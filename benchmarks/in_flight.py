@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.figures import Scale
-    from modellix_jupyter.core.values import Request
+    from modellix_jupyter.values import Request
 
 BUDGET = 100.0
 """Requests a second: a thousand tasks take ten seconds to send, not a hundred."""

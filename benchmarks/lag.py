@@ -29,7 +29,7 @@ from benchmarks.simulated import (
     summary,
     two_humps,
 )
-from modellix_jupyter.core import polling
+from modellix_jupyter.engine import polling
 
 if TYPE_CHECKING:
     from benchmarks.figures import Scale

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.figures import Figure
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core.plan import make_plan
-from modellix_jupyter.session.session import Session
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.planning.plan import make_plan
+from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.figures import Scale
-    from modellix_jupyter.session.results import Results
+    from modellix_jupyter.results.results import Results
 
 MODEL = "alibaba/qwen-image-plus"
 SPEED = 100.0

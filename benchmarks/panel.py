@@ -20,11 +20,11 @@ import nbformat
 from comm.base_comm import BaseComm
 
 from benchmarks.figures import Figure
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core.values import Request
-from modellix_jupyter.session import default
-from modellix_jupyter.session.session import Session
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.notebook import current_session
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.values import Request
 from modellix_jupyter.widgets.panel import panel
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ def _sent(scale: Scale) -> Figure:
     try:
         with Sandbox(speed=0.2) as sandbox:
             settings = Settings(base_url=sandbox.base_url, requests_per_second=100)
-            session = default.push(Session(settings, key="sandbox"))
+            session = current_session.push(Session(settings, key="sandbox"))
             rate, whole = _rate(session, scale)
-            default.close_all()
+            current_session.close_all()
     finally:
         comm.create_comm = before
     everything = whole * settings.updates_per_second

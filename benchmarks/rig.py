@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from benchmarks.simulated import Outcome
-from modellix_jupyter.client.rest import AsyncClient
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core.values import Request, Status, Task, Update
+from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.engine.engine import Engine
-from modellix_jupyter.files.store import MIB, Limits, Store
+from modellix_jupyter.ledger.kernel_locks import Owner
 from modellix_jupyter.ledger.ledger import Ledger
-from modellix_jupyter.ledger.owners import Owner
-from modellix_jupyter.session.service import RestService
+from modellix_jupyter.notebook.service import RestService
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.storage.store import MIB, Limits, Store
+from modellix_jupyter.values import Request, Status, Task, Update
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from modellix_jupyter.core.wire import TaskAnswer
     from modellix_jupyter.engine.service import Tell
+    from modellix_jupyter.values import TaskAnswer
 
 KEY = "sandbox"
 EVEN = "sandbox/slow"
@@ -41,7 +41,7 @@ SMALL: dict[str, str] = {"size": "256x256"}
 """Parameters of the others: their pictures are soon drawn."""
 _SERVE = """
 import sys
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.sandbox_server import Sandbox
 with Sandbox(speed=float(sys.argv[1])) as sandbox:
     print(sandbox.base_url, flush=True)
     sys.stdin.read()

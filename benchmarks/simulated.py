@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from modellix_jupyter.core import polling
+from modellix_jupyter.engine import polling
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

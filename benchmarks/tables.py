@@ -20,12 +20,12 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.figures import Figure
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core.values import Request, Resource, Status, Task
-from modellix_jupyter.frames import write_table
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.ledger.rows import to_row
-from modellix_jupyter.session.session import Session
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.results.table_files import write_table
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.values import Request, Resource, Status, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

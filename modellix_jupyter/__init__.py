@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from modellix_jupyter import errors
-    from modellix_jupyter.core.values import Request, Resource, Status, Task
     from modellix_jupyter.errors import ModellixError
-    from modellix_jupyter.session.api import (
+    from modellix_jupyter.notebook.async_client import AsyncClient
+    from modellix_jupyter.notebook.functions import (
         agenerate,
         compare,
         generate,
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
         submit,
         submit_frame,
     )
-    from modellix_jupyter.session.client import AsyncClient
-    from modellix_jupyter.session.results import Results
-    from modellix_jupyter.session.showing import show
+    from modellix_jupyter.results.results import Results
+    from modellix_jupyter.results.show import show
+    from modellix_jupyter.values import Request, Resource, Status, Task
     from modellix_jupyter.widgets.panel import panel
 
 __version__ = "0.1.0"
 
 # By hand rather than by lazy-loader: its import costs more than this package's own.
 _HOMES = {
-    "AsyncClient": "session.client",
+    "AsyncClient": "notebook.async_client",
     "ModellixError": "errors",
-    "Request": "core.values",
-    "Resource": "core.values",
-    "Results": "session.results",
-    "Status": "core.values",
-    "Task": "core.values",
-    "agenerate": "session.api",
-    "compare": "session.api",
-    "generate": "session.api",
-    "history": "session.api",
+    "Request": "values",
+    "Resource": "values",
+    "Results": "results.results",
+    "Status": "values",
+    "Task": "values",
+    "agenerate": "notebook.functions",
+    "compare": "notebook.functions",
+    "generate": "notebook.functions",
+    "history": "notebook.functions",
     "panel": "widgets.panel",
-    "sandbox": "session.api",
-    "show": "session.showing",
-    "submit": "session.api",
-    "submit_frame": "session.api",
+    "sandbox": "notebook.functions",
+    "show": "results.show",
+    "submit": "notebook.functions",
+    "submit_frame": "notebook.functions",
 }
 
 __all__ = [

@@ -52,7 +52,7 @@ def _port(text: str) -> int:
 
 
 def _sandbox(given: argparse.Namespace) -> int:
-    from modellix_jupyter.simulator import Sandbox
+    from modellix_jupyter.sandbox_server import Sandbox
 
     try:
         server = Sandbox(port=given.port).start()
@@ -71,8 +71,8 @@ def _sandbox(given: argparse.Namespace) -> int:
 
 
 def _doctor(_: argparse.Namespace) -> int:
-    from modellix_jupyter.session.default import current
-    from modellix_jupyter.session.doctor import examine
+    from modellix_jupyter.notebook.current_session import current
+    from modellix_jupyter.notebook.doctor import examine
 
     checks = examine(current())
     for check in checks:
@@ -81,7 +81,7 @@ def _doctor(_: argparse.Namespace) -> int:
 
 
 def _history(_: argparse.Namespace) -> int:
-    from modellix_jupyter.session.default import current
+    from modellix_jupyter.notebook.current_session import current
 
     frame = current().history()
     shown = ["task_id", "status", "model", "prompt", "submitted_at", "elapsed_s", "price"]
@@ -90,7 +90,7 @@ def _history(_: argparse.Namespace) -> int:
 
 
 def _export(given: argparse.Namespace) -> int:
-    from modellix_jupyter.session.default import current
+    from modellix_jupyter.notebook.current_session import current
 
     print(current().export_history(given.path))
     return 0

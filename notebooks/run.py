@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from traitlets.config import Config
 
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.sandbox_server import Sandbox
 
 HERE = Path(__file__).parent
 DEMO = HERE.parent / "demo"

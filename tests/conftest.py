@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from modellix_jupyter.session import default
+from modellix_jupyter.notebook import current_session
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -47,7 +47,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def nothing_left() -> Iterator[None]:
     """Assert that a test leaves no session and no thread of ours behind."""
     yield
-    default.close_all()
+    current_session.close_all()
     left = [t.name for t in threading.enumerate() if t.name.startswith("modellix-engine")]
     assert not left, f"threads left behind: {left}"
 

@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from modellix_jupyter import cli
-from modellix_jupyter.session import default
-from modellix_jupyter.session.api import submit
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.notebook import current_session
+from modellix_jupyter.notebook.functions import submit
+from modellix_jupyter.sandbox_server import Sandbox
 
 KEY = "sk-a-key-that-must-not-be-seen"
 
@@ -39,7 +39,7 @@ def pointed(service: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 def one_task(pointed: None) -> str:
     """A ledger with one finished task, of another process as far as the command can know."""
     results = submit("a paper crane", "sandbox/fast").wait(30)
-    default.close_all()
+    current_session.close_all()
     return str(results[0].task_id) if pointed is None else ""
 
 

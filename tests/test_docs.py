@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import modellix_jupyter
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core.values import Status
-from modellix_jupyter.frames import CONTRACT
-from modellix_jupyter.magic.options import COMMANDS, OPTIONS
+from modellix_jupyter.planning.cell_options import COMMANDS, OPTIONS
+from modellix_jupyter.results.frame import CONTRACT
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.values import Status
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")

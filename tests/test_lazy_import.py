@@ -28,12 +28,11 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 """
 
 NEEDED = {
-    "modellix_jupyter",
-    *("modellix_jupyter.config", "modellix_jupyter.config.settings", "modellix_jupyter.errors"),
-    *("modellix_jupyter.magic", "modellix_jupyter.magic.complete"),
+    *("modellix_jupyter", "modellix_jupyter.settings", "modellix_jupyter.errors"),
+    *("modellix_jupyter.magic", "modellix_jupyter.magic.completion"),
     *("modellix_jupyter.magic.magics", "modellix_jupyter.magic.traits"),
-    *("modellix_jupyter.session", "modellix_jupyter.session.default"),
-    "modellix_jupyter.session.leftovers",
+    *("modellix_jupyter.notebook", "modellix_jupyter.notebook.current_session"),
+    "modellix_jupyter.notebook.recovery",
 }
 """What registers the magics, the settings and the completion, and looks for a ledger."""
 
@@ -93,7 +92,7 @@ def test_the_extension_loads_of_ours_what_registers_it(by_the_extension: set[str
 def test_a_ledger_is_counted_with_no_session(tmp_path: Path) -> None:
     Ledger(tmp_path / "ledger.sqlite3", tmp_path / "files").close()
     ours = {n for n in loaded_by(EXTENSION, tmp_path) if n.startswith("modellix_jupyter")}
-    counting = {"", ".glance", ".migrations"}
+    counting = {"", ".pending_counts", ".migrations"}
     assert ours - NEEDED == {f"modellix_jupyter.ledger{name}" for name in counting}
 
 

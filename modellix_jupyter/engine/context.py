@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.core import polling
-from modellix_jupyter.engine.recorder import Recorder
+from modellix_jupyter.engine import polling
+from modellix_jupyter.engine.batch_writer import Recorder
 from modellix_jupyter.errors import LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from modellix_jupyter.core.values import Task, Update
     from modellix_jupyter.engine.service import Service
     from modellix_jupyter.engine.sharing import Share
     from modellix_jupyter.errors import ModellixError
     from modellix_jupyter.ledger.ledger import Ledger
+    from modellix_jupyter.values import Task, Update
 
 _DOWNLOADS_AT_ONCE = 8
 _REMEMBERED = 50

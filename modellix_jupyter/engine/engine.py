@@ -15,24 +15,23 @@ import uuid
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
-from modellix_jupyter.core import polling
-from modellix_jupyter.core.values import Request, Status, Task, Update
-from modellix_jupyter.engine import changes
-from modellix_jupyter.engine.claims import Claims
+from modellix_jupyter.engine import polling, transitions
 from modellix_jupyter.engine.context import Context
 from modellix_jupyter.engine.loop import LoopThread
+from modellix_jupyter.engine.ownership import Claims
 from modellix_jupyter.engine.sharing import Share
-from modellix_jupyter.engine.watching import Watching
+from modellix_jupyter.engine.supervisor import Watching
 from modellix_jupyter.errors import ModellixError
+from modellix_jupyter.values import Request, Status, Task, Update
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from modellix_jupyter.config.settings import Settings
-    from modellix_jupyter.core.tariff import Tariff
     from modellix_jupyter.engine.service import Service
+    from modellix_jupyter.ledger.kernel_locks import Owner
     from modellix_jupyter.ledger.ledger import Ledger
-    from modellix_jupyter.ledger.owners import Owner
+    from modellix_jupyter.planning.pricing import Tariff
+    from modellix_jupyter.settings import Settings
 
     Listener = Callable[[Update], None]
 
@@ -222,7 +221,7 @@ class Engine:
 
         """
         self._claims.insist(task.uid)
-        settled = changes.settled(task, task_id, int(self._clock() * 1e6))
+        settled = transitions.settled(task, task_id, int(self._clock() * 1e6))
         self._ledger.save(settled)
         self._watching.forget_job(task.uid)
         self._publish(Update(task=settled))

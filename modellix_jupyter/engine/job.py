@@ -11,9 +11,8 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.core.retry import backoff
-from modellix_jupyter.core.values import RESULT_LIFETIME_US, Activity, Status, Task, Update
-from modellix_jupyter.engine import changes
+from modellix_jupyter.api.retry import backoff
+from modellix_jupyter.engine import transitions
 from modellix_jupyter.errors import (
     ApiError,
     ConnectFailed,
@@ -26,10 +25,11 @@ from modellix_jupyter.errors import (
     TransportError,
     Unavailable,
 )
+from modellix_jupyter.values import RESULT_LIFETIME_US, Activity, Status, Task, Update
 
 if TYPE_CHECKING:
-    from modellix_jupyter.core.values import Resource
     from modellix_jupyter.engine.context import Context
+    from modellix_jupyter.values import Resource
 
 log = logging.getLogger("modellix_jupyter.engine")
 
@@ -121,7 +121,7 @@ class Job:
         except (ApiError, ConnectFailed) as error:
             await self._save(self._refused(error))
         except TransportError as error:
-            await self._save(changes.unknown(self.task, error.message, self._attempt))
+            await self._save(transitions.unknown(self.task, error.message, self._attempt))
         except asyncio.CancelledError:
             # the process ends: nobody will read the answer
             self._without_an_answer("the kernel ended first")
@@ -132,7 +132,7 @@ class Job:
             raise
         else:
             now = self._context.now_us()
-            await self._save(changes.accepted(self.task, answer, self._attempt, now))
+            await self._save(transitions.accepted(self.task, answer, self._attempt, now))
 
     async def _about_to_leave(self) -> None:
         """Record that the request leaves now; what cannot be recorded is not sent.
@@ -140,27 +140,27 @@ class Job:
         At once, and not with others' rows: from here on an exit waits for the answer. And not
         before: a request that waits for its place in the budget has not left when all ends.
         """
-        leaving = changes.sending(self.task, self._context.now_us(), self._attempt)
+        leaving = transitions.sending(self.task, self._context.now_us(), self._attempt)
         self._context.ledger.save(leaving)
         self.task = leaving
 
     def _not_recorded(self, error: LedgerError) -> None:
-        self.task = changes.rejected(self.task, error, self._context.now_us(), attempts=0)
+        self.task = transitions.rejected(self.task, error, self._context.now_us(), attempts=0)
         self.stopped = error
         self.unsaved = True
 
     def _without_an_answer(self, reason: str) -> None:
         """Record that nobody knows what came of a request, unless it never left."""
         if self.task.on_its_way:
-            self._save_now(changes.unknown(self.task, reason, self._attempt))
+            self._save_now(transitions.unknown(self.task, reason, self._attempt))
 
     def _refused(self, error: ModellixError) -> Task:
         """Tell a refusal from an undocumented failure with a documented body (a 504, say)."""
         if isinstance(error, ApiError) and error.code >= 500:  # noqa: PLR2004 - HTTP
             known = isinstance(error, ServerError | Unavailable)
             if not known:
-                return changes.unknown(self.task, error.message, self._attempt)
-        return changes.rejected(self.task, error, self._context.now_us(), self._attempt)
+                return transitions.unknown(self.task, error.message, self._attempt)
+        return transitions.rejected(self.task, error, self._context.now_us(), self._attempt)
 
     async def _poll(self) -> None:
         self._since = self._context.timer()
@@ -223,7 +223,7 @@ class Job:
             self._tell(self._unreachable(error, failures + 1))
             return failures + 1
         self._not_found_times = 0
-        changed = changes.answered(self.task, answer, not_before, context.now_us())
+        changed = transitions.answered(self.task, answer, not_before, context.now_us())
         if changed != self.task:
             await self._save(changed)
         self._tell(Activity(what=f"the service says “{answer.odd}”") if answer.odd else None)
@@ -237,7 +237,7 @@ class Job:
         self._not_found_times += 1
         if kept and self._not_found_times < SURE_AFTER:
             return failures + 1
-        await self._save(changes.expired(self.task, now, "the service no longer knows it"))
+        await self._save(transitions.expired(self.task, now, "the service no longer knows it"))
         return 0
 
     def _unreachable(self, error: ModellixError, failures: int) -> Activity:
@@ -247,7 +247,7 @@ class Job:
 
     async def _download(self) -> None:
         for place in self.task.missing:
-            await self._save(changes.fetched(self.task, place, await self._fetch(place)))
+            await self._save(transitions.fetched(self.task, place, await self._fetch(place)))
 
     async def _fetch(self, place: int) -> Resource:
         """Fetch one file, trying again what may pass; what does not is said in the row."""
@@ -281,7 +281,7 @@ class Job:
             self._attempt = activity.attempt
             # it was refused, so nothing is on its way until it is sent again
             if self.task.on_its_way:
-                self._save_now(changes.held_back(self.task))
+                self._save_now(transitions.held_back(self.task))
         self._tell(activity)
 
     async def _save(self, task: Task) -> None:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from modellix_jupyter.core.values import Activity, Request, Resource, Task
-    from modellix_jupyter.core.wire import Accepted, TaskAnswer
+    from modellix_jupyter.values import Accepted, Activity, Request, Resource, Task, TaskAnswer
 
     Tell = Callable[[Activity], None]
     Leaving = Callable[[], Awaitable[None]]

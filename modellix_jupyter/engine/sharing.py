@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from modellix_jupyter.engine.service import Service
-    from modellix_jupyter.ledger.owners import Owner
+    from modellix_jupyter.ledger.kernel_locks import Owner
 
 LOOK_EVERY_S = 2.0
 """How often the others are counted, in seconds; by the loop's own clock."""

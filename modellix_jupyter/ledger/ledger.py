@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from modellix_jupyter.core.values import Task
     from modellix_jupyter.ledger.search import Search
+    from modellix_jupyter.values import Task
 
 _BUSY_S = 10.0
 """How long a write waits for another process's, in seconds."""

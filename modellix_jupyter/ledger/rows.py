@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.core.values import Request, Resource, Status, Task
+from modellix_jupyter.values import Request, Resource, Status, Task
 
 if TYPE_CHECKING:
     import sqlite3

@@ -6,21 +6,21 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.core.plan import Plan, make_plan
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.magic.options import help_text
 from modellix_jupyter.magic.showing import show_table
-from modellix_jupyter.session.api import run
-from modellix_jupyter.session.asking import agreed, cost_words
-from modellix_jupyter.session.default import current
+from modellix_jupyter.notebook.confirm import agreed, cost_words
+from modellix_jupyter.notebook.current_session import current
+from modellix_jupyter.notebook.functions import run
+from modellix_jupyter.planning.cell_options import help_text
+from modellix_jupyter.planning.plan import Plan, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from modellix_jupyter.core.tariff import Tariff
-    from modellix_jupyter.magic.parse import CellCommand
-    from modellix_jupyter.session.results import Results
-    from modellix_jupyter.session.session import Session
+    from modellix_jupyter.notebook.session import Session
+    from modellix_jupyter.planning.cell_parser import CellCommand
+    from modellix_jupyter.planning.pricing import Tariff
+    from modellix_jupyter.results.results import Results
 
 _PLAN_ROWS = 50
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.magic.options import help_text
+from modellix_jupyter.html.formatting import price_words
 from modellix_jupyter.magic.showing import say, show_table
-from modellix_jupyter.render import price_words
-from modellix_jupyter.session.api import run, sandbox
-from modellix_jupyter.session.default import configure, current
+from modellix_jupyter.notebook.current_session import configure, current
+from modellix_jupyter.notebook.functions import run, sandbox
+from modellix_jupyter.planning.cell_options import help_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from modellix_jupyter.magic.parse import LineCommand
+    from modellix_jupyter.planning.cell_parser import LineCommand
 
 
 def run_command(command: LineCommand) -> object:
@@ -27,10 +27,10 @@ def _help(_: Sequence[str]) -> None:
 
 def _key(_: Sequence[str]) -> None:
     """Ask for a key, check it with the service, use it, and offer to keep it."""
-    from modellix_jupyter.config.keys import SecretKey, store
     from modellix_jupyter.errors import InvalidRequest
-    from modellix_jupyter.session.asking import ask, ask_hidden
-    from modellix_jupyter.session.trial import try_key
+    from modellix_jupyter.keys import SecretKey, store
+    from modellix_jupyter.notebook.confirm import ask, ask_hidden
+    from modellix_jupyter.notebook.validate_key import try_key
 
     key = SecretKey(ask_hidden("Modellix API key (not shown): "), "`%modellix key`")
     found = try_key(key, current().settings)
@@ -45,7 +45,7 @@ def _key(_: Sequence[str]) -> None:
 
 
 def _doctor(_: Sequence[str]) -> None:
-    from modellix_jupyter.session.doctor import examine
+    from modellix_jupyter.notebook.doctor import examine
 
     checks = examine(current())
     rows = [[check.mark, check.name, check.detail] for check in checks]
@@ -74,7 +74,7 @@ def _wait(arguments: Sequence[str]) -> object:
 
 
 def _resume(arguments: Sequence[str]) -> object:
-    from modellix_jupyter.session.leftovers import report, settle
+    from modellix_jupyter.notebook.recovery import report, settle
 
     session = current()
     if arguments:
@@ -87,7 +87,7 @@ def _resume(arguments: Sequence[str]) -> object:
 
 
 def _panel(_: Sequence[str]) -> object:
-    from modellix_jupyter.widgets.panel import panel
+    from modellix_jupyter import panel
 
     return panel()
 

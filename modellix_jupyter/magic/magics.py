@@ -9,9 +9,9 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from traitlets import TraitError, observe
 
-from modellix_jupyter.config.settings import SETTING_NAMES
 from modellix_jupyter.errors import ConfigError, UserError, plain_lines
 from modellix_jupyter.magic.traits import SettingTraits, apply
+from modellix_jupyter.settings import SETTING_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ _LOADED = "_modellix_magics"
 
 
 def _help() -> str:
-    from modellix_jupyter.magic.options import help_text
+    from modellix_jupyter.planning.cell_options import help_text
 
     return help_text()
 
@@ -48,7 +48,7 @@ class Modellix(Magics, SettingTraits):  # type: ignore[misc, valid-type]  # a cl
     def modellix(self, line: str, cell: str | None = None) -> object:
         """Generate pictures, videos and audio with Modellix; `%modellix help` says how."""
         with _usage_errors():
-            from modellix_jupyter.magic.parse import parse_cell, parse_line
+            from modellix_jupyter.planning.cell_parser import parse_cell, parse_line
 
             if cell is None:
                 from modellix_jupyter.magic.commands import run_command
@@ -89,7 +89,7 @@ class Modellix(Magics, SettingTraits):  # type: ignore[misc, valid-type]  # a cl
 
     def _adopt(self) -> None:
         """Take over what the environment says, so that ``%config`` shows what is in force."""
-        from modellix_jupyter.session.default import settings
+        from modellix_jupyter.notebook.current_session import settings
 
         in_force = settings()
         self._adopting = True
@@ -115,8 +115,8 @@ def load(ip: InteractiveShell) -> None:
     magics = Modellix(ip)
     ip.register_magics(magics)
     setattr(ip, _LOADED, magics)
-    from modellix_jupyter.magic.complete import register
-    from modellix_jupyter.session.leftovers import announce
+    from modellix_jupyter.magic.completion import register
+    from modellix_jupyter.notebook.recovery import announce
 
     register(ip)
     announce()
@@ -124,8 +124,8 @@ def load(ip: InteractiveShell) -> None:
 
 def unload(ip: InteractiveShell) -> None:
     """End the engine and forget the magics."""
-    from modellix_jupyter.magic.complete import unregister
-    from modellix_jupyter.session.default import close_all
+    from modellix_jupyter.magic.completion import unregister
+    from modellix_jupyter.notebook.current_session import close_all
 
     close_all()
     magics = getattr(ip, _LOADED, None)

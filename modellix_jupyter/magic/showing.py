@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.render import table_html, table_text
+from modellix_jupyter.html.table import table_html, table_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

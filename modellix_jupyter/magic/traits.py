@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 from traitlets.traitlets import MetaHasTraits
 
-from modellix_jupyter.config.settings import Settings
+from modellix_jupyter.settings import Settings
 
 if TYPE_CHECKING:
-    from modellix_jupyter.session.session import Session
+    from modellix_jupyter.notebook.session import Session
 
 _KINDS: dict[str, type[traitlets.TraitType[Any, Any]]] = {
     "str": traitlets.Unicode,
@@ -43,6 +43,6 @@ def apply(changed: dict[str, object]) -> Session:
         A value is of the wrong form or out of range; nothing was changed.
 
     """
-    from modellix_jupyter.session.default import configure, current
+    from modellix_jupyter.notebook.current_session import configure, current
 
     return configure(current().settings.changed(**changed))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.core.values import Status
+from modellix_jupyter.values import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modellix_jupyter.core.values import Task
-    from modellix_jupyter.session.session import Session
+    from modellix_jupyter.notebook.session import Session
+    from modellix_jupyter.values import Task
 
 LABELS = {
     "stop": "Stop waiting",

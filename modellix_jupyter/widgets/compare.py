@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
+from modellix_jupyter.html.markup import html
+from modellix_jupyter.html.table import table_html
 from modellix_jupyter.ledger.search import Search
-from modellix_jupyter.render import html, table_html
 from modellix_jupyter.widgets.fields import WIDE
 from modellix_jupyter.widgets.filters import Filters
-from modellix_jupyter.widgets.say import Said
+from modellix_jupyter.widgets.status_line import Said
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from modellix_jupyter.errors import ModellixError
-    from modellix_jupyter.session.results import Results
-    from modellix_jupyter.session.session import Session
-    from modellix_jupyter.widgets.board import Board
-    from modellix_jupyter.widgets.deck import Deck
+    from modellix_jupyter.notebook.session import Session
+    from modellix_jupyter.results.results import Results
+    from modellix_jupyter.widgets.card_controller import Deck
+    from modellix_jupyter.widgets.panel_context import Board
 
 VIEWS = ("Grid", "Cards", "Summary", "Table", "Plot")
 EMPTY = "Tick Compare on two or more tasks, then look at them here."
@@ -180,13 +181,13 @@ def _summary(results: Results, _: pd.DataFrame) -> str:
 
 
 def _table(_: Results, frame: pd.DataFrame) -> str:
-    from modellix_jupyter.session.showing import ShownFrame
+    from modellix_jupyter.results.show import ShownFrame
 
     return ShownFrame(frame)._repr_html_()
 
 
 def _plot(_: Results, frame: pd.DataFrame) -> str:
-    from modellix_jupyter.frames import plot_png
+    from modellix_jupyter.results.plots import plot_png
 
     data = base64.b64encode(plot_png(frame, "seconds", ink=_INK)).decode()
     return (

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
-from modellix_jupyter.config.keys import SecretKey, store
 from modellix_jupyter.errors import ModellixError
-from modellix_jupyter.render import html
-from modellix_jupyter.session import default
-from modellix_jupyter.session.api import sandbox
-from modellix_jupyter.session.trial import try_key
+from modellix_jupyter.html.markup import html
+from modellix_jupyter.keys import SecretKey, store
+from modellix_jupyter.notebook import current_session
+from modellix_jupyter.notebook.functions import sandbox
+from modellix_jupyter.notebook.validate_key import try_key
 from modellix_jupyter.widgets.fields import WIDE
 from modellix_jupyter.widgets.inputs import SecretField
-from modellix_jupyter.widgets.say import Said
+from modellix_jupyter.widgets.status_line import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modellix_jupyter.session.session import Session
-    from modellix_jupyter.widgets.board import Board
+    from modellix_jupyter.notebook.session import Session
+    from modellix_jupyter.widgets.panel_context import Board
 
 _HEAD = "text-align:left;padding-right:1em;white-space:nowrap"
 
@@ -110,7 +110,7 @@ class Connection:
         def use() -> str:
             key = SecretKey(secret, "the panel")
             found = try_key(key, session.settings)
-            now = default.configure(session.settings, key=key.reveal())
+            now = current_session.configure(session.settings, key=key.reveal())
             kept = f" Kept in {store(key, now.home / 'key')}." if keep else ""
             return f"{found} in use in this kernel.{kept}"
 

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 import ipywidgets as widgets
 
 from modellix_jupyter.errors import ConfigError, InvalidRequest, ModellixError
-from modellix_jupyter.magic.options import variable_of
-from modellix_jupyter.magic.write import cell_text
-from modellix_jupyter.session.screen import shell
+from modellix_jupyter.notebook.display import shell
+from modellix_jupyter.planning.cell_options import variable_of
+from modellix_jupyter.planning.cell_writer import cell_text
 from modellix_jupyter.widgets.fields import LABEL, WIDE
-from modellix_jupyter.widgets.say import Said
+from modellix_jupyter.widgets.status_line import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
 
-    from modellix_jupyter.session.results import Results
-    from modellix_jupyter.widgets.board import Board
+    from modellix_jupyter.results.results import Results
     from modellix_jupyter.widgets.compare import Compare
-    from modellix_jupyter.widgets.compose import Compose
-    from modellix_jupyter.widgets.watch import Watch
+    from modellix_jupyter.widgets.create import Compose
+    from modellix_jupyter.widgets.panel_context import Board
+    from modellix_jupyter.widgets.tasks_view import Watch
 
 FORMATS = ("csv", "json", "jsonl", "parquet", "xlsx", "html", "folder with originals")
 TICKED, KERNEL, ALL = "ticked to compare", "all of this kernel", "the whole history"

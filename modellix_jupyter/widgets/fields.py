@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.magic.interpolate import value_of
+from modellix_jupyter.planning.interpolation import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from modellix_jupyter.core.schema import Parameter
-    from modellix_jupyter.core.values import Json
+    from modellix_jupyter.planning.schema import Parameter
+    from modellix_jupyter.values import Json
 
 NOT_SET = "not set"
 LONG_TEXT = 200

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.render import html
+from modellix_jupyter.html.markup import html
 from modellix_jupyter.widgets.fields import LABEL, UNSET, WIDE, Field, make_field, takes_image
 from modellix_jupyter.widgets.pictures import PictureField
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from modellix_jupyter.core.schema import ModelSchema, Parameter
-    from modellix_jupyter.core.values import Json, Task
+    from modellix_jupyter.planning.schema import ModelSchema, Parameter
+    from modellix_jupyter.values import Json, Task
 
 PROMPT = "prompt"
 """The parameter that has a field of its own above the form."""

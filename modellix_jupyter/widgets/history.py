@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
-from modellix_jupyter.core.wire import usable_task_id
+from modellix_jupyter.api.parsing import usable_task_id
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.render import html
+from modellix_jupyter.html.markup import html
 from modellix_jupyter.widgets.fields import LABEL, WIDE
 from modellix_jupyter.widgets.filters import Filters
-from modellix_jupyter.widgets.say import Said
+from modellix_jupyter.widgets.status_line import Said
 
 if TYPE_CHECKING:
-    from modellix_jupyter.core.values import Task
-    from modellix_jupyter.widgets.board import Board
-    from modellix_jupyter.widgets.deck import Deck
+    from modellix_jupyter.values import Task
+    from modellix_jupyter.widgets.card_controller import Deck
+    from modellix_jupyter.widgets.panel_context import Board
 
 PAGE = 24
 """Tasks of a page."""

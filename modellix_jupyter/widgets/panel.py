@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from modellix_jupyter.errors import ModellixError
-from modellix_jupyter.render import html
-from modellix_jupyter.render.style import AMBER
-from modellix_jupyter.session.pages import budget_of
-from modellix_jupyter.widgets.board import Board
+from modellix_jupyter.html.markup import html
+from modellix_jupyter.html.style import AMBER
+from modellix_jupyter.results.output_budget import budget_of
+from modellix_jupyter.widgets.card_controller import Deck
 from modellix_jupyter.widgets.compare import Compare
-from modellix_jupyter.widgets.compose import Compose
 from modellix_jupyter.widgets.connection import Connection
-from modellix_jupyter.widgets.deck import Deck
+from modellix_jupyter.widgets.create import Compose
 from modellix_jupyter.widgets.export import Export
 from modellix_jupyter.widgets.form import close_all
 from modellix_jupyter.widgets.history import History
 from modellix_jupyter.widgets.inputs import PageParts
-from modellix_jupyter.widgets.say import Said
+from modellix_jupyter.widgets.panel_context import Board
 from modellix_jupyter.widgets.snapshot import MOST, Snapshot
-from modellix_jupyter.widgets.watch import Watch
+from modellix_jupyter.widgets.status_line import Said
+from modellix_jupyter.widgets.tasks_view import Watch
 
 if TYPE_CHECKING:
-    from modellix_jupyter.core.values import Task
-    from modellix_jupyter.session.session import Session
+    from modellix_jupyter.notebook.session import Session
+    from modellix_jupyter.values import Task
 
 TABS = ("Compose", "Compare", "History", "Export", "Connection")
 _TWO_COLUMNS = "repeat(auto-fit, minmax(min(100%, 370px), 1fr))"

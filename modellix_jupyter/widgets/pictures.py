@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from modellix_jupyter.render import html
+from modellix_jupyter.html.markup import html
 from modellix_jupyter.widgets.fields import LABEL, UNSET, WIDE, Field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from modellix_jupyter.core.schema import Parameter
-    from modellix_jupyter.core.values import Task
+    from modellix_jupyter.planning.schema import Parameter
+    from modellix_jupyter.values import Task
 
 _EARLIER = 30
 """Earlier results to choose from, the newest first."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from modellix_jupyter.render import cards_html, html
+from modellix_jupyter.html.cards import cards_html
+from modellix_jupyter.html.markup import html
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modellix_jupyter.render import Card
+    from modellix_jupyter.values import Card
 
 MOST = 24
 """Tasks that it shows, the newest."""

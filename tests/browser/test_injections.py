@@ -307,7 +307,7 @@ def notebook(hostile: Hostile, folder: Path) -> nbformat.NotebookNode:
             "    compose.generate()\n"
             "    while compose.button.disabled:\n"
             "        time.sleep(0.02)\n"
-            "from modellix_jupyter.session.default import current\n"
+            "from modellix_jupyter.notebook.current_session import current\n"
             "_ = current().resume().wait()\n"
             "form.board.ticked.update(dict.fromkeys(form.watch.uids()))\n"
             "for look in ('Cards', 'Summary', 'Table', 'Plot', 'Grid'):\n"

@@ -130,7 +130,7 @@ def test_five_hundred_tasks_leave_the_page_light(panel: Panel) -> None:
 def test_clearing_the_output_frees_the_panel(panel: Panel) -> None:
     said = panel.run_cell(
         "from IPython import get_ipython\n"
-        "from modellix_jupyter.session.default import current\n"
+        "from modellix_jupyter.notebook.current_session import current\n"
         "import threading; print('before', [t.name for t in threading.enumerate()"
         " if t.name.startswith('modellix-pa')])"
     )

@@ -13,9 +13,9 @@ from typing import Any
 
 from chaos_world import KEY, HurriedSession, plan
 
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core.values import Update
-from modellix_jupyter.session.session import Session
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.values import Update
 
 PATIENCE_S = 60.0
 """Far above what anything here takes, so that a hang is a failure."""
@@ -23,12 +23,12 @@ PATIENCE_S = 60.0
 _PRELOADED = [
     "pytest",
     "PIL.PngImagePlugin",
-    "modellix_jupyter.client.rest",
+    "modellix_jupyter.api.client",
     "modellix_jupyter.engine.engine",
-    "modellix_jupyter.files.store",
+    "modellix_jupyter.storage.store",
     "modellix_jupyter.ledger.ledger",
-    "modellix_jupyter.session.results",
-    "modellix_jupyter.session.service",
+    "modellix_jupyter.results.results",
+    "modellix_jupyter.notebook.service",
 ]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_PRELOADED)

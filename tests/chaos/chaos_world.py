@@ -11,14 +11,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from modellix_jupyter.config.keys import SecretKey
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core.plan import Plan, make_plan
-from modellix_jupyter.core.values import Status, Task
 from modellix_jupyter.engine.engine import Engine
-from modellix_jupyter.session.service import RestService
-from modellix_jupyter.session.session import Session
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.keys import SecretKey
+from modellix_jupyter.notebook.service import RestService
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.planning.plan import Plan, make_plan
+from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.values import Status, Task
 
 FULL = os.environ.get("MODELLIX_CHAOS") == "full"
 """Whether to run as much as `make chaos` does."""
@@ -51,8 +51,8 @@ class HurriedSession(Session):
         )
 
     def _make_service(self, key: SecretKey) -> RestService:
-        from modellix_jupyter.client.rest import AsyncClient
-        from modellix_jupyter.files.store import MIB, Limits, Store
+        from modellix_jupyter.api.client import AsyncClient
+        from modellix_jupyter.storage.store import MIB, Limits, Store
 
         s = self.settings
         limits = Limits(s.max_file_mb * MIB, s.max_task_mb * MIB, s.max_files)

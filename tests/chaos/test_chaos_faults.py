@@ -33,12 +33,12 @@ from chaos_world import (
     with_status,
 )
 
-from modellix_jupyter.core.values import Status
 from modellix_jupyter.engine.job import SURE_AFTER
-from modellix_jupyter.session.leftovers import settle
-from modellix_jupyter.session.session import Session
-from modellix_jupyter.simulator import Fault, Faults, Sandbox
-from modellix_jupyter.simulator.faults import POSSIBLE, Operation
+from modellix_jupyter.notebook.recovery import settle
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.sandbox_server import Fault, Faults, Sandbox
+from modellix_jupyter.sandbox_server.faults import POSSIBLE, Operation
+from modellix_jupyter.values import Status
 
 pytestmark = pytest.mark.slow
 

@@ -30,12 +30,12 @@ from chaos_world import (
     settings,
 )
 
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core.values import Status, Task
 from modellix_jupyter.ledger.ledger import Ledger
-from modellix_jupyter.session.leftovers import settle
-from modellix_jupyter.session.session import Session
-from modellix_jupyter.simulator import Faults, Sandbox
+from modellix_jupyter.notebook.recovery import settle
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.sandbox_server import Faults, Sandbox
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.values import Status, Task
 
 pytestmark = pytest.mark.slow
 

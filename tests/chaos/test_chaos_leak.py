@@ -28,8 +28,8 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
-from modellix_jupyter.simulator import Sandbox
-from modellix_jupyter.simulator.journal import JournalEntry
+from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.sandbox_server.journal import JournalEntry
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
@@ -72,7 +72,7 @@ for ending in {EXPORTS}:
 # %%
 # whatever can be printed, and what it is made of
 import pprint
-from modellix_jupyter.session.default import current
+from modellix_jupyter.notebook.current_session import current
 client, session = mx.AsyncClient(), current()
 parts = [session, session.settings, session.key(), session.engine, session.ledger, client]
 parts += [client._http, marked, marked[0], *marked.cards(), marked.frame(), marked.grid()]

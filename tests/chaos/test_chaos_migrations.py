@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from modellix_jupyter.core.values import Request, Resource, Status, Task
 from modellix_jupyter.errors import LedgerTooNew
-from modellix_jupyter.frames import task_frame
 from modellix_jupyter.ledger import migrations
 from modellix_jupyter.ledger.ledger import Ledger
+from modellix_jupyter.results.frame import task_frame
+from modellix_jupyter.values import Request, Resource, Status, Task
 
 _FIRST = """
 CREATE TABLE tasks (

@@ -22,9 +22,9 @@ from chaos_world import (
     with_status,
 )
 
-from modellix_jupyter.core.values import Status, Task
-from modellix_jupyter.session.session import Session
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.values import Status, Task
 
 pytestmark = pytest.mark.slow
 

@@ -9,12 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core.values import Activity, Request, Resource, Status, Task, Update
-from modellix_jupyter.core.wire import Accepted, TaskAnswer
 from modellix_jupyter.engine.engine import Engine
+from modellix_jupyter.ledger.kernel_locks import Owner
 from modellix_jupyter.ledger.ledger import Ledger
-from modellix_jupyter.ledger.owners import Owner
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.values import (
+    Accepted,
+    Activity,
+    Request,
+    Resource,
+    Status,
+    Task,
+    TaskAnswer,
+    Update,
+)
 
 if TYPE_CHECKING:
     from modellix_jupyter.engine.service import Leaving, Tell

@@ -24,9 +24,6 @@ from engine_fakes import (
     success,
 )
 
-from modellix_jupyter.core.tariff import Tariff
-from modellix_jupyter.core.values import RESULT_LIFETIME_US, Activity, Request, Resource, Status
-from modellix_jupyter.core.wire import Accepted, TaskAnswer
 from modellix_jupyter.errors import (
     ApiError,
     BadAnswer,
@@ -45,6 +42,16 @@ from modellix_jupyter.errors import (
     TaskFailed,
     Unauthorized,
     Unavailable,
+)
+from modellix_jupyter.planning.pricing import Tariff
+from modellix_jupyter.values import (
+    RESULT_LIFETIME_US,
+    Accepted,
+    Activity,
+    Request,
+    Resource,
+    Status,
+    TaskAnswer,
 )
 
 if TYPE_CHECKING:

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 from engine_fakes import HANG_S, PENDING, FakeService, Rig, a_task, ended, request, stopped_kernel
 
-from modellix_jupyter.core.retry import backoff
-from modellix_jupyter.core.tariff import Tariff
-from modellix_jupyter.core.values import Activity, Request, Status
-from modellix_jupyter.core.wire import Accepted, TaskAnswer
-from modellix_jupyter.engine import changes
+from modellix_jupyter.api.retry import backoff
+from modellix_jupyter.engine import transitions
 from modellix_jupyter.errors import ApiError, ModellixError, RateLimited, Unauthorized
+from modellix_jupyter.planning.pricing import Tariff
+from modellix_jupyter.values import Accepted, Activity, Request, Status, TaskAnswer
 
 if TYPE_CHECKING:
     from modellix_jupyter.engine.service import Leaving, Tell
@@ -220,7 +219,7 @@ def test_a_task_ended_when_the_service_says_within_what_was_seen(
 ) -> None:
     task = a_task(status=Status.PROCESSING, task_id="t", submitted_at=100 * SECOND)
     answer = TaskAnswer(status=Status.SUCCESS, duration_ms=duration_ms, completed_at=end_time)
-    changed = changes.answered(task, answer, 101 * SECOND, 200 * SECOND)
+    changed = transitions.answered(task, answer, 101 * SECOND, 200 * SECOND)
     assert changed.completed_at == completed
     assert replace(changed, status=Status.PROCESSING, completed_at=None, duration_ms=None) == task
 
@@ -236,5 +235,5 @@ def test_what_was_refused_has_no_price(rig: Rig, service: FakeService) -> None:
     done = ended(engine, task)
     assert (done.status, done.price) == (Status.REJECTED, None)
     unknown = a_task(status=Status.UNKNOWN, price=0.5)
-    assert changes.settled(unknown, None, 1).price is None
-    assert changes.settled(unknown, "task-1", 1).price == 0.5
+    assert transitions.settled(unknown, None, 1).price is None
+    assert transitions.settled(unknown, "task-1", 1).price == 0.5

@@ -21,12 +21,11 @@ from engine_fakes import (
     success,
 )
 
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core.values import Request, Resource, Status, Task
-from modellix_jupyter.core.wire import Accepted, TaskAnswer
 from modellix_jupyter.engine.engine import Engine
 from modellix_jupyter.engine.loop import LoopThread
 from modellix_jupyter.errors import ConfigError, LedgerError, ModellixError, Unauthorized
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.values import Accepted, Request, Resource, Status, Task, TaskAnswer
 
 if TYPE_CHECKING:
     from modellix_jupyter.engine.service import Tell

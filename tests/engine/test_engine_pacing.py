@@ -21,19 +21,17 @@ from engine_fakes import (
     success,
 )
 
-from modellix_jupyter.client.rest import AsyncClient
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core import polling
-from modellix_jupyter.core.values import Request, Resource, Status, Task
-from modellix_jupyter.core.wire import TaskAnswer
-from modellix_jupyter.engine import sharing
+from modellix_jupyter.api.client import AsyncClient
+from modellix_jupyter.engine import polling, sharing
 from modellix_jupyter.engine.engine import Engine
 from modellix_jupyter.errors import NoAnswer
-from modellix_jupyter.files.store import MIB, Limits, Store
+from modellix_jupyter.ledger.kernel_locks import Owner
 from modellix_jupyter.ledger.ledger import Ledger
-from modellix_jupyter.ledger.owners import Owner
-from modellix_jupyter.session.service import RestService
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.notebook.service import RestService
+from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.storage.store import MIB, Limits, Store
+from modellix_jupyter.values import Request, Resource, Status, Task, TaskAnswer
 
 pytest_plugins = ["engine_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_client.manager import KernelManager
 
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.sandbox_server import Sandbox
 
 if TYPE_CHECKING:
     from jupyter_client.blocking.client import BlockingKernelClient

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from kernel_talk import Talk, a_kernel
 
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.sandbox_server import Sandbox
 
 pytestmark = pytest.mark.kernel
 

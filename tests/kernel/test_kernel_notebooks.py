@@ -12,7 +12,7 @@ from kernel_talk import PICTURE, SPEED, kernel_environment
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.sandbox_server import Sandbox
 
 pytestmark = pytest.mark.kernel
 

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
-from modellix_jupyter.core.values import Json, Request, Resource, Status, Task
+from modellix_jupyter.values import Json, Request, Resource, Status, Task
 
 ORIGIN = "https://service.test"
 HANG_S = 30.0

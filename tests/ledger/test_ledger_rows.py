@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_samples import HANG_S, ORIGIN, a_task, full_task, python
 
-from modellix_jupyter.core.values import Request, Resource, Status, Task
 from modellix_jupyter.errors import LedgerError
 from modellix_jupyter.ledger.ledger import Ledger
+from modellix_jupyter.values import Request, Resource, Status, Task
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ WRITER = """
 import sys
 from dataclasses import replace
 from pathlib import Path
-from modellix_jupyter.core.values import Request, Status, Task
+from modellix_jupyter.values import Request, Status, Task
 from modellix_jupyter.ledger.ledger import Ledger
 
 home, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])

@@ -14,10 +14,10 @@ from typing import TypeVar
 import pytest
 
 import modellix_jupyter as mx
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core.schema import parse_schema
-from modellix_jupyter.session import default
-from modellix_jupyter.session.session import Session
+from modellix_jupyter.notebook import current_session
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.planning.schema import parse_schema
+from modellix_jupyter.settings import Settings
 
 # read when the module is loaded: each test's environment names no key
 KEY = os.environ.get("MODELLIX_API_KEY", "")
@@ -72,7 +72,7 @@ def test_a_task_that_nobody_submitted_is_not_found() -> None:
 
 @pytest.mark.skipif(not MODEL, reason="MODELLIX_LIVE_MODEL names the model to pay for")
 def test_one_task_from_the_prompt_to_the_file() -> None:
-    default.push(Session(Settings(home=os.environ["MODELLIX_HOME"]), key=KEY))
+    current_session.push(Session(Settings(home=os.environ["MODELLIX_HOME"]), key=KEY))
     results = mx.generate("a paper boat on a pond", MODEL)
     assert results[0].status is mx.Status.SUCCESS
     assert all(path.stat().st_size > 0 for path in results.paths)

@@ -14,13 +14,13 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
-from modellix_jupyter.core import polling
-from modellix_jupyter.session import default
+from modellix_jupyter.engine import polling
+from modellix_jupyter.notebook import current_session
 
 if TYPE_CHECKING:
     import pytest
 
-    from modellix_jupyter.simulator import Sandbox
+    from modellix_jupyter.sandbox_server import Sandbox
 
 KEY = "sk-a-key-that-must-not-be-seen"
 """The sandbox takes it, as it takes nearly any."""
@@ -97,7 +97,7 @@ def a_shell(folder: Path, config: Config | None = None) -> Iterator[Shell]:
     try:
         yield Shell(ip)
     finally:
-        default.close_all()
+        current_session.close_all()
         ip.restore_sys_module_state()
         ip.atexit_operations()
         atexit.unregister(ip.atexit_operations)

@@ -20,8 +20,8 @@ from modellix_jupyter.errors import (
     TaskFailed,
     WaitTimeout,
 )
-from modellix_jupyter.magic.options import OPTIONS
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.planning.cell_options import OPTIONS
+from modellix_jupyter.sandbox_server import Sandbox
 
 
 @pytest.fixture(scope="module")

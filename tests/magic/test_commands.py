@@ -15,10 +15,10 @@ import pytest
 from magic_shell import KEY, Shell, a_loaded_shell
 
 from modellix_jupyter.magic.commands import COMMAND_FUNCTIONS
-from modellix_jupyter.magic.options import COMMANDS
-from modellix_jupyter.session import default
-from modellix_jupyter.session.api import SandboxSession
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.notebook import current_session
+from modellix_jupyter.notebook.functions import SandboxSession
+from modellix_jupyter.planning.cell_options import COMMANDS
+from modellix_jupyter.sandbox_server import Sandbox
 
 OTHER_KEY = "sk-another-key-that-was-typed"
 
@@ -259,7 +259,7 @@ def test_resume_takes_up_what_an_earlier_session_left(shell: Shell, service: San
     sent = len(service.submissions)
     running = shell.good("%%modellix sandbox/slow --no-wait\na cat").value
     (uid,) = [task.uid for task in running]
-    default.close_all()
+    current_session.close_all()
     ran = shell.good("%modellix resume")
     assert [task.uid for task in ran.value] == [uid]
     assert ran.value[0].status.value == "success"
@@ -305,4 +305,4 @@ def test_sandbox_needs_no_key_and_sends_nothing_elsewhere(
     assert shell.good("%%modellix sandbox/fast\na cat").value[0].origin == ran.value.base_url
     assert len(service.journal) == before
     ran.value.stop()
-    assert default.current().settings.base_url == service.base_url
+    assert current_session.current().settings.base_url == service.base_url

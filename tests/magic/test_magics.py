@@ -10,9 +10,9 @@ import pytest
 from magic_shell import Shell, a_loaded_shell, a_shell
 
 from modellix_jupyter.errors import ConfigError
-from modellix_jupyter.magic.options import COMMANDS, OPTIONS
-from modellix_jupyter.session import default
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.notebook import current_session
+from modellix_jupyter.planning.cell_options import COMMANDS, OPTIONS
+from modellix_jupyter.sandbox_server import Sandbox
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_it_loads_again_after_it_was_unloaded(bare: Shell) -> None:
     bare.good("%load_ext modellix_jupyter")
     assert traces(bare) == once
     bare.good("%config Modellix.ask_above = 5")
-    assert default.current().settings.ask_above == 5
+    assert current_session.current().settings.ask_above == 5
 
 
 def test_unloading_ends_the_engine(
@@ -116,7 +116,7 @@ def test_a_base_url_that_cannot_be_used_is_two_lines_and_mended_by_another(
     monkeypatch.setenv("MODELLIX_BASE_URL", "https://api.example.com")
     bare.good("%load_ext modellix_jupyter")
     bare.good("%config Modellix.ask_above = 5")
-    assert default.current().settings.ask_above == 5
+    assert current_session.current().settings.ask_above == 5
 
 
 @pytest.mark.parametrize("magic", ["%%modellix", "%modellix"])

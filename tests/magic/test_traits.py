@@ -10,10 +10,10 @@ import pytest
 from magic_shell import Shell, a_loaded_shell, a_shell
 from traitlets.config import Config
 
-from modellix_jupyter.config.settings import SETTING_NAMES, Settings
 from modellix_jupyter.errors import ConfigError
-from modellix_jupyter.session import default
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.notebook import current_session
+from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.settings import SETTING_NAMES, Settings
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def shell(service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_every_setting_is_listed_with_its_help_and_its_value(shell: Shell) -> None:
     listed = " ".join(shell.good("%config Modellix").out.split())
     for setting in fields(Settings):
-        value = getattr(default.current().settings, setting.name)
+        value = getattr(current_session.current().settings, setting.name)
         text = setting.metadata["help"]
         assert f"Modellix.{setting.name}=" in listed
         assert f"{' '.join(text.split())} Current: {value!r}" in listed
@@ -40,7 +40,7 @@ def test_every_setting_is_listed_with_its_help_and_its_value(shell: Shell) -> No
 @pytest.mark.parametrize("name", SETTING_NAMES)
 def test_every_setting_can_be_read_as_it_is_in_force(shell: Shell, name: str) -> None:
     value = shell.good(f"%config Modellix.{name}").value
-    assert value == getattr(default.current().settings, name)
+    assert value == getattr(current_session.current().settings, name)
 
 
 @pytest.mark.parametrize(
@@ -60,19 +60,19 @@ def test_a_value_that_cannot_be_is_refused_in_a_sentence_and_put_back(
     shell: Shell, caplog: pytest.LogCaptureFixture, line: str, words: str
 ) -> None:
     name = line.partition(" ")[0]
-    before = default.current().settings
+    before = current_session.current().settings
     shell.good(f"%config Modellix.{line}")
     (said,) = caplog.records
     assert words in said.getMessage()
     assert len(said.getMessage().splitlines()) <= 2
-    assert default.current().settings == before
+    assert current_session.current().settings == before
     assert shell.good(f"%config Modellix.{name}").value == getattr(before, name)
 
 
 def test_a_value_that_is_good_after_one_that_was_not_is_taken(shell: Shell) -> None:
     shell.good("%config Modellix.ask_above = 0")
     shell.good("%config Modellix.ask_above = 3")
-    assert default.current().settings.ask_above == 3
+    assert current_session.current().settings.ask_above == 3
 
 
 def test_ipythons_own_configuration_is_taken_over(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_ipythons_own_configuration_is_taken_over(tmp_path: Path) -> None:
     config.Modellix.thumbnail_px = 128
     with a_shell(tmp_path, config) as shell:
         shell.good("%load_ext modellix_jupyter")
-        settings = default.current().settings
+        settings = current_session.current().settings
         assert (settings.ask_above, settings.thumbnail_px) == (3, 128)
         assert shell.good("%config Modellix.ask_above").value == 3
 
@@ -121,7 +121,7 @@ def test_base_url_is_where_everything_goes(shell: Shell, service: Sandbox) -> No
         shell.good("%%modellix sandbox/fast\na cat")
         assert len(other.submissions) == 1
         assert len(service.journal) == before
-        default.close_all()
+        current_session.close_all()
 
 
 def test_thumbnail_px_is_the_size_of_what_is_embedded(shell: Shell) -> None:

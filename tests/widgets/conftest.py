@@ -11,11 +11,11 @@ from pathlib import Path
 import ipywidgets
 import pytest
 
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core import polling
-from modellix_jupyter.session import default
-from modellix_jupyter.session.session import Session
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.engine import polling
+from modellix_jupyter.notebook import current_session
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.settings import Settings
 from modellix_jupyter.widgets.panel import Panel, panel
 
 from .panel_rig import HANG_S, Page, until
@@ -62,9 +62,9 @@ def session(
     del nothing_of_it_left
     monkeypatch.setattr(polling, "UNSEEN_FIRST_S", 0.02)
     settings = Settings(base_url=sandbox.base_url, home=str(home), requests_per_second=500)
-    session = default.push(Session(settings, key=KEY))
+    session = current_session.push(Session(settings, key=KEY))
     yield session
-    default.close_all()
+    current_session.close_all()
 
 
 @pytest.fixture

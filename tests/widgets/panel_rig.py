@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from modellix_jupyter.core.values import Task
-from modellix_jupyter.widgets.feed import Feed
+from modellix_jupyter.values import Task
+from modellix_jupyter.widgets.gallery import Feed
 from modellix_jupyter.widgets.panel import TABS, Panel
 
 HANG_S = 30.0

@@ -13,13 +13,13 @@ import ipywidgets
 import pandas as pd
 import pytest
 
-from modellix_jupyter.config.settings import Settings
-from modellix_jupyter.core.values import Status
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.magic.parse import parse_cell
-from modellix_jupyter.session import default, screen
-from modellix_jupyter.session.session import Session
-from modellix_jupyter.simulator import Sandbox
+from modellix_jupyter.notebook import current_session, display
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.planning.cell_parser import parse_cell
+from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.values import Status
 from modellix_jupyter.widgets import panel as panels
 from modellix_jupyter.widgets.panel import Panel
 
@@ -329,7 +329,7 @@ def test_what_is_no_variable_is_not_bound(
 
 
 def test_outside_a_notebook_there_is_no_variable_to_set(page: Page) -> None:
-    assert screen.shell() is None
+    assert display.shell() is None
     page.panel.export.to_variable.click()
     assert "no notebook" in page.panel.export.said.view.value
 
@@ -347,7 +347,7 @@ def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> No
     secret._hear(secret, {"secret": key}, [])
     page.until(lambda: "in use in this kernel" in panel.connection.said.view.value)
     page.until(lambda: panel.board.session is not session)
-    assert default.current().key().reveal() == key
+    assert current_session.current().key().reveal() == key
     states = [w.get_state() for w in ipywidgets.widgets.widget._instances.values()]
     assert key not in repr(states)
     page.generate("with the other key", "sandbox/fast")
@@ -358,21 +358,21 @@ def test_a_key_of_the_wrong_form_changes_nothing(page: Page, session: Session) -
     secret._hear(secret, {"secret": "two words"}, [])
     page.until(lambda: "characters that no key has" in page.panel.connection.said.view.value)
     assert "two words" not in page.panel.connection.said.view.value
-    assert default.current() is session
+    assert current_session.current() is session
 
 
 def test_without_a_key_the_panel_opens_where_one_is_given(
     nothing_of_it_left: None, home: Path, sandbox: Sandbox
 ) -> None:
     del nothing_of_it_left
-    default.push(Session(Settings(base_url=sandbox.base_url, home=str(home))))
+    current_session.push(Session(Settings(base_url=sandbox.base_url, home=str(home))))
     panel = panels.panel()
     try:
         until(lambda: panel.tabs.selected_index == panels.TABS.index("Connection"))
         until(lambda: "no Modellix API key" in panel.compose.said.view.value)
     finally:
         panel.close()
-        default.close_all()
+        current_session.close_all()
 
 
 # -- living and ending

@@ -1,0 +1,1 @@
+"""Layer 2: the REST client; the one place where HTTP becomes our values and errors."""

@@ -1,0 +1,425 @@
+"""The bare REST client: one method for each call of the API.
+
+The order of a call: `_call` retries and tells, `_once` sends and reads within bounds, `translate`
+names what went wrong, `wire` reads what went right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import quote, urljoin
+from urllib.request import getproxies
+
+import httpx
+
+from modellix_jupyter.api import exceptions, parsing, retry
+from modellix_jupyter.api.downloads import opened
+from modellix_jupyter.api.exceptions import translated
+from modellix_jupyter.api.rate_limit import Limiter
+from modellix_jupyter.api.responses import NoCookies, answered, read, without
+from modellix_jupyter.errors import (
+    ApiError,
+    ConnectFailed,
+    InvalidRequest,
+    MissingKey,
+    ModellixError,
+    NotFound,
+    RateLimited,
+    TaskFailed,
+    TransportError,
+)
+from modellix_jupyter.settings import Settings, from_environment
+from modellix_jupyter.values import Activity
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+    from modellix_jupyter.keys import SecretKey
+    from modellix_jupyter.values import Accepted, Json, Model, TaskAnswer
+
+    Tell = Callable[[Activity], None]
+    Leaving = Callable[[], Awaitable[None]]
+
+_T = TypeVar("_T")
+
+MAX_UPLOAD = 16 * 1024 * 1024
+"""Bytes of an uploaded picture at most (the notes on the API)."""
+_MAX_PAGES = 50
+_LARGEST_PAGE = 100_000
+"""Entries; a catalog that says more of a page is not believed."""
+
+
+class AsyncClient:
+    """The Modellix REST API, for asyncio.
+
+    Parameters
+    ----------
+    key
+        The API key; found in the documented places where it is not given.
+    settings
+        Where it is not given, the defaults and what the environment says of them.
+    transport
+        A transport of httpx, which replaces the network.
+    clock
+        Seconds since the epoch; the reset header is read against it.
+    timer
+        Seconds from any start, for the budget and the deadlines.
+    sleep
+        Waits that many seconds.
+
+    Raises
+    ------
+    MissingKey
+        There is no key anywhere.
+
+    Examples
+    --------
+    >>> async with AsyncClient() as client:  # doctest: +SKIP
+    ...     accepted = await client.submit("alibaba/qwen-image-plus", {"prompt": "a cat"})
+    ...     answer = await client.wait(accepted.task_id)
+
+    """
+
+    def __init__(  # noqa: PLR0913 - what a test replaces
+        self,
+        key: str | SecretKey | None = None,
+        *,
+        settings: Settings | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.settings = settings or from_environment()
+        self._key = _key(key, self.settings)
+        self._clock = clock
+        self._timer = timer
+        self._sleep = sleep
+        self._jitter = jitter
+        self._limiter = Limiter(self.settings.requests_per_second, timer, sleep)
+        # the same that httpx reads as it is opened
+        self._proxies = {} if self.settings.local else getproxies()
+        self._http = self._open_http(transport)
+
+    def _open_http(self, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            transport=transport,
+            # a proxy of the environment is for the Internet, not for this machine
+            trust_env=not self.settings.local,
+            follow_redirects=False,
+            timeout=httpx.Timeout(self.settings.submit_timeout_s, connect=15.0, pool=None),
+            # shorter than any common server's keep-alive: a submission must not be sent on a
+            # connection that is just being closed, since that leaves its outcome unknown
+            limits=httpx.Limits(
+                max_connections=64, max_keepalive_connections=16, keepalive_expiry=2.0
+            ),
+            # one layer of what zlib decodes: `read` can bound that, and not a bomb in a bomb
+            headers={"User-Agent": "modellix-jupyter", "Accept-Encoding": "gzip, deflate"},
+            cookies=NoCookies(),
+        )
+
+    def __repr__(self) -> str:
+        return f"AsyncClient({self.settings.base_url}, {self._key!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    def share(self, parts: int) -> None:
+        """Keep to one part of the budget of requests, of so many: others ask the same service."""
+        self._limiter.share(parts)
+
+    # -- the calls of the API
+
+    async def submit(
+        self,
+        model: str,
+        body: Mapping[str, Json],
+        *,
+        tell: Tell | None = None,
+        leaving: Leaving | None = None,
+    ) -> Accepted:
+        """Submit one task; from the moment this returns it costs money.
+
+        Parameters
+        ----------
+        model
+            The slug, ``provider/model``.
+        body
+            The JSON body.
+        tell
+            Called before each pause with what is being waited for.
+        leaving
+            Awaited at the last moment before each attempt is sent, once the budget has a place for
+            it; what it raises is raised, and nothing is sent.
+
+        Raises
+        ------
+        ApiError
+            It was refused; nothing was charged.
+        ConnectFailed, InvalidRequest
+            It was never sent.
+        NoAnswer, BadAnswer
+            It may have been accepted; it was not sent again.
+
+        """
+        path = f"/api/v1/{_quoted(model)}{self.settings.submit_path}"
+        return await self._call(
+            "POST",
+            path,
+            parsing.parse_accepted,
+            content=_encode(body),
+            paid=True,
+            tell=tell,
+            leaving=leaving,
+        )
+
+    async def task(self, task_id: str, *, tell: Tell | None = None) -> TaskAnswer:
+        """Ask how a task stands, once (apart from retries)."""
+        path = f"/api/v1/tasks/{_quoted(task_id, safe='')}"
+        return await self._call("GET", path, lambda b: parsing.parse_task(b, task_id), tell=tell)
+
+    async def wait(self, task_id: str, *, every: float = 2.0) -> TaskAnswer:
+        """Ask until a task has ended, every so many seconds.
+
+        Raises
+        ------
+        TaskFailed
+            With the service's reason.
+
+        """
+        while True:
+            answer = await self.task(task_id)
+            if answer.status.value == "failed":
+                raise TaskFailed(f"{task_id} failed: {answer.reason or 'no reason given'}")
+            if answer.status.ended:
+                return answer
+            await self._sleep(every)
+
+    async def models(self, *, featured: bool = False) -> list[Model]:
+        """Return the catalog, all pages of it."""
+        found: dict[str, Model] = {}
+        query = {"featured": "true"} if featured else {}
+        for page in range(1, _MAX_PAGES + 1):
+            models, total, size = await self._call(
+                "GET", "/api/v1/models", _parse_page, params=query
+            )
+            before = len(found)
+            found.update((m.slug, m) for m in models)
+            if total is None or len(found) >= total or len(found) == before:
+                break
+            query.setdefault("page_size", str(size))  # another than the first's leaves a gap
+            query["page"] = str(page + 1)
+        return list(found.values())
+
+    async def key_is_valid(self) -> bool:
+        """Ask whether the service takes the key."""
+        return await self._call("GET", "/api/v1/apikey/validate", parsing.parse_validity)
+
+    async def balance(self) -> float:
+        """Return the balance of the account, in USD."""
+        return await self._call("GET", "/api/v1/team/balance", parsing.parse_balance)
+
+    async def upload(self, path: Path) -> str:
+        """Upload a picture (PNG, JPEG or WebP, at most 16 MiB) and return its URL."""
+        try:
+            content = await asyncio.to_thread(_read_file, path)
+        except OSError as error:
+            raise InvalidRequest(f"{path} cannot be read: {error.strerror}.") from error
+        if len(content) > MAX_UPLOAD:
+            raise InvalidRequest(f"{path} is larger than {MAX_UPLOAD // 2**20} MiB.")
+        files = {"file": (path.name, content)}
+        return await self._call("POST", "/api/v1/media/files", parsing.parse_upload, files=files)
+
+    async def schema(self, model: str) -> Json:
+        """Return a model's public description, unparsed, or None where it has none.
+
+        It lives at another origin: no key and no cookie is sent to it.
+        """
+        url = f"{self.settings.schema_origin()}/models/{_quoted(model)}/api_schema"
+        try:
+            return await self._call("GET", url, parsing.parse_json, key=False)
+        except ApiError as error:
+            if error.code == NotFound.status:  # in any form: it is a web site that answers
+                return None
+            raise
+
+    @asynccontextmanager
+    async def open(self, url: str) -> AsyncIterator[httpx.Response]:
+        """Open a result's file for reading; never with the key, whatever its origin.
+
+        Redirects are followed only by the same rules as the first address.
+
+        Raises
+        ------
+        DownloadError
+            The address is refused, or the answer is not a 200.
+        TransportError
+            The network failed; it may be tried again.
+
+        """
+        local = self.settings.local
+        async with opened(self._http, url, allow_local=local, proxies=self._proxies) as response:
+            yield response
+
+    # -- how a call is made
+
+    async def _call(  # noqa: PLR0913 - what calls differ in
+        self,
+        method: str,
+        path: str,
+        parse: Callable[[bytes], _T],
+        *,
+        paid: bool = False,
+        key: bool = True,
+        tell: Tell | None = None,
+        leaving: Leaving | None = None,
+        **kwargs: Any,  # noqa: ANN401 - handed to httpx as they are
+    ) -> _T:
+        """Send, and again where the rules allow; `paid` is for what may cost money."""
+        deadline = self._timer() + self.settings.retry_deadline_s
+        attempt = 1
+        kinds: Counter[type[ModellixError]] = Counter()
+        while True:
+            await self._limiter.acquire()
+            if leaving is not None:
+                await leaving()  # outside the try: its errors are no answers to be tried again
+            try:
+                return parse(await self._once(method, path, key=key, attempt=attempt, **kwargs))
+            except (ApiError, TransportError) as error:
+                kinds[type(error)] += 1
+                pause = retry.pause(
+                    error,
+                    attempt=attempt,
+                    alike=kinds[type(error)],
+                    left_s=deadline - self._timer(),
+                    paid=paid,
+                    hint_s=getattr(error, "hint_s", None),
+                    jitter=self._jitter(),
+                )
+                self._slow_down(error, pause)
+                if pause is None:
+                    raise
+                await self._pause(pause, tell)
+                attempt = pause.attempt
+
+    def _slow_down(self, error: ModellixError, pause: retry.Pause | None) -> None:
+        """Hold back all calls after a 429 in any form, also one that is not tried again."""
+        if not retry.is_429(error):
+            return
+        hint = getattr(error, "hint_s", None)
+        alone = retry.backoff(1) if hint is None else min(hint, retry.LONGEST_S)
+        self._limiter.hold(pause.delay if pause else alone)
+
+    async def _pause(self, pause: retry.Pause, tell: Tell | None) -> None:
+        if tell is not None:
+            until = self._clock() + pause.delay
+            tell(Activity(what=pause.reason, until=until, attempt=pause.attempt, of=pause.of))
+        await self._sleep(pause.delay)
+
+    async def _once(
+        self,
+        method: str,
+        path: str,
+        *,
+        key: bool,
+        attempt: int,
+        **kwargs: Any,  # noqa: ANN401 - handed to httpx as they are
+    ) -> bytes:
+        call = f"{method} {path}"
+        request = self._request(method, path, key=key, **kwargs)
+        with translated(call):
+            async with (
+                answered(request, self.settings.submit_timeout_s),
+                aclosing(await self._http.send(request, stream=True)) as response,
+            ):
+                body = without(self._key, await read(response, call))
+        if response.is_success:
+            return body
+        raise self._refusal(response, body, call, attempt)
+
+    def _request(self, method: str, path: str, *, key: bool, **kwargs: Any) -> httpx.Request:  # noqa: ANN401 - handed to httpx as they are
+        """Build a request; the key is in no variable of a call that can fail while it is sent.
+
+        IPython's verbose tracebacks, and whatever else shows variables, would show it.
+        """
+        headers = kwargs.pop("headers", {})
+        if "content" in kwargs:
+            headers["Content-Type"] = "application/json"
+        if key:
+            headers["Authorization"] = f"Bearer {self._key.reveal()}"
+        url = urljoin(self.settings.base_url, path)
+        try:
+            return self._http.build_request(method, url, headers=headers, **kwargs)
+        except (httpx.InvalidURL, UnicodeError):
+            call = f"{method} {path}"
+            raise ConnectFailed(f"No connection for {call}: it is no address.") from None
+
+    def _refusal(
+        self, response: httpx.Response, body: bytes, call: str, attempt: int
+    ) -> ModellixError:
+        error = exceptions.from_answer(response.status_code, body, call, attempt)
+        if isinstance(error, RateLimited | exceptions.Undocumented):
+            error.hint_s = retry.reset_hint(response.headers, self._clock())
+        return error
+
+
+def _key(key: str | SecretKey | None, settings: Settings) -> SecretKey:
+    from modellix_jupyter.keys import SecretKey, places
+
+    if isinstance(key, SecretKey):
+        return key
+    found = places(settings.folder()).find(key)
+    if found is None:
+        raise MissingKey("There is no API key.")
+    return found
+
+
+def _parse_page(body: bytes) -> tuple[list[Model], int | None, int]:
+    """Return the entries of a page of the catalog, the total, and how many make a page."""
+    models, total = parsing.parse_models(body)
+    value = parsing.parse_json(body)
+    inner = value.get("data") if isinstance(value, dict) else None
+    answer = inner if isinstance(inner, dict) else value
+    said = answer.get("page_size") if isinstance(answer, dict) else None
+    entries = answer.get("models") if isinstance(answer, dict) else None
+    if isinstance(said, int) and 0 < said < _LARGEST_PAGE:
+        return models, total, int(said)  # `true` is an int too
+    return models, total, len(entries) if isinstance(entries, list) else len(models)
+
+
+def _encode(body: Mapping[str, Json]) -> bytes:
+    try:
+        text = json.dumps(dict(body), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequest(f"The request is not JSON: {error}.") from error
+    return text.encode("utf-8", "replace")
+
+
+def _quoted(text: str, safe: str = "/") -> str:
+    return quote(text, safe=safe, errors="replace")
+
+
+def _read_file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_UPLOAD + 1)

@@ -1,0 +1,83 @@
+"""Opening a result's file: at an untrusted address, and never with the key."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import httpx
+
+from modellix_jupyter.api.exceptions import translated
+from modellix_jupyter.api.url_safety import check_peer, check_url, is_proxied, redirected
+from modellix_jupyter.errors import BadAnswer, DownloadError, ResultGone
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+MAX_REDIRECTS = 5
+
+
+@asynccontextmanager
+async def opened(
+    http: httpx.AsyncClient, url: str, *, allow_local: bool, proxies: Mapping[str, str]
+) -> AsyncIterator[httpx.Response]:
+    """Open a file for reading; redirects are followed only by the rules for the first address.
+
+    Parameters
+    ----------
+    http
+        Adds no key to its requests.
+    url
+        Untrusted.
+    allow_local
+        Whether this machine and its networks may be asked: the service itself is there.
+    proxies
+        Those that `http` goes through.
+
+    Raises
+    ------
+    DownloadError
+        The address is refused, or the answer is not a 200.
+    TransportError
+        The network failed; it may be tried again.
+
+    """
+    for _ in range(MAX_REDIRECTS + 1):
+        # the proxy resolves names then, and it is its address that is seen
+        proxied = is_proxied(url, proxies)
+        await check_url(url, allow_local=allow_local, proxied=proxied)
+        request = _request(http, url)
+        with translated(f"GET {host_of(url)}"):
+            response = await http.send(request, stream=True)
+        try:
+            check_peer(response, allow_local=allow_local or proxied)
+            if not response.has_redirect_location:
+                check_file_status(response)
+                with translated(f"GET {host_of(url)}"):
+                    yield response
+                return
+            url = redirected(url, response.headers["location"])
+        finally:
+            await response.aclose()
+    raise DownloadError("The result's address redirects too often.")
+
+
+def _request(http: httpx.AsyncClient, url: str) -> httpx.Request:
+    try:
+        return http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise DownloadError("The result's address is not one that can be asked.") from error
+
+
+def check_file_status(response: httpx.Response) -> None:
+    """Refuse an answer that is not the file."""
+    if response.status_code in {404, 410, 403}:
+        raise ResultGone(f"The service no longer has the file (HTTP {response.status_code}).")
+    if response.status_code != httpx.codes.OK:
+        raise BadAnswer(f"The file was answered with HTTP {response.status_code}.")
+
+
+def host_of(url: str) -> str:
+    """Return the host alone: a signed URL's query is a secret of its own."""
+    return (urlsplit(url).hostname if url.isprintable() else None) or "a result"

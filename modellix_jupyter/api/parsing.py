@@ -1,0 +1,306 @@
+"""Untrusted JSON to values: what the service says, read with tolerance.
+
+The rules of reading: a documented field of the wrong type counts as missing, an unknown field is
+ignored, and a whole answer of the wrong shape is a `BadAnswer`. No input raises anything else,
+which property tests hold. The parser is the standard library's and the picking is by hand, because
+a schema library refuses a whole message where one optional field is odd.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+from modellix_jupyter.errors import BadAnswer
+from modellix_jupyter.values import (
+    EPOCH,
+    Accepted,
+    Json,
+    Model,
+    Price,
+    Resource,
+    Status,
+    TaskAnswer,
+    number,
+)
+
+_T = TypeVar("_T")
+
+MAX_RESOURCES = 100
+"""Files of one task that are looked at (the cap of the vendor's own command line)."""
+
+_STATUS = {
+    "pending": Status.PENDING,
+    "queued": Status.PENDING,
+    "created": Status.PENDING,
+    "submitted": Status.PENDING,
+    "processing": Status.PROCESSING,
+    "running": Status.PROCESSING,
+    "in_progress": Status.PROCESSING,
+    "success": Status.SUCCESS,
+    "succeeded": Status.SUCCESS,
+    "completed": Status.SUCCESS,
+    "done": Status.SUCCESS,
+    "failed": Status.FAILED,
+    "error": Status.FAILED,
+    "canceled": Status.FAILED,
+    "cancelled": Status.FAILED,
+}
+
+
+def parse_json(body: bytes | str) -> Json:
+    """Return the JSON value, or raise `BadAnswer`; NaN and Infinity are not JSON."""
+    try:
+        value: Json = json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadAnswer("The service answered something that is not JSON.") from error
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def error_message(body: bytes, status: int) -> str | None:
+    """Return the message of a documented error answer, or None where it is not one.
+
+    Documented is an object whose ``code`` equals the HTTP status and whose ``message`` is text.
+    """
+    try:
+        value = parse_json(body)
+    except BadAnswer:
+        return None
+    if not isinstance(value, dict) or value.get("code") != status:
+        return None
+    return _text(value.get("message"))
+
+
+def parse_accepted(body: bytes) -> Accepted:
+    """Return the id of a task that was accepted.
+
+    Raises
+    ------
+    BadAnswer
+        There is no usable ``task_id``; whether the task exists is then unknown.
+
+    """
+    data = _data(_success(body))
+    task_id = _task_id(data)
+    if task_id is None or not usable_task_id(task_id):
+        raise BadAnswer("The service accepted something, but named no task.")
+    return Accepted(task_id, _text(data.get("model_id")))
+
+
+def _task_id(data: dict[str, Json]) -> str | None:
+    """Return the id; one that is a number was paid for all the same."""
+    named = data.get("task_id")
+    return str(named) if type(named) is int else _text(named)
+
+
+def parse_task(body: bytes, task_id: str) -> TaskAnswer:
+    """Return what is said of a task.
+
+    Raises
+    ------
+    BadAnswer
+        The answer has no status, or is about another task.
+
+    """
+    data = _data(_success(body))
+    named = _task_id(data)
+    if named is not None and named != task_id:
+        raise BadAnswer("The service answered about another task.")
+    said = _text(data.get("status"))
+    if said is None:
+        raise BadAnswer("The service answered about a task, but not how it stands.")
+    return _task_answer(data, said)
+
+
+def _task_answer(data: dict[str, Json], said: str) -> TaskAnswer:
+    result = _mapping(data.get("result"))
+    extensions = _mapping(result.get("extensions"))
+    known = _STATUS.get(said.strip().lower().replace("-", "_"))
+    return TaskAnswer(
+        status=known or Status.PROCESSING,
+        odd=None if known else said,
+        model_id=_text(data.get("model_id")),
+        duration_ms=_count(data.get("duration")),
+        resources=_resources(result.get("resources") or data.get("resources")),
+        request_id=_text(_mapping(result.get("metadata")).get("request_id")),
+        completed_at=_time(extensions.get("end_time")),
+        reason=_reason(data, result),
+    )
+
+
+def parse_models(body: bytes) -> tuple[list[Model], int | None]:
+    """Return the entries of one page of the catalog and, where it is said, the total."""
+    value = parse_json(body)
+    if isinstance(value, dict) and isinstance(value.get("data"), dict | list):
+        value = value["data"]
+    entries = value.get("models") if isinstance(value, dict) else value
+    if not isinstance(entries, list):
+        raise BadAnswer("The service answered with no list of models.")
+    total = _count(value.get("total")) if isinstance(value, dict) else None
+    return [m for m in map(_model, entries) if m is not None], total
+
+
+def parse_validity(body: bytes) -> bool:
+    """Return whether the service takes the key."""
+    valid = _data(_success(body)).get("is_valid")
+    if not isinstance(valid, bool):
+        raise BadAnswer("The service did not say whether the key is valid.")
+    return valid
+
+
+def parse_balance(body: bytes) -> float:
+    """Return the balance, in USD."""
+    balance = number(_data(_success(body)).get("balance"))
+    if balance is None:
+        raise BadAnswer("The service did not say the balance.")
+    return balance
+
+
+def parse_upload(body: bytes) -> str:
+    """Return the URL of an uploaded file."""
+    url = _text(_data(_success(body)).get("url"))
+    if url is None:
+        raise BadAnswer("The service took the file, but did not say where it is.")
+    return url
+
+
+def usable_task_id(task_id: str) -> bool:
+    """Whether an id can stand in a path and on a line: 1 to 256 visible ASCII characters."""
+    if task_id in {".", ".."}:
+        return False
+    return 0 < len(task_id) <= 256 and all("!" <= c <= "~" for c in task_id)  # noqa: PLR2004 - a bound on an untrusted string
+
+
+def _success(body: bytes) -> dict[str, Json]:
+    value = parse_json(body)
+    if not isinstance(value, dict) or value.get("code", 0) != 0:
+        raise BadAnswer("The service answered with something that is not documented.")
+    return value
+
+
+def _data(value: dict[str, Json]) -> dict[str, Json]:
+    data = value.get("data")
+    if not isinstance(data, dict):
+        raise BadAnswer("The service answered with no data.")
+    return data
+
+
+def _model(entry: Json) -> Model | None:
+    if not isinstance(entry, dict):
+        return None
+    slug = _text(entry.get("slug"))
+    if slug is None:
+        return None
+    return Model(
+        slug=slug,
+        type=_text(entry.get("type")) or "",
+        description=_text(entry.get("description")) or "",
+        docs_url=_text(entry.get("docs_url")) or "",
+        price=_price(entry),
+    )
+
+
+def _price(entry: dict[str, Json]) -> Price | None:
+    """Find a display price; its field names are not published, so several are tried."""
+    for field in ("price", "display_price", "pricing"):
+        found = entry.get(field)
+        if isinstance(found, str | int | float):
+            found = {"amount": found}
+        if isinstance(found, dict):
+            return _price_of(found)
+    return None
+
+
+def _price_of(found: dict[str, Json]) -> Price | None:
+    fixed = _first(number(found.get(k)) for k in ("amount", "value", "price", "fixed"))
+    low = _first((number(found.get("min")), fixed))
+    high = _first((number(found.get("max")), fixed, low))
+    if low is None or high is None or low < 0 or high < low:
+        return None
+    return Price(low=low, high=high, unit=_text(found.get("unit")))
+
+
+def _resources(value: Json) -> tuple[Resource, ...]:
+    items = value if isinstance(value, list) else []
+    found = (_resource(item) for item in items[:MAX_RESOURCES])
+    return tuple(resource for resource in found if resource is not None)
+
+
+def _resource(item: Json) -> Resource | None:
+    if isinstance(item, str):
+        return Resource(url=item) if item else None
+    entry = _mapping(item)
+    url = _text(entry.get("url"))
+    if url is None:
+        return None
+    mime = _text(entry.get("mime_type")) or ""
+    return Resource(
+        url=url,
+        type=_text(entry.get("type")) or mime.partition("/")[0] or None,
+        width=_count(entry.get("width")),
+        height=_count(entry.get("height")),
+        format=_text(entry.get("format")) or mime.partition("/")[2] or None,
+        role=_text(entry.get("role")),
+    )
+
+
+def _reason(data: dict[str, Json], result: dict[str, Json]) -> str | None:
+    """Find why a task failed; the place is not documented."""
+    places = (data.get("error"), data.get("message"), data.get("error_message"))
+    return _first(_sentence(place) for place in (*places, result.get("error")))
+
+
+def _sentence(value: Json) -> str | None:
+    if isinstance(value, dict):
+        return _first(_text(value.get(k)) for k in ("message", "detail", "reason", "code"))
+    return _text(value)
+
+
+def _first(values: Iterable[_T | None]) -> _T | None:
+    return next((value for value in values if value is not None), None)
+
+
+def _mapping(value: Json) -> dict[str, Json]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Json) -> str | None:
+    """Return non-empty text that SQLite and UTF-8 can hold: no lone surrogates, no NUL."""
+    if not isinstance(value, str) or not value:
+        return None
+    return value.encode("utf-8", "replace").decode().replace("\0", "�")
+
+
+def _count(value: Json) -> int | None:
+    found = number(value)
+    return int(found) if found is not None and 0 <= found < 2**53 else None
+
+
+def _time(value: Json) -> int | None:
+    """Return an ISO 8601 time as microseconds since the epoch; one with no zone is UTC."""
+    text = _text(value)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return (aware.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+    except (ValueError, OverflowError):
+        return None
+
+
+def is_web(url: str) -> bool:
+    """Whether a URL is http or https and has a host; nothing else is fetched or linked."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port  # raises where there is one that cannot be
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
+    except ValueError:
+        return False

@@ -1,0 +1,136 @@
+"""What each thing that can happen makes of a task: values in, a value out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from modellix_jupyter.errors import ApiError
+from modellix_jupyter.values import RESULT_LIFETIME_US, Resource, Status, Task
+
+if TYPE_CHECKING:
+    from modellix_jupyter.errors import ModellixError
+    from modellix_jupyter.values import Accepted, TaskAnswer
+
+
+def sending(task: Task, now: int, attempts: int) -> Task:
+    """Return the task as it is just before its request leaves."""
+    return replace(task, submitted_at=now, attempts=attempts)
+
+
+def held_back(task: Task) -> Task:
+    """Return the task as refused for now: its request is not on its way any more."""
+    return replace(task, submitted_at=None)
+
+
+def accepted(task: Task, answer: Accepted, attempts: int, now: int) -> Task:
+    """Return the task with the id that the service gave it.
+
+    It was submitted now: the service may have taken its time to say so, and what a model takes is
+    not learned from that.
+    """
+    return replace(
+        task,
+        status=Status.PENDING,
+        submitted_at=now,
+        task_id=answer.task_id,
+        model_id=answer.model_id,
+        attempts=attempts,
+        error_code=None,
+        error_message=None,
+    )
+
+
+def rejected(task: Task, error: ModellixError, now: int, attempts: int) -> Task:
+    """Return the task as refused: nothing was charged."""
+    return replace(
+        task,
+        status=Status.REJECTED,
+        completed_at=now,
+        attempts=attempts,
+        price=None,
+        error_code=error.code if isinstance(error, ApiError) else None,
+        error_message=error.answer if isinstance(error, ApiError) else error.message,
+    )
+
+
+def unknown(task: Task, reason: str, attempts: int) -> Task:
+    """Return the task as sent with no readable answer."""
+    return replace(task, status=Status.UNKNOWN, attempts=attempts, error_message=reason)
+
+
+def settled(task: Task, task_id: str | None, now: int) -> Task:
+    """Return an unknown task as its user found it: accepted under an id, or never accepted."""
+    if task_id is None:
+        reason = "never accepted, by the user's own look"
+        return replace(
+            task, status=Status.REJECTED, completed_at=now, price=None, error_message=reason
+        )
+    return replace(task, status=Status.PENDING, task_id=task_id, error_message=None)
+
+
+def answered(task: Task, answer: TaskAnswer, not_before: int, now: int) -> Task:
+    """Return the task with what the service says of it.
+
+    Parameters
+    ----------
+    task
+        As it was.
+    answer
+        What was said.
+    not_before
+        When it was last known not to have ended, in microseconds since the epoch.
+    now
+        When the answer came, likewise.
+
+    """
+    ended, failed = answer.status.ended, answer.status is Status.FAILED
+    completed = _completed(task, answer, not_before, now) if ended else None
+    return replace(
+        task,
+        status=answer.status,
+        model_id=answer.model_id or task.model_id,
+        completed_at=completed,
+        expires_at=completed + RESULT_LIFETIME_US if completed and answer.resources else None,
+        duration_ms=answer.duration_ms,
+        resources=_merged(task.resources, answer.resources),
+        request_id=answer.request_id or task.request_id,
+        error_message=(answer.reason or "no reason given") if failed else None,
+    )
+
+
+def expired(task: Task, now: int, reason: str) -> Task:
+    """Return the task as one that the service no longer knows, with what is known of it."""
+    resources = tuple(
+        r if r.path else replace(r, lost=True, problem=reason) for r in task.resources
+    )
+    return replace(
+        task,
+        status=Status.EXPIRED,
+        completed_at=task.completed_at or now,
+        resources=resources,
+        error_message=reason,
+    )
+
+
+def fetched(task: Task, place: int, resource: Resource) -> Task:
+    """Return the task with one of its resources exchanged."""
+    changed = (*task.resources[:place], resource, *task.resources[place + 1 :])
+    return replace(task, resources=changed)
+
+
+def _completed(task: Task, answer: TaskAnswer, not_before: int, now: int) -> int:
+    """Estimate when a task ended: as the service measured it, within what we saw ourselves.
+
+    It was seen to be over only now, and was not at `not_before`. Learning from `now` would make
+    each first question a little later than the last.
+    """
+    measured = answer.completed_at
+    if answer.duration_ms is not None and task.submitted_at is not None:
+        measured = task.submitted_at + answer.duration_ms * 1000
+    return now if measured is None else max(not_before, min(measured, now))
+
+
+def _merged(old: tuple[Resource, ...], new: tuple[Resource, ...]) -> tuple[Resource, ...]:
+    """Keep what was downloaded already: another kernel may have asked before."""
+    return new if len(old) != len(new) or not any(r.path for r in old) else old

@@ -1,1 +1,0 @@
-"""Layer 2: bounded, atomic downloads, safe names and thumbnails."""

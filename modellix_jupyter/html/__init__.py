@@ -1,0 +1,1 @@
+"""Layer 2: values to escaped HTML and plain text; pure."""

@@ -1,0 +1,286 @@
+"""The words and numbers of a task, for a page and for a terminal alike."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from modellix_jupyter.values import Activity, Card, Media, Price, Status, Task
+
+MINUTE = 60
+HOUR = 3600
+AT_USUAL = 0.9
+"""How full a bar is when the usual time is over; the rest is approached and never reached."""
+TAIL = 0.09
+MAX_SETTINGS = 4
+
+_COUNTED = {
+    Status.FAILED: "failed",
+    Status.REJECTED: "rejected",
+    Status.EXPIRED: "expired",
+    Status.UNKNOWN: "of unknown outcome",
+    Status.PROCESSING: "running",
+    Status.PENDING: "pending",
+    Status.SUBMITTING: "submitting",
+}
+_URGENCY = {Status.PROCESSING: 0, Status.PENDING: 1, Status.SUBMITTING: 2}
+
+
+def clip(text: str, limit: int) -> str:
+    """Return at most `limit` characters, the last of which says that there were more."""
+    return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
+
+
+def seconds(value: float | None, *, live: bool = False) -> str:
+    """Return a duration: ``7.4 s``, ``1 min 05 s``, ``2 h 03 min``; empty where there is none.
+
+    Parameters
+    ----------
+    value
+        In seconds.
+    live
+        Whether it is still counting, when tenths would only flicker.
+
+    """
+    if value is None or not math.isfinite(value):
+        return ""
+    value = max(value, 0.0)
+    if value >= HOUR:
+        hours, rest = divmod(int(value), HOUR)
+        return f"{hours} h {rest // MINUTE:02d} min"
+    if round(value, 1) >= MINUTE:
+        minutes, rest = divmod(round(value), MINUTE)
+        return f"{minutes} min {rest:02d} s"
+    return f"{int(value)} s" if live else f"{value:.1f} s"
+
+
+def price_words(price: Price | None) -> str:
+    """Return a price of the catalog as people write it; empty where there is none."""
+    if price is None:
+        return ""
+    amount = f"{price.low:g}" if price.low == price.high else f"{price.low:g}-{price.high:g}"
+    return f"{amount} USD" + (f" / {price.unit}" if price.unit else "")
+
+
+def money(value: float | None) -> str:
+    """Return US dollars, to the cent or as many more places as it takes, up to four."""
+    if value is None or not math.isfinite(value):
+        return ""
+    whole, _, cents = f"{value:.4f}".partition(".")
+    return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
+
+
+def usd(value: float) -> str:
+    """Return US dollars as they stand in a sentence: "0.12 USD"."""
+    return f"{money(value)[1:]} USD"
+
+
+def dimensions(width: int | None, height: int | None) -> str:
+    """Return width and height, or nothing where one of them is not known."""
+    return f"{width}×{height}" if width and height else ""  # noqa: RUF001 -- the sign, not an x
+
+
+def file_size(size: int | None) -> str:
+    """Return a size in decimal units, as file managers show it."""
+    if size is None:
+        return ""
+    value = float(size)
+    for unit in ("B", "kB", "MB"):
+        if value < 1000:  # noqa: PLR2004 -- the step of decimal units
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} GB"
+
+
+def is_saving(card: Card) -> bool:
+    """Whether the service is done and the files are on their way."""
+    return card.task.status.ended and card.activity is not None and bool(card.task.missing)
+
+
+def is_open(card: Card) -> bool:
+    """Whether something is still to be waited for."""
+    return not card.task.status.ended or is_saving(card)
+
+
+def is_problem(card: Card) -> bool:
+    """Whether it ended with nothing to show."""
+    return card.task.status.ended and card.task.status is not Status.SUCCESS
+
+
+def by_urgency(cards: Iterable[Card]) -> list[Card]:
+    """Return what is open, what will end first at the top."""
+    return sorted(cards, key=lambda card: _URGENCY.get(card.task.status, -1))
+
+
+def elapsed(task: Task, now: float) -> float:
+    """Return the seconds since the task was sent, or was made where it was not sent yet."""
+    return max(now - _start_us(task) / 1e6, 0.0)
+
+
+def _start_us(task: Task) -> int:
+    return task.created_at if task.submitted_at is None else task.submitted_at
+
+
+def span(cards: Sequence[Card], now: float) -> float | None:
+    """Return the seconds from the first submission to the last end, or to now."""
+    starts = [_start_us(card.task) for card in cards]
+    if any(is_open(card) for card in cards):
+        return max(now - min(starts) / 1e6, 0.0)
+    ends = [t for card in cards if (t := card.task.completed_at) is not None]
+    return max((max(ends) - min(starts)) / 1e6, 0.0) if ends else None
+
+
+def fraction(elapsed_s: float, usual_s: float | None) -> float | None:
+    """Return how far a task seems to be, below 1, or None where nobody can know.
+
+    It grows evenly until the usual time, and then ever slower: a bar that stands full while
+    nothing comes is a lie.
+
+    Parameters
+    ----------
+    elapsed_s
+        Seconds since the submission.
+    usual_s
+        Seconds this model usually takes.
+
+    """
+    if usual_s is None or not math.isfinite(usual_s) or usual_s <= 0:
+        return None
+    part = max(elapsed_s, 0.0) / usual_s
+    if part <= 1:
+        return AT_USUAL * part
+    return AT_USUAL + TAIL * (1 - math.exp(1 - part))
+
+
+def progress(card: Card, now: float) -> float | None:
+    """Return how far a card seems to be; what is not sent yet has not begun."""
+    if card.task.status is Status.SUBMITTING:
+        return 0.0
+    return fraction(elapsed(card.task, now), card.usual_s)
+
+
+def waiting(activity: Activity | None, now: float) -> str:
+    """Return what is being waited for: ``rate limited, goes on in 12 s, attempt 2 of 4``."""
+    if activity is None:
+        return ""
+    parts = [activity.what]
+    if activity.until is not None and math.isfinite(activity.until):
+        left = math.ceil(activity.until - now)
+        parts.append(f"goes on in {seconds(left, live=True)}" if left > 0 else "goes on now")
+    if activity.attempt is not None:
+        of = "" if activity.of is None else f" of {activity.of}"
+        parts.append(f"attempt {activity.attempt}{of}")
+    return ", ".join(part for part in parts if part)
+
+
+def state(card: Card) -> str:
+    """Return the one word for where it stands."""
+    return "done, saving" if is_saving(card) else str(card.task.status)
+
+
+def clock(card: Card, now: float) -> str:
+    """Return the time that has passed, and what is usual: ``7 s (usually 20 s)``."""
+    passed = seconds(elapsed(card.task, now), live=True)
+    usual = seconds(card.usual_s, live=True)
+    return f"{passed} (usually {usual})" if usual and fraction(0, card.usual_s) == 0 else passed
+
+
+def counts(cards: Sequence[Card]) -> str:
+    """Return ``12 of 500 done, 3 failed, 5 running, 480 pending``."""
+    number = Counter(card.task.status for card in cards)
+    parts = [f"{number[Status.SUCCESS]} of {len(cards)} done"]
+    parts += [f"{number[key]} {word}" for key, word in _COUNTED.items() if number[key]]
+    saving = sum(is_saving(card) for card in cards)
+    return ", ".join([*parts, f"{saving} saving"] if saving else parts)
+
+
+def price(task: Task) -> str:
+    """Return what a task cost; of one that did not succeed, nobody here knows what was charged."""
+    return money(task.price) if task.status is Status.SUCCESS else ""
+
+
+def total_price(cards: Sequence[Card]) -> str:
+    """Return the price of what succeeded, and of how many it is known where not of all."""
+    done = [card.task.price for card in cards if card.task.status is Status.SUCCESS]
+    known = [price for price in done if money(price)]
+    if not known:
+        return ""
+    total = money(math.fsum(price for price in known if price is not None))
+    return total if len(known) == len(done) else f"{total} for {len(known)} of {len(done)}"
+
+
+def picture_size(media: Sequence[Media]) -> str:
+    """Return the size that all of the media share, in pixels, or nothing."""
+    sizes = {dimensions(item.width, item.height) for item in media}
+    return sizes.pop() if len(sizes) == 1 else ""
+
+
+def facts(card: Card) -> list[str]:
+    """Return what is known of a task that ended: seconds, size and price."""
+    task = card.task
+    size = picture_size(card.media) or _declared_size(task)
+    return [part for part in (seconds(task.elapsed_s), size, price(task)) if part]
+
+
+def _declared_size(task: Task) -> str:
+    sizes = {dimensions(one.width, one.height) for one in task.resources}
+    return sizes.pop() if len(sizes) == 1 else ""
+
+
+def value_of(value: object) -> str:
+    """Return a parameter's value as it was typed: text as it is, anything else as JSON."""
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def varied(cards: Sequence[Card]) -> tuple[str, ...]:
+    """Return the parameters that tell the cards apart: the seed, and what has several values."""
+    seen: dict[str, set[str]] = {}
+    for card in cards:
+        for name, value in card.task.request.params.items():
+            seen.setdefault(name, set()).add(value_of(value))
+    several = [name for name, values in seen.items() if len(values) > 1 and name != "seed"]
+    return tuple((["seed"] if "seed" in seen else []) + several)[:MAX_SETTINGS]
+
+
+def settings(task: Task, names: Sequence[str]) -> list[str]:
+    """Return ``seed 7`` for each of the names that the task has."""
+    params = task.request.params
+    return [f"{name} {clip(value_of(params[name]), 40)}" for name in names if name in params]
+
+
+def reason(task: Task) -> tuple[str, str]:
+    """Return what went wrong and what to do about it; both empty where nothing did.
+
+    The message begins after the model, the id and the status, which stand above it already.
+    """
+    error = task.error()
+    if error is None:
+        return "", ""
+    who = f"{task.request.model} ({task.task_id or task.uid}) "
+    message = error.message.removeprefix(who).removeprefix(f"{task.status}: ")
+    return message.removeprefix(f"{task.request.model}: "), error.hint
+
+
+def missing(cards: Sequence[Card]) -> str:
+    """Return how many files are not here though nobody fetches them now, and what to do."""
+    tasks = [card.task for card in cards if not is_open(card)]
+    lacking = [task.resources[i] for task in tasks for i in task.missing]
+    if not lacking:
+        return ""
+    files = "1 file is" if len(lacking) == 1 else f"{len(lacking)} files are"
+    why = next((f" ({one.problem.rstrip('.')})" for one in lacking if one.problem), "")
+    return f"{files} not on this disk{why}; `%modellix resume` fetches what is still to be had."
+
+
+def alternative(task: Task) -> str:
+    """Return the text in place of a picture: the prompt, clipped, or else the model."""
+    prompt = task.request.prompt
+    words = " ".join(prompt.split()) if prompt else ""
+    return clip(words, 160) or f"made by {task.request.model}"

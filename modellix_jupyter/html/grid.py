@@ -1,0 +1,377 @@
+"""A comparison: models across, prompts down, or whatever else two axes hold.
+
+Each heading of a row stands above its pictures, over the whole width, so that on a telephone the
+pictures have all of the room. Where there is one column only, the pictures flow instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from modellix_jupyter.html import formatting, style
+from modellix_jupyter.html.markup import Html, el, html
+from modellix_jupyter.html.picture import fit, media_html, media_of, well
+from modellix_jupyter.html.table import table_text
+from modellix_jupyter.html.text import WIDTH, wrap
+from modellix_jupyter.html.text import fit as fit_text
+from modellix_jupyter.values import Card, Media, Status
+
+THUMB = 200
+NARROWEST = 124
+"""Pixels of a column at least; below, the grid scrolls in its own box."""
+GAP = 12
+MAX_ABREAST = 4
+"""How many tasks of one place stand side by side before they go on below."""
+LONG = 4
+"""Rows above which each picture names its column: the heading may be a screen away."""
+PARAM = "param."
+"""What an axis begins with that is a parameter, as the frame's columns do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What was compared.
+
+    Parameters
+    ----------
+    columns
+        The headings across, as a rule model slugs.
+    rows
+        The headings down, as a rule prompts.
+    cells
+        The cards at (row, column), both counted from 0; a place may have none or several.
+    axes
+        What the headings are: of the columns, the rows and the sections. Each is ``model``,
+        ``prompt``, ``repeat`` or ``param.NAME``.
+    sections
+        For each row the heading of its section; none where there are no sections.
+    captions
+        Which axes stand below each picture; what tells the cards apart where it is None.
+    common
+        What all cards share and no heading says, as pairs of an axis and its value.
+    facts
+        What is known of the whole, in words; counted from the cards where it is empty.
+    note
+        What is to be said below.
+
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[str, ...]
+    cells: Mapping[tuple[int, int], tuple[Card, ...]]
+    axes: tuple[str, str, str] = ("model", "prompt", "")
+    sections: tuple[str, ...] = ()
+    captions: tuple[str, ...] | None = None
+    common: tuple[tuple[str, str], ...] = ()
+    facts: str = ""
+    note: str = ""
+
+    def cards(self) -> list[Card]:
+        """Return every card, row after row."""
+        places = [(r, c) for r in range(len(self.rows)) for c in range(len(self.columns))]
+        return [card for place in places for card in self.cells.get(place, ())]
+
+    @property
+    def abreast(self) -> int:
+        """How many pictures the fullest place has."""
+        return max((len(_shown(cards)) for cards in self.cells.values()), default=1)
+
+    @property
+    def flows(self) -> bool:
+        """Whether rows of one picture each had better stand side by side."""
+        return len(self.columns) == 1 and self.abreast <= 1 < len(self.rows)
+
+    def begins(self, r: int) -> bool:
+        """Whether a section begins with this row."""
+        if not self.sections:
+            return False
+        return r == 0 or self.sections[r] != self.sections[r - 1]
+
+    def part(self, rows: Iterable[int]) -> Grid:
+        """Return some of the rows, by their places."""
+        kept = list(rows)
+        return replace(
+            self,
+            rows=tuple(self.rows[r] for r in kept),
+            sections=tuple(self.sections[r] for r in kept) if self.sections else (),
+            cells={
+                (at, c): self.cells[r, c]
+                for at, r in enumerate(kept)
+                for c in range(len(self.columns))
+                if (r, c) in self.cells
+            },
+            captions=self.caption_axes(),
+            facts=self.counted(),
+        )
+
+    def mapped(self, change: Callable[[Card], Card]) -> Grid:
+        """Return the same with each card changed."""
+        cells = {place: tuple(map(change, cards)) for place, cards in self.cells.items()}
+        return replace(self, cells=cells)
+
+    def counted(self) -> str:
+        """Return how many are done, and what they cost."""
+        if self.facts:
+            return self.facts
+        cards = self.cards()
+        known = [formatting.counts(cards), formatting.total_price(cards)]
+        return " · ".join(part for part in known if part)
+
+    def caption_axes(self) -> tuple[str, ...]:
+        """Return what stands below each picture."""
+        if self.captions is not None:
+            return self.captions
+        return tuple(f"{PARAM}{name}" for name in formatting.varied(self.cards()))
+
+
+def label(axis: str, value: str) -> str:
+    """Return a value of an axis in words: ``seed 7``; a model or a prompt speaks for itself."""
+    return f"{noun} {value}" if (noun := _noun(axis)) else value
+
+
+def _noun(axis: str) -> str:
+    return "" if axis in {"model", "prompt"} else axis.removeprefix(PARAM)
+
+
+def entry_facts(card: Card, axes: Sequence[str]) -> list[str]:
+    """Return what is known of a card: seconds, what tells it apart, and the price."""
+    task = card.task
+    names = [axis.removeprefix(PARAM) for axis in axes if axis.startswith(PARAM)]
+    model = [task.request.model] if "model" in axes else []
+    known = [
+        *model,
+        formatting.seconds(task.elapsed_s),
+        *formatting.settings(task, names),
+        formatting.price(task),
+    ]
+    if "prompt" in axes:
+        known.append(formatting.clip(formatting.alternative(task), 60))
+    return [part for part in known if part]
+
+
+def entry_problem(card: Card) -> str:
+    """Return why a card shows no picture; nothing where it is only not done yet."""
+    task = card.task
+    if task.status is Status.SUCCESS:
+        return "" if media_of(card) else "No files came with it."
+    return task.error_message or formatting.reason(task)[0]
+
+
+def grid_html(grid: Grid, *, box: int = THUMB) -> Html:
+    """Return the comparison, for a page that may keep only inline styles.
+
+    Parameters
+    ----------
+    grid
+        What was compared.
+    box
+        The side of a picture at most, in pixels.
+
+    """
+    if not grid.rows:
+        return el("div", html("no tasks"), style=f"{style.ROOT};{style.DIM}")
+    grid = replace(grid, captions=grid.caption_axes())
+    flows, abreast = grid.flows, min(max(grid.abreast, 1), MAX_ABREAST)
+    if flows:
+        grid = replace(grid, common=((grid.axes[0], grid.columns[0]), *grid.common))
+    return el(
+        "div",
+        _lead(grid),
+        _flow(grid, box) if flows else _table(grid, box, abreast),
+        style.note(grid.note),
+        style=style.ROOT,
+    )
+
+
+def _lead(grid: Grid) -> Html:
+    lines = [el("div", _named(*pair), style=_LINE) for pair in grid.common]
+    return el("div", *lines, style.dim(grid.counted()), style="margin-bottom:8px")
+
+
+def _named(axis: str, value: str, limit: int = 400) -> Html:
+    if axis == "model":
+        return style.model_name(value)
+    text = el("bdi", html(formatting.clip(value, limit)))
+    if axis == "prompt":
+        return text
+    return el("span", style.dim(f"{_noun(axis)} "), el("strong", text))
+
+
+def _flow(grid: Grid, box: int) -> Html:
+    parts: list[Html] = []
+    for r, heading in enumerate(grid.rows):
+        if grid.begins(r):
+            parts.append(_section(grid, r))
+        name = _named(grid.axes[1], heading, 90)
+        cards = grid.cells.get((r, 0), ())
+        tiles = [_tile(card, item, grid, box, name) for card, item in _shown(cards)]
+        # Two to a row on a telephone; where calc() is not allowed, the width alone still holds.
+        look = f"width:{box}px;max-width:calc(50% - {GAP // 2}px)"
+        parts.append(el("div", *tiles, style=look))
+    return el(
+        "div", *parts, style=f"display:flex;flex-wrap:wrap;align-items:flex-start;gap:{GAP}px"
+    )
+
+
+def _section(grid: Grid, r: int) -> Html:
+    heading = el("div", _named(grid.axes[2], grid.sections[r]), style=_STAYS)
+    look = f"width:100%;font-size:15px;padding:14px 0 4px 0;border-bottom:2px solid {style.LINE}"
+    return el("div", heading, style=look)
+
+
+_PLAIN_ROW = "background-color:transparent"
+_CELL = "text-align:left;vertical-align:top;border:0;white-space:normal"
+_LINE = "max-width:640px;max-width:min(640px,85vw)"
+_STAYS = f"display:inline-block;position:sticky;left:0;{_LINE}"
+"""So that a heading is read whole where the grid scrolls under it."""
+_PLACE = f"{_CELL};padding:0 {GAP}px 14px 0"
+
+
+def _table(grid: Grid, box: int, abreast: int) -> Html:
+    head = el("tr", *(_heading(grid.axes[0], name) for name in grid.columns), style=_PLAIN_ROW)
+    body = [part for r in range(len(grid.rows)) for part in _row(grid, r, box, abreast)]
+    count = len(grid.columns)
+    # Equal columns that shrink with the page to their least, and then scroll in the box around.
+    look = (
+        "border-collapse:collapse;border:0;margin:0;table-layout:fixed;font-size:13px;width:100%;"
+        f"min-width:{count * (NARROWEST + GAP)}px;max-width:{count * abreast * (box + GAP)}px"
+    )
+    table = el("table", el("thead", head), el("tbody", *body), style=look)
+    return el("div", table, style="overflow-x:auto;max-width:100%")
+
+
+def _heading(axis: str, name: str) -> Html:
+    look = f"{_PLACE};padding-bottom:4px;font-weight:400"
+    return el("th", _named(axis, name, 120), scope="col", style=look)
+
+
+def _row(grid: Grid, r: int, box: int, abreast: int) -> list[Html]:
+    span = len(grid.columns)
+    parts = [_span(_section(grid, r), span, "0")] if grid.begins(r) else []
+    heading = el("div", _named(grid.axes[1], grid.rows[r]), style=_STAYS)
+    parts.append(_span(heading, span, "0" if parts else f"1px solid {style.LINE}"))
+    places = [_place(grid, r, c, box, abreast) for c in range(span)]
+    return [*parts, el("tr", *places, style=_PLAIN_ROW)]
+
+
+def _span(content: Html, span: int, line: str) -> Html:
+    look = f"{_CELL};border-top:{line};padding:8px 0;font-weight:400"
+    cell = el("th", content, scope="rowgroup", colspan=span, style=look)
+    return el("tr", cell, style=_PLAIN_ROW)
+
+
+def _place(grid: Grid, r: int, c: int, box: int, abreast: int) -> Html:
+    shown = _shown(grid.cells.get((r, c), ()))
+    if not shown:
+        return el("td", style.dim("not run"), style=_PLACE)
+    long = len(grid.rows) > LONG
+    name = style.dim(_short(grid.axes[0], grid.columns[c])) if long else Html("")
+    tiles = [_tile(card, item, grid, box, name) for card, item in shown]
+    if abreast == 1:
+        return el("td", el("div", *tiles, style=f"max-width:{box}px"), style=_PLACE)
+    # As many to a line as fit, none wider than its picture, in every place the same.
+    track = f"repeat(auto-fill,minmax(min(100%,{box * 3 // 4}px),{box}px))"
+    look = f"display:grid;gap:{GAP}px;grid-template-columns:{track}"
+    return el("td", el("div", *tiles, style=look), style=_PLACE)
+
+
+def _short(axis: str, name: str) -> str:
+    if axis == "model":
+        return name.rpartition("/")[2]
+    return label(axis, formatting.clip(name, 40))
+
+
+def _shown(cards: Sequence[Card]) -> list[tuple[Card, int | None]]:
+    """Return each picture of each card, or one place for words where a card shows nothing."""
+    return [pair for card in cards for pair in _of(card)]
+
+
+def _of(card: Card) -> list[tuple[Card, int | None]]:
+    count = len(media_of(card)) if card.task.status is Status.SUCCESS else 0
+    return [(card, i) for i in range(count)] or [(card, None)]
+
+
+def _tile(card: Card, i: int | None, grid: Grid, box: int, name: Html) -> Html:
+    task = card.task
+    facts = entry_facts(card, grid.caption_axes())
+    several = len(media_of(card))
+    if i is not None and several > 1:
+        facts = [*(facts if i == 0 else []), f"{i + 1} of {several}"]
+    lines = [el("div", name)] if name else []
+    return el(
+        "div",
+        _words(card) if i is None else _picture(card, media_of(card)[i], box),
+        el(
+            "div",
+            *lines,
+            style.dotted(facts),
+            style="font-size:12px;line-height:1.4;margin-top:4px",
+        ),
+        title=task.task_id or task.uid,
+    )
+
+
+def _picture(card: Card, item: Media, box: int) -> Html:
+    alt = f"{formatting.alternative(card.task)} ({card.task.request.model})"
+    width, _ = fit(item, box)
+    # A part of the square and not pixels, so that a tall picture shrinks with it and stays inside.
+    share = f"{100 * width / box:.0f}%" if width else "100%"
+    shown = media_html(item, alt, box)
+    embedded = item.kind == "image" and item.src
+    frame = el("div", shown, style=f"max-width:{share}") if embedded else shown
+    return well(frame, NARROWEST)
+
+
+def _words(card: Card) -> Html:
+    why = entry_problem(card)
+    state = el("strong", html(formatting.state(card)))
+    return el(
+        "div",
+        el("div", style.dot(style.colour_of(card)), state),
+        el("div", html(formatting.clip(why, 240)), style=style.DIM) if why else Html(""),
+        style=f"border:1px dashed {style.LINE};border-radius:6px;padding:10px;font-size:12px;"
+        f"box-sizing:border-box;{style.BREAK};aspect-ratio:1/1;min-height:{NARROWEST}px",
+    )
+
+
+def grid_text(grid: Grid, *, width: int = WIDTH) -> str:
+    """Return the comparison for a terminal: state, seconds and price at each place.
+
+    Parameters
+    ----------
+    grid
+        What was compared.
+    width
+        Columns of the terminal.
+
+    """
+    if not grid.rows:
+        return "no tasks"
+    names = [label(grid.axes[0], name) for name in grid.columns]
+    lead = [label(*pair) for pair in grid.common]
+    starts = [r for r in range(len(grid.rows)) if r == 0 or grid.begins(r)]
+    ends = [*starts[1:], len(grid.rows)]
+    tables = [
+        table_text(
+            [_noun(grid.axes[1]) or grid.axes[1], *names],
+            [_row_text(grid, r) for r in range(start, end)],
+            caption=label(grid.axes[2], grid.sections[start]) if grid.sections else None,
+            width=width,
+        )
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    above = [fit_text(text, width) for text in lead]
+    return "\n".join([*above, "\n\n".join(tables), *wrap(grid.note, width)])
+
+
+def _row_text(grid: Grid, r: int) -> list[str]:
+    cells = [_place_text(grid.cells.get((r, c), ())) for c in range(len(grid.columns))]
+    return [grid.rows[r], *cells]
+
+
+def _place_text(cards: Sequence[Card]) -> str:
+    if not cards:
+        return "not run"
+    states = [", ".join([formatting.state(card), *formatting.facts(card)]) for card in cards]
+    return "; ".join(states)

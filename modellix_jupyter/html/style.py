@@ -1,0 +1,169 @@
+"""Inline styles and the small pieces that every page is made of.
+
+A notebook that is not trusted loses its ``<style>``, classes and scripts, so each element carries
+its own look. Text inherits its colour from the page, light or dark; a colour stands only in dots,
+bars and borders, and there beside a word that says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modellix_jupyter.html import formatting
+from modellix_jupyter.html.markup import Html, el, html, join
+from modellix_jupyter.values import Card, Status
+
+GREEN = "#2e9e5b"
+RED = "#e5484d"
+BLUE = "#3b82f6"
+AMBER = "#b7791f"
+GREY = "#868e96"
+PALETTE = (GREEN, RED, BLUE, AMBER, GREY)
+"""Each has a contrast of at least 3 to white and to #111, which graphics need."""
+
+FAINT = "rgba(128,128,128,0.10)"
+LINE = "rgba(128,128,128,0.30)"
+
+# The first is what JupyterLab leaves of the two in a notebook that is not trusted.
+BREAK = "overflow-wrap:break-word;overflow-wrap:anywhere"
+ROOT = f"font-size:13px;line-height:1.5;max-width:100%;{BREAK};padding:4px 0"
+ROW = "display:flex;flex-wrap:wrap;align-items:baseline;gap:0 10px"
+DIM = "opacity:0.72"
+RIGHT = f"margin-left:auto;{DIM};white-space:nowrap"
+CODE = "font-family:monospace;font-size:12px"
+LINE_CLIPPED = (
+    f"{DIM};min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;max-width:100%"
+)
+
+_COLOURS = {
+    Status.SUCCESS: GREEN,
+    Status.FAILED: RED,
+    Status.REJECTED: RED,
+    Status.EXPIRED: GREY,
+    Status.UNKNOWN: AMBER,
+    Status.PROCESSING: BLUE,
+}
+SWEEP_S = 4
+"""Seconds in which the mark of a bar with no known end goes there and back."""
+SWEEP_WIDTH = 30
+
+
+def colour_of(card: Card) -> str:
+    """Return the colour of the card's dot: amber while something holds it up."""
+    held = card.activity is not None and card.activity.until is not None
+    return AMBER if held and formatting.is_open(card) else _COLOURS.get(card.task.status, GREY)
+
+
+def dot(colour: str) -> Html:
+    """Return a small disc; the word beside it says what it means."""
+    return el(
+        "span",
+        style="display:inline-block;width:9px;height:9px;border-radius:50%;"
+        f"background-color:{colour};margin-right:8px",
+    )
+
+
+def row(*parts: Html) -> Html:
+    """Return pieces on one line, or on more where the page is narrow."""
+    return el("div", *parts, style=ROW)
+
+
+def dim(text: str, style: str = DIM) -> Html:
+    """Return text of lesser weight, or nothing where there is none."""
+    return el("span", html(text), style=style) if text else Html("")
+
+
+def dotted(parts: Sequence[str]) -> Html:
+    """Return words with a dot between them, of lesser weight."""
+    return dim(" · ".join(part for part in parts if part))
+
+
+def model_name(slug: str, mark: str | None = None) -> Html:
+    """Return the slug with its model in bold, after a dot of the colour where one is given."""
+    provider, slash, model = slug.partition("/")
+    name = (provider, model) if slash else ("", slug)
+    return el(
+        "span",
+        dot(mark) if mark else Html(""),
+        dim(f"{name[0]}/" if name[0] else ""),
+        el("strong", html(name[1])),
+    )
+
+
+def prompt_line(prompt: str | None) -> Html:
+    """Return the prompt on one line, cut where the page ends; it keeps its own direction."""
+    if not prompt or not prompt.strip():
+        return Html("")
+    text = formatting.clip(" ".join(prompt.split()), 300)
+    return el("div", el("bdi", html(text)), style=LINE_CLIPPED)
+
+
+def ticked(text: str) -> Html:
+    """Return text in which what stands between backticks is code."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return html(text)
+    return join(
+        [el("code", html(p), style=CODE) if i % 2 else html(p) for i, p in enumerate(pieces)]
+    )
+
+
+def note(text: str) -> Html:
+    """Return a remark below the rest."""
+    return el("div", ticked(text), style=f"{DIM};margin-top:6px") if text else Html("")
+
+
+def bar(part: float | None, elapsed_s: float, *, label: str, width: str = "100%") -> Html:
+    """Return a bar filled as far as `part`, or with a mark that sweeps where nobody knows.
+
+    Parameters
+    ----------
+    part
+        From 0 to below 1.
+    elapsed_s
+        Where the mark is; the page is drawn again as time passes, so that it moves.
+    label
+        What a screen reader says of it.
+    width
+        Of the whole bar, as CSS.
+
+    """
+    if part is None:
+        phase = elapsed_s % SWEEP_S / SWEEP_S
+        left = (100 - SWEEP_WIDTH) * (1 - abs(2 * phase - 1))
+        segments = [
+            (float(SWEEP_WIDTH), BLUE, f"margin-left:{left:.1f}%;opacity:0.6;border-radius:3px")
+        ]
+    else:
+        segments = [(round(part * 100, 1), BLUE, "border-radius:3px")]
+    value = None if part is None else int(part * 100)
+    return track(segments, label=label, value=value, width=width)
+
+
+def track(
+    segments: Sequence[tuple[float, str, str]],
+    *,
+    label: str,
+    value: int | None,
+    width: str = "100%",
+) -> Html:
+    """Return a bar of several segments: per cent, colour and further style of each."""
+    filled = [
+        el(
+            "div",
+            style=f"width:{size:.1f}%;height:5px;background-color:{colour};{more}".rstrip(";"),
+        )
+        for size, colour, more in segments
+        if size > 0
+    ]
+    return el(
+        "div",
+        *filled,
+        role="progressbar",
+        aria_label=label,
+        aria_valuemin=0,
+        aria_valuemax=100,
+        aria_valuenow=value,
+        style=f"display:flex;width:{width};height:5px;border-radius:3px;overflow:hidden;"
+        "background-color:rgba(128,128,128,0.25)",
+    )

@@ -1,0 +1,183 @@
+"""Lists: the models, the plan of a dry run, what the doctor found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from numbers import Real
+
+from modellix_jupyter.html.formatting import file_size, value_of
+from modellix_jupyter.html.markup import Html, el, html
+from modellix_jupyter.html.picture import media_html
+from modellix_jupyter.html.style import DIM, LINE
+from modellix_jupyter.html.text import GAP, WIDTH, fit
+from modellix_jupyter.html.text import columns as columns_of
+from modellix_jupyter.values import Media
+
+THUMB = 72
+NARROWEST_COLUMN = 6
+SHORT = 26
+"""Characters of a cell that stay on one line; a longer one wraps, in a column of some width."""
+MAX_DECIMALS = 4
+
+Columns = Sequence[str]
+Rows = Sequence[Sequence[object]]
+
+
+def cell_text(value: object) -> str:
+    """Return a cell as text: nothing for None and not-a-number, yes and no for truth values."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, Media):
+        return " ".join(part for part in (value.kind, file_size(value.size)) if part)
+    return value_of(value) if isinstance(value, Mapping | list | tuple) else str(value)
+
+
+def numeric_columns(count: int, rows: Rows) -> list[bool]:
+    """Return for each column whether all that it holds are numbers."""
+    return [_all_numbers([row[i] for row in rows if i < len(row)]) for i in range(count)]
+
+
+def _all_numbers(values: Sequence[object]) -> bool:
+    known = [value for value in values if value is not None]
+    return bool(known) and all(
+        isinstance(value, Real) and not isinstance(value, bool) for value in known
+    )
+
+
+def aligned(count: int, rows: Rows) -> list[list[object]]:
+    """Return full rows in which the numbers of a column have as many decimals each.
+
+    Parameters
+    ----------
+    count
+        How many columns there are; a shorter row is filled up.
+    rows
+        The cells.
+
+    """
+    full = [[row[i] if i < len(row) else None for i in range(count)] for row in rows]
+    for i, numeric in enumerate(numeric_columns(count, rows)):
+        places = max((_decimals(row[i]) for row in full), default=0) if numeric else 0
+        for row in full if places else []:
+            value = row[i]
+            if isinstance(value, Real) and math.isfinite(value):
+                row[i] = f"{value:.{places}f}"
+    return full
+
+
+def _decimals(value: object) -> int:
+    if not isinstance(value, float) or not math.isfinite(value):
+        return 0
+    return len(f"{value:.{MAX_DECIMALS}f}".rstrip("0").partition(".")[2])
+
+
+def table_html(columns: Columns, rows: Rows, *, caption: str | None = None) -> Html:
+    """Return a table; a wide one scrolls within its own box.
+
+    Parameters
+    ----------
+    columns
+        The headings.
+    rows
+        The cells, any values; a `Media` is drawn as a small picture.
+    caption
+        What stands above it.
+
+    """
+    right = numeric_columns(len(columns), rows)
+    head = el("tr", *(_head(name, right=right[i]) for i, name in enumerate(columns)), style=_ROW)
+    body = [el("tr", *_cells(row, right), style=_ROW) for row in aligned(len(columns), rows)]
+    table = el(
+        "table",
+        el("caption", html(caption), style=_CAPTION) if caption else Html(""),
+        el("thead", head),
+        el("tbody", *body),
+        style="border-collapse:collapse;border:0;margin:0;table-layout:auto;font-size:13px;"
+        "line-height:1.45",
+    )
+    nothing = Html("") if rows else el("div", html("nothing to show"), style=f"{DIM};padding:6px 0")
+    return el("div", table, nothing, style="overflow-x:auto;max-width:100%;padding:4px 0")
+
+
+# The row's own background takes the stripes of the notebook's style sheet away.
+_ROW = "background-color:transparent"
+_CAPTION = "caption-side:top;text-align:left;font-weight:600;padding:0 0 4px 0"
+
+
+def _head(name: str, *, right: bool) -> Html:
+    return el("th", html(name), scope="col", style=f"{_cell_style(right=right)};font-weight:600")
+
+
+def _cell_style(*, right: bool, long: bool = False) -> str:
+    wrap = (
+        "min-width:200px;max-width:420px;overflow-wrap:anywhere" if long else "white-space:nowrap"
+    )
+    align = f"text-align:{'right' if right else 'left'};{wrap}"
+    return (
+        f"{align};vertical-align:top;padding:4px 14px 4px 0;border:0;border-bottom:1px solid {LINE}"
+    )
+
+
+def _cells(row: Sequence[object], right: Sequence[bool]) -> list[Html]:
+    return [_cell(value, right=right[i]) for i, value in enumerate(row)]
+
+
+def _cell(value: object, *, right: bool) -> Html:
+    if isinstance(value, Media) and value.src and value.kind == "image":
+        return el("td", media_html(value, "thumbnail", THUMB), style=_cell_style(right=False))
+    text = cell_text(value)
+    return el("td", html(text), style=_cell_style(right=right, long=len(text) > SHORT))
+
+
+def table_text(
+    columns: Columns, rows: Rows, *, caption: str | None = None, width: int = WIDTH
+) -> str:
+    """Return a table for a terminal, its widest columns cut until it fits.
+
+    Parameters
+    ----------
+    columns
+        The headings.
+    rows
+        The cells, any values.
+    caption
+        What stands above it.
+    width
+        Columns of the terminal.
+
+    """
+    right = numeric_columns(len(columns), rows)
+    cells = [
+        [fit(cell_text(value), 10 * width) for value in row] for row in aligned(len(columns), rows)
+    ]
+    heads = [fit(name, width) for name in columns]
+    wide = _narrowed(
+        [max(map(columns_of, column)) for column in zip(heads, *cells, strict=True)], width
+    )
+    lines = [_line(one, wide, right) for one in [heads, ["-" * size for size in wide], *cells]]
+    return "\n".join(([fit(caption, width)] if caption else []) + lines)
+
+
+def _narrowed(wide: list[int], width: int) -> list[int]:
+    """Return the sizes with the widest cut until all fit, or until all are at their least."""
+    room = width - len(GAP) * (len(wide) - 1)
+    while sum(wide) > room and max(wide) > NARROWEST_COLUMN:
+        wide[wide.index(max(wide))] -= 1
+    return wide
+
+
+def _line(cells: Sequence[str], wide: Sequence[int], right: Sequence[bool]) -> str:
+    padded = []
+    for cell, size, numeric in zip(cells, wide, right, strict=True):
+        text = fit(cell, size)
+        space = " " * (size - columns_of(text))
+        padded.append(space + text if numeric else text + space)
+    return GAP.join(padded).rstrip()

@@ -1,0 +1,137 @@
+"""Completion of models, options, parameters and commands, for cells and lines of ours.
+
+A completion must never be slow: what is not known yet is asked for in the background, and offered
+the next time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from IPython.core.completer import CompletionContext
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from modellix_jupyter.planning.schema import ModelSchema
+
+_CELL = re.compile(r"^%%modellix\s")
+_LINE = re.compile(r"^\s*%modellix\s+")
+PATIENCE_S = 0.4
+"""How long a completion waits for the service, in seconds."""
+
+
+def complete(line: str) -> list[str]:
+    """Return what may stand in place of the last word of a line.
+
+    Parameters
+    ----------
+    line
+        From its beginning to the cursor.
+
+    """
+    from modellix_jupyter.planning.cell_options import COMMANDS
+
+    words = line.split()
+    last = "" if line[-1:].isspace() else words.pop()
+    if _LINE.match(line):
+        known = [command.name for command in COMMANDS] if len(words) == 1 else []
+    elif _CELL.match(line):
+        known = _in_cell(words, last)
+    else:
+        known = []
+    return [word for word in known if word.startswith(last)]
+
+
+def _in_cell(words: list[str], last: str) -> list[str]:
+    models = [word for word in words[1:] if "/" in word and not word.startswith("-")]
+    if last.startswith("-"):
+        return _options(models)
+    before = words[-1] if words else ""
+    if before.startswith("--"):
+        return _values(models, before.removeprefix("--").replace("-", "_"))
+    return _model_names()
+
+
+def _options(models: list[str]) -> list[str]:
+    from modellix_jupyter.planning.cell_options import OPTIONS
+
+    ours = [f"--{option.name}" for option in OPTIONS]
+    names = {name for schema in _schemas(models) for name in schema.parameters}
+    return ours + sorted(f"--{name.replace('_', '-')}" for name in names - {"prompt"})
+
+
+def _values(models: list[str], name: str) -> list[str]:
+    found = [schema.parameters.get(name) for schema in _schemas(models)]
+    return [str(value) for parameter in found if parameter for value in parameter.enum or ()]
+
+
+def _model_names() -> list[str]:
+    models = _soon(lambda session: [m.slug for m in session.models()])
+    return models or []
+
+
+def _schemas(models: list[str]) -> list[ModelSchema]:
+    found = [_soon(_asking_for(model)) for model in models]
+    return [schema for schema in found if schema is not None]
+
+
+def _asking_for(model: str) -> Callable[[Any], ModelSchema | None]:
+    return lambda session: session.schema(model)
+
+
+def _soon(ask: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever is asked for
+    """Ask the session on a thread, and give up waiting (not asking) after a moment."""
+    import threading
+
+    from modellix_jupyter.errors import ModellixError
+    from modellix_jupyter.notebook.current_session import current
+
+    answer: list[Any] = []
+
+    def run() -> None:
+        try:
+            answer.append(ask(current()))
+        except ModellixError:
+            return
+
+    thread = threading.Thread(target=run, name="modellix-complete", daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    return answer[0] if answer else None
+
+
+def _matcher(context: CompletionContext) -> dict[str, Any]:
+    """Answer IPython's completer, in its second interface."""
+    from IPython.core.completer import SimpleCompletion
+
+    line = context.line_with_cursor[: context.cursor_position]
+    found = complete(line) if "%modellix" in line else []
+    return {
+        "completions": [SimpleCompletion(text=text, type="modellix") for text in found],
+        "suppress": bool(found),
+    }
+
+
+def _hook(_: InteractiveShell, event: Any) -> list[str]:  # noqa: ANN401 - IPython's event has no type
+    """Answer IPython's completer, in its first interface."""
+    return complete(event.line)
+
+
+def register(ip: InteractiveShell) -> None:
+    """Complete in this shell from now on."""
+    completer = ip.Completer
+    if hasattr(completer, "custom_matchers"):
+        from IPython.core.completer import context_matcher
+
+        completer.custom_matchers.append(context_matcher(identifier="modellix")(_matcher))
+    else:
+        ip.set_hook("complete_command", _hook, re_key=r"^\s*%%?modellix")  # type: ignore[no-untyped-call]  # IPython has no types here
+
+
+def unregister(ip: InteractiveShell) -> None:
+    """Complete no more."""
+    matchers = getattr(ip.Completer, "custom_matchers", [])
+    matchers[:] = [m for m in matchers if getattr(m, "matcher_identifier", "") != "modellix"]

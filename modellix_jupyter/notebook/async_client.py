@@ -1,0 +1,54 @@
+"""The bare client as users know it: with nothing else said, it speaks to the kernel's service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modellix_jupyter.api import client
+from modellix_jupyter.notebook.current_session import in_use
+
+if TYPE_CHECKING:
+    from modellix_jupyter.keys import SecretKey
+    from modellix_jupyter.settings import Settings
+
+
+class AsyncClient(client.AsyncClient):
+    """The Modellix REST API, for asyncio.
+
+    Parameters
+    ----------
+    key
+        The API key; where it is not given, the one in use for that service in this kernel, or else
+        the one found in the documented places.
+    settings
+        Where they are not given, those in force in this kernel, also in a sandbox; with no session
+        yet, the defaults and what the environment says of them.
+    **more
+        What a test replaces: ``transport``, ``clock``, ``timer``, ``sleep``, ``jitter``.
+
+    Raises
+    ------
+    MissingKey
+        There is no key anywhere.
+
+    Examples
+    --------
+    >>> async with AsyncClient() as client:  # doctest: +SKIP
+    ...     accepted = await client.submit("alibaba/qwen-image-plus", {"prompt": "a cat"})
+    ...     answer = await client.wait(accepted.task_id)
+
+    """
+
+    def __init__(
+        self,
+        key: str | SecretKey | None = None,
+        *,
+        settings: Settings | None = None,
+        **more: Any,  # noqa: ANN401 - handed to the client as they are
+    ) -> None:
+        session = in_use()
+        if session is not None:
+            settings = settings or session.settings
+            # its key is for its service alone
+            key = session.key_for(settings) if key is None else key
+        super().__init__(key, settings=settings, **more)

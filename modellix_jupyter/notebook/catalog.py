@@ -1,0 +1,108 @@
+"""What is known of the models: the catalog and the schemas, read when first needed, kept a while.
+
+Both are a help, never a gate: where they cannot be read soon, the request goes out unchecked and
+the service is the judge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from modellix_jupyter.errors import ModellixError, UnknownModel
+from modellix_jupyter.planning.pricing import Tariff, tariff
+from modellix_jupyter.planning.schema import ModelSchema, check_request, parse_schema
+from modellix_jupyter.planning.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from modellix_jupyter.api.client import AsyncClient
+    from modellix_jupyter.values import Model, Request
+
+_T = TypeVar("_T")
+
+KEPT_S = 3600.0
+"""How long a catalog or a schema is used before it is read again, in seconds."""
+PATIENCE_S = 5.0
+"""How long a submission waits for them, in seconds."""
+
+
+class Catalog:
+    """The models of one service; used on the engine's loop only.
+
+    Parameters
+    ----------
+    client
+        Which asks for them.
+
+    """
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._models: dict[str, Model] = {}
+        self._read_at = -KEPT_S
+        self._schemas: dict[str, ModelSchema | None] = {}
+        self._lock = asyncio.Lock()
+
+    async def models(self, *, fresh: bool = False) -> dict[str, Model]:
+        """Return the models by slug, read again where that was long ago."""
+        async with self._lock:
+            if fresh or time.monotonic() - self._read_at > KEPT_S:
+                self._models = {m.slug: m for m in await self._client.models()}
+                self._read_at = time.monotonic()
+        return self._models
+
+    async def schema(self, model: str) -> ModelSchema | None:
+        """Return a model's schema, or None where it has none that can be read."""
+        if model not in self._schemas:
+            self._schemas[model] = parse_schema(await self._client.schema(model))
+        return self._schemas[model]
+
+    async def schema_if_known(self, model: str) -> ModelSchema | None:
+        """Return a model's schema, or None also where it cannot be read soon."""
+        return await self._soon(self.schema(model))
+
+    async def check(self, requests: Sequence[Request]) -> dict[str, Tariff]:
+        """Check requests before anything is sent, and return what they cost.
+
+        Raises
+        ------
+        UnknownModel
+            With the nearest names.
+        InvalidRequest
+            A parameter that the model's schema does not have, or a value outside it.
+
+        Returns
+        -------
+        dict
+            By model, where that can be said.
+
+        """
+        names = list(dict.fromkeys(request.model for request in requests))
+        catalog = asyncio.ensure_future(self._soon(self.models()))
+        schemas = await asyncio.gather(*(self._soon(self.schema(name)) for name in names))
+        known = await catalog or {}
+        for name in names:
+            _check_model(name, known)
+        by_name = dict(zip(names, schemas, strict=True))
+        for request in requests:
+            schema = by_name[request.model]
+            if schema is not None:
+                check_request(request, schema)
+        priced = {n: tariff(known[n].price, by_name[n]) for n in names if n in known}
+        return {name: cost for name, cost in priced.items() if cost is not None}
+
+    async def _soon(self, reading: Awaitable[_T]) -> _T | None:
+        try:
+            return await asyncio.wait_for(reading, PATIENCE_S)
+        except (ModellixError, TimeoutError):
+            return None
+
+
+def _check_model(name: str, known: dict[str, Model]) -> None:
+    if not known or name in known:
+        return
+    hint = f"{did_you_mean(name, known, 3)} `%modellix models` lists them all.".strip()
+    raise UnknownModel(f"There is no model `{name}`.", hint)

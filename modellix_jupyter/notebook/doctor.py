@@ -1,0 +1,98 @@
+"""Looks at everything a first run needs, and says what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from modellix_jupyter.errors import ModellixError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from modellix_jupyter.notebook.session import Session
+
+_EXTRAS = {
+    "pyarrow": "parquet exports",
+    "xlsxwriter": "xlsx exports",
+    "matplotlib": "plots",
+    "keyring": "keeping the key in the system keyring",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; `good` is None for what is only told."""
+
+    name: str
+    good: bool | None
+    detail: str
+
+    @property
+    def mark(self) -> str:
+        """A sign that is also a word: colours alone tell some people nothing."""
+        return {True: "ok", False: "WRONG", None: ""}[self.good]
+
+
+def examine(session: Session) -> list[Check]:
+    """Look at the versions, the key, the service, the disk and the extras; never shows the key."""
+    return [
+        _versions(),
+        Check("service", None, _service_words(session)),
+        _try("key", lambda: f"from {session.key().source}"),
+        _try("service answers", lambda: _answer(session)),
+        _try("balance", lambda: f"{session.balance():.2f} USD"),
+        _try("home", lambda: _home(session)),
+        _try("ledger", lambda: _ledger(session)),
+        *_extras(),
+    ]
+
+
+def _try(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, good=True, detail=look())
+    except ModellixError as error:
+        return Check(name, good=False, detail=f"{error.message} {error.hint}")
+
+
+def _versions() -> Check:
+    names = ("modellix-jupyter", "ipython", "ipykernel", "ipywidgets", "httpx", "pandas")
+    found = [f"{name} {_version(name)}" for name in names]
+    return Check("versions", None, f"Python {platform.python_version()}, {', '.join(found)}")
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _service_words(session: Session) -> str:
+    where = session.settings.base_url
+    return f"{where} (the sandbox: nothing costs)" if session.sandbox is not None else where
+
+
+def _answer(session: Session) -> str:
+    if not session.key_is_valid():
+        raise ModellixError("The service does not take the key.", "`%modellix key` asks for one.")
+    return "the key is valid"
+
+
+def _home(session: Session) -> str:
+    session.check_home()
+    return str(session.home)
+
+
+def _ledger(session: Session) -> str:
+    unfinished, unknown = len(session.unfinished()), len(session.unknown())
+    return f"{session.ledger.count()} tasks, {unfinished} unfinished, {unknown} unknown"
+
+
+def _extras() -> Iterator[Check]:
+    for name, purpose in _EXTRAS.items():
+        version = _version(name)
+        detail = f"{version}, for {purpose}"
+        yield Check(name, None, detail)

@@ -1,0 +1,314 @@
+"""The functions of the package: a plan, handed to the session in use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from modellix_jupyter.engine.waiting import check_timeout, is_number
+from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.notebook.confirm import agreed
+from modellix_jupyter.notebook.current_session import current, leave, push
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.planning.plan import make_plan
+from modellix_jupyter.results.results import one_prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    import pandas as pd
+
+    from modellix_jupyter.notebook.live_output import LiveView
+    from modellix_jupyter.results.results import Results
+    from modellix_jupyter.sandbox_server import Sandbox
+    from modellix_jupyter.values import Json
+
+SANDBOX_KEY = "sandbox"  # the sandbox takes any key; this one says what it is
+"""The key that a sandbox is spoken to with."""
+SANDBOX_RATE = 100.0
+"""Requests a second that a sandbox is asked at most."""
+
+
+def submit(prompt: str | Sequence[str] | None, model: str, **params: Json) -> Results:
+    """Send one task for each prompt and return at once.
+
+    It asks no question: how long a list is, is known to who made it.
+
+    Parameters
+    ----------
+    prompt
+        The text, several texts, or None for a model that takes none.
+    model
+        The slug, ``provider/model``.
+    **params
+        The model's own parameters.
+
+    Returns
+    -------
+    Results
+        Which show themselves, and go on updating themselves, where they are a cell's value.
+
+    Raises
+    ------
+    UserError, MissingKey, LedgerError
+        In two lines what to do; nothing was sent.
+
+    """
+    return current().submit(make_plan(one_prompt(prompt), [model], params=params))
+
+
+def generate(
+    prompt: str | Sequence[str] | None,
+    model: str,
+    *,
+    timeout: float | None = None,
+    **params: Json,
+) -> Results:
+    """Send one task for each prompt, show how it goes, and wait; as `submit`, it never asks.
+
+    Parameters
+    ----------
+    prompt, model, **params
+        As of `submit`.
+    timeout
+        How long to wait, in seconds; the tasks live on.
+
+    Raises
+    ------
+    ApiError, TaskFailed, TaskExpired, OutcomeUnknown
+        What went wrong with the task, or with all of several.
+    WaitTimeout, WaitInterrupted
+        Only the waiting ended; their attribute ``results`` is what would have been returned.
+
+    """
+    check_timeout(timeout)  # before anything is paid for
+    return run(submit(prompt, model, **params), timeout)
+
+
+def compare(
+    prompts: str | Sequence[str | None],
+    models: str | Sequence[str],
+    *,
+    vary: Mapping[str, Sequence[Json]] | None = None,
+    repeat: int = 1,
+    timeout: float | None = None,
+    yes: bool = False,
+    **params: Json,
+) -> Results:
+    """Send the product of prompts, models and varied parameters, and wait.
+
+    A product is easily larger than it looks: above the setting ``ask_above`` it asks first.
+
+    Parameters
+    ----------
+    prompts, models
+        One, or several.
+    vary
+        For each varied parameter, its values.
+    repeat
+        How many times each request is made.
+    timeout
+        How long to wait, in seconds; the tasks live on.
+    yes
+        Ask no question, however many tasks it is.
+    **params
+        What every request has.
+
+    Returns
+    -------
+    Results
+        In a stable order: prompts, then models, then the varied parameters, then repeats. Of no
+        tasks where the answer was no.
+
+    Raises
+    ------
+    InvalidRequest
+        There is nobody to ask, or the plan cannot be sent; nothing was sent.
+    WaitTimeout, WaitInterrupted
+        Only the waiting ended; their attribute ``results`` is what would have been returned.
+
+    """
+    check_timeout(timeout)
+    slugs = [models] if isinstance(models, str) else list(models)
+    plan = make_plan(one_prompt(prompts), slugs, params=params, vary=vary, repeat=repeat)
+    session = current()
+    prices = session.check(plan.requests)
+    if not yes and not agreed(plan, prices, session.settings.ask_above, add="yes=True"):
+        return session.results([])
+    return run(session.submit(plan, prices=prices), timeout)
+
+
+def submit_frame(
+    frame: pd.DataFrame, model: str | None = None, *, batch: str | None = None
+) -> Results:
+    """Send one task for each row of a frame and return at once.
+
+    It asks no question: how long a frame is, is known to who made it.
+
+    Parameters
+    ----------
+    frame
+        A column ``prompt``, optionally ``model``, and any other column a parameter.
+    model
+        The slug for every row, where there is no such column.
+    batch
+        A name that makes it resumable: run again, after a restart say, it sends only the rows
+        that the ledger does not have under this name, or that came to nothing.
+
+    Returns
+    -------
+    Results
+        In the order of the rows.
+
+    Raises
+    ------
+    InvalidRequest
+        It names the row and the column; nothing was sent.
+
+    """
+    from modellix_jupyter.planning.batches import requests_of
+
+    return current().send(requests_of(frame, model), batch=batch)
+
+
+async def agenerate(
+    prompt: str | Sequence[str] | None,
+    model: str,
+    *,
+    timeout: float | None = None,  # noqa: ASYNC109 - its error says that the tasks go on
+    **params: Json,
+) -> Results:
+    """Send one task for each prompt and await it, with no thread blocked.
+
+    Parameters
+    ----------
+    prompt, model, timeout, **params
+        As of `generate`, whose errors it raises as well.
+
+    """
+    import asyncio
+
+    check_timeout(timeout)
+    plan = make_plan(one_prompt(prompt), [model], params=params)
+    results = await asyncio.to_thread(current().submit, plan)
+    view = results.show()
+    try:
+        await results.wait_async(timeout)
+    except TimeoutError as stop:
+        _say(view, stop)
+        raise
+    if view is not None:
+        view.finish()
+    return results.check()
+
+
+def run(results: Results, timeout: float | None = None, *, raising: bool = True) -> Results:
+    """Show results live and wait for them.
+
+    Parameters
+    ----------
+    results
+        What to wait for.
+    timeout
+        In seconds.
+    raising
+        Whether the error of a single task is raised, and that of several that all failed.
+
+    """
+    check_timeout(timeout)
+    view = results.show()
+    try:
+        results.wait(timeout)
+    except (KeyboardInterrupt, TimeoutError) as stop:
+        _say(view, stop)
+        raise
+    if view is not None:
+        view.finish()
+    return results.check() if raising else results
+
+
+def _say(view: LiveView | None, stop: BaseException) -> None:
+    if view is not None:
+        view.say(str(stop).partition("\n")[0])
+
+
+def history() -> pd.DataFrame:
+    """Return every task that this machine's ledger knows, oldest first, one row a task."""
+    return current().history()
+
+
+class SandboxSession:
+    """A running sandbox that this kernel is pointed at, until it is left or stopped.
+
+    Attributes
+    ----------
+    base_url : str
+        Where it listens.
+
+    """
+
+    def __init__(self, server: Sandbox) -> None:
+        self._server = server
+        self.base_url = server.base_url
+
+    def stop(self) -> None:
+        """Stop it, and use again what was used before."""
+        leave(self._server)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return (
+            f"The sandbox runs at {self.base_url}: a local Modellix, no key, no cost.\n"
+            "`%modellix models` lists what it has; `%modellix doctor` says where you are."
+        )
+
+
+def sandbox(*, speed: float = 1.0, unless_key: bool = False) -> SandboxSession | None:
+    """Start a local Modellix, and point this kernel at it.
+
+    Parameters
+    ----------
+    speed
+        How many times faster than the real models its tasks are.
+    unless_key
+        Do nothing, and return None, where an API key is found.
+
+    Raises
+    ------
+    InvalidRequest
+        The speed is no number above 0.
+
+    Examples
+    --------
+    >>> with sandbox(speed=20):  # doctest: +SKIP
+    ...     generate("a cat", "alibaba/qwen-image-plus")
+
+    """
+    from modellix_jupyter.keys import places
+    from modellix_jupyter.sandbox_server import Sandbox
+
+    if not (is_number(speed) and speed > 0):
+        raise InvalidRequest(
+            f"speed={speed!r:.80} is no number above 0.",
+            "Write speed=20 for tasks twenty times faster than the real models'.",
+        )
+    settings = current().settings
+    if unless_key and places(settings.folder()).find() is not None:
+        return None
+    server = Sandbox(speed=speed).start()
+    # it is nobody's server but ours: no budget to share with anyone
+    there = settings.changed(
+        base_url=server.base_url, schema_url="", requests_per_second=SANDBOX_RATE
+    )
+    push(Session(there, key=SANDBOX_KEY, sandbox=server))
+    return SandboxSession(server)

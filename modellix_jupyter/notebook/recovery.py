@@ -1,0 +1,136 @@
+"""What earlier kernels left behind: one line when the extension is loaded, more when asked.
+
+The one line is all that loading the extension needs, so what only the rest needs is imported there.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from modellix_jupyter.errors import InvalidRequest, ModellixError
+from modellix_jupyter.notebook.current_session import current, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from modellix_jupyter.notebook.session import Session
+    from modellix_jupyter.results.results import Results
+    from modellix_jupyter.values import Task
+
+SHORT = 8
+"""Characters of our own name of a task that are shown, and that name it."""
+
+
+def announce() -> None:
+    """Say in one line what is unfinished, and take it up in the background if that is on."""
+    try:
+        words = _words()
+    except ModellixError as error:
+        print(f"Modellix: {error.message} {error.hint}")  # noqa: T201 - on the main thread, for the user
+        return
+    if words:
+        print(f"Modellix: {words}; `%modellix resume` shows what can be done.")  # noqa: T201 - see above
+    if words and settings().auto_resume:
+        threading.Thread(target=_take_up, name="modellix-resume", daemon=True).start()
+
+
+def _words() -> str:
+    ledger = settings().folder() / "ledger.sqlite3"
+    if not ledger.exists():
+        return ""
+    from modellix_jupyter.ledger.pending_counts import left_behind
+
+    left = left_behind(ledger, settings().base_url)
+    parts = []
+    if left.unfinished:
+        parts.append(f"{left.unfinished} {_tasks(left.unfinished)} unfinished")
+    if left.unknown:
+        parts.append(f"{left.unknown} {_tasks(left.unknown)} of unknown outcome")
+    return " and ".join(parts)
+
+
+def _tasks(count: int) -> str:
+    return "task is" if count == 1 else "tasks are"
+
+
+def _take_up() -> None:
+    try:
+        current().resume()
+    except ModellixError:
+        # no key yet, say: what can be done was said when the extension was loaded
+        return
+
+
+def report(session: Session, results: Results) -> Iterator[str]:
+    """Yield what was taken up, what is unknown, and what never left, with what to do about each."""
+    unknown = session.unknown()
+    unsent = [task for task in session.unfinished() if task.never_left]
+    if not (results or unknown or unsent):
+        yield "Nothing is unfinished."
+    if results:
+        yield f"{len(results)} {'task' if len(results) == 1 else 'tasks'} taken up."
+    if unknown:
+        yield (
+            f"{len(unknown)} submitted with no readable answer: each may have been accepted and "
+            "charged, so none is sent again by itself. Look for it in the console at the time "
+            "given. If it is there, `%modellix resume NAME=TASK_ID` takes it up; if not, "
+            "`%modellix resume NAME=none` settles it, and its cell can be run again."
+        )
+    for task in unknown:
+        yield f"  unknown  {_line(task)}"
+    if unsent:
+        yield (
+            f"{len(unsent)} recorded but never sent, because the kernel ended first; nothing was "
+            "charged. `%modellix resume send` sends them now."
+        )
+    for task in unsent:
+        yield f"  unsent   {_line(task)}"
+
+
+def _line(task: Task) -> str:
+    from modellix_jupyter.html.markup import plain
+    from modellix_jupyter.values import to_datetime
+
+    moment = to_datetime(task.submitted_at or task.created_at)
+    when = f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else ""
+    prompt = plain(" ".join((task.request.prompt or "").split()))
+    return f"{task.uid[:SHORT]}  {when}  {task.request.model}  {prompt[:60]}"
+
+
+def settle(session: Session, words: Sequence[str]) -> list[Task]:
+    """Do what the user decided: ``send``, ``NAME=TASK_ID`` or ``NAME=none``.
+
+    Returns
+    -------
+    list of Task
+        Those that go on now.
+
+    Raises
+    ------
+    InvalidRequest
+        A word is none of these, or names no task of unknown outcome; nothing was done.
+
+    """
+    found = [_decision(session, word) for word in words if word != "send"]
+    going = [session.engine.settle(task, task_id) for task, task_id in found]
+    if "send" in words:
+        going += session.engine.send(task for task in session.unfinished() if task.never_left)
+    return [task for task in going if not task.settled]
+
+
+def _decision(session: Session, word: str) -> tuple[Task, str | None]:
+    from modellix_jupyter.api.parsing import usable_task_id
+
+    name, equals, task_id = word.partition("=")
+    if not equals or not name or not (task_id == "none" or usable_task_id(task_id)):
+        raise InvalidRequest(
+            f"`{word}` is none of send, NAME=TASK_ID and NAME=none.",
+            "`%modellix resume` lists the names.",
+        )
+    known = [task for task in session.unknown() if task.uid.startswith(name)]
+    if len(known) != 1:
+        raise InvalidRequest(
+            f"`{name}` names no task of unknown outcome.", "`%modellix resume` lists them."
+        )
+    return known[0], None if task_id == "none" else task_id

@@ -1,0 +1,349 @@
+"""The options of ``%%modellix`` and the commands of ``%modellix``, as data.
+
+The parser, the help, the completion and the check that the docs name every one of them all read
+these two tables, so none of them can know an option that another does not. The options whose
+value has a form of its own are read here too.
+"""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.planning.interpolation import short
+
+SLIP = 0.8
+"""The likeness from which a name that is no option is taken for a slip in typing one.
+
+Measured on the names that models really use: `safe` beside `save` has 0.75, `timout` 0.92.
+"""
+
+MAX_REPEAT = 1000
+"""More repeats of one request than anybody means; larger plans are several cells."""
+
+MAX_TIMEOUT_S = 1e9
+"""Thirty years; a lock's own limit is nine times that, and beyond it a wait raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of ``%%modellix``.
+
+    Parameters
+    ----------
+    name
+        Without its two dashes.
+    metavar
+        What stands for its value in the help; None where it takes none.
+    repeatable
+        Whether it may be given more than once.
+    help
+        What it does, in one phrase.
+
+    """
+
+    name: str
+    metavar: str | None
+    repeatable: bool
+    help: str
+
+    @property
+    def usage(self) -> str:
+        """The option as it is typed, with its metavar."""
+        return f"--{self.name} {self.metavar}" if self.metavar else f"--{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command of ``%modellix``.
+
+    Parameters
+    ----------
+    name
+        The word that is typed.
+    metavar
+        What stands for its arguments: brackets where it may be left out, dots where there may
+        be several, None where it takes none.
+    help
+        What it does, in one phrase.
+
+    """
+
+    name: str
+    metavar: str | None
+    help: str
+
+    @property
+    def usage(self) -> str:
+        """The command as it is typed, with its metavar."""
+        return f"{self.name} {self.metavar}" if self.metavar else self.name
+
+    def takes(self, count: int) -> bool:
+        """Tell whether the command can have so many arguments."""
+        if self.metavar is None:
+            return count == 0
+        least = 0 if self.metavar.startswith("[") else 1
+        return count >= least and (count <= 1 or "..." in self.metavar)
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "param",
+        "NAME=VALUE",
+        repeatable=True,
+        help="a parameter of the model whose name an option here has taken",
+    ),
+    Option(
+        "body",
+        "JSON",
+        repeatable=False,
+        help="the whole body of the request but the prompt, for what flags cannot say",
+    ),
+    Option(
+        "out",
+        "VAR",
+        repeatable=False,
+        help="bind the results to VAR too; they are always the value of the cell",
+    ),
+    Option(
+        "no-wait",
+        None,
+        repeatable=False,
+        help="return at once; the output goes on updating itself",
+    ),
+    Option(
+        "timeout",
+        "SECONDS",
+        repeatable=False,
+        help="how long the cell waits; the tasks live on",
+    ),
+    Option("repeat", "N", repeatable=False, help="make each request N times"),
+    Option(
+        "vary",
+        "NAME=a,b,c",
+        repeatable=True,
+        help="one request for each value, or for each item of a JSON list; "
+        "several make the product",
+    ),
+    Option(
+        "dry-run",
+        None,
+        repeatable=False,
+        help="show the plan, with its count and its price where known; send nothing",
+    ),
+    Option(
+        "yes",
+        None,
+        repeatable=False,
+        help="ask no question where the plan is above the limit of tasks",
+    ),
+    Option("save", "DIR", repeatable=False, help="copy the files to DIR as well"),
+    Option(
+        "no-interpolate",
+        None,
+        repeatable=False,
+        help="leave {name} alone, in the prompt and in the options",
+    ),
+    Option("help", None, repeatable=False, help="show this"),
+)
+"""Every option that is not a parameter of the model."""
+
+COMMANDS: tuple[Command, ...] = (
+    Command("help", None, "show this"),
+    Command("key", None, "ask for an API key, without showing it"),
+    Command("doctor", None, "test the key, the network, the disk and this notebook"),
+    Command("models", "[TEXT]", "list the models, or those that match TEXT"),
+    Command("history", None, "show every task that this machine's ledger knows"),
+    Command("wait", "[TASK_ID ...]", "wait for these tasks, or for all that are not done"),
+    Command(
+        "resume",
+        "[send | NAME=TASK_ID ...]",
+        "take up what an earlier kernel left; send what never left; settle what is unknown",
+    ),
+    Command("panel", None, "show the panel of buttons"),
+    Command("export", "PATH", "write the history as csv, json, parquet, xlsx or html"),
+    Command("balance", None, "show what is left on the account"),
+    Command("sandbox", None, "run a local Modellix and use it: no key, no cost"),
+)
+"""Every command, in the order of the help."""
+
+_HEAD = """\
+%%modellix provider/model [provider/model ...] [options] [--NAME VALUE ...]
+the prompt, over as many lines as it takes
+"""
+
+_VALUES = """\
+Any other option is a parameter of the model: --size 1024*1024 --seed 7. A dash in NAME is an
+underscore. VALUE is read as JSON where it is JSON, else as text: 7 is a number, true a boolean,
+'"7"' a text. --NAME=VALUE says the same, and also takes a VALUE that begins with two dashes.
+A value with spaces or backslashes needs quotes.
+
+{name} in the prompt or in an option is replaced where `name` is a variable of the notebook; a name
+that is not one is an error, and any other brace stays as it is. A variable that is the whole VALUE
+keeps its type: a list stays a list, and a text stays a text even if it looks like a number.
+
+A line of three dashes on its own separates several prompts in one cell.
+"""
+
+_EXAMPLES = """\
+%%modellix alibaba/qwen-image-plus --size 1024*1024 --negative-prompt "blurry, text"
+a lighthouse in the fog
+
+%%modellix alibaba/qwen-image-plus google/nano-banana-2 --vary seed=1,2,3 --out pictures
+a {animal} on a bicycle
+---
+a {animal} in a boat
+
+%%modellix alibaba/qwen-image-plus --repeat 4 --dry-run
+a paper crane
+"""
+
+
+def option_named(name: str) -> Option | None:
+    """Return our option of a name, in which an underscore is as good as a dash, or None."""
+    canonical = name.replace("_", "-")
+    return next((option for option in OPTIONS if option.name == canonical), None)
+
+
+def slip_of(name: str) -> Option | None:
+    """Return the option that a name is a slip in typing of, or None where it is a parameter.
+
+    A slip begins with the same letter, and is very like the option or has the very same letters.
+    It is meant to miss some slips (the model refuses those) and to take no parameter for one.
+    """
+    word = name.replace("_", "-").casefold()
+    near = [(_likeness(word, option.name), option) for option in OPTIONS]
+    best, option = max(near, key=lambda pair: pair[0])
+    return option if best >= SLIP else None
+
+
+def _likeness(word: str, name: str) -> float:
+    if word[:1] != name[:1]:
+        return 0.0
+    if sorted(word) == sorted(name):
+        return 1.0
+    return SequenceMatcher(None, word, name, autojunk=False).ratio()
+
+
+def command_named(name: str) -> Command | None:
+    """Return the command of a name, or None."""
+    return next((command for command in COMMANDS if command.name == name), None)
+
+
+def repeat_of(text: str) -> int:
+    """Return how many times to make each request.
+
+    Raises
+    ------
+    InvalidRequest
+        If the option's value cannot be read.
+
+    """
+    number = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+    if not 1 <= number <= MAX_REPEAT:
+        raise InvalidRequest(
+            f"`--repeat {short(text)}` is not a whole number from 1 to {MAX_REPEAT:,}.",
+            "Write --repeat 4 to make each request four times.",
+        )
+    return number
+
+
+def seconds_of(text: str | None) -> float | None:
+    """Return how long to wait, if it was said.
+
+    Raises
+    ------
+    InvalidRequest
+        If the option's value cannot be read.
+
+    """
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= MAX_TIMEOUT_S:  # nan is not between them either
+        raise InvalidRequest(
+            f"`--timeout {short(text)}` is not a number of seconds above 0, 1e9 at most.",
+            "Write --timeout 300 to wait for five minutes.",
+        )
+    return seconds
+
+
+def variable_of(text: str | None) -> str | None:
+    """Return the name of the variable to bind, if there is one.
+
+    Raises
+    ------
+    InvalidRequest
+        If the option's value cannot be read.
+
+    """
+    if text is None:
+        return None
+    name = unicodedata.normalize("NFKC", text)  # the form under which Python will look for it
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise InvalidRequest(
+            f"`--out {short(text)}` is not the name of a variable.",
+            "Write --out pictures to find the results in `pictures`.",
+        )
+    return name
+
+
+def folder_of(text: str | None) -> str | None:
+    """Return the folder to copy to, if there is one.
+
+    Raises
+    ------
+    InvalidRequest
+        If the option's value cannot be read.
+
+    """
+    if text is not None and not text.strip():
+        raise InvalidRequest(
+            "`--save` names no folder.", "Write --save pictures, or --save . for here."
+        )
+    return text
+
+
+def help_text() -> str:
+    """Return the help of both magics as plain text, at most 100 columns wide."""
+    options = _table((option.usage, option.help) for option in OPTIONS)
+    commands = _table((f"%modellix {command.usage}", command.help) for command in COMMANDS)
+    return "\n".join(
+        (
+            _HEAD,
+            "Options",
+            options,
+            _VALUES,
+            "Examples",
+            textwrap.indent(_EXAMPLES, "  "),
+            "Commands",
+            commands,
+            "%modellix alone is help. %config Modellix lists every setting.",
+        ),
+    )
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    pairs = list(rows)
+    width = max(len(left) for left, _ in pairs) + 2
+    lines = (
+        textwrap.fill(
+            right,
+            width=100,
+            initial_indent=f"  {left:<{width}}",
+            subsequent_indent=" " * (width + 2),
+            break_on_hyphens=False,
+        )
+        for left, right in pairs
+    )
+    return "\n".join([*lines, ""])

@@ -1,0 +1,376 @@
+"""``%%modellix`` and ``%modellix``, from what was typed to values; nothing here runs anything.
+
+A line is split as a shell splits it; then each word is found to be a model, an option or a
+parameter; and only then do texts become values with variables in them, so none can add a word.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.planning.cell_options import (
+    COMMANDS,
+    OPTIONS,
+    Command,
+    Option,
+    command_named,
+    folder_of,
+    option_named,
+    repeat_of,
+    seconds_of,
+    slip_of,
+    variable_of,
+)
+from modellix_jupyter.planning.interpolation import (
+    Namespace,
+    body_of,
+    interpolate,
+    short,
+    value_of,
+    values_of,
+)
+from modellix_jupyter.planning.plan import EXAMPLE_MODEL, check_models_differ, check_slug
+from modellix_jupyter.planning.suggestions import did_you_mean, nearest
+from modellix_jupyter.values import Json
+
+_PARAMETER = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_OPTION = re.compile(r"--(?P<name>[^\s=-][^\s=]*)(?:=(?P<value>.*))?", re.DOTALL)
+_SEPARATOR = re.compile(r"^[^\S\n]*---[^\S\n]*$", re.MULTILINE)
+_DASHES = ("-", "\N{EN DASH}", "\N{EM DASH}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellCommand:
+    """What one ``%%modellix`` cell asks for.
+
+    Parameters
+    ----------
+    models
+        Slugs, at least one, each once.
+    prompts
+        Texts that are not blank. None at all, which ``--body`` allows, is a request without one.
+    params
+        What ``--NAME``, ``--param`` and ``--body`` say.
+    vary
+        The values of each varied parameter, none of which is in `params`.
+    repeat
+        At least 1.
+    out
+        The variable to bind the results to.
+    wait, interpolate
+        False where ``--no-wait`` or ``--no-interpolate`` is given.
+    timeout
+        In seconds, above 0.
+    dry_run, yes
+        Whether the option is given.
+    save
+        The folder, as it was written.
+    help
+        Whether ``--help`` is given, and then nothing else was read.
+
+    """
+
+    models: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+    params: dict[str, Json] = field(default_factory=dict)
+    vary: dict[str, tuple[Json, ...]] = field(default_factory=dict)
+    repeat: int = 1
+    out: str | None = None
+    wait: bool = True
+    timeout: float | None = None
+    dry_run: bool = False
+    yes: bool = False
+    save: str | None = None
+    interpolate: bool = True
+    help: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LineCommand:
+    """What one ``%modellix`` line asks for.
+
+    Parameters
+    ----------
+    name
+        One of the commands of the table.
+    arguments
+        As many as that command takes.
+
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+
+
+def parse_cell(line: str, body: str, namespace: Mapping[str, object] | None = None) -> CellCommand:
+    """Read a ``%%modellix`` cell.
+
+    Parameters
+    ----------
+    line
+        What follows ``%%modellix`` on its line.
+    body
+        The lines below it.
+    namespace
+        The notebook's variables; None leaves every brace alone.
+
+    Raises
+    ------
+    InvalidRequest
+        In one sentence that names what cannot be read, with a hint how to write it.
+
+    """
+    words = _words(line)
+    if "--help" in words:
+        return CellCommand(help=True)
+    given = _sort(words)
+    off = "no-interpolate" in given.options
+    variables = None if off else namespace
+    options = {
+        name: interpolate(value, variables, where=f"`--{name}`")
+        for name, value in given.options.items()
+        if name != "body"
+    }
+    params, vary = _parameters(given, variables)
+    return CellCommand(
+        models=_models(given.models, variables),
+        prompts=_prompts(body, variables, needed="body" not in given.options),
+        params=params,
+        vary=vary,
+        repeat=repeat_of(options.get("repeat", "1")),
+        out=variable_of(options.get("out")),
+        wait="no-wait" not in options,
+        timeout=seconds_of(options.get("timeout")),
+        dry_run="dry-run" in options,
+        yes="yes" in options,
+        save=folder_of(options.get("save")),
+        interpolate=not off,
+    )
+
+
+def parse_line(line: str) -> LineCommand:
+    """Read a ``%modellix`` line; an empty one is ``help``.
+
+    Raises
+    ------
+    InvalidRequest
+        If it is no command, or not what the command takes.
+
+    """
+    name, *arguments = _words(line) or ["help"]
+    if name in {"--help", "-h"}:
+        return LineCommand("help")
+    command = command_named(name)
+    if command is None:
+        raise _no_command(name)
+    return LineCommand(name, _arguments(command, arguments))
+
+
+def _no_command(name: str) -> InvalidRequest:
+    if "/" in name:
+        hint = "A model is called by a cell: %%modellix, with two percent signs, on its first line."
+        return InvalidRequest(f"`{short(name)}` is not a command of %modellix.", hint)
+    question = did_you_mean(name, [command.name for command in COMMANDS])
+    hint = f"{question} `%modellix help` lists them.".strip()
+    return InvalidRequest(f"`{short(name)}` is not a command of %modellix.", hint)
+
+
+def _arguments(command: Command, words: list[str]) -> tuple[str, ...]:
+    # A search is one text, with or without quotes around it.
+    words = [" ".join(words)] if words and command.metavar == "[TEXT]" else words
+    if command.takes(len(words)):
+        return tuple(words)
+    here = f"`{short(' '.join(words))}`" if words else "nothing"
+    raise InvalidRequest(
+        f"`%modellix {command.name}` takes {command.metavar or 'nothing'}; here is {here}.",
+        f"Write `%modellix {command.usage}`, spaces between quotes.",
+    )
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line, comments=False, posix=True)
+    except ValueError as problem:
+        what = "a backslash at its end" if "escape" in str(problem) else "a quote that never ends"
+        raise InvalidRequest(
+            f"The line has {what}.",
+            """A value with an apostrophe goes between double quotes: --style "a painter's".""",
+        ) from None
+
+
+@dataclass(slots=True)
+class _Given:
+    """The words of a line by what they are, still as text."""
+
+    models: list[str] = field(default_factory=list)
+    options: dict[str, str] = field(default_factory=dict)
+    params: list[tuple[str, str, str]] = field(default_factory=list)  # where, name, value
+    vary: list[tuple[str, str]] = field(default_factory=list)
+
+
+def _sort(words: list[str]) -> _Given:
+    given, rest = _Given(), deque(words)
+    while rest:
+        word = rest.popleft()
+        if match := _OPTION.fullmatch(word):
+            _take(given, match["name"], match["value"], rest)
+        else:
+            given.models.append(word)
+    return given
+
+
+def _take(given: _Given, name: str, value: str | None, rest: deque[str]) -> None:
+    """File one option, and its value, which may be the next word."""
+    option = option_named(name)
+    if option is None:
+        _refuse_slip(name)
+    elif option.metavar is None:
+        if value is not None:
+            raise InvalidRequest(
+                f"`--{option.name}` takes no value, and here it has one.",
+                f"Write --{option.name} alone, or leave it out.",
+            )
+        _set_once(given.options, option.name, "")
+        return
+    text = _value(name, rest) if value is None else value
+    if option is None:
+        given.params.append((f"`--{short(name)}`", name, text))
+    elif option.name == "param":
+        given.params.append((f"`--param {short(text)}`", *_pair(option, text)))
+    elif option.name == "vary":
+        given.vary.append(_pair(option, text))
+    else:
+        _set_once(given.options, option.name, text)
+
+
+def _set_once(options: dict[str, str], name: str, value: str) -> None:
+    if name in options:
+        raise InvalidRequest(f"`--{name}` is given twice.", "Give it once.")
+    options[name] = value
+
+
+def _value(name: str, rest: deque[str]) -> str:
+    if rest and not _OPTION.fullmatch(rest[0]):
+        return rest.popleft()
+    message = f"`--{short(name)}` has no value."
+    option = option_named(name)
+    if option is not None:
+        raise InvalidRequest(message, f"Write {option.usage}.")
+    near = nearest(name, [known.name for known in OPTIONS], 1)
+    question = f"Did you mean `--{near[0]}`? " if near else ""
+    hint = f"A boolean is written --{name} true, and a value like an option --{name}=--VALUE."
+    raise InvalidRequest(message, question + hint)
+
+
+def _refuse_slip(name: str) -> None:
+    option = slip_of(name)
+    if option is not None:
+        message = f"`--{name}` is not an option, and is very like `--{option.name}`."
+        parameter = f"--param {name.replace('-', '_')}=VALUE"
+        hint = f"Did you mean `{option.usage}`? If it is a parameter of the model: {parameter}."
+        raise InvalidRequest(message, hint)
+
+
+def _pair(option: Option, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidRequest(
+            f"`--{option.name} {short(text)}` has no equals sign.",
+            f"Write {option.usage}, with no space around the sign.",
+        )
+    return name, value
+
+
+def _parameters(
+    given: _Given, variables: Namespace
+) -> tuple[dict[str, Json], dict[str, tuple[Json, ...]]]:
+    raw = given.options.get("body")
+    params = {} if raw is None else body_of(raw, variables)
+    for where, written, text in given.params:
+        name = _parameter_name(written, variables, where)
+        _refuse_twice(name, params)
+        params[name] = value_of(text, variables, where=where)
+    vary: dict[str, tuple[Json, ...]] = {}
+    for written, text in given.vary:
+        name = _parameter_name(written, variables, "`--vary`")
+        _refuse_twice(name, {**params, **vary})
+        vary[name] = values_of(name, text, variables)
+    return params, vary
+
+
+def _parameter_name(written: str, variables: Namespace, where: str) -> str:
+    name = interpolate(written, variables, where=where).replace("-", "_")
+    if name == "prompt":
+        raise InvalidRequest(
+            "The prompt is not an option: it is the text of the cell.",
+            "Several prompts are separated by a line of three dashes.",
+        )
+    if not re.fullmatch(_PARAMETER, name):
+        raise InvalidRequest(
+            f"`{short(name)}` in {where} is not the name of a parameter.",
+            "A name has letters, digits, dashes, dots and underscores.",
+        )
+    return name
+
+
+def _refuse_twice(name: str, known: Mapping[str, object]) -> None:
+    if name in known:
+        raise InvalidRequest(
+            f"The parameter `{name}` is given twice.",
+            f"Give it once; several values: --vary {name}=a,b,c.",
+        )
+
+
+def _models(words: list[str], variables: Namespace) -> tuple[str, ...]:
+    if not words:
+        raise InvalidRequest(
+            "The first line names no model.", f"Begin it with one: %%modellix {EXAMPLE_MODEL}."
+        )
+    models = tuple(_model(interpolate(word, variables, where="the models")) for word in words)
+    check_models_differ(models)
+    return models
+
+
+def _model(word: str) -> str:
+    if word.startswith(_DASHES):
+        raise InvalidRequest(
+            f"`{short(word)}` is neither a model nor an option.",
+            "An option begins with two plain dashes: --seed 7.",
+        )
+    try:
+        return check_slug(word)
+    except InvalidRequest as problem:
+        rest = "The prompt is below this line; a value with spaces needs quotes."
+        raise InvalidRequest(problem.message, f"{problem.hint} {rest}") from None
+
+
+def split_prompts(body: str) -> list[str]:
+    """Return the prompts of a text, between lines of three dashes; none of a blank one."""
+    return [part.strip() for part in _SEPARATOR.split(body)] if body.strip() else []
+
+
+def _prompts(body: str, variables: Namespace, *, needed: bool) -> tuple[str, ...]:
+    if not body.strip():
+        if needed:
+            raise InvalidRequest("The cell has no prompt.", "Write it below the first line.")
+        return ()
+    parts = split_prompts(body)
+    count = f" of {len(parts)}" if parts[1:] else ""
+    return tuple(
+        _prompt(part, variables, f"prompt {place}{count}" if count else "the prompt")
+        for place, part in enumerate(parts, 1)
+    )
+
+
+def _prompt(text: str, variables: Namespace, where: str) -> str:
+    prompt = interpolate(text, variables, where=where)
+    if not prompt.strip():
+        hint = "A line of three dashes stands between two prompts; write one on each side."
+        single = "Its variables have no text."
+        raise InvalidRequest(f"{where.capitalize()} is empty.", hint if " of " in where else single)
+    return prompt

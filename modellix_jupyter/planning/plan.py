@@ -1,0 +1,362 @@
+"""What a cell or a call will send: every combination, counted and checked before anything is paid.
+
+The order is part of the contract, because rows, grids and labels follow it: prompts change
+slowest, then models, then the varied parameters in the order in which they were given, and the
+repeats of one and the same request stand next to each other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.planning.pricing import Tariff
+from modellix_jupyter.values import Json, Request
+
+EXAMPLE_MODEL = "alibaba/qwen-image-plus"
+"""The model that the service's own first page calls."""
+
+DEFAULT_CAP = 10_000
+"""How many requests one plan may hold; beyond it, a product was probably not meant."""
+
+_PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+_SLUG = re.compile(f"{_PART}/{_PART}")
+_MODEL_HINT = f"Write it as provider/model, as in `{EXAMPLE_MODEL}`; `%modellix models` lists them."
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Where one request stands in its plan.
+
+    Parameters
+    ----------
+    prompt
+        The place of its prompt in `Plan.prompts`, from 0.
+    model
+        Its model.
+    varied
+        Its own value of each varied parameter.
+    repeat
+        Which repeat it is, from 0.
+
+    """
+
+    prompt: int
+    model: str
+    varied: Mapping[str, Json]
+    repeat: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Requests that will be sent together, and how they came about.
+
+    Parameters
+    ----------
+    prompts
+        Each a text, or None for a request that has no prompt.
+    models
+        Slugs.
+    params
+        What every request has.
+    vary
+        The values of each varied parameter.
+    repeat
+        How many times each request is made.
+    requests
+        The product, in the order that the module's docstring gives.
+    labels
+        One for each request.
+
+    """
+
+    prompts: tuple[str | None, ...]
+    models: tuple[str, ...]
+    params: Mapping[str, Json]
+    vary: Mapping[str, tuple[Json, ...]]
+    repeat: int
+    requests: tuple[Request, ...]
+    labels: tuple[Label, ...]
+
+    @property
+    def count(self) -> int:
+        """How many requests there are."""
+        return len(self.requests)
+
+    @property
+    def axes(self) -> dict[str, tuple[Json, ...]]:
+        """The values of every axis, the slowest first, under the names of the frame's columns.
+
+        ``prompt`` and ``model`` are always there; a varied parameter is ``param.NAME``; and
+        ``repeat``, counted from 0, is there where there is more than one.
+        """
+        axes: dict[str, tuple[Json, ...]] = {"prompt": self.prompts, "model": self.models}
+        axes |= {f"param.{name}": values for name, values in self.vary.items()}
+        return axes if self.repeat == 1 else {**axes, "repeat": tuple(range(self.repeat))}
+
+    def rows(self) -> list[dict[str, Json]]:
+        """Return a row for each request: its prompt, model, parameters, and repeat if several."""
+        return [self._row(*pair) for pair in zip(self.requests, self.labels, strict=True)]
+
+    def _row(self, request: Request, label: Label) -> dict[str, Json]:
+        row: dict[str, Json] = {"prompt": request.prompt, "model": request.model}
+        row |= {f"param.{name}": value for name, value in request.params.items()}
+        return row if self.repeat == 1 else {**row, "repeat": label.repeat}
+
+    def price(self, prices: Mapping[str, Tariff]) -> tuple[float, int]:
+        """Add up what the requests cost.
+
+        Parameters
+        ----------
+        prices
+            By slug, as far as they are known.
+
+        Returns
+        -------
+        total : float
+            In USD, of the requests whose price is known.
+        unknown : int
+            How many requests have no known price.
+
+        """
+        costs = [prices[r.model].of(r) for r in self.requests if r.model in prices]
+        known = [cost for cost in costs if cost is not None]
+        return math.fsum(known), self.count - len(known)
+
+
+def make_plan(
+    prompts: Sequence[str | None],
+    models: Sequence[str],
+    *,
+    params: Mapping[str, object] | None = None,
+    vary: Mapping[str, Sequence[object]] | None = None,
+    repeat: int = 1,
+    cap: int = DEFAULT_CAP,
+) -> Plan:
+    """Check what was asked for, count it, and only then build the product.
+
+    Parameters
+    ----------
+    prompts
+        Texts; None stands for a request without a prompt.
+    models
+        Slugs, each once.
+    params
+        What every request has beside its prompt: values of JSON, which is checked.
+    vary
+        For each varied parameter, its values: each once.
+    repeat
+        How many times each request is made.
+    cap
+        How many requests are too many by mistake.
+
+    Returns
+    -------
+    Plan
+        With values of its own: what the caller changes later does not reach it.
+
+    Raises
+    ------
+    InvalidRequest
+        If anything is missing, twice, not JSON, or too much.
+
+    """
+    checked_prompts = _check_prompts(prompts)
+    checked_models = _check_models(models)
+    checked_params = {name: _plain(name, value) for name, value in (params or {}).items()}
+    if vary is not None and not isinstance(vary, Mapping):
+        raise InvalidRequest(
+            f"What to vary is of type {type(vary).__name__}.", 'Write it as {"seed": [1, 2]}.'
+        )
+    axes = {name: _check_axis(name, values) for name, values in (vary or {}).items()}
+    _check_names(checked_params, axes)
+    _check_repeat(repeat)
+    sizes = {"prompt": len(checked_prompts), "model": len(checked_models)}
+    sizes |= {name: len(values) for name, values in axes.items()}
+    _check_count({**sizes, "repeat": repeat}, cap)
+    labels = _labels(checked_prompts, checked_models, axes, repeat)
+    return Plan(
+        prompts=checked_prompts,
+        models=checked_models,
+        params=checked_params,
+        vary=axes,
+        repeat=repeat,
+        labels=labels,
+        requests=tuple(
+            Request(at.model, checked_prompts[at.prompt], {**checked_params, **at.varied})
+            for at in labels
+        ),
+    )
+
+
+def check_slug(model: object) -> str:
+    """Return a model's slug if it has the form of one.
+
+    Raises
+    ------
+    InvalidRequest
+        If it is not ``provider/model`` in the service's alphabet.
+
+    """
+    if isinstance(model, str) and _SLUG.fullmatch(model):
+        return model
+    raise InvalidRequest(f"`{_short(model)}` is not the name of a model.", _MODEL_HINT)
+
+
+def check_models_differ(models: Sequence[str]) -> None:
+    """Refuse a model that is named twice, which would be paid for twice.
+
+    Raises
+    ------
+    InvalidRequest
+        Naming the first such model.
+
+    """
+    twice = next((name for i, name in enumerate(models) if name in models[:i]), None)
+    if twice is not None:
+        raise InvalidRequest(
+            f"The model `{twice}` is named twice.",
+            "Name it once; to make each request again use `--repeat 2` (repeat=2 in Python).",
+        )
+
+
+def _labels(
+    prompts: Sequence[str | None],
+    models: Sequence[str],
+    axes: Mapping[str, Sequence[Json]],
+    repeat: int,
+) -> tuple[Label, ...]:
+    combinations = product(range(len(prompts)), models, product(*axes.values()), range(repeat))
+    return tuple(
+        Label(prompt, model, dict(zip(axes, values, strict=True)), again)
+        for prompt, model, values, again in combinations
+    )
+
+
+def _check_prompts(prompts: Sequence[str | None]) -> tuple[str | None, ...]:
+    # A text is a sequence of texts too: without this, "a cat" would be five paid requests.
+    if isinstance(prompts, str):
+        raise InvalidRequest("The prompts are one text, not a list.", 'Write ["..."] around it.')
+    checked = tuple(prompts)
+    if not checked:
+        raise InvalidRequest("There is no prompt.", "Give at least one.")
+    several = len(checked) > 1
+    for place, prompt in enumerate(checked, 1):
+        _check_prompt(prompt, f"Prompt {place} of {len(checked)}" if several else "The prompt")
+    return checked
+
+
+def _check_prompt(prompt: object, where: str) -> None:
+    if prompt is None:
+        return
+    if not isinstance(prompt, str):
+        raise InvalidRequest(
+            f"{where} is not a text but of type {type(prompt).__name__}.",
+            "Use str(...), or leave it out.",
+        )
+    if not prompt.strip():
+        raise InvalidRequest(f"{where} is empty.", "Write it, or leave it out.")
+    _plain(where, prompt)
+
+
+def _check_models(models: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(models, str):
+        raise InvalidRequest("The models are one text, not a list.", 'Write ["..."] around it.')
+    checked = tuple(check_slug(model) for model in models)
+    if not checked:
+        raise InvalidRequest("There is no model.", _MODEL_HINT)
+    check_models_differ(checked)
+    return checked
+
+
+def _check_axis(name: str, values: Sequence[object]) -> tuple[Json, ...]:
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+        raise InvalidRequest(
+            f"The values to vary `{name}` over are not a list.", "Give a list with each value once."
+        )
+    checked = tuple(_plain(name, value) for value in values)
+    if not checked:
+        raise InvalidRequest(
+            f"`{name}` is to be varied over no values.", "Give at least one, or leave the axis out."
+        )
+    seen: set[str] = set()
+    for value in checked:
+        key = _identity(value)
+        if key in seen:
+            raise InvalidRequest(
+                f"`{name}` is to be varied over {_short(key)} twice.",
+                "Give each value once; to make each request again use `--repeat 2` (repeat=2).",
+            )
+        seen.add(key)
+    return checked
+
+
+def _identity(value: Json) -> str:
+    """Return a text that equal values share: 1 and 1.0 do, 1 and true do not."""
+    same = int(value) if isinstance(value, float) and value.is_integer() else value
+    return json.dumps(same, sort_keys=True, ensure_ascii=False)
+
+
+def _check_names(params: Mapping[str, Json], axes: Mapping[str, object]) -> None:
+    for name in (*params, *axes):
+        if not isinstance(name, str) or not name.strip():
+            raise InvalidRequest("A parameter has no name.", "A name is a text that is not empty.")
+        if name == "prompt":
+            raise InvalidRequest(
+                "The prompt is not a parameter.",
+                "Several prompts are a list; `---` parts them in a cell.",
+            )
+    both = next((name for name in axes if name in params), None)
+    if both is not None:
+        raise InvalidRequest(
+            f"`{both}` is given one value and is also to be varied.", "Do one or the other."
+        )
+
+
+def _check_repeat(repeat: object) -> None:
+    if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
+        raise InvalidRequest(
+            f"{_short(repeat)} is not a number of repeats.", "Use a whole number from 1 up."
+        )
+
+
+def _check_count(sizes: Mapping[str, int], cap: int) -> None:
+    count = math.prod(sizes.values())
+    if count <= cap:
+        return
+    factors = " x ".join(f"{size:,} {name}" for name, size in sizes.items() if size > 1)
+    raise InvalidRequest(
+        f"{factors} makes {count:,} requests; one plan holds {cap:,} at most.",
+        "Vary or repeat less, or run it in several cells.",
+    )
+
+
+def _plain(name: str, value: object) -> Json:
+    """Return a copy of a value as JSON has it, so that it surely can be sent and recorded."""
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=_of_numpy)
+        text.encode()  # half of a surrogate pair is a str, but is not UTF-8
+        plain: Json = json.loads(text)
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise InvalidRequest(
+            f"`{_short(name)}` cannot be sent as JSON: {problem}.",
+            "Use numbers, texts, true, false, null, and lists and objects of these.",
+        ) from None
+    return plain
+
+
+def _of_numpy(value: object) -> object:
+    """Return the Python value of a number or an array of NumPy's."""
+    if not hasattr(value, "tolist"):
+        raise TypeError(f"it is or holds a value of type {type(value).__name__}")
+    return value.tolist()
+
+
+def _short(value: object, width: int = 60) -> str:
+    text = str(value)
+    return text if len(text) <= width else f"{text[: width - 3]}..."

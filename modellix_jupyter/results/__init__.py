@@ -1,0 +1,1 @@
+"""Layer 4: results, their DataFrame, grid, plots and exports."""

@@ -1,0 +1,222 @@
+"""Results out of the notebook: copies under readable names, tables, a page, a folder of it all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from modellix_jupyter.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    import pandas as pd
+
+    from modellix_jupyter.values import Card, Media, Task
+
+PAGES = (".html", ".htm")
+"""The endings of a page, besides those of a table."""
+_LONGEST_PART = 48
+_FROM_RESOURCE = ("type", "width", "height", "format", "url", "path")
+"""The columns that differ between the rows of one task where it has several files."""
+
+
+class Copied(NamedTuple):
+    """A file that was copied: of which task, which of its resources, and where to."""
+
+    task: Task
+    place: int
+    path: Path
+
+
+def save_files(tasks: Iterable[Task], folder: str | Path) -> list[Path]:
+    """Copy the files of tasks to a folder, named by prompt, model and seed.
+
+    Raises
+    ------
+    InvalidRequest
+        There is no name, or the folder cannot be written.
+
+    """
+    _check_named(folder, "Write save('pictures'), or save('.') for here.")
+    return [copied.path for copied in _copy_all(tasks, Path(folder).expanduser())]
+
+
+def _copy_all(tasks: Iterable[Task], target: Path) -> list[Copied]:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        return [
+            Copied(task, place, _copy(Path(resource.path), target, _name(task, place)))
+            for task in tasks
+            for place, resource in enumerate(task.resources)
+            if resource.path
+        ]
+    except OSError as error:
+        raise InvalidRequest(
+            f"The files cannot be copied to {target}: {error.strerror}.",
+            "Choose a folder that can be written.",
+        ) from error
+
+
+def _copy(source: Path, folder: Path, name: str) -> Path:
+    target = folder / f"{name}{source.suffix}"
+    part = target.with_name(f".{target.name}.part")
+    shutil.copyfile(source, part)
+    part.replace(target)
+    return target
+
+
+def _name(task: Task, place: int) -> str:
+    """Name a copy; our own id keeps names apart, and makes saving twice write the same files."""
+    seed = task.request.params.get("seed")
+    parts = [
+        _plain(task.request.prompt or "no prompt"),
+        _plain(task.request.model.partition("/")[2]),
+        f"seed{_plain(str(seed))}" if seed is not None else "",
+        f"{task.uid[:8]}-{place + 1}",
+    ]
+    return "_".join(part for part in parts if part)
+
+
+def _plain(text: str) -> str:
+    words = "".join(c if c.isalnum() or c in "._" else " " for c in text).split()
+    return "-".join(words)[:_LONGEST_PART].strip("-._")
+
+
+def export(
+    cards: Callable[[], Sequence[Card]],
+    frame: pd.DataFrame,
+    path: str | Path,
+    *,
+    format: Literal["folder"] | None = None,  # noqa: A002 - the word that users know for it
+) -> Path:
+    """Write tasks as a table, as a page where the path ends in html, or as a folder.
+
+    Parameters
+    ----------
+    cards
+        Returns the rows of the frame as they are shown; a plain table needs none of them.
+    frame
+        By task.
+    path
+        Its ending chooses the format; with a slash at its end it is a folder.
+    format
+        ``folder``, where the path does not say so.
+
+    Raises
+    ------
+    InvalidRequest
+        There is no such format, the path is that of a folder and does not say so, or the place
+        cannot be written.
+    MissingExtra
+        The format needs a library that is not installed.
+
+    """
+    if format not in {None, "folder"}:
+        raise InvalidRequest(
+            f"There is no format {format!r}.", "Say format='folder', or let the ending choose."
+        )
+    _check_named(path, "As in export('tasks.csv'), or export('name/') for a folder.")
+    target = Path(path).expanduser()
+    if format == "folder" or str(path).endswith(("/", os.sep)):
+        return _write_folder(cards(), frame, target)
+    _check_no_folder(target)
+    ending = target.suffix.lower()
+    if ending in PAGES:
+        from modellix_jupyter.results.report import page_of
+
+        return _write(page_of(cards(), frame), target)
+    from modellix_jupyter.results.table_files import ENDINGS, unknown_ending, write_table
+
+    if ending not in ENDINGS:
+        raise unknown_ending(ending, PAGES[0], "and a folder: name/")
+    thumbnails = _thumbnails(cards()) if ending == ".xlsx" else None
+    return write_table(frame, target, thumbnails=thumbnails)
+
+
+def _check_named(path: str | Path, hint: str) -> None:
+    """Refuse what Python takes for the working directory."""
+    if not str(path).strip():
+        raise InvalidRequest("There is no name to write to.", hint)
+
+
+def _check_no_folder(target: Path) -> None:
+    """Refuse a folder that is there: what lies in it may not be ours to exchange."""
+    if target.is_dir():
+        raise InvalidRequest(
+            f"{target} is a folder that is there already.",
+            f"End it with a slash, {target}{os.sep}, or say format='folder', to write into it; "
+            "or name a file.",
+        )
+
+
+def _thumbnails(cards: Sequence[Card]) -> dict[int, bytes]:
+    from modellix_jupyter.storage.thumbnails import jpeg_of
+
+    found = {row: jpeg_of(card.media[0]) for row, card in enumerate(cards) if card.media}
+    return {row: jpeg for row, jpeg in found.items() if jpeg is not None}
+
+
+def _write(page: str, target: Path) -> Path:
+    part = target.with_name(f".{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(page, encoding="utf-8")
+        part.replace(target)
+    except OSError as error:
+        raise InvalidRequest(
+            f"{target} cannot be written: {error.strerror}.", "Choose another folder."
+        ) from error
+    return target
+
+
+def _write_folder(cards: Sequence[Card], frame: pd.DataFrame, target: Path) -> Path:
+    """Write the originals, a table of them, and a page that shows and links to them."""
+    from modellix_jupyter.results.report import page_of
+    from modellix_jupyter.results.table_files import write_table
+
+    copied = _copy_all((card.task for card in cards), target)
+    names = {(one.task.uid, one.place): one.path.name for one in copied}
+    index = _index([card.task for card in cards], frame, names)
+    write_table(index, target / "index.csv")
+    _write(
+        page_of([_beside(card, names) for card in cards], frame, files=names), target / "index.html"
+    )
+    return target
+
+
+def _index(
+    tasks: Sequence[Task], frame: pd.DataFrame, names: dict[tuple[str, int], str]
+) -> pd.DataFrame:
+    """Return the frame with one row a file, and where each is from the folder on."""
+    import pandas as pd
+
+    from modellix_jupyter.results.frame import task_frame
+
+    rows = [(at, place) for at, task in enumerate(tasks) for place in _places(task)]
+    index = frame.iloc[[at for at, _ in rows]].reset_index(drop=True)
+    one_each = task_frame(tasks, by="resource")
+    for name in _FROM_RESOURCE:
+        index[name] = one_each[name]
+    files = [names.get((tasks[at].uid, place)) for at, place in rows]
+    index.insert(0, "file", pd.Series(files, dtype="string"))
+    return index
+
+
+def _places(task: Task) -> range:
+    return range(max(len(task.resources), 1))
+
+
+def _beside(card: Card, names: dict[tuple[str, int], str]) -> Card:
+    """Return the card with links to the copies instead of addresses that end in a day."""
+    shown = [i for i, one in enumerate(card.task.resources) if one.path or one.lost]
+    files = [names.get((card.task.uid, i)) for i in shown]
+    if len(files) != len(card.media):
+        return card
+    media: list[Media] = [
+        replace(item, file=file) for item, file in zip(card.media, files, strict=True)
+    ]
+    return replace(card, media=tuple(media))

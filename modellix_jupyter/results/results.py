@@ -1,0 +1,437 @@
+"""What a cell or a call gives back: its tasks, to wait for, to look at, to tabulate, to save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from modellix_jupyter.engine.waiting import check_timeout, wait_async, wait_for
+from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted, WaitTimeout
+from modellix_jupyter.html.cards import cards_html
+from modellix_jupyter.html.text import cards_text
+from modellix_jupyter.notebook.display import execution_count, find_screen
+from modellix_jupyter.notebook.live_output import LiveView, settle
+from modellix_jupyter.results.output_budget import budget_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from PIL.Image import Image
+
+    from modellix_jupyter.notebook.display import Screen
+    from modellix_jupyter.notebook.session import Session
+    from modellix_jupyter.results.grid import ResultsGrid
+    from modellix_jupyter.values import Card, Json, Task
+
+BEST = 5
+"""The best rating."""
+
+
+class Results(Sequence["Task"]):
+    """Tasks that were started together, in the order of their plan.
+
+    Each item is a `Task`, an immutable value: what is known of it at the moment it is taken out.
+
+    Parameters
+    ----------
+    session
+        Which drives them.
+    uids
+        Our own names of them.
+
+    """
+
+    def __init__(self, session: Session, uids: Sequence[str]) -> None:
+        self._session = session
+        self._uids = tuple(uids)
+        self._shown_in: Json = None
+
+    # -- a sequence of tasks
+
+    def __len__(self) -> int:
+        return len(self._uids)
+
+    @overload
+    def __getitem__(self, index: int) -> Task: ...
+    @overload
+    def __getitem__(self, index: slice) -> Results: ...
+    def __getitem__(self, index: int | slice) -> Task | Results:
+        if isinstance(index, slice):
+            return Results(self._session, self._uids[index])
+        return self._session.engine.get(self._uids[index])
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is being done about any of them."""
+        return all(self._session.engine.future(uid).done() for uid in self._uids)
+
+    # -- waiting
+
+    def wait(self, timeout: float | None = None) -> Results:
+        """Wait until all have ended and every file is here; the tasks' failures are not raised.
+
+        Parameters
+        ----------
+        timeout
+            In seconds; None is as long as it takes.
+
+        Raises
+        ------
+        WaitTimeout
+            The time ran out; the tasks go on.
+        WaitInterrupted
+            The user interrupted the cell; the tasks go on.
+        InvalidRequest
+            The time is no number of seconds.
+
+        Notes
+        -----
+        The first two have these results as their attribute ``results``: the call that would have
+        returned them did not.
+
+        """
+        seconds = check_timeout(timeout)
+        futures = [self._session.engine.future(uid) for uid in self._uids]
+        try:
+            reentrant = self._session.settings.reentrant_wait
+            if not wait_for(futures, seconds, reentrant=reentrant):
+                raise self._too_soon(seconds)
+        except KeyboardInterrupt:
+            stop = WaitInterrupted(
+                f"only the waiting ended; {self._open_words()}.",
+                "`%modellix wait` takes the wait up again.",
+            )
+            stop.results = self
+            raise stop from None
+        settle()
+        self._check_driven()
+        return self
+
+    def _too_soon(self, seconds: float | None) -> WaitTimeout:
+        stop = WaitTimeout(f"{self._open_words()} after {seconds or 0:g} s.")
+        stop.results = self
+        return stop
+
+    def _check_driven(self) -> None:
+        """Say so where the session was left or closed before its tasks were over."""
+        if self._session.closed and any(not task.status.ended for task in self):
+            raise ModellixError(
+                "The session was closed before its tasks were over.",
+                "`%modellix resume` takes them up, where their service still runs.",
+            )
+
+    def block(self) -> None:
+        """Wait on a thread that has no event loop; for work beside a cell."""
+        wait_for([self._session.engine.future(uid) for uid in self._uids], reentrant=False)
+
+    def _open_words(self) -> str:
+        count = sum(not self._session.engine.future(uid).done() for uid in self._uids)
+        return "1 task goes on" if count == 1 else f"{count} tasks go on"
+
+    def __await__(self) -> Generator[Any, None, Results]:
+        """Wait in a cell with no thread blocked: ``await results``."""
+        return self.wait_async().__await__()
+
+    async def wait_async(self, timeout: float | None = None) -> Results:  # noqa: ASYNC109 - its error is the one of `wait`
+        """Wait as `wait` does, with no thread blocked.
+
+        Parameters
+        ----------
+        timeout
+            In seconds; None is as long as it takes.
+
+        Raises
+        ------
+        WaitTimeout
+            The time ran out; the tasks go on.
+
+        """
+        seconds = check_timeout(timeout)
+        if not await wait_async([self._session.engine.future(uid) for uid in self._uids], seconds):
+            raise self._too_soon(seconds)
+        settle()
+        return self
+
+    def check(self) -> Results:
+        """Raise what went wrong: of a single task its error, of several only if all failed.
+
+        In a comparison a failure is one cell of the grid, with its reason.
+        """
+        problems = [self._problem(uid) for uid in self._uids]
+        first = next((p for p in problems if p is not None), None)
+        if first is not None and all(p is not None for p in problems):
+            raise first
+        return self
+
+    def _problem(self, uid: str) -> ModellixError | None:
+        engine = self._session.engine
+        return engine.problem(uid) or engine.get(uid).error()
+
+    # -- what came of them
+
+    @property
+    def images(self) -> list[Image]:
+        """Every downloaded picture, opened with Pillow, in order; no file is kept open."""
+        from io import BytesIO
+        from pathlib import Path
+
+        from PIL import Image
+
+        paths = [r.path for task in self for r in task.pictures if r.path]
+        return [Image.open(BytesIO(Path(path).read_bytes())) for path in paths]
+
+    @property
+    def paths(self) -> list[Path]:
+        """Every downloaded file, in order."""
+        from pathlib import Path
+
+        return [Path(r.path) for task in self for r in task.resources if r.path]
+
+    def frame(self, by: Literal["task", "resource"] = "task") -> pd.DataFrame:
+        """Return them as a table.
+
+        Parameters
+        ----------
+        by
+            One row a task, or one row a resource (a task without any has one too).
+
+        Returns
+        -------
+        pandas.DataFrame
+            The documented columns, in their order, and one ``param.NAME`` for each parameter.
+
+        """
+        from modellix_jupyter.results.frame import task_frame
+
+        return task_frame(self, by=by, extra=self._session.ledger.remarks())
+
+    def summary(self, by: str | Sequence[str] = "model") -> pd.DataFrame:
+        """Return count, success rate, seconds and prices of each model.
+
+        Parameters
+        ----------
+        by
+            Another column of the frame, or several.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a group: count, success_rate (of those that ended), median_s and p90_s (in
+            seconds), images_per_minute, price and price_per_image (in USD).
+
+        """
+        from modellix_jupyter.results.summary import summarise
+
+        return summarise(self.frame(), by)
+
+    # -- choosing
+
+    def rate(self, task: Task | int | str, rating: int | None) -> Results:
+        """Record a choice among them: from 1 to 5, or None to take it back.
+
+        Parameters
+        ----------
+        task
+            One of them, its place, or its id.
+        rating
+            It stands in the ledger, and in the frame's column ``rating``.
+
+        Raises
+        ------
+        InvalidRequest
+            It is no rating, or none of them is that task.
+
+        """
+        if rating is not None and (type(rating) is not int or not 1 <= rating <= BEST):
+            raise InvalidRequest(f"{rating!r} is not a rating.", f"A rating is from 1 to {BEST}.")
+        self._session.ledger.rate(self._uid(task), rating)
+        return self
+
+    def note(self, task: Task | int | str, note: str | None) -> Results:
+        """Record a note on one of them, or None to take it back.
+
+        Parameters
+        ----------
+        task
+            One of them, its place, or its id.
+        note
+            It stands in the ledger, and in the frame's column ``note``.
+
+        Raises
+        ------
+        InvalidRequest
+            None of them is that task.
+
+        """
+        self._session.ledger.note(self._uid(task), note)
+        return self
+
+    def _uid(self, task: object) -> str:
+        if not isinstance(task, bool) and isinstance(task, Integral):
+            return self._uid_at(int(task))
+        wanted = getattr(task, "uid", task)
+        if isinstance(wanted, str):
+            if wanted in self._uids:
+                return wanted
+            for uid, one in zip(self._uids, self, strict=True):
+                if one.task_id == wanted:
+                    return uid
+        raise InvalidRequest(
+            f"None of these results is the task {wanted!r:.80}.",
+            f"Give its place or its id. {self._places()}",
+        )
+
+    def _uid_at(self, place: int) -> str:
+        try:
+            return self._uids[place]
+        except IndexError:
+            raise InvalidRequest(f"There is no result {place}.", self._places()) from None
+
+    def _places(self) -> str:
+        if len(self) == 1:
+            return "There is 1 result, 0."
+        count = len(self)
+        return f"There are {count} results, 0 to {count - 1}." if count else "There are none."
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Copy every file to a folder, named by prompt, model and seed; returns where they are."""
+        from modellix_jupyter.results.export import save_files
+
+        return save_files(self, folder)
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        format: Literal["folder"] | None = None,  # noqa: A002 - the word that users know for it
+    ) -> Path:
+        """Write them as a table, a page or a folder.
+
+        Parameters
+        ----------
+        path
+            Its ending chooses: csv, json, jsonl, parquet, xlsx with thumbnails, or html for a
+            report in one file. A slash at its end makes a folder: the originals, named by prompt,
+            model and seed, with ``index.csv`` and ``index.html``.
+        format
+            ``folder``, where the path does not end with a slash.
+
+        Raises
+        ------
+        InvalidRequest
+            The ending is none of these, the path is that of a folder and has no slash at its end,
+            or the folder cannot be written.
+        MissingExtra
+            The format needs a library that is not installed.
+
+        """
+        from modellix_jupyter.results.export import export
+
+        return export(self.cards, self.frame(), path, format=format)
+
+    def grid(
+        self, *, columns: str | None = None, rows: str | None = None, pages: str | None = None
+    ) -> ResultsGrid:
+        """Lay them out for comparing, with what each made and what it took.
+
+        Parameters
+        ----------
+        columns, rows
+            Each is ``model``, ``prompt``, ``repeat`` or a parameter, such as ``seed``. Where they
+            are not given, models stand across and prompts down; where there is only one of
+            either, a parameter that varies takes its place.
+        pages
+            One more of these, whose values head sections.
+
+        Returns
+        -------
+        ResultsGrid
+            Which shows itself and has `save` for a contact sheet. Above the setting
+            ``output_kb`` its thumbnails shrink, and then it has several pages: `page`.
+
+        Raises
+        ------
+        InvalidRequest
+            There is no such axis; the sentence has the nearest.
+
+        """
+        from modellix_jupyter.results.grid import ResultsGrid
+        from modellix_jupyter.results.grid_layout import arrange
+
+        grid = arrange(self.cards(), columns=columns, rows=rows, pages=pages)
+        return ResultsGrid(grid, budget_of(self._session.settings))
+
+    def plot(self, kind: Literal["seconds", "price", "success"] = "seconds") -> Axes:
+        """Plot seconds by model, price against seconds, or success by model.
+
+        Raises
+        ------
+        MissingExtra
+            matplotlib is not installed.
+        InvalidRequest
+            There is nothing to plot.
+
+        """
+        from modellix_jupyter.results.plots import plot
+
+        return plot(self.frame(), kind)
+
+    def cards(self) -> list[Card]:
+        """Return them as they are shown."""
+        self._session.media.begin(self)
+        return [self._session.card(uid) for uid in self._uids]
+
+    # -- showing
+
+    def show(self) -> LiveView | None:
+        """Show them here and now, kept up to date until they end; None in a plain script."""
+        screen = find_screen()
+        if screen is None or not self._uids:
+            return None
+        self._shown_in = execution_count()
+        return LiveView(self._session, self._uids, screen).start()
+
+    def show_on(self, screen: Screen) -> LiveView:
+        """Show them on a screen of one's own, kept up to date until they end."""
+        return LiveView(self._session, self._uids, screen).start()
+
+    def _ipython_display_(self) -> None:
+        """Show them, unless the cell that ends with them has shown them live already."""
+        if not self._uids:
+            print("No tasks.")  # noqa: T201 - this is IPython's hook for showing a value
+        elif self._shown_in is None or self._shown_in != execution_count():
+            view = self.show()
+            if view is not None and self.done:
+                view.finish()
+
+    def _repr_html_(self) -> str:
+        budget = budget_of(self._session.settings).output
+        return cards_html(self.cards(), time.time(), budget=budget)
+
+    def __repr__(self) -> str:
+        if not self._uids:
+            return "Results of no tasks"
+        return cards_text(self.cards(), time.time())
+
+
+def one_prompt(prompt: object) -> list[str | None]:
+    """Return a prompt or a list of prompts as a list.
+
+    Raises
+    ------
+    InvalidRequest
+        It is neither.
+
+    """
+    if prompt is None or isinstance(prompt, str):
+        return [prompt]
+    try:
+        return list(prompt)  # type: ignore[call-overload, no-any-return]  # the plan checks each
+    except TypeError:
+        raise InvalidRequest(
+            f"The prompt is of type {type(prompt).__name__}.", "Give a text, or a list of texts."
+        ) from None

@@ -1,0 +1,168 @@
+"""Chosen misfortune: what can go wrong on the wire, and a repeatable chooser of when it does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, Self
+
+from modellix_jupyter.sandbox_server.seeding import fraction
+
+Operation = Literal["submit", "read", "download"]
+
+
+class Fault(StrEnum):
+    """One way for a request to end badly.
+
+    The names of the first group are HTTP statuses. A submission that meets a fault of `BEFORE`
+    was not accepted; one that meets any other was accepted, and paid for.
+    """
+
+    BAD_REQUEST = "400"
+    UNAUTHORIZED = "401"
+    PAYMENT_REQUIRED = "402"
+    NOT_FOUND = "404"
+    RATE_LIMITED = "429"
+    SERVER_ERROR = "500"
+    UNAVAILABLE = "503"
+    PROXY_ERROR = "proxy_error"
+    RESET_BEFORE = "reset_before"
+    RESET_AFTER = "reset_after"
+    SILENCE = "silence"
+    HANG = "hang"
+    TRUNCATED_JSON = "truncated_json"
+    GARBLED_JSON = "garbled_json"
+    WRONG_TASK_ID = "wrong_task_id"
+    TRUNCATED_FILE = "truncated_file"
+    EXPIRED_FILE = "expired_file"
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status this fault answers with, or None where it is no plain error."""
+        return int(self) if self.isdecimal() else None
+
+
+STATUSES = frozenset(fault for fault in Fault if fault.status)
+BEFORE = STATUSES | {Fault.PROXY_ERROR, Fault.RESET_BEFORE}
+_ANSWERS = {Fault.RESET_AFTER, Fault.SILENCE, Fault.HANG, Fault.TRUNCATED_JSON, Fault.GARBLED_JSON}
+
+#: Which faults make sense for which operation.
+POSSIBLE: Mapping[Operation, frozenset[Fault]] = {
+    "submit": BEFORE | _ANSWERS,
+    "read": BEFORE | _ANSWERS | {Fault.WRONG_TASK_ID},
+    "download": BEFORE | {Fault.HANG, Fault.TRUNCATED_FILE, Fault.EXPIRED_FILE},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """A repeatable fault injector: probabilities and a seed.
+
+    Parameters
+    ----------
+    submit, read, download
+        For each operation, the probability of each `Fault`, by its value, such as
+        ``{"503": 0.1, "reset_after": 0.02}``. What is left of 1 is the share that goes well.
+    hang_seconds
+        How long a `Fault.HANG` holds its answer, in real seconds.
+    seed
+        Another seed, another sequence.
+
+    Raises
+    ------
+    ValueError
+        For a fault that the operation cannot have, a negative rate, or rates above 1 together.
+
+    Examples
+    --------
+    >>> Faults(submit={"503": 1.0}).choose("submit", 0)
+    <Fault.UNAVAILABLE: '503'>
+    >>> Faults().choose("read", 7) is None
+    True
+    """
+
+    submit: Mapping[str, float] = field(default_factory=dict, hash=False)
+    read: Mapping[str, float] = field(default_factory=dict, hash=False)
+    download: Mapping[str, float] = field(default_factory=dict, hash=False)
+    hang_seconds: float = 5.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for operation, possible in POSSIBLE.items():
+            _check(operation, self.rates(operation), possible)
+
+    @classmethod
+    def everywhere(cls, rate: float, *, seed: int = 0, hang_seconds: float = 5.0) -> Self:
+        """Share one rate equally among all the faults that each operation can have.
+
+        Parameters
+        ----------
+        rate
+            The share of requests that go wrong, from 0 to 1.
+        seed, hang_seconds
+            As for the class.
+
+        Returns
+        -------
+        Faults
+            An injector in which no kind of trouble is missing.
+        """
+        shares = {
+            operation: {fault.value: rate / len(possible) for fault in sorted(possible)}
+            for operation, possible in POSSIBLE.items()
+        }
+        return cls(
+            submit=shares["submit"],
+            read=shares["read"],
+            download=shares["download"],
+            seed=seed,
+            hang_seconds=hang_seconds,
+        )
+
+    def rates(self, operation: Operation) -> Mapping[str, float]:
+        """Return the probabilities of one operation.
+
+        Parameters
+        ----------
+        operation
+            "submit", "read" or "download".
+
+        Returns
+        -------
+        Mapping[str, float]
+            Probability by the fault's value.
+        """
+        by_operation = {"submit": self.submit, "read": self.read, "download": self.download}
+        return by_operation[operation]
+
+    def choose(self, operation: Operation, n: int) -> Fault | None:
+        """Say what befalls the n-th request of an operation.
+
+        Parameters
+        ----------
+        operation
+            "submit", "read" or "download".
+        n
+            The number of the request among those of its operation, from 0.
+
+        Returns
+        -------
+        Fault or None
+            Always the same for the same seed, rates, operation and number; None for no fault.
+        """
+        left = fraction("fault", self.seed, operation, n)
+        for name, rate in sorted(self.rates(operation).items()):
+            left -= rate
+            if left < 0:
+                return Fault(name)
+        return None
+
+
+def _check(operation: str, rates: Mapping[str, float], possible: frozenset[Fault]) -> None:
+    """Refuse rates that no request could follow."""
+    if strangers := set(rates) - possible:
+        message = f"{operation} cannot have the faults {sorted(strangers)}"
+        raise ValueError(message)
+    rounding = 1e-9
+    if any(rate < 0 for rate in rates.values()) or sum(rates.values()) > 1 + rounding:
+        message = f"the rates of {operation} must be positive and at most 1 together"
+        raise ValueError(message)

@@ -1,0 +1,255 @@
+"""The sandbox itself: two origins on a loop of their own, in a thread of their own."""
+
+import asyncio
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Self
+
+from modellix_jupyter.sandbox_server.faults import Faults
+from modellix_jupyter.sandbox_server.journal import JournalEntry, Submission
+from modellix_jupyter.sandbox_server.tasks import TaskStore
+
+if TYPE_CHECKING:
+    from tornado.httpserver import HTTPServer
+    from tornado.web import Application
+
+    from modellix_jupyter.sandbox_server.site import Site
+
+#: An upload of 16 MiB with what surrounds it, and room to refuse a larger one politely.
+_LARGEST_BODY = 40 * 2**20
+
+
+class Sandbox:
+    """A local Modellix: the same wire, invented results, no key and no money.
+
+    Any key of printable ASCII is accepted, except those that begin with "wrong" or "expired".
+
+    Parameters
+    ----------
+    port
+        Where the API listens; 0 for any free port. Files always have a free port of their own,
+        since a client must treat them as another origin.
+    host
+        The address to listen on. The default can be reached from this machine only.
+    speed
+        What durations are divided by: 50 makes a task of five seconds take a tenth of one.
+    seed
+        Decides how long each task takes, by its number.
+    faults
+        Misfortunes to inject; see `Faults`.
+
+    Attributes
+    ----------
+    base_url : str
+        The API's origin, such as ``http://127.0.0.1:8000``; empty before the first start.
+    cdn_url : str
+        The origin of the files.
+
+    Examples
+    --------
+    >>> with Sandbox(speed=50) as sandbox:
+    ...     sandbox.base_url.startswith("http://127.0.0.1:")
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        speed: float = 1.0,
+        seed: int = 0,
+        faults: Faults | None = None,
+    ) -> None:
+        if not speed > 0:
+            message = f"speed must be above 0, not {speed}"
+            raise ValueError(message)
+        self.base_url = ""
+        self.cdn_url = ""
+        self.journal: list[JournalEntry] = []
+        self._port = port
+        self._host = host
+        self._speed = speed
+        self._faults = faults
+        self._tasks = TaskStore(seed=seed, speed=speed)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopper: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    @property
+    def submissions(self) -> dict[str, Submission]:
+        """Everything that was accepted, by task id: a copy, so that it can be looked through."""
+        return dict(self._tasks.submissions)
+
+    @property
+    def balance(self) -> float:
+        """What is left on the account, in US dollars."""
+        return self._tasks.balance
+
+    @property
+    def running(self) -> bool:
+        """Whether it is being served."""
+        return self._thread is not None
+
+    def start(self) -> Self:
+        """Serve in the background, and return once connections are taken.
+
+        Returns
+        -------
+        Sandbox
+            Itself. Nothing happens if it runs already.
+
+        Raises
+        ------
+        OSError
+            If the port is taken or the address is not this machine's.
+        """
+        with self._lock:
+            if self._thread is None:
+                started: Future[None] = Future()
+                thread = threading.Thread(
+                    target=self._run, args=(started,), name="modellix-sandbox", daemon=True
+                )
+                thread.start()
+                try:
+                    started.result()
+                except Exception:
+                    thread.join()
+                    raise
+                self._thread = thread
+        return self
+
+    def stop(self) -> None:
+        """Close every connection and wait for the threads; nothing happens if it has stopped.
+
+        The journal, the submissions and the tasks stay, and `start` may be called again.
+        """
+        with self._lock:
+            if self._thread is None or self._stopper is None:
+                return
+            loop, stopping = self._stopper
+            loop.call_soon_threadsafe(stopping.set)
+            self._thread.join()
+            self._thread = self._stopper = None
+
+    def expire(self, task_id: str) -> None:
+        """Let a task's day pass: from now on it and its files answer 404.
+
+        Parameters
+        ----------
+        task_id
+            A task that was accepted.
+
+        Raises
+        ------
+        KeyError
+            If it never was.
+        """
+        self._tasks.expire(task_id)
+
+    def serve_forever(self) -> None:
+        """Serve until the process is interrupted or, in the main thread, sent SIGTERM."""
+        ended = threading.Event()
+        with self, _on_sigterm(ended):
+            try:
+                # Windows only notices an interrupt between waits.
+                while not ended.wait(0.5):
+                    pass
+            except KeyboardInterrupt:
+                return
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _run(self, started: "Future[None]") -> None:
+        """Own the loop. An error before the servers listen is the caller's, not the thread's."""
+        try:
+            # not asyncio.run: a notebook's nested loops replace it, and theirs is never closed
+            with asyncio.Runner() as runner:
+                runner.run(self._serve(started))
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    async def _serve(self, started: "Future[None]") -> None:
+        """Serve both origins until told to stop."""
+        from modellix_jupyter.sandbox_server import api, cdn
+        from modellix_jupyter.sandbox_server.site import Site
+
+        site = Site(self._tasks, self.journal, self._faults, self._speed)
+        stopping = asyncio.Event()
+        first = second = None
+        try:
+            first, self.base_url = self._listen(api.application(site), self._port)
+            second, self.cdn_url = self._listen(cdn.application(site), 0)
+            site.api_url, site.cdn_url = self.base_url, self.cdn_url
+            self._stopper = asyncio.get_running_loop(), stopping
+            started.set_result(None)
+            await stopping.wait()
+        finally:
+            await _close(site, [server for server in (first, second) if server])
+
+    def _listen(self, application: "Application", port: int) -> "tuple[HTTPServer, str]":
+        """Bind one origin, and return its server and its address."""
+        from tornado.httpserver import HTTPServer
+
+        # Tornado's own way to bind leaves the socket open when the port is taken.
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        bound = socket.create_server((self._host, port), family=family)
+        bound.settimeout(0)
+        server = HTTPServer(application, max_body_size=_LARGEST_BODY, max_buffer_size=_LARGEST_BODY)
+        server.add_sockets([bound])
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return server, f"http://{host}:{bound.getsockname()[1]}"
+
+
+async def _close(site: "Site", servers: "list[HTTPServer]") -> None:
+    """Take no more connections, let go of held answers, and end what is open."""
+    for server in servers:
+        server.stop()
+    site.closing.set()
+    site.files.close()
+    asyncio.get_running_loop().set_exception_handler(_report)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for server in servers:
+        await server.close_all_connections()
+    if others:
+        await asyncio.wait(others, timeout=1.0)
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: "dict[str, object]") -> None:
+    """Report what fails; Tornado before 6.6 asks also what was cancelled for its result."""
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)
+
+
+@contextmanager
+def _on_sigterm(ended: threading.Event) -> Iterator[None]:
+    """Set an event on SIGTERM; only the main thread may, and another has no need to."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        ended.set()
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,241 @@
+"""Tasks: what was accepted, and what becomes of it as time passes."""
+
+import itertools
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from modellix_jupyter.sandbox_server.journal import Submission
+from modellix_jupyter.sandbox_server.model import Model
+from modellix_jupyter.sandbox_server.seeding import stream
+
+Status = Literal["pending", "processing", "success", "failed"]
+
+#: Results are kept for a day, as the API's documentation says.
+KEPT_SECONDS = 24 * 3600.0
+#: What a new account holds, in US dollars.
+OPENING_BALANCE = 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """An accepted task. Nothing in it ever changes: its state is a function of the time.
+
+    Parameters
+    ----------
+    id, request_id
+        Random, so that tasks of two sandboxes never meet in a client's ledger.
+    token
+        Random too: the beginning of its files' names, which nobody can guess.
+    model, body
+        What was asked for.
+    submitted_at
+        Seconds since 1970.
+    queued_s, total_s
+        Seconds until it is begun and until it is done.
+    price
+        US dollars.
+    """
+
+    id: str
+    request_id: str
+    token: str
+    model: Model
+    body: Mapping[str, object]
+    submitted_at: float
+    queued_s: float
+    total_s: float
+    price: float
+
+    @property
+    def ended_at(self) -> float:
+        """When it is or will be done, in seconds since 1970."""
+        return self.submitted_at + self.total_s
+
+    def status(self, now: float) -> Status:
+        """Return the state of the task at a time.
+
+        Parameters
+        ----------
+        now
+            Seconds since 1970.
+
+        Returns
+        -------
+        str
+            One of the API's four states.
+        """
+        if now < self.submitted_at + self.queued_s:
+            return "pending"
+        if now < self.ended_at:
+            return "processing"
+        return "failed" if self.model.quirk.refusal else "success"
+
+    def gone(self, now: float) -> bool:
+        """Whether its results are past the day for which they are kept."""
+        return now >= self.ended_at + KEPT_SECONDS
+
+    def answer(self, now: float, resources: list[dict[str, object]]) -> dict[str, object]:
+        """Return the task as the API describes it.
+
+        Parameters
+        ----------
+        now
+            Seconds since 1970.
+        resources
+            Its results, for when it has succeeded.
+
+        Returns
+        -------
+        dict
+            The `data` of the answer.
+        """
+        status = self.status(now)
+        data: dict[str, object] = {
+            "status": status,
+            "task_id": self.id,
+            "model_id": self.model.name,
+        }
+        if status in {"success", "failed"}:
+            data["duration"] = max(1, round(self.total_s * 1000))
+        if status == "success":
+            data["result"] = self._result(resources)
+        if status == "failed":
+            data["error"] = {"code": "content_policy", "message": self.model.quirk.refusal}
+        return data
+
+    def _result(self, resources: list[dict[str, object]]) -> dict[str, object]:
+        """Return the results with what is known of them."""
+        images = sum(resource["type"] == "image" for resource in resources)
+        return {
+            "resources": resources,
+            "metadata": {"image_count": images, "request_id": self.request_id},
+            "extensions": {
+                "submit_time": iso(self.submitted_at),
+                "end_time": iso(self.ended_at),
+            },
+        }
+
+
+def iso(at: float) -> str:
+    """Return a time as the API writes it: UTC, whole seconds, a final Z."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class TaskStore:
+    """The tasks of one sandbox, and the account that pays for them.
+
+    Parameters
+    ----------
+    seed
+        Decides how long each task takes, by its number.
+    speed
+        What durations are divided by.
+    clock
+        Returns seconds since 1970.
+
+    Attributes
+    ----------
+    submissions : dict of str to Submission
+        Everything that was accepted, by task id.
+    """
+
+    def __init__(
+        self, *, seed: int = 0, speed: float = 1.0, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.submissions: dict[str, Submission] = {}
+        self.clock = clock
+        self._seed = seed
+        self._speed = speed
+        self._tasks: dict[str, Task] = {}
+        self._by_token: dict[str, Task] = {}
+        self._expired: set[str] = set()
+        self._numbers = itertools.count()
+        self._spent = 0.0
+
+    @property
+    def balance(self) -> float:
+        """What is left on the account, in US dollars, to a hundredth of a cent."""
+        return round(OPENING_BALANCE - self._spent, 4)
+
+    def accept(self, model: Model, body: Mapping[str, object]) -> Task:
+        """Take a submission on, and its price off the account.
+
+        Parameters
+        ----------
+        model, body
+            What is asked for; it has been checked.
+
+        Returns
+        -------
+        Task
+            The new task.
+        """
+        rng = stream("pace", self._seed, next(self._numbers))
+        queued, total = model.pace.draw(rng)
+        task = Task(
+            id=f"task-{secrets.token_hex(8)}",
+            request_id=f"req-{secrets.token_hex(6)}",
+            token=secrets.token_hex(12),
+            model=model,
+            body=body,
+            submitted_at=self.clock(),
+            queued_s=queued / self._speed,
+            total_s=total / self._speed,
+            price=self.price(model, body),
+        )
+        self._forget_old(task.submitted_at)
+        self._tasks[task.id] = self._by_token[task.token] = task
+        self.submissions[task.id] = Submission(task.id, model.slug, body, task.submitted_at)
+        self._spent += task.price
+        return task
+
+    def price(self, model: Model, body: Mapping[str, object]) -> float:
+        """Return what a submission costs, in US dollars."""
+        return round(model.price.of(model.values(body)), 4)
+
+    def find(self, task_id: str) -> Task | None:
+        """Return a task that is still known, or None."""
+        return self._known(self._tasks.get(task_id))
+
+    def find_by_token(self, token: str) -> Task | None:
+        """Return the task whose files' names begin with a token, if it has succeeded, or None."""
+        task = self._known(self._by_token.get(token))
+        return task if task and task.status(self.clock()) == "success" else None
+
+    def expire(self, task_id: str) -> None:
+        """Make a task as old as if its day had passed.
+
+        Parameters
+        ----------
+        task_id
+            A task that was accepted.
+
+        Raises
+        ------
+        KeyError
+            If it never was.
+        """
+        if task_id not in self._tasks:
+            raise KeyError(task_id)
+        self._expired.add(task_id)
+
+    def _forget_old(self, now: float) -> None:
+        """Drop the oldest tasks once they are gone, so that memory stays bounded."""
+        while self._tasks:
+            oldest = next(iter(self._tasks.values()))
+            if not oldest.gone(now):
+                return
+            for kept in (self._tasks, self.submissions):
+                kept.pop(oldest.id, None)
+            self._by_token.pop(oldest.token)
+            self._expired.discard(oldest.id)
+
+    def _known(self, task: Task | None) -> Task | None:
+        """Return the task unless its day has passed."""
+        if task is None or task.id in self._expired or task.gone(self.clock()):
+            return None
+        return task

@@ -1,0 +1,1 @@
+"""Layer 2: the files of results: bounded downloads, file types, thumbnails."""

@@ -1,0 +1,390 @@
+"""The values that every layer speaks of: a request, a resource, a task and what it is doing.
+
+All are immutable: the engine's thread hands them to the notebook's, and neither can change what
+the other sees. Times are integers, microseconds since the epoch in UTC, because that is what
+SQLite stores and what pandas reads without a copy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TypeAlias
+
+from modellix_jupyter.errors import (
+    API_ERRORS,
+    ApiError,
+    ModellixError,
+    OutcomeUnknown,
+    TaskExpired,
+    TaskFailed,
+)
+
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+RESULT_LIFETIME_US = 24 * 3600 * 1_000_000
+"""How long the service keeps a result, in microseconds (its REST page: "saved for 24 hours")."""
+
+
+class Status(StrEnum):
+    """Where a task stands; the values are the frame's ``status`` column."""
+
+    SUBMITTING = "submitting"
+    """Recorded; the request is about to be, or is being, sent."""
+    UNKNOWN = "unknown"
+    """Sent, with no readable answer: it may have been accepted."""
+    REJECTED = "rejected"
+    """The service refused it, or it never left; nothing was charged."""
+    PENDING = "pending"
+    PROCESSING = "processing"
+    SUCCESS = "success"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    """Accepted once, and no longer known to the service."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the service will change nothing more about the task."""
+        return self not in _OPEN
+
+
+_OPEN = frozenset({Status.SUBMITTING, Status.PENDING, Status.PROCESSING})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of one model: exactly what will be sent, and paid for.
+
+    Parameters
+    ----------
+    model
+        The slug, ``provider/model``.
+    prompt
+        The text, or None for a model that takes none.
+    params
+        Everything else in the body, as JSON values.
+
+    """
+
+    model: str
+    prompt: str | None
+    params: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def provider(self) -> str:
+        """The part of the slug before the slash."""
+        return self.model.partition("/")[0]
+
+    def body(self) -> dict[str, Json]:
+        """Return the JSON body of the submission."""
+        prompt: dict[str, Json] = {} if self.prompt is None else {"prompt": self.prompt}
+        return {**prompt, **self.params}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One result of a task: a picture, a video or a sound, and where its copy is.
+
+    Everything but the URL may be missing from an answer.
+
+    Parameters
+    ----------
+    url
+        Where the service keeps it for 24 hours; untrusted.
+    type
+        ``image``, ``video``, ``audio``, or whatever the service said.
+    width, height
+        In pixels.
+    format
+        As the service said (``png``), or as the file itself showed.
+    role
+        As the service said (``primary``).
+    path
+        The downloaded file, absolute, or None where it is not on this disk.
+    size
+        Of the downloaded file, in bytes.
+    problem
+        Why there is no file, in one sentence.
+    lost
+        Whether there never will be one.
+
+    """
+
+    url: str
+    type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    format: str | None = None
+    role: str | None = None
+    path: str | None = None
+    size: int | None = None
+    problem: str | None = None
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """Something to show of one resource.
+
+    Parameters
+    ----------
+    kind
+        ``image``, ``video``, ``audio`` or ``link``; anything else is shown as a link.
+    src
+        A ``data:`` URI made from the downloaded file, an http(s) URL, or None.
+    width, height
+        Of the original, in pixels.
+    path
+        The original on this disk.
+    url
+        Where the service keeps it, for 24 hours; untrusted.
+    size
+        Of the original, in bytes.
+    file
+        Where the original lies beside a page that is written to a folder, from there; it is
+        linked to in place of the URL.
+    problem
+        Why there is nothing to show, in one sentence.
+
+    """
+
+    kind: str
+    src: str | None = None
+    width: int | None = None
+    height: int | None = None
+    path: str | None = None
+    url: str | None = None
+    size: int | None = None
+    file: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One request and all that is known of it: a row of the ledger.
+
+    Parameters
+    ----------
+    uid
+        Our own name for it, which exists before the service has given one.
+    batch
+        What was started by one cell or call shares one.
+    origin
+        The base URL it was sent to; it is asked for there only.
+    created_at, submitted_at, completed_at, expires_at
+        Microseconds since the epoch. ``submitted_at`` is None while nothing was sent.
+    duration_ms
+        The service's own measure of the work, in milliseconds.
+    attempts
+        How many times the submission was sent.
+    price
+        In USD, from the catalog when the request was made; None where it has none.
+    error_code
+        The HTTP status of the refusal, where there was one.
+
+    """
+
+    uid: str
+    batch: str
+    origin: str
+    request: Request
+    status: Status
+    created_at: int
+    task_id: str | None = None
+    model_id: str | None = None
+    submitted_at: int | None = None
+    completed_at: int | None = None
+    expires_at: int | None = None
+    duration_ms: int | None = None
+    resources: tuple[Resource, ...] = ()
+    attempts: int = 0
+    price: float | None = None
+    request_id: str | None = None
+    error_code: int | None = None
+    error_message: str | None = None
+
+    @property
+    def elapsed_s(self) -> float | None:
+        """Seconds from the submission to the moment its end was known."""
+        if self.submitted_at is None or self.completed_at is None:
+            return None
+        return (self.completed_at - self.submitted_at) / 1e6
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will happen: it ended, and every file is here or given up."""
+        return self.status.ended and not self.missing
+
+    @property
+    def never_left(self) -> bool:
+        """Whether it is an intent that was never sent; nothing was charged."""
+        return self.status is Status.SUBMITTING and self.submitted_at is None
+
+    @property
+    def on_its_way(self) -> bool:
+        """Whether its request has left, and no answer was read yet."""
+        return self.status is Status.SUBMITTING and self.submitted_at is not None
+
+    @property
+    def pictures(self) -> tuple[Resource, ...]:
+        """Those of its resources that are pictures on this disk."""
+        return tuple(r for r in self.resources if r.path and r.type == "image")
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The places in `resources` of files that are still to be fetched."""
+        return tuple(i for i, r in enumerate(self.resources) if not (r.path or r.lost))
+
+    @property
+    def path(self) -> str | None:
+        """The first downloaded file."""
+        return next((r.path for r in self.resources if r.path), None)
+
+    def error(self) -> ModellixError | None:
+        """Return what a user should be told went wrong, as an exception, or None."""
+        who = f"{self.request.model} ({self.task_id or self.uid})"
+        reason = self.error_message or "no reason given"
+        if self.status is Status.REJECTED:
+            return self._rejection(reason)
+        if self.status is Status.FAILED:
+            return TaskFailed(f"{who} failed: {reason}")
+        if self.status is Status.EXPIRED:
+            return TaskExpired(f"{who} expired: {reason}")
+        if self.status is Status.UNKNOWN:
+            return OutcomeUnknown(f"{who} may have been accepted and charged: {reason}")
+        return None
+
+    def _rejection(self, reason: str) -> ModellixError:
+        if self.error_code is None:
+            return ModellixError(f"{self.request.model}: {reason}", "Nothing was charged.")
+        kind = API_ERRORS.get(self.error_code, ApiError)
+        return kind(reason, code=self.error_code, call=self.request.model, attempts=self.attempts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What is being done about a task just now; shown, never stored.
+
+    Parameters
+    ----------
+    what
+        In the user's words: ``rate limited``, ``waiting for a place``, ``downloading``.
+    until
+        When it goes on, in seconds since the epoch, or None where nobody can know.
+    attempt
+        Which attempt is coming, counted from 1, or None where it is the first.
+    of
+        Out of how many, or None where only a deadline counts.
+
+    """
+
+    what: str
+    until: float | None = None
+    attempt: int | None = None
+    of: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """What the engine tells its listeners: a task as it is now, and what is being done."""
+
+    task: Task
+    activity: Activity | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One task as it is shown.
+
+    Parameters
+    ----------
+    task
+        The task.
+    activity
+        What is being done about it just now.
+    usual_s
+        How long this model usually takes, in seconds, or None where nobody knows yet.
+    media
+        What there is to show of its resources.
+
+    """
+
+    task: Task
+    activity: Activity | None = None
+    usual_s: float | None = None
+    media: tuple[Media, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a submission that was accepted: from here on it costs money."""
+
+    task_id: str
+    model_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskAnswer:
+    """The answer to a question about a task.
+
+    Parameters
+    ----------
+    status
+        One of the four that a service can say.
+    odd
+        The word it used, where it is not a known one: it is shown, and asked again.
+    duration_ms
+        The service's own measure, in milliseconds.
+    completed_at
+        Microseconds since the epoch, from the answer's ``end_time``.
+
+    """
+
+    status: Status
+    odd: str | None = None
+    model_id: str | None = None
+    duration_ms: int | None = None
+    resources: tuple[Resource, ...] = ()
+    request_id: str | None = None
+    completed_at: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """A display price of the catalog, in USD: fixed where both ends are one; see `tariff`."""
+
+    low: float
+    high: float
+    unit: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One entry of the catalog."""
+
+    slug: str
+    type: str = ""
+    description: str = ""
+    docs_url: str = ""
+    price: Price | None = None
+
+
+def to_datetime(us: int | None) -> datetime | None:
+    """Return microseconds since the epoch as an aware datetime in UTC."""
+    return None if us is None else EPOCH + timedelta(microseconds=us)
+
+
+def number(value: Json) -> float | None:
+    """Return a finite number; numbers written as text count, booleans do not."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None

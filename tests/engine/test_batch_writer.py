@@ -1,0 +1,86 @@
+"""Rows that are written together: each on the disk before its own job goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+from engine_fakes import HANG_S, Rig, a_task
+
+from modellix_jupyter.engine.batch_writer import Recorder
+from modellix_jupyter.errors import LedgerError
+from modellix_jupyter.values import Status, Task
+
+pytest_plugins = ["engine_fixtures"]
+
+
+@pytest.fixture
+def tasks(rig: Rig) -> list[Task]:
+    known = [a_task(uid=f"{number:032x}") for number in range(20)]
+    rig.ledger.add(known, "an owner")
+    return [a_task(uid=task.uid, status=Status.PENDING, task_id=task.uid) for task in known]
+
+
+def test_what_comes_while_one_is_written_goes_to_the_disk_together(
+    rig: Rig, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, together = rig.ledger.save, []
+    others = threading.Event()
+
+    def counted(*written: Task) -> None:
+        assert others.wait(HANG_S)
+        together.append(len(written))
+        save(*written)
+
+    monkeypatch.setattr(rig.ledger, "save", counted)
+
+    async def one(recorder: Recorder, task: Task) -> None:
+        await recorder.save(task)
+        assert rig.row(task.uid) == task
+
+    async def run() -> None:
+        recorder = Recorder(rig.ledger)
+        saving = [asyncio.create_task(one(recorder, task)) for task in tasks]
+        await asyncio.sleep(0)
+        others.set()
+        await asyncio.gather(*saving)
+
+    asyncio.run(run())
+    assert sum(together) == len(tasks)
+    assert len(together) <= 3
+
+
+def test_a_row_that_cannot_be_written_says_nothing_of_the_others(
+    rig: Rig, tasks: list[Task], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, bad = rig.ledger.save, tasks[7].uid
+
+    def choosy(*written: Task) -> None:
+        if any(task.uid == bad for task in written):
+            raise LedgerError("no")
+        save(*written)
+
+    monkeypatch.setattr(rig.ledger, "save", choosy)
+
+    async def run() -> list[BaseException | None]:
+        recorder = Recorder(rig.ledger)
+        return await asyncio.gather(*map(recorder.save, tasks), return_exceptions=True)
+
+    outcomes = asyncio.run(run())
+    assert [type(outcome) for outcome in outcomes].count(LedgerError) == 1
+    assert isinstance(outcomes[7], LedgerError)
+    assert all(rig.row(task.uid) == task for task in tasks if task.uid != bad)
+
+
+def test_a_row_is_written_though_nobody_waits_for_it_any_more(rig: Rig, tasks: list[Task]) -> None:
+    async def run() -> None:
+        recorder = Recorder(rig.ledger)
+        saving = [asyncio.create_task(recorder.save(task)) for task in tasks]
+        await asyncio.sleep(0)
+        for each in saving:
+            each.cancel()
+        await asyncio.wait(saving)
+
+    asyncio.run(run())
+    assert all(rig.row(task.uid) == task for task in tasks)

@@ -1,0 +1,154 @@
+"""What is offered on real lines, asked for as a kernel and as a terminal ask for it."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from magic_shell import Shell, a_loaded_shell
+
+from modellix_jupyter.magic import completion
+from modellix_jupyter.notebook import current_session
+from modellix_jupyter.planning.cell_options import COMMANDS, OPTIONS
+from modellix_jupyter.sandbox_server import Sandbox
+
+FAST = "%%modellix sandbox/fast "
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Sandbox]:
+    with Sandbox(speed=100) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shell(service: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """One shell for all: to complete changes nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODELLIX_HOME", str(tmp_path_factory.mktemp("home")))
+        with a_loaded_shell(tmp_path_factory.mktemp("ipython"), service, patch) as shell:
+            yield shell
+
+
+@pytest.fixture(autouse=True)
+def session(service: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a session that has read the catalog, so that no answer is late."""
+    monkeypatch.setenv("MODELLIX_BASE_URL", service.base_url)
+    monkeypatch.setenv("MODELLIX_API_KEY", "sandbox")
+    for model in ("sandbox/fast", "alibaba/qwen-image-plus"):
+        current_session.current().schema(model)
+    current_session.current().models()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("%%modellix alib", ["alibaba/qwen-image-plus", "alibaba/wan-2.5-t2v"]),
+        (FAST + "alibaba/q", ["alibaba/qwen-image-plus"]),
+        (FAST + "--no-w", ["--no-wait"]),
+        (FAST + "--s", ["--save", "--seed", "--size"]),
+        ("%%modellix alibaba/qwen-image-plus --neg", ["--negative-prompt"]),
+        (FAST + "--size 2", ["256x256"]),
+        (FAST + "--seed 7 --re", ["--repeat"]),
+        ("%modellix mo", ["models"]),
+        ("%modellix ", sorted(command.name for command in COMMANDS)),
+        ("%modellix h", ["help", "history"]),
+    ],
+)
+def test_what_may_stand_here_is_offered(shell: Shell, line: str, expected: list[str]) -> None:
+    assert sorted(shell.offered(line)) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("%%modellix sandbox/fa", ["sandbox/fast"]),
+        (FAST + "--dry", ["--dry-run"]),
+        ("%modellix exp", ["export"]),
+    ],
+)
+def test_the_older_interface_offers_the_same(shell: Shell, line: str, expected: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        _, found = shell.ip.complete(line.rpartition(" ")[2], line, len(line))
+    assert found == expected
+
+
+def test_every_option_is_offered(shell: Shell) -> None:
+    offered = shell.offered(FAST + "--")
+    assert {f"--{option.name}" for option in OPTIONS} <= set(offered)
+    assert {"--seed", "--size"} <= set(offered)
+    assert "--prompt" not in offered
+
+
+def test_parameters_are_those_of_all_models_of_the_line(shell: Shell) -> None:
+    offered = shell.offered("%%modellix sandbox/fast alibaba/qwen-image-plus --")
+    assert {"--size", "--prompt-extend", "--negative-prompt"} <= set(offered)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "%%modellix sandbox/fast\na sand",
+        "%%modellix sandbox/fast\n--s",
+        "sand",
+        "%modellix history h",
+        "%%modellix sandbox/fast --timeout 1",
+    ],
+)
+def test_nothing_of_ours_is_offered_elsewhere(shell: Shell, code: str) -> None:
+    ours = {command.name for command in COMMANDS} | {f"--{option.name}" for option in OPTIONS}
+    ours |= {model.slug for model in current_session.current().models()}
+    assert ours.isdisjoint(shell.offered(code))
+
+
+def test_the_magics_themselves_are_offered(shell: Shell) -> None:
+    assert "%%modellix" in shell.offered("%%modell")
+
+
+def test_others_are_still_completed(shell: Shell) -> None:
+    shell.ip.push({"a_long_name_of_mine": 1})
+    assert "a_long_name_of_mine" in shell.offered("a_long_na")
+
+
+def test_without_a_key_the_options_are_offered_all_the_same(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("MODELLIX_API_KEY")
+    monkeypatch.setenv("MODELLIX_HOME", str(tmp_path / "another"))
+    current_session.close_all()
+    assert "--no-wait" in shell.offered(FAST + "--no")
+    assert shell.offered("%%modellix sandbox/fa") == []
+
+
+def test_a_service_that_hangs_does_not_hold_up_the_typing(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    answer = threading.Event()
+
+    class Hanging:
+        def models(self) -> list[object]:
+            answer.wait(30)
+            return []
+
+    monkeypatch.setattr(current_session, "current", Hanging)
+    began = time.monotonic()
+    try:
+        assert shell.offered("%%modellix sandbox/fa") == []
+        assert time.monotonic() - began < completion.PATIENCE_S + 5
+    finally:
+        answer.set()
+        for thread in threading.enumerate():
+            if thread.name == "modellix-complete":
+                thread.join(30)
+
+
+def test_what_is_typed_is_never_written_or_sent(shell: Shell, service: Sandbox) -> None:
+    before = len(service.submissions)
+    shell.offered(FAST + "--no-wait ")
+    assert len(service.submissions) == before

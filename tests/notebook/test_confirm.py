@@ -1,0 +1,112 @@
+"""What a plan above the limit of tasks needs: a yes, or the word that stands for it."""
+
+from __future__ import annotations
+
+import builtins
+
+import pytest
+from session_rig import HANG_S, Sessions
+
+from modellix_jupyter.errors import InvalidRequest, UserError
+from modellix_jupyter.notebook import current_session, functions
+from modellix_jupyter.notebook.confirm import cost_words
+from modellix_jupyter.planning.plan import make_plan
+from modellix_jupyter.planning.pricing import Tariff
+from modellix_jupyter.results.results import Results
+
+pytest_plugins = ["session_fixtures"]
+pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
+
+FAST = "sandbox/fast"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Say no to every question, and keep them."""
+    questions: list[str] = []
+
+    def reply(question: str = "") -> str:
+        questions.append(question)
+        return "n"
+
+    monkeypatch.setattr(builtins, "input", reply)
+    return questions
+
+
+@pytest.fixture
+def limit(sessions: Sessions) -> int:
+    session = current_session.push(sessions(ask_above=2))
+    return session.settings.ask_above
+
+
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reply(_: str = "") -> str:
+        raise EOFError
+
+    monkeypatch.setattr(builtins, "input", reply)
+
+
+def compared(count: int, **more: bool) -> Results:
+    seeds = {"seed": list(range(count))}
+    return functions.compare("p", FAST, vary=seeds, size="256x256", timeout=HANG_S, **more)
+
+
+def test_up_to_the_limit_nobody_is_asked(limit: int, asked: list[str]) -> None:
+    assert len(compared(limit)) == limit
+    assert asked == []
+
+
+def test_above_the_limit_a_no_sends_nothing(
+    limit: int, asked: list[str], sessions: Sessions, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert list(compared(limit + 1)) == []
+    assert asked == ["Send 3 tasks for 0.003 USD? [y/N] "]
+    assert capsys.readouterr().out == "Nothing was sent.\n"
+    assert sessions.posts() == 0
+
+
+def test_a_yes_sends_it(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builtins, "input", lambda _: "y")
+    assert len(compared(limit + 1)) == limit + 1
+
+
+def test_yes_is_said_beforehand(limit: int, asked: list[str]) -> None:
+    assert len(compared(limit + 1, yes=True)) == limit + 1
+    assert asked == []
+
+
+def test_where_nobody_can_be_asked_it_is_an_error_that_says_what_to_add(
+    limit: int, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody(monkeypatch)
+    with pytest.raises(InvalidRequest, match=r"has 3 tasks, and more than 2 need a yes") as raised:
+        compared(limit + 1)
+    assert isinstance(raised.value, UserError)
+    assert "add yes=True" in raised.value.hint
+    assert sessions.posts() == 0
+
+
+def test_what_cannot_be_sent_is_said_before_anybody_is_asked(limit: int, asked: list[str]) -> None:
+    with pytest.raises(UserError, match="size"):
+        functions.compare(["p"] * (limit + 1), FAST, size="1x1")
+    assert asked == []
+
+
+def test_a_list_is_sent_without_a_question(limit: int, asked: list[str]) -> None:
+    results = functions.submit([f"p{n}" for n in range(limit + 1)], FAST, size="256x256")
+    assert len(results.wait(HANG_S)) == limit + 1
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("prices", "words"),
+    [
+        ({}, " (no price is known)"),
+        ({"a/x": Tariff(0.25)}, " for 0.50 USD and 2 of unknown price"),
+        ({"a/x": Tariff(0.25), "b/y": Tariff(1.0)}, " for 2.50 USD"),
+    ],
+)
+def test_the_question_says_the_price_as_far_as_it_is_known(
+    prices: dict[str, Tariff], words: str
+) -> None:
+    assert cost_words(make_plan(["p", "q"], ["a/x", "b/y"]), prices) == words

@@ -1,0 +1,268 @@
+"""Result files: their formats and sizes, their sameness and their differences."""
+
+import io
+import time
+import wave
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.sandbox_server.catalog import MODELS
+from modellix_jupyter.sandbox_server.drawing import PAINTERS, Artwork, picture
+from modellix_jupyter.sandbox_server.files import Shelf, artworks
+from modellix_jupyter.sandbox_server.studio import draw, picture_format
+
+from .conftest import Run, get, head, post
+
+
+def opened(content: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(content))
+    image.load()
+    return image
+
+
+def urls(data: dict[str, Any]) -> list[str]:
+    return [resource["url"] for resource in data["result"]["resources"]]
+
+
+def small(style: str = "mosaic", **changes: Any) -> Artwork:
+    values: dict[str, Any] = {
+        "style": style,
+        "slug": "sandbox/fast",
+        "prompt": "a lighthouse",
+        "key": 7,
+        "width": 256,
+        "height": 192,
+        "format": "png",
+    }
+    return Artwork(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("slug", "body", "size"),
+    [
+        ("alibaba/qwen-image-plus", {"size": "928*1664"}, (928, 1664)),
+        ("openai/gpt-image-2", {"size": "1536x1024"}, (1536, 1024)),
+        ("google/nano-banana-2", {"aspect_ratio": "16:9"}, (1024, 576)),
+        ("google/nano-banana-2", {"aspect_ratio": "2:3", "resolution": "2K"}, (1365, 2048)),
+        ("bytedance/seedream-4", {"aspect_ratio": "3:4"}, (768, 1024)),
+        ("black-forest-labs/flux-2-pro", {"width": 640, "height": 300}, (640, 300)),
+        ("google/veo-3-fast", {}, (480, 270)),
+        ("google/veo-3-fast", {"aspect_ratio": "9:16", "resolution": "480p"}, (480, 854)),
+    ],
+)
+def test_the_size_that_was_asked_for(
+    slug: str, body: dict[str, Any], size: tuple[int, int]
+) -> None:
+    (artwork,) = artworks(MODELS[slug], {"prompt": "x", **body})
+
+    assert (artwork.width, artwork.height) == size
+
+
+@pytest.mark.parametrize(("form", "kind"), [("png", "PNG"), ("jpeg", "JPEG"), ("webp", "WEBP")])
+def test_formats_open_and_are_what_they_say(run: Run, form: str, kind: str) -> None:
+    data = run("sandbox/fast", output_format=form, size="512x768")
+    (resource,) = data["result"]["resources"]
+    answer = get(resource["url"])
+
+    assert answer.headers["content-type"] == f"image/{form}"
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert resource["format"] == form
+    image = opened(answer.content)
+    assert (image.format, image.size) == (kind, (512, 768))
+
+
+def test_n_files_all_different(run: Run) -> None:
+    data = run("sandbox/fast", n=4)
+
+    files = {get(url).content for url in urls(data)}
+    assert len(files) == data["result"]["metadata"]["image_count"] == 4
+
+
+def test_the_same_request_is_the_same_file_and_another_is_not(run: Run) -> None:
+    def file(**body: object) -> bytes:
+        return get(urls(run("sandbox/fast", **body))[0]).content
+
+    assert file(seed=1) == file(seed=1)
+    assert file() == file()
+    different = [file(), file(seed=1), file(seed=2), file(prompt="another harbour")]
+    assert len(set(different)) == 4
+
+
+def test_another_sandbox_draws_the_same() -> None:
+    files = []
+    for _ in range(2):
+        with Sandbox(speed=1000) as sandbox:
+            url = f"{sandbox.base_url}/api/v1"
+            key = {"Authorization": "Bearer k"}
+            sent = post(f"{url}/sandbox/fast", json={"prompt": "x"}, headers=key).json()
+            time.sleep(0.01)
+            task = get(f"{url}/tasks/{sent['data']['task_id']}", headers=key).json()
+            files.append(get(urls(task["data"])[0]).content)
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("style", PAINTERS)
+def test_every_style_is_a_picture_of_its_own(style: str) -> None:
+    image = opened(picture(small(style)))
+
+    assert image.size == (256, 192)
+    colours = image.convert("RGB").getcolors(256 * 192)
+    assert colours is not None
+    assert len(colours) > 100
+    others = [other for other in PAINTERS if other != style]
+    assert picture(small(style)) not in [picture(small(other)) for other in others[:3]]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "一只可爱的猫在花园里玩耍" * 20,
+        "кот в саду",
+        "قطة في الحديقة",
+        "🐈‍⬛ 🌻",
+        "\ud800 lone surrogate",
+        "a\x00b\nc\td",
+        "x" * 32_000,
+        "-",
+    ],
+)
+def test_any_prompt_can_be_written_on_a_picture(prompt: str) -> None:
+    assert opened(picture(small(prompt=prompt))).size == (256, 192)
+
+
+def test_the_prompt_is_written_on_the_picture() -> None:
+    short, long = (
+        opened(picture(small(prompt=prompt, width=512, height=512))).crop((0, 380, 512, 512))
+        for prompt in ("hi", "hi there, a good deal more of words than the other one has to show")
+    )
+    white = [sum(image.convert("L").histogram()[240:]) for image in (short, long)]
+    assert white[1] > 2 * white[0] > 0
+
+
+def test_an_upload_is_checked_served_and_drawn_from(http: httpx.Client, run: Run) -> None:
+    target = io.BytesIO()
+    Image.linear_gradient("L").save(target, "PNG")
+    sent = http.post(
+        "/api/v1/media/files", files={"file": ("grey.png", target.getvalue(), "image/png")}
+    ).json()["data"]
+
+    assert set(sent) == {"file_id", "type", "url", "filename", "size", "created_at"}
+    assert (sent["type"], sent["filename"], sent["size"]) == (
+        "image",
+        "grey.png",
+        len(target.getvalue()),
+    )
+    served = get(sent["url"])
+    assert served.content == target.getvalue()
+    assert served.headers["content-type"] == "image/png"
+
+    made = get(urls(run("google/nano-banana-2-edit", image=sent["url"]))[0]).content
+    tones = opened(made).convert("L")
+    # The gradient is dark above and light below, and so is what was made of it.
+    top, middle = (tones.crop((0, y, 1024, y + 100)).resize((1, 1)).tobytes()[0] for y in (0, 700))
+    assert top + 60 < middle
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"other": ("a.png", b"x")}, "parameter 'file' is required"),
+        ({"file": ("a.png", b"not a picture")}, "must be a PNG, JPEG or WebP"),
+        ({"file": ("a.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 40)}, "must be a PNG, JPEG or WebP"),
+        ({"file": ("a.png", bytes(16 * 2**20 + 1))}, "at most 16 MiB"),
+    ],
+)
+def test_a_bad_upload_is_400(http: httpx.Client, files: Any, words: str) -> None:
+    answer = http.post("/api/v1/media/files", files=files)
+
+    assert answer.status_code == 400
+    assert answer.json()["code"] == 400
+    assert words in answer.json()["message"]
+
+
+def test_a_broken_form_is_400(http: httpx.Client) -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary=xx"}
+    answer = http.post("/api/v1/media/files", content=b"no form at all", headers=kind)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, 400)
+
+
+def test_a_gif_is_not_taken_for_what_it_calls_itself() -> None:
+    target = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(target, "GIF")
+
+    assert picture_format(target.getvalue()) is None
+
+
+def test_files_come_whole_in_part_or_as_headers_only(run: Run) -> None:
+    url = urls(run("sandbox/fast"))[0]
+    whole = get(url).content
+
+    part = get(url, headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, whole[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(whole)}"
+    assert get(url, headers={"Range": "bytes=-5"}).content == whole[-5:]
+    assert get(url, headers={"Range": "bytes=5-"}).content == whole[5:]
+    assert get(url, headers={"Range": "lines=1-2"}).content == whole
+    beyond = get(url, headers={"Range": f"bytes={len(whole)}-"})
+    assert (beyond.status_code, beyond.json()["code"]) == (416, 416)
+    bare = head(url)
+    assert (bare.content, int(bare.headers["content-length"])) == (b"", len(whole))
+
+
+def test_a_file_name_of_nothing_is_404(sandbox: Sandbox, run: Run) -> None:
+    url = urls(run("sandbox/fast"))[0]
+    for wrong in (url.replace("00.png", "01.png"), url.replace(".png", ".webp"), url + "/x"):
+        assert get(wrong).status_code == 404
+    assert get(f"{sandbox.cdn_url}/media/none.png").json()["code"] == 404
+
+
+def test_an_expired_task_and_its_files_are_404(
+    http: httpx.Client, sandbox: Sandbox, run: Run
+) -> None:
+    data = run("sandbox/fast")
+    sandbox.expire(data["task_id"])
+
+    assert http.get(f"/api/v1/tasks/{data['task_id']}").status_code == 404
+    assert get(urls(data)[0]).status_code == 404
+    assert len(sandbox.submissions) == 1
+    with pytest.raises(KeyError):
+        sandbox.expire("task-unknown")
+
+
+def test_speech_is_a_tune_of_the_prompt(run: Run) -> None:
+    (resource,) = run("minimax/speech-2.6")["result"]["resources"]
+    answer = get(resource["url"])
+
+    assert (resource["type"], resource["format"], resource["width"]) == ("audio", "wav", None)
+    assert answer.headers["content-type"] == "audio/wav"
+    with wave.open(io.BytesIO(answer.content)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
+        assert 1 < file.getnframes() / file.getframerate() < 15
+        assert len(set(file.readframes(8000))) > 100
+
+
+def test_voices_and_prompts_sound_different() -> None:
+    def tune(**changes: Any) -> bytes:
+        return draw(small("flute", format="wav", **changes))
+
+    assert tune() == tune()
+    assert tune() != tune(key=8)
+    assert len({draw(small(voice, format="wav")) for voice in ("flute", "bell", "organ")}) == 3
+
+
+def test_a_shelf_drops_what_was_longest_unused() -> None:
+    shelf = Shelf(100)
+    shelf.put("a", bytes(40))
+    shelf.put("b", bytes(40))
+    assert shelf.get("a") == bytes(40)
+    shelf.put("c", bytes(40))
+
+    assert shelf.get("b") is None
+    assert shelf.get("a") == shelf.get("c") == bytes(40)
+    shelf.put("a", bytes(60))
+    assert shelf.get("c") == bytes(40)

@@ -1,0 +1,120 @@
+"""Sessions on a real local service, quick to ask, and never left open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modellix_jupyter.engine import polling
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.results.results import Results
+from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.values import Task
+
+KEY = "sentinel-key-0123456789"
+HANG_S = 60.0
+"""After that long a test has hung; none waits anywhere near it."""
+
+QUICK = """
+from modellix_jupyter.engine import polling
+polling.UNSEEN_FIRST_S = polling.SHORTEST_S = 0.02
+"""
+"""The first lines of another process's code: the sandbox's tasks take hundredths of a second."""
+
+
+class Sessions:
+    """Makes sessions on one home and one sandbox; all are closed at the end of the test."""
+
+    def __init__(self, home: Path, sandbox: Sandbox) -> None:
+        self.home = home
+        self.sandbox = sandbox
+        self._made: list[Session] = []
+
+    def settings(self, **changes: object) -> Settings:
+        base = Settings(
+            base_url=self.sandbox.base_url, home=str(self.home), requests_per_second=500
+        )
+        return base.changed(**changes)
+
+    def __call__(self, key: str | None = KEY, **changes: object) -> Session:
+        session = Session(self.settings(**changes), key=key)
+        self._made.append(session)
+        return session
+
+    def close(self) -> None:
+        for session in self._made:
+            session.close()
+
+    # -- what the sandbox saw
+
+    def prompts(self) -> Counter[str]:
+        """Count what was accepted, by prompt."""
+        return Counter(str(s.body.get("prompt")) for s in self.sandbox.submissions.values())
+
+    def posts(self) -> int:
+        return sum(e.method == "POST" for e in self.sandbox.journal)
+
+    def fetches(self) -> Counter[str]:
+        """Count the downloads, by path."""
+        return Counter(e.path for e in self.sandbox.journal if e.origin == "cdn")
+
+
+@contextmanager
+def unasked() -> Iterator[None]:
+    """Let no task be asked about that is sent meanwhile: it is surely unfinished at the end."""
+    before, polling.UNSEEN_FIRST_S = polling.UNSEEN_FIRST_S, 3600.0
+    try:
+        yield
+    finally:
+        polling.UNSEEN_FIRST_S = before
+
+
+def wait_until_accepted(session: Session, results: Results) -> None:
+    """Return once every task has its id, and its pause until the first question has begun."""
+    until = time.monotonic() + HANG_S
+    while any(task.task_id is None for task in results):
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    session.engine.run(lambda _service: asyncio.sleep(0)).result(HANG_S)
+
+
+def is_whole(task: Task) -> bool:
+    """Whether every file of a task is here and decodes to its last row."""
+    from PIL import Image
+
+    for resource in task.resources:
+        if resource.path is None:
+            return False
+        with Image.open(resource.path) as image:
+            image.load()
+    return bool(task.resources)
+
+
+def python(code: str, *arguments: object, home: Path) -> subprocess.Popen[str]:
+    """Start another process on a home, whose standard streams are the test's to use."""
+    environment = {**os.environ, "MODELLIX_HOME": str(home)}
+    return subprocess.Popen(  # noqa: S603 - the test's own code
+        [sys.executable, "-c", QUICK + code, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def output(code: str, *arguments: object, home: Path) -> str:
+    """Run code in another process to its end, which must be a clean one; return what it said."""
+    process = python(code, *arguments, home=home)
+    said, errors = process.communicate(timeout=HANG_S)
+    assert errors == ""
+    assert process.returncode == 0
+    return said
