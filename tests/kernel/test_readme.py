@@ -19,9 +19,9 @@ def cells() -> list[str]:
     """Return the cells of the README that are code, in their order.
 
     The first example is what it looks like, before the extension is loaded and with no key; from
-    "Five minutes, without a key" on the reader is asked to type along.
+    "Try it without a key" on the reader is asked to type along.
     """
-    _, _, told = README.read_text(encoding="utf-8").partition("## Five minutes")
+    _, _, told = README.read_text(encoding="utf-8").partition("## Try it")
     blocks = re.findall(r"```python\n(.*?)```", told, re.DOTALL)
     # asking for a key needs somebody to answer
     return [block for block in blocks if "%modellix key" not in block]
