@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from modellix_jupyter.engine.service import Tell
+    from modellix_jupyter.engine.service import OnProgress
     from modellix_jupyter.values import TaskAnswer
 
 KEY = "sandbox"
@@ -92,10 +92,10 @@ class CountingService(RestService):
         super().__init__(client, store, 600.0)
         self.questions: dict[str, int] = {}
 
-    async def read(self, task_id: str, tell: Tell) -> TaskAnswer:
+    async def read(self, task_id: str, on_progress: OnProgress) -> TaskAnswer:
         """Ask how a task stands."""
         self.questions[task_id] = self.questions.get(task_id, 0) + 1
-        return await super().read(task_id, tell)
+        return await super().read(task_id, on_progress)
 
 
 class Kernel:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.keys import SecretKey
     from modellix_jupyter.values import Accepted, Json, Model, TaskAnswer
 
-    Tell = Callable[[Activity], None]
+    OnProgress = Callable[[Activity], None]
     Leaving = Callable[[], Awaitable[None]]
 
 _T = TypeVar("_T")
@@ -156,7 +156,7 @@ class AsyncClient:
         model: str,
         body: Mapping[str, Json],
         *,
-        tell: Tell | None = None,
+        on_progress: OnProgress | None = None,
         leaving: Leaving | None = None,
     ) -> Accepted:
         """Submit one task; from the moment this returns it costs money.
@@ -167,7 +167,7 @@ class AsyncClient:
             The slug, ``provider/model``.
         body
             The JSON body.
-        tell
+        on_progress
             Called before each pause with what is being waited for.
         leaving
             Awaited at the last moment before each attempt is sent, once the budget has a place for
@@ -190,14 +190,16 @@ class AsyncClient:
             parsing.parse_accepted,
             content=_encode(body),
             paid=True,
-            tell=tell,
+            on_progress=on_progress,
             leaving=leaving,
         )
 
-    async def task(self, task_id: str, *, tell: Tell | None = None) -> TaskAnswer:
+    async def task(self, task_id: str, *, on_progress: OnProgress | None = None) -> TaskAnswer:
         """Ask how a task stands, once (apart from retries)."""
         path = f"/api/v1/tasks/{_quoted(task_id, safe='')}"
-        return await self._call("GET", path, lambda b: parsing.parse_task(b, task_id), tell=tell)
+        return await self._call(
+            "GET", path, lambda b: parsing.parse_task(b, task_id), on_progress=on_progress
+        )
 
     async def wait(self, task_id: str, *, every: float = 2.0) -> TaskAnswer:
         """Ask until a task has ended, every so many seconds.
@@ -292,7 +294,7 @@ class AsyncClient:
         *,
         paid: bool = False,
         key: bool = True,
-        tell: Tell | None = None,
+        on_progress: OnProgress | None = None,
         leaving: Leaving | None = None,
         **kwargs: Any,  # noqa: ANN401 - handed to httpx as they are
     ) -> _T:
@@ -320,7 +322,7 @@ class AsyncClient:
                 self._slow_down(error, pause)
                 if pause is None:
                     raise
-                await self._pause(pause, tell)
+                await self._pause(pause, on_progress)
                 attempt = pause.attempt
 
     def _slow_down(self, error: ModellixError, pause: retry.Pause | None) -> None:
@@ -331,10 +333,12 @@ class AsyncClient:
         alone = retry.backoff(1) if hint is None else min(hint, retry.LONGEST_S)
         self._limiter.hold(pause.delay if pause else alone)
 
-    async def _pause(self, pause: retry.Pause, tell: Tell | None) -> None:
-        if tell is not None:
+    async def _pause(self, pause: retry.Pause, on_progress: OnProgress | None) -> None:
+        if on_progress is not None:
             until = self._clock() + pause.delay
-            tell(Activity(what=pause.reason, until=until, attempt=pause.attempt, of=pause.of))
+            on_progress(
+                Activity(what=pause.reason, until=until, attempt=pause.attempt, of=pause.of)
+            )
         await self._sleep(pause.delay)
 
     async def _once(

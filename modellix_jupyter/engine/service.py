@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.values import Accepted, Activity, Request, Resource, Task, TaskAnswer
 
-    Tell = Callable[[Activity], None]
+    OnProgress = Callable[[Activity], None]
     Leaving = Callable[[], Awaitable[None]]
 
 
@@ -17,12 +17,12 @@ class Service(Protocol):
     """Submit, read and fetch; each raises our errors and no others."""
 
     async def submit(
-        self, request: Request, tell: Tell, *, leaving: Leaving | None = None
+        self, request: Request, on_progress: OnProgress, *, leaving: Leaving | None = None
     ) -> Accepted:
-        """Submit a request; `tell` is called before each retry, `leaving` before each sending."""
+        """Submit a request; call `on_progress` before a retry and `leaving` before each attempt."""
         ...
 
-    async def read(self, task_id: str, tell: Tell) -> TaskAnswer:
+    async def read(self, task_id: str, on_progress: OnProgress) -> TaskAnswer:
         """Ask how a task stands."""
         ...
 

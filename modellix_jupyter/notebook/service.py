@@ -9,7 +9,7 @@ from modellix_jupyter.errors import NoAnswer
 
 if TYPE_CHECKING:
     from modellix_jupyter.api.client import AsyncClient
-    from modellix_jupyter.engine.service import Leaving, Tell
+    from modellix_jupyter.engine.service import Leaving, OnProgress
     from modellix_jupyter.storage.store import Store
     from modellix_jupyter.values import Accepted, Request, Resource, Task, TaskAnswer
 
@@ -32,14 +32,16 @@ class RestService:
         self._timeout = download_timeout_s
 
     async def submit(
-        self, request: Request, tell: Tell, *, leaving: Leaving | None = None
+        self, request: Request, on_progress: OnProgress, *, leaving: Leaving | None = None
     ) -> Accepted:
         """Submit a request."""
-        return await self.client.submit(request.model, request.body(), tell=tell, leaving=leaving)
+        return await self.client.submit(
+            request.model, request.body(), on_progress=on_progress, leaving=leaving
+        )
 
-    async def read(self, task_id: str, tell: Tell) -> TaskAnswer:
+    async def read(self, task_id: str, on_progress: OnProgress) -> TaskAnswer:
         """Ask how a task stands."""
-        return await self.client.task(task_id, tell=tell)
+        return await self.client.task(task_id, on_progress=on_progress)
 
     async def fetch(self, task: Task, place: int) -> Resource:
         """Download one result into the store."""

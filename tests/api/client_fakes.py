@@ -75,11 +75,11 @@ class Service(httpx.AsyncBaseTransport):
             jitter=lambda: 0.0,
         )
 
-    def tell(self, activity: Activity) -> None:
+    def on_progress(self, activity: Activity) -> None:
         self.events.append(activity)
 
     @property
-    def told(self) -> list[Activity]:
+    def progress(self) -> list[Activity]:
         return [event for event in self.events if isinstance(event, Activity)]
 
 
@@ -146,8 +146,8 @@ def finished() -> httpx.Response:
 
 
 async def submit(service: Service, **settings: Any) -> Any:
-    return await service.client(**settings).submit(MODEL, BODY, tell=service.tell)
+    return await service.client(**settings).submit(MODEL, BODY, on_progress=service.on_progress)
 
 
 async def read(service: Service, **settings: Any) -> Any:
-    return await service.client(**settings).task("task-abc123", tell=service.tell)
+    return await service.client(**settings).task("task-abc123", on_progress=service.on_progress)

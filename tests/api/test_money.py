@@ -134,7 +134,7 @@ def test_what_may_have_been_accepted_is_not_sent_again(name: str, path: str) -> 
     kind = NoAnswer if UNANSWERED[name] in SILENCE else BadAnswer
     # httpx itself stumbles over one that is too long
     assert type(error) is kind or "Invalid URL in location" in error.message
-    assert (len(service.requests), service.clock.sleeps, service.told) == (1, [], [])
+    assert (len(service.requests), service.clock.sleeps, service.progress) == (1, [], [])
 
 
 @pytest.mark.parametrize("name", UNANSWERED)
@@ -147,7 +147,7 @@ def test_but_a_question_is_asked_again(name: str) -> None:
         service.script[:2] = [ok({"task_id": "a b"})] * 2
     assert asyncio.run(read(service)).status == "success"
     assert service.clock.sleeps == [1, 2]
-    assert [activity.what for activity in service.told] == ["no answer"] * 2
+    assert [activity.what for activity in service.progress] == ["no answer"] * 2
 
 
 def test_a_question_is_asked_again_up_to_the_deadline_only() -> None:

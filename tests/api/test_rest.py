@@ -254,7 +254,7 @@ def test_no_error_has_the_key(name: str, call: Any) -> None:
         assert KEY not in repr(error)
     assert KEY not in "".join(traceback.format_exception(caught.value))
     assert KEY not in "".join(caught.value._render_traceback_())
-    assert KEY not in repr(service.told)
+    assert KEY not in repr(service.progress)
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "utf-16", "utf-16-be", "utf-32"])

@@ -37,7 +37,7 @@ def test_a_refusal_is_never_sent_again(call: Any, good: Any, status: int) -> Non
     service = Service([refusal(status, "Invalid: no"), good()])
     error = failing(call, service)
     assert type(error) is API_ERRORS.get(status, ApiError)
-    assert (len(service.requests), service.clock.sleeps, service.told) == (1, [], [])
+    assert (len(service.requests), service.clock.sleeps, service.progress) == (1, [], [])
     assert (error.code, error.category, error.detail) == (status, "Invalid", "no")
     assert error.attempts == 1
     assert error.call.startswith(("POST /api/v1/", "GET /api/v1/"))
@@ -168,7 +168,7 @@ def test_a_500_is_sent_three_times_more_whatever_came_before(
     service = Service([*[refusal(busy)] * 3, *[last] * 3, good()])
     asyncio.run(call(service))
     assert service.clock.sleeps == [1, 2, 4, 4, 4, 4]
-    assert [(told.attempt, told.of) for told in service.told[3:]] == [(5, 7), (6, 7), (7, 7)]
+    assert [(told.attempt, told.of) for told in service.progress[3:]] == [(5, 7), (6, 7), (7, 7)]
     once_too_often = Service([*[refusal(busy)] * 3, *[last] * 4, good()])
     with pytest.raises((ServerError, ConnectFailed)):
         asyncio.run(call(once_too_often))
@@ -212,13 +212,13 @@ def test_what_is_waited_for_is_told_before_the_waiting(
 def test_no_connection_is_told_as_such() -> None:
     service = Service([httpx.ConnectError("refused"), accepted()])
     asyncio.run(submit(service))
-    assert service.told == [Activity(what="no connection", until=NOW + 1, attempt=2, of=4)]
+    assert service.progress == [Activity(what="no connection", until=NOW + 1, attempt=2, of=4)]
 
 
 def test_nothing_is_told_when_it_is_given_up() -> None:
     service = Service([refusal(429, Retry_After="120")])
     failing(submit, service, retry_deadline_s=60)
-    assert (service.told, service.clock.sleeps) == ([], [])
+    assert (service.progress, service.clock.sleeps) == ([], [])
 
 
 @pytest.mark.parametrize(

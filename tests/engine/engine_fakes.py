@@ -25,7 +25,7 @@ from modellix_jupyter.values import (
 )
 
 if TYPE_CHECKING:
-    from modellix_jupyter.engine.service import Leaving, Tell
+    from modellix_jupyter.engine.service import Leaving, OnProgress
 
 ORIGIN = "https://service.test"
 HANG_S = 20.0
@@ -60,22 +60,22 @@ class FakeService:
         """What is said to questions, in order; a success of one file when there is no more."""
         self.downloads: list[Exception | None] = []
         """What befalls downloads, in order; nothing when there is no more."""
-        self.on_submit: Callable[[Request, Tell], Awaitable[Accepted]] | None = None
+        self.on_submit: Callable[[Request, OnProgress], Awaitable[Accepted]] | None = None
         self.on_read: Callable[[str], Awaitable[TaskAnswer]] | None = None
         self._lock = threading.Lock()
 
     async def submit(
-        self, request: Request, tell: Tell, *, leaving: Leaving | None = None
+        self, request: Request, on_progress: OnProgress, *, leaving: Leaving | None = None
     ) -> Accepted:
         if leaving is not None:
             await leaving()
         self.submitted.append(request)
         if self.on_submit is not None:
-            return await self.on_submit(request, tell)
+            return await self.on_submit(request, on_progress)
         return Accepted(f"task-{len(self.submitted)}", "a-model")
 
-    async def read(self, task_id: str, tell: Tell) -> TaskAnswer:
-        del tell
+    async def read(self, task_id: str, on_progress: OnProgress) -> TaskAnswer:
+        del on_progress
         self.asked.append(task_id)
         if self.on_read is not None:
             return await self.on_read(task_id)

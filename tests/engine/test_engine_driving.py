@@ -55,7 +55,7 @@ from modellix_jupyter.values import (
 )
 
 if TYPE_CHECKING:
-    from modellix_jupyter.engine.service import Tell
+    from modellix_jupyter.engine.service import OnProgress
 
 pytest_plugins = ["engine_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left")
@@ -76,7 +76,7 @@ def as_written(rig: Rig) -> list[tuple[str, int | None, str | None]]:
 def test_the_row_is_on_the_disk_before_each_step(rig: Rig, service: FakeService) -> None:
     seen: dict[str, list[tuple[str, int | None, str | None]]] = {}
 
-    async def accept(_request: Request, _tell: Tell) -> Accepted:
+    async def accept(_request: Request, _on_progress: OnProgress) -> Accepted:
         seen["at submit"] = as_written(rig)
         return Accepted("task-1", None)
 
@@ -99,7 +99,7 @@ def test_intents_of_a_batch_are_recorded_before_the_first_leaves(
 ) -> None:
     counts: list[int] = []
 
-    async def accept(_request: Request, _tell: Tell) -> Accepted:
+    async def accept(_request: Request, _on_progress: OnProgress) -> Accepted:
         counts.append(len(as_written(rig)))
         return Accepted(f"task-{len(counts)}", None)
 
@@ -173,8 +173,8 @@ def test_the_end_is_placed_where_the_service_measured_it(rig: Rig, service: Fake
 def test_a_refusal_is_final_and_costs_nothing(
     rig: Rig, service: FakeService, error: ModellixError
 ) -> None:
-    async def refuse(_request: Request, tell: Tell) -> Accepted:
-        tell(Activity(what="again", attempt=3))
+    async def refuse(_request: Request, on_progress: OnProgress) -> Accepted:
+        on_progress(Activity(what="again", attempt=3))
         raise error
 
     service.on_submit = refuse
@@ -206,7 +206,7 @@ def test_a_refusal_is_final_and_costs_nothing(
 def test_what_may_have_been_accepted_is_unknown_and_never_sent_again(
     rig: Rig, service: FakeService, error: ModellixError
 ) -> None:
-    async def vanish(_request: Request, _tell: Tell) -> Accepted:
+    async def vanish(_request: Request, _on_progress: OnProgress) -> Accepted:
         raise error
 
     service.on_submit = vanish
@@ -229,7 +229,7 @@ def test_what_may_have_been_accepted_is_unknown_and_never_sent_again(
 def test_a_fault_while_sending_leaves_the_outcome_unknown(
     rig: Rig, service: FakeService, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def stumble(_request: Request, _tell: Tell) -> Accepted:
+    async def stumble(_request: Request, _on_progress: OnProgress) -> Accepted:
         raise ZeroDivisionError
 
     service.on_submit = stumble
@@ -484,7 +484,7 @@ def test_no_more_tasks_are_at_the_service_than_allowed(rig: Rig, service: FakeSe
     there: set[str] = set()
     most = 0
 
-    async def accept(request: Request, _tell: Tell) -> Accepted:
+    async def accept(request: Request, _on_progress: OnProgress) -> Accepted:
         nonlocal most
         there.add(str(request.prompt))
         most = max(most, len(there))
@@ -613,7 +613,7 @@ def test_a_task_that_is_let_go_lives_on_and_can_be_taken_up(rig: Rig, service: F
 def test_a_submission_on_its_way_is_not_let_go(rig: Rig, service: FakeService) -> None:
     sent, open_ = threading.Event(), threading.Event()
 
-    async def accept(_request: Request, _tell: Tell) -> Accepted:
+    async def accept(_request: Request, _on_progress: OnProgress) -> Accepted:
         sent.set()
         await asyncio.to_thread(open_.wait, HANG_S)
         return Accepted("t1", None)
@@ -632,7 +632,7 @@ def test_one_that_never_left_is_let_go_and_sent_when_the_user_says_so(
 ) -> None:
     open_ = threading.Event()
 
-    async def accept(_request: Request, _tell: Tell) -> Accepted:
+    async def accept(_request: Request, _on_progress: OnProgress) -> Accepted:
         await asyncio.to_thread(open_.wait, HANG_S)
         return Accepted(f"t{len(service.submitted)}", None)
 

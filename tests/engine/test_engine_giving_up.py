@@ -17,7 +17,7 @@ from modellix_jupyter.planning.pricing import Tariff
 from modellix_jupyter.values import Accepted, Activity, Request, Status, TaskAnswer
 
 if TYPE_CHECKING:
-    from modellix_jupyter.engine.service import Leaving, Tell
+    from modellix_jupyter.engine.service import Leaving, OnProgress
 
 pytest_plugins = ["engine_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left")
@@ -126,9 +126,9 @@ class Slow(FakeService):
         self.asked_to = threading.Event()
 
     async def submit(
-        self, request: Request, tell: Tell, *, leaving: Leaving | None = None
+        self, request: Request, on_progress: OnProgress, *, leaving: Leaving | None = None
     ) -> Accepted:
-        del request, tell, leaving
+        del request, on_progress, leaving
         self.asked_to.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -148,16 +148,16 @@ def test_between_a_refusal_and_the_next_attempt_nothing_is_on_its_way(rig: Rig) 
 
     class Refusing(FakeService):
         async def submit(
-            self, request: Request, tell: Tell, *, leaving: Leaving | None = None
+            self, request: Request, on_progress: OnProgress, *, leaving: Leaving | None = None
         ) -> Accepted:
             assert leaving is not None
             await leaving()
             rows.append(rig.row(task.uid))
-            tell(Activity(what="busy", until=rig.time() + backoff(1), attempt=2))
+            on_progress(Activity(what="busy", until=rig.time() + backoff(1), attempt=2))
             rows.append(rig.row(task.uid))
             await leaving()
             rows.append(rig.row(task.uid))
-            return await super().submit(request, tell)
+            return await super().submit(request, on_progress)
 
     engine = rig.engine(Refusing(rig.files))
     task = a_task()
@@ -225,7 +225,7 @@ def test_a_task_ended_when_the_service_says_within_what_was_seen(
 
 
 def test_what_was_refused_has_no_price(rig: Rig, service: FakeService) -> None:
-    async def refuse(_request: Request, _tell: Tell) -> Accepted:
+    async def refuse(_request: Request, _on_progress: OnProgress) -> Accepted:
         raise WRONG_KEY
 
     service.on_submit = refuse

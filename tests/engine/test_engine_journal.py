@@ -28,7 +28,7 @@ from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Accepted, Request, Resource, Status, Task, TaskAnswer
 
 if TYPE_CHECKING:
-    from modellix_jupyter.engine.service import Tell
+    from modellix_jupyter.engine.service import OnProgress
 
 pytest_plugins = ["engine_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left")
@@ -49,7 +49,7 @@ class Held:
         self.go = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def __call__(self, _request: Request, _tell: Tell) -> Accepted:
+    async def __call__(self, _request: Request, _on_progress: OnProgress) -> Accepted:
         self._loop = asyncio.get_running_loop()
         self.left.set()
         await self.go.wait()

@@ -171,8 +171,8 @@ class Held(FakeService):
         self.over = threading.Event()
         self.seen = threading.Condition()
 
-    async def read(self, task_id: str, tell: object) -> TaskAnswer:
-        del task_id, tell
+    async def read(self, task_id: str, on_progress: object) -> TaskAnswer:
+        del task_id, on_progress
         return success() if self.over.is_set() else PROCESSING
 
     def share(self, kernels: int) -> None:
