@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.values import Accepted, Json, Model, TaskAnswer
 
     OnProgress = Callable[[Activity], None]
-    Leaving = Callable[[], Awaitable[None]]
+    BeforeSend = Callable[[], Awaitable[None]]
 
 _T = TypeVar("_T")
 
@@ -157,7 +157,7 @@ class AsyncClient:
         body: Mapping[str, Json],
         *,
         on_progress: OnProgress | None = None,
-        leaving: Leaving | None = None,
+        before_send: BeforeSend | None = None,
     ) -> Accepted:
         """Submit one task; from the moment this returns it costs money.
 
@@ -169,7 +169,7 @@ class AsyncClient:
             The JSON body.
         on_progress
             Called before each pause with what is being waited for.
-        leaving
+        before_send
             Awaited at the last moment before each attempt is sent, once the budget has a place for
             it; what it raises is raised, and nothing is sent.
 
@@ -191,7 +191,7 @@ class AsyncClient:
             content=_encode(body),
             paid=True,
             on_progress=on_progress,
-            leaving=leaving,
+            before_send=before_send,
         )
 
     async def task(self, task_id: str, *, on_progress: OnProgress | None = None) -> TaskAnswer:
@@ -295,7 +295,7 @@ class AsyncClient:
         paid: bool = False,
         key: bool = True,
         on_progress: OnProgress | None = None,
-        leaving: Leaving | None = None,
+        before_send: BeforeSend | None = None,
         **kwargs: Any,  # noqa: ANN401 - handed to httpx as they are
     ) -> _T:
         """Send, and again where the rules allow; `paid` is for what may cost money."""
@@ -304,8 +304,8 @@ class AsyncClient:
         kinds: Counter[type[ModellixError]] = Counter()
         while True:
             await self._limiter.acquire()
-            if leaving is not None:
-                await leaving()  # outside the try: its errors are no answers to be tried again
+            if before_send is not None:
+                await before_send()  # outside the try: its errors are no answers to be tried again
             try:
                 return parse(await self._once(method, path, key=key, attempt=attempt, **kwargs))
             except (ApiError, TransportError) as error:

@@ -114,7 +114,7 @@ class Job:
         self._tell(Activity(what="submitting"))
         try:
             answer = await service.submit(
-                self.task.request, self._retrying, leaving=self._about_to_leave
+                self.task.request, self._retrying, before_send=self._about_to_leave
             )
         except LedgerError as error:
             self._not_recorded(error)

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from modellix_jupyter.values import Accepted, Activity, Request, Resource, Task, TaskAnswer
 
     OnProgress = Callable[[Activity], None]
-    Leaving = Callable[[], Awaitable[None]]
+    BeforeSend = Callable[[], Awaitable[None]]
 
 
 class Service(Protocol):
     """Submit, read and fetch; each raises our errors and no others."""
 
     async def submit(
-        self, request: Request, on_progress: OnProgress, *, leaving: Leaving | None = None
+        self, request: Request, on_progress: OnProgress, *, before_send: BeforeSend | None = None
     ) -> Accepted:
-        """Submit a request; call `on_progress` before a retry and `leaving` before each attempt."""
+        """Submit; call `on_progress` before each retry and `before_send` before each attempt."""
         ...
 
     async def read(self, task_id: str, on_progress: OnProgress) -> TaskAnswer:

@@ -9,7 +9,7 @@ from modellix_jupyter.errors import NoAnswer
 
 if TYPE_CHECKING:
     from modellix_jupyter.api.client import AsyncClient
-    from modellix_jupyter.engine.service import Leaving, OnProgress
+    from modellix_jupyter.engine.service import BeforeSend, OnProgress
     from modellix_jupyter.storage.store import Store
     from modellix_jupyter.values import Accepted, Request, Resource, Task, TaskAnswer
 
@@ -32,11 +32,11 @@ class RestService:
         self._timeout = download_timeout_s
 
     async def submit(
-        self, request: Request, on_progress: OnProgress, *, leaving: Leaving | None = None
+        self, request: Request, on_progress: OnProgress, *, before_send: BeforeSend | None = None
     ) -> Accepted:
         """Submit a request."""
         return await self.client.submit(
-            request.model, request.body(), on_progress=on_progress, leaving=leaving
+            request.model, request.body(), on_progress=on_progress, before_send=before_send
         )
 
     async def read(self, task_id: str, on_progress: OnProgress) -> TaskAnswer:

@@ -234,16 +234,16 @@ def test_a_cancelled_submission_is_not_sent_again() -> None:
 def test_the_last_moment_is_told_before_each_attempt_and_after_the_wait_for_a_place() -> None:
     service = Service([refusal(503), accepted(), accepted()])
 
-    async def leaving() -> None:
-        service.events.append("leaving")
+    async def before_send() -> None:
+        service.events.append("before_send")
 
     async def twice() -> None:
         client = service.client(requests_per_second=0.5)
-        await client.submit("a/b", {}, leaving=leaving)
-        await client.submit("a/b", {}, leaving=leaving)
+        await client.submit("a/b", {}, before_send=before_send)
+        await client.submit("a/b", {}, before_send=before_send)
 
     asyncio.run(twice())
-    sent = ["leaving", "request"]
+    sent = ["before_send", "request"]
     assert service.events == [
         *[("sleep", 1), *sent],  # for a place
         *[("sleep", 1), ("sleep", 1), *sent],  # before the retry, and for its place
@@ -255,11 +255,11 @@ def test_the_last_moment_is_told_before_each_attempt_and_after_the_wait_for_a_pl
 def test_what_the_last_moment_raises_is_raised_and_nothing_is_sent(error: Exception) -> None:
     service = Service([accepted()])
 
-    async def leaving() -> None:
+    async def before_send() -> None:
         raise error
 
     with pytest.raises(type(error)) as caught:
-        asyncio.run(service.client().submit("a/b", {}, leaving=leaving))
+        asyncio.run(service.client().submit("a/b", {}, before_send=before_send))
     assert caught.value is error
     assert (service.requests, service.clock.sleeps) == ([], [])
 

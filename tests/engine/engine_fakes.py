@@ -25,7 +25,7 @@ from modellix_jupyter.values import (
 )
 
 if TYPE_CHECKING:
-    from modellix_jupyter.engine.service import Leaving, OnProgress
+    from modellix_jupyter.engine.service import BeforeSend, OnProgress
 
 ORIGIN = "https://service.test"
 HANG_S = 20.0
@@ -65,10 +65,10 @@ class FakeService:
         self._lock = threading.Lock()
 
     async def submit(
-        self, request: Request, on_progress: OnProgress, *, leaving: Leaving | None = None
+        self, request: Request, on_progress: OnProgress, *, before_send: BeforeSend | None = None
     ) -> Accepted:
-        if leaving is not None:
-            await leaving()
+        if before_send is not None:
+            await before_send()
         self.submitted.append(request)
         if self.on_submit is not None:
             return await self.on_submit(request, on_progress)

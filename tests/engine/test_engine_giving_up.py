@@ -17,7 +17,7 @@ from modellix_jupyter.planning.pricing import Tariff
 from modellix_jupyter.values import Accepted, Activity, Request, Status, TaskAnswer
 
 if TYPE_CHECKING:
-    from modellix_jupyter.engine.service import Leaving, OnProgress
+    from modellix_jupyter.engine.service import BeforeSend, OnProgress
 
 pytest_plugins = ["engine_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left")
@@ -126,9 +126,9 @@ class Slow(FakeService):
         self.asked_to = threading.Event()
 
     async def submit(
-        self, request: Request, on_progress: OnProgress, *, leaving: Leaving | None = None
+        self, request: Request, on_progress: OnProgress, *, before_send: BeforeSend | None = None
     ) -> Accepted:
-        del request, on_progress, leaving
+        del request, on_progress, before_send
         self.asked_to.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -148,14 +148,18 @@ def test_between_a_refusal_and_the_next_attempt_nothing_is_on_its_way(rig: Rig) 
 
     class Refusing(FakeService):
         async def submit(
-            self, request: Request, on_progress: OnProgress, *, leaving: Leaving | None = None
+            self,
+            request: Request,
+            on_progress: OnProgress,
+            *,
+            before_send: BeforeSend | None = None,
         ) -> Accepted:
-            assert leaving is not None
-            await leaving()
+            assert before_send is not None
+            await before_send()
             rows.append(rig.row(task.uid))
             on_progress(Activity(what="busy", until=rig.time() + backoff(1), attempt=2))
             rows.append(rig.row(task.uid))
-            await leaving()
+            await before_send()
             rows.append(rig.row(task.uid))
             return await super().submit(request, on_progress)
 
