@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from benchmarks.rig import EVEN, UNEVEN, Kernel, Server, polled, requests
 from benchmarks.simulated import (
     Draw,
     Summary,
+    at_pace,
     best_mean_lag,
     drifting,
     every,
@@ -29,7 +29,7 @@ from benchmarks.simulated import (
     summary,
     two_humps,
 )
-from modellix_jupyter.engine import polling
+from modellix_jupyter.engine.polling import PACE, Pace
 
 if TYPE_CHECKING:
     from benchmarks.figures import Scale
@@ -38,7 +38,7 @@ DURATIONS = (1.0, 3.5, 20.0, 120.0)
 OTHERS = {2.0: "every 2 s", 0.1: "every 0.1 s"}
 LIVE_NAMES = {EVEN: "even", UNEVEN: "uneven (sigma 0.25)"}
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "polling.svg"
-SHARES = (0.15, 0.3, 0.6, polling.SHARE, 2.3)
+SHARES = (0.15, 0.3, 0.6, PACE.share, 2.3)
 """Values of the main constant that the curve shows."""
 CURVES: dict[str, Draw] = {
     "even, 20 s (2 %)": steady(20.0),
@@ -149,23 +149,12 @@ class Point:
     best: float
 
 
-@contextmanager
-def _planned(share: float) -> Iterator[None]:
-    """Plan for that many questions, however small the lag is then."""
-    before = polling.SHARE, polling.LAG_S, polling.LAG
-    polling.SHARE, polling.LAG_S, polling.LAG = share, 0.0, 0.0
-    try:
-        yield
-    finally:
-        polling.SHARE, polling.LAG_S, polling.LAG = before
-
-
 def points(draw: Draw, tasks: int = 1000) -> list[Point]:
     """Return the curve of a distribution: lag against questions."""
     found = []
     for share in SHARES:
-        with _planned(share):
-            ours = summary(simulate(draw, tasks=tasks))
+        rule = at_pace(Pace(share=share, lag_s=0.0, lag=0.0))  # however small the lag is then
+        ours = summary(simulate(draw, rule=rule, tasks=tasks))
         found.append(Point(share, ours, best_mean_lag(draw, ours.questions)))
     return found
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from modellix_jupyter.engine import polling
+from modellix_jupyter.engine.polling import Pace, next_delay
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,7 +102,12 @@ def drifting(first: float, last: float, sigma: float = 0.1) -> Draw:
 
 def learned(history: Sequence[float], elapsed: float) -> float:
     """Ask by our rule, with a budget that does not bind."""
-    return polling.next_delay(history, elapsed)
+    return next_delay(history, elapsed)
+
+
+def at_pace(pace: Pace) -> Rule:
+    """Return our rule at another pace than ours."""
+    return lambda history, elapsed: next_delay(history, elapsed, pace=pace)
 
 
 def every(seconds: float) -> Rule:

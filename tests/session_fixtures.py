@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from session_rig import Sessions
+from session_rig import QUICK, Sessions
 
-from modellix_jupyter.engine import polling, supervisor
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.sandbox_server import Sandbox
@@ -29,10 +28,8 @@ def no_thread_left(home: Path) -> Iterator[None]:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask soon: the sandbox's tasks take hundredths of a second."""
-    monkeypatch.setattr(polling, "UNSEEN_FIRST_S", 0.02)
-    monkeypatch.setattr(polling, "SHORTEST_S", 0.02)
-    monkeypatch.setattr(supervisor, "_FOLLOW_EVERY_S", 0.02)
+    """Let sessions that the package makes itself poll soon, too."""
+    monkeypatch.setattr(current_session, "pace", QUICK)
 
 
 @pytest.fixture

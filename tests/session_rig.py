@@ -8,11 +8,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from modellix_jupyter.engine import polling
+from modellix_jupyter.engine.polling import Pace
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.sandbox_server import Sandbox
@@ -23,11 +21,15 @@ KEY = "sentinel-key-0123456789"
 HANG_S = 60.0
 """After that long a test has hung; none waits anywhere near it."""
 
-QUICK = """
-from modellix_jupyter.engine import polling
-polling.UNSEEN_FIRST_S = polling.SHORTEST_S = 0.02
+QUICK = Pace(unseen_first_s=0.02, shortest_s=0.02, follow_s=0.02)
+"""The sandbox's tasks take hundredths of a second."""
+UNPOLLED = Pace(unseen_first_s=3600.0)
+"""What a session at this pace sends to a model never seen is surely unfinished at the end."""
+PRELUDE = f"""
+from modellix_jupyter.engine.polling import Pace
+QUICK = {QUICK!r}
 """
-"""The first lines of another process's code: the sandbox's tasks take hundredths of a second."""
+"""The first lines of another process's code."""
 
 
 class Sessions:
@@ -44,8 +46,8 @@ class Sessions:
         )
         return base.changed(**changes)
 
-    def __call__(self, key: str | None = KEY, **changes: object) -> Session:
-        session = Session(self.settings(**changes), key=key)
+    def __call__(self, key: str | None = KEY, pace: Pace = QUICK, **changes: object) -> Session:
+        session = Session(self.settings(**changes), key=key, pace=pace)
         self._made.append(session)
         return session
 
@@ -65,16 +67,6 @@ class Sessions:
     def fetches(self) -> Counter[str]:
         """Count the downloads, by path."""
         return Counter(e.path for e in self.sandbox.journal if e.origin == "cdn")
-
-
-@contextmanager
-def unasked() -> Iterator[None]:
-    """Let no task be asked about that is sent meanwhile: it is surely unfinished at the end."""
-    before, polling.UNSEEN_FIRST_S = polling.UNSEEN_FIRST_S, 3600.0
-    try:
-        yield
-    finally:
-        polling.UNSEEN_FIRST_S = before
 
 
 def wait_until_accepted(session: Session, results: Results) -> None:
@@ -102,7 +94,7 @@ def python(code: str, *arguments: object, home: Path) -> subprocess.Popen[str]:
     """Start another process on a home, whose standard streams are the test's to use."""
     environment = {**os.environ, "MODELLIX_HOME": str(home)}
     return subprocess.Popen(  # noqa: S603 - the test's own code
-        [sys.executable, "-c", QUICK + code, *map(str, arguments)],
+        [sys.executable, "-c", PRELUDE + code, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -12,6 +12,7 @@ from modellix_jupyter.errors import LedgerError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from modellix_jupyter.engine.polling import Pace
     from modellix_jupyter.engine.service import Service
     from modellix_jupyter.engine.sharing import Share
     from modellix_jupyter.errors import ModellixError
@@ -39,6 +40,8 @@ class Context:
         Tasks at the service at once.
     share
         This engine's part of the budget of requests.
+    pace
+        How often tasks are polled.
     clock
         Seconds since the epoch, for what is recorded.
     timer
@@ -58,6 +61,7 @@ class Context:
         warn: Callable[[ModellixError], None],
         max_in_flight: int,
         share: Share,
+        pace: Pace,
         clock: Callable[[], float],
         timer: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
@@ -69,6 +73,7 @@ class Context:
         self.publish = publish
         self.warn = warn
         self.share = share
+        self.pace = pace
         self.clock = clock
         self.timer = timer
         self.sleep = sleep
@@ -85,7 +90,8 @@ class Context:
     def next_delay(self, model: str, elapsed: float) -> float:
         """Return the seconds until a task of a model is asked about again."""
         waiting = max(1, self.waiting)
-        return polling.next_delay(self.durations(model), elapsed, waiting, self.share.budget)
+        budget = self.share.budget
+        return polling.next_delay(self.durations(model), elapsed, waiting, budget, self.pace)
 
     def durations(self, model: str) -> tuple[float, ...]:
         """Return what a model's latest tasks took, in seconds; read from the ledger once."""

@@ -27,6 +27,7 @@ from modellix_jupyter.values import Request, Status, Task, Update
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+    from modellix_jupyter.engine.polling import Pace
     from modellix_jupyter.engine.service import Service
     from modellix_jupyter.ledger.kernel_locks import Owner
     from modellix_jupyter.ledger.ledger import Ledger
@@ -54,6 +55,8 @@ class Engine:
         Where tasks are recorded, and under whose name.
     settings
         The limits; see `Settings`.
+    pace
+        How often tasks are polled.
     clock
         Seconds since the epoch, for what is recorded.
     timer
@@ -75,6 +78,7 @@ class Engine:
         owner: Owner,
         settings: Settings,
         *,
+        pace: Pace = polling.PACE,
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -82,6 +86,7 @@ class Engine:
         self._ledger = ledger
         self._owner = owner
         self._origin = settings.base_url
+        self._pace = pace
         self._clock = clock
         self._timer = timer
         self._listeners: list[Listener] = []
@@ -113,6 +118,7 @@ class Engine:
             warn=self._warn,
             max_in_flight=settings.max_in_flight,
             share=Share(service, self._owner, self._origin, settings.requests_per_second),
+            pace=self._pace,
             clock=self._clock,
             timer=self._timer,
             sleep=sleep,

@@ -22,28 +22,38 @@ from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 
-UNSEEN_FIRST_S = 2.0
-"""When a model that was never seen is first asked about, and the shortest pause after that.
 
-It is what the vendor's own clients do: of a model of which nothing is known, no schedule with a
-question sooner asks less for every duration (see `docs/performance.md`).
-"""
-FRACTION = 0.05
-"""The pause of a model never seen, by the time already taken, once that is more."""
-LONGEST_S = 10.0
-SHORTEST_S = 0.1
-LAG_S = 0.1
-"""The mean lag for which questions are worth their requests; less is not felt."""
-LAG = 0.001
-"""The same as a part of the duration, where that is more."""
-SHARE = 1.15
-"""How many questions to plan for at most, by the mean duration in units of two seconds.
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often an engine polls; a test that cannot wait makes another."""
 
-The plan is for a distribution that is known; 1.15 of it comes to about 0.8 of what every two
-seconds would ask, since the questions after the last pause are never asked.
-"""
-FEWEST = 0.4
-"""Questions beside the last that are planned for at least: so few ask near the latest end."""
+    unseen_first_s: float = 2.0
+    """When a model that was never seen is first polled, and its shortest pause after that.
+
+    The vendor's own clients do the same: of a model of which nothing is known, no schedule with an
+    earlier poll needs fewer for every duration (see `docs/performance.md`).
+    """
+    fraction: float = 0.05
+    """The pause of a model never seen, as a part of the time taken so far, once that is more."""
+    longest_s: float = 10.0
+    shortest_s: float = 0.1
+    lag_s: float = 0.1
+    """The mean lag for which polls are worth their requests; less is not felt."""
+    lag: float = 0.001
+    """The same as a part of the duration, where that is more."""
+    share: float = 1.15
+    """How many polls to plan for at most, by the mean duration in units of two seconds.
+
+    The plan is for a distribution that is known; 1.15 of it comes to about 0.8 of what polling
+    every two seconds needs, since the polls after the last pause are never made.
+    """
+    fewest: float = 0.4
+    """Polls beside the last that are planned for at least: so few poll near the latest end."""
+    follow_s: float = 0.5
+    """How often the row of a task that another kernel drives is read again."""
+
+
+PACE = Pace()
 SURE = 0.005
 """How much a model's durations differ for no reason that was seen, as a part of their median."""
 FEW = 0.3
@@ -78,11 +88,11 @@ class Expected:
     longest: float
     least: float
 
-    def price(self, in_flight: int, budget: float) -> float:
+    def price(self, in_flight: int, budget: float, pace: Pace = PACE) -> float:
         """Return how many seconds of lag a question must save to be asked."""
         share = self.mean * budget / in_flight - 1  # one request is the next submission's
-        questions = max(FEWEST, min(SHARE * self.mean / UNSEEN_FIRST_S, share))
-        lag = max(LAG_S, LAG * self.mean)
+        questions = max(pace.fewest, min(pace.share * self.mean / pace.unseen_first_s, share))
+        lag = max(pace.lag_s, pace.lag * self.mean)
         return max(2 * lag**2 / self.least, self.least / questions**2 / 2)
 
     def best(self, elapsed: float, price: float) -> float | None:
@@ -170,7 +180,11 @@ def _least(spans: Sequence[Span]) -> float:
 
 
 def next_delay(
-    durations: Sequence[float], elapsed: float, in_flight: int = 1, budget: float = 10.0
+    durations: Sequence[float],
+    elapsed: float,
+    in_flight: int = 1,
+    budget: float = 10.0,
+    pace: Pace = PACE,
 ) -> float:
     """Return the seconds until a task should be asked about again.
 
@@ -188,20 +202,20 @@ def next_delay(
     Returns
     -------
     float
-        At least `SHORTEST_S`. What was never seen may happen: between two humps a task is asked
-        about after half as long again, or `LONGEST_S`, and beyond the longest before it as one of
-        a model never seen.
+        At least the shortest pause. What was never seen may happen: between two humps a task is
+        asked about after half as long again, or the longest pause, and beyond the longest before
+        it as one of a model never seen.
 
     """
     elapsed = max(0.0, elapsed)
-    unseen = max(UNSEEN_FIRST_S, min(LONGEST_S, FRACTION * elapsed))
+    unseen = max(pace.unseen_first_s, min(pace.longest_s, pace.fraction * elapsed))
     model = expected(tuple(durations))
     if model is None:
-        return max(SHORTEST_S, unseen, in_flight / budget)
-    when = model.best(elapsed, model.price(in_flight, budget))
+        return max(pace.shortest_s, unseen, in_flight / budget)
+    when = model.best(elapsed, model.price(in_flight, budget, pace))
     pause = unseen if when is None else when - elapsed
     if elapsed > model.longest:
         pause = min(pause, unseen)
     elif elapsed > model.spans[0][0]:
-        pause = min(pause, max(LONGEST_S, elapsed / 2))
-    return max(SHORTEST_S, pause)
+        pause = min(pause, max(pace.longest_s, elapsed / 2))
+    return max(pace.shortest_s, pause)

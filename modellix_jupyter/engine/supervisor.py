@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("modellix_jupyter.engine")
 
-_FOLLOW_EVERY_S = 0.5
-"""How often the row of another kernel's task is read again, in seconds."""
 _INSIST_FIRST_S, _INSIST_EVERY_S = 60.0, 900.0
 """Pauses between attempts at files that could not be fetched soon: the first, the longest."""
 _FOLLOWED_A_SECOND = 50
@@ -175,7 +173,7 @@ class Watching:
                 job.released = True
 
     def _follow_pause(self) -> float:
-        return max(_FOLLOW_EVERY_S, len(self._running) / _FOLLOWED_A_SECOND)
+        return max(self._context.pace.follow_s, len(self._running) / _FOLLOWED_A_SECOND)
 
     async def _drive(self, task: Task) -> None:
         job = self._jobs.get(task.uid)

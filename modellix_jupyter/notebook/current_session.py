@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING
 from modellix_jupyter.settings import from_environment
 
 if TYPE_CHECKING:
+    from modellix_jupyter.engine.polling import Pace
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.settings import Settings
 
+pace: Pace | None = None
+"""How often the first session polls, and so those that follow it; tests set it."""
 _lock = threading.RLock()
 _stack: list[Session] = []
 _retired: list[Session] = []
@@ -39,7 +42,7 @@ def in_use() -> Session | None:
 def _first(settings: Settings, key: str | None = None) -> Session:
     from modellix_jupyter.notebook.session import Session
 
-    return push(Session(settings, key=key))
+    return push(Session(settings, key=key, pace=pace))
 
 
 def push(session: Session) -> Session:
@@ -102,7 +105,8 @@ def _exchanged(old: Session, settings: Settings, key: str | None) -> Session:
 
     # the sandbox goes on: only what speaks to it is exchanged
     sandbox, old.sandbox = old.sandbox, None
-    new = Session(settings, key=key or old.key_for(settings), sandbox=sandbox)
+    known = key or old.key_for(settings)
+    new = Session(settings, key=known, sandbox=sandbox, pace=old.pace)
     _retired.append(old)
     threading.Thread(target=_retire, args=(old,), name="modellix-retire", daemon=True).start()
     return new

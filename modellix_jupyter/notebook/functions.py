@@ -302,7 +302,8 @@ def sandbox(*, speed: float = 1.0, unless_key: bool = False) -> SandboxSession |
             f"speed={speed!r:.80} is no number above 0.",
             "Write speed=20 for tasks twenty times faster than the real models'.",
         )
-    settings = current().settings
+    before = current()
+    settings = before.settings
     if unless_key and places(settings.folder()).find() is not None:
         return None
     server = Sandbox(speed=speed).start()
@@ -310,5 +311,5 @@ def sandbox(*, speed: float = 1.0, unless_key: bool = False) -> SandboxSession |
     there = settings.changed(
         base_url=server.base_url, schema_url="", requests_per_second=SANDBOX_RATE
     )
-    push(Session(there, key=SANDBOX_KEY, sandbox=server))
+    push(Session(there, key=SANDBOX_KEY, sandbox=server, pace=before.pace))
     return SandboxSession(server)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from modellix_jupyter.engine.engine import Engine
+    from modellix_jupyter.engine.polling import Pace
     from modellix_jupyter.ledger.kernel_locks import Owner
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.notebook.catalog import Catalog
@@ -65,6 +66,8 @@ class Session:
         An API key, which is looked for in the documented places where it is not given.
     sandbox
         A sandbox that this session owns and stops when it is closed.
+    pace
+        How often tasks are polled; the engine's own pace where it is not given.
 
     Raises
     ------
@@ -79,9 +82,11 @@ class Session:
         *,
         key: str | SecretKey | None = None,
         sandbox: Sandbox | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.settings = settings or from_environment()
         self.sandbox = sandbox
+        self.pace = pace
         # in the one object that hides it, also from whoever prints what a session is made of
         self._argument = SecretKey(key, "an argument") if isinstance(key, str) else key
         self._opening = threading.RLock()
@@ -135,10 +140,16 @@ class Session:
 
     def _open_engine(self) -> Engine:
         from modellix_jupyter.engine.engine import Engine
+        from modellix_jupyter.engine.polling import PACE
 
         key = self.key()  # before anything is written: a newcomer has none
-        ledger = self.ledger
-        return Engine(lambda: self._make_service(key), ledger, self._owner, self.settings)
+        return Engine(
+            lambda: self._make_service(key),
+            self.ledger,
+            self._owner,
+            self.settings,
+            pace=self.pace or PACE,
+        )
 
     def _make_service(self, key: SecretKey) -> RestService:
         """Open the client; on the engine's loop, where its connections will live."""

@@ -272,8 +272,9 @@ def notebook(hostile: Hostile, folder: Path) -> nbformat.NotebookNode:
         "%config Modellix.requests_per_second = 200\n"
         "import modellix_jupyter as mx\n"
         "from IPython.display import HTML, display\n"
-        "from modellix_jupyter.core import polling\n"
-        "polling.UNSEEN_FIRST_S = 0.05\n"  # this service answers at once
+        "from modellix_jupyter.engine.polling import Pace\n"
+        "from modellix_jupyter.notebook import current_session\n"
+        "current_session.pace = Pace(unseen_first_s=0.05)\n"  # this service answers at once
         f"texts = {texts!r}\n"
         "def all_of(**more):\n"
         "    sent = [mx.submit(t, 'evil/model', number=n, **more) for n, t in enumerate(texts)]\n"

@@ -22,8 +22,9 @@ from engine_fakes import (
 )
 
 from modellix_jupyter.api.client import AsyncClient
-from modellix_jupyter.engine import polling, sharing
+from modellix_jupyter.engine import sharing
 from modellix_jupyter.engine.engine import Engine
+from modellix_jupyter.engine.polling import Pace
 from modellix_jupyter.errors import NoAnswer
 from modellix_jupyter.ledger.kernel_locks import Owner
 from modellix_jupyter.ledger.ledger import Ledger
@@ -233,6 +234,7 @@ class Kernel:
             self._ledger,
             self._owner,
             settings,
+            pace=Pace(unseen_first_s=0.1),
         )
 
     def close(self) -> None:
@@ -250,11 +252,9 @@ def sandbox(no_thread_left: None) -> Iterator[Sandbox]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("often")
-def test_two_engines_together_ask_no_more_than_the_budget(
-    home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_engines_together_ask_no_more_than_the_budget(home: Path, sandbox: Sandbox) -> None:
     """By the service's own count: enough tasks that each engine alone would fill the budget."""
-    monkeypatch.setattr(polling, "UNSEEN_FIRST_S", 0.1)
+
     budget, tasks = 40.0, 30
     kernels = [Kernel(home, sandbox.base_url, budget) for _ in range(3)]
     try:

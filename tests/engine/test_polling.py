@@ -21,10 +21,8 @@ from benchmarks.simulated import (
     two_humps,
 )
 from modellix_jupyter.engine.polling import (
-    FRACTION,
-    LONGEST_S,
-    SHORTEST_S,
-    UNSEEN_FIRST_S,
+    PACE,
+    Pace,
     expected,
     next_delay,
     quantile,
@@ -140,12 +138,12 @@ def test_a_delay_is_bounded(
 ) -> None:
     delay = next_delay(history, elapsed, in_flight, budget)
     assert math.isfinite(delay)
-    assert delay >= SHORTEST_S
+    assert delay >= PACE.shortest_s
     model = expected(tuple(history))
     if model is None:
-        assert delay <= max(LONGEST_S, in_flight / budget)
+        assert delay <= max(PACE.longest_s, in_flight / budget)
     elif elapsed > model.spans[0][0]:
-        assert delay <= max(LONGEST_S, elapsed / 2)
+        assert delay <= max(PACE.longest_s, elapsed / 2)
     else:
         assert delay <= model.spans[-1][1]
 
@@ -160,11 +158,18 @@ def test_the_order_of_the_history_does_not_matter(
 
 
 def test_a_model_never_seen_is_asked_at_the_pace_of_others_and_then_more_rarely() -> None:
-    assert next_delay([], 0.0) == UNSEEN_FIRST_S == 2.0
-    assert next_delay([], 12.0) == UNSEEN_FIRST_S
-    assert next_delay([], 50.0) == pytest.approx(50 * FRACTION)
-    assert next_delay([], 1000.0) == LONGEST_S
+    assert next_delay([], 0.0) == PACE.unseen_first_s == 2.0
+    assert next_delay([], 12.0) == PACE.unseen_first_s
+    assert next_delay([], 50.0) == pytest.approx(50 * PACE.fraction)
+    assert next_delay([], 1000.0) == PACE.longest_s
     assert next_delay([], 0.0, in_flight=64, budget=10.0) == pytest.approx(6.4)
+
+
+def test_another_pace_may_be_given() -> None:
+    pace = Pace(unseen_first_s=0.02, shortest_s=0.01, longest_s=1.0)
+    assert next_delay([], 0.0, budget=100.0, pace=pace) == 0.02
+    assert next_delay([], 3600.0, pace=pace) == 1.0
+    assert next_delay([5.0], 5.0, pace=pace) >= 0.01
 
 
 def test_a_clock_that_goes_back_asks_as_at_the_start() -> None:
@@ -261,7 +266,7 @@ def test_a_model_that_changed_is_learned_anew_within_a_few_tasks(
 def test_a_model_never_seen_is_never_asked_more_than_every_two_seconds(duration: float) -> None:
     ours, theirs = drive(duration, []), drive(duration, [], TWO_SECONDS)
     assert ours.questions <= theirs.questions
-    assert ours.lag_s <= max(theirs.lag_s, FRACTION * duration, UNSEEN_FIRST_S)
+    assert ours.lag_s <= max(theirs.lag_s, PACE.fraction * duration, PACE.unseen_first_s)
     if duration > 50:
         assert ours.questions < theirs.questions
 

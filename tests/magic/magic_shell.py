@@ -14,7 +14,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
-from modellix_jupyter.engine import polling
+from modellix_jupyter.engine.polling import Pace
 from modellix_jupyter.notebook import current_session
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def a_loaded_shell(
     """Run an IPython that has the extension, the address of a service and a key to it."""
     monkeypatch.setenv("MODELLIX_BASE_URL", sandbox.base_url)
     monkeypatch.setenv("MODELLIX_API_KEY", KEY)
-    monkeypatch.setattr(polling, "UNSEEN_FIRST_S", 0.1)  # each test's ledger has seen no model
-    monkeypatch.setattr(polling, "SHORTEST_S", 0.05)
+    # each test's ledger has seen no model
+    monkeypatch.setattr(current_session, "pace", Pace(unseen_first_s=0.1, shortest_s=0.05))
     with a_shell(folder) as shell:
         shell.good("%load_ext modellix_jupyter")
         yield shell

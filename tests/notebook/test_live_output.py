@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from session_rig import HANG_S, unasked, wait_until_accepted
+from session_rig import HANG_S, UNPOLLED, wait_until_accepted
 
 from modellix_jupyter.notebook import display, live_output
 from modellix_jupyter.notebook.live_output import LiveView
@@ -64,13 +64,13 @@ def test_the_start_each_change_and_the_end_are_drawn(session: Session) -> None:
     seen = FakeScreen()
     default_rate = session.settings.changed(updates_per_second=1000.0)
     session.settings = default_rate
-    with unasked():
-        results = send(session, "a cat")
-        view = results.show_on(seen)
-        assert seen.threads[0] == threading.current_thread().name
-        wait_until_accepted(session, results)
-        until(lambda: any("pending" in text for text in seen.texts))
-        session.close()
+    session.pace = UNPOLLED
+    results = send(session, "a cat")
+    view = results.show_on(seen)
+    assert seen.threads[0] == threading.current_thread().name
+    wait_until_accepted(session, results)
+    until(lambda: any("pending" in text for text in seen.texts))
+    session.close()
     until(lambda: not painter())
     del view
     assert all(set(bundle) == {"text/html", "text/plain"} for bundle, _ in seen.draws)
@@ -104,15 +104,15 @@ def test_the_end_of_a_cell_is_drawn_from_its_own_thread(session: Session) -> Non
 
 def test_a_note_stands_while_the_tasks_go_on(session: Session) -> None:
     seen = FakeScreen()
-    with unasked():
-        results = send(session, "a cat")
-        view = results.show_on(seen)
-        view.say("only the waiting ended")
-        wait_until_accepted(session, results)
-        assert "only the waiting ended" in seen.texts[-1]
-        assert "only the waiting ended" in seen.draws[-1][0]["text/html"]
-        view.stop()
-        session.close()
+    session.pace = UNPOLLED
+    results = send(session, "a cat")
+    view = results.show_on(seen)
+    view.say("only the waiting ended")
+    wait_until_accepted(session, results)
+    assert "only the waiting ended" in seen.texts[-1]
+    assert "only the waiting ended" in seen.draws[-1][0]["text/html"]
+    view.stop()
+    session.close()
     view.draw(last=True)
     assert "only the waiting ended" not in seen.texts[-1]
 
@@ -129,13 +129,13 @@ def test_the_painter_ends_when_there_is_no_view_and_begins_again(session: Sessio
 
 
 def test_one_painter_draws_them_all(session: Session) -> None:
-    with unasked():
-        results = send(session, "p0", "p1", "p2")
-        views = [results[i : i + 1].show_on(FakeScreen()) for i in range(3)]
-        assert len(painter()) == 1
-        for view in views:
-            view.stop()
-        session.close()
+    session.pace = UNPOLLED
+    results = send(session, "p0", "p1", "p2")
+    views = [results[i : i + 1].show_on(FakeScreen()) for i in range(3)]
+    assert len(painter()) == 1
+    for view in views:
+        view.stop()
+    session.close()
     until(lambda: not painter())
 
 

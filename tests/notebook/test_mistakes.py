@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from session_rig import HANG_S, KEY, Sessions, unasked
+from session_rig import HANG_S, KEY, UNPOLLED, Sessions
 
 import modellix_jupyter as mx
 from modellix_jupyter.errors import InvalidRequest, WaitInterrupted, WaitTimeout
@@ -65,13 +65,13 @@ def test_any_kind_of_number_is_a_timeout(timeout: Any) -> None:
 def test_a_call_that_ends_too_soon_still_hands_over_its_results(
     session: Session, name: str
 ) -> None:
-    with unasked():
-        with pytest.raises(WaitTimeout, match=r"1 task goes on after 0\.05 s") as caught:
-            CALLS[name](0.05)
-        results = caught.value.results
-        assert isinstance(results, Results)
-        assert [task.request.prompt for task in results] == ["p"]
-        session.close()
+    session.pace = UNPOLLED
+    with pytest.raises(WaitTimeout, match=r"1 task goes on after 0\.05 s") as caught:
+        CALLS[name](0.05)
+    results = caught.value.results
+    assert isinstance(results, Results)
+    assert [task.request.prompt for task in results] == ["p"]
+    session.close()
 
 
 def test_an_interrupted_call_still_hands_over_its_results(
@@ -90,11 +90,11 @@ def test_an_interrupted_call_still_hands_over_its_results(
 
 
 def test_the_end_of_a_wait_still_goes_to_another_process(session: Session) -> None:
-    with unasked():
-        results = session.submit(make_plan(["p"], [FAST]))
-        with pytest.raises(WaitTimeout) as caught:
-            results.wait(0)
-        session.close()
+    session.pace = UNPOLLED
+    results = session.submit(make_plan(["p"], [FAST]))
+    with pytest.raises(WaitTimeout) as caught:
+        results.wait(0)
+    session.close()
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
     assert (type(again), str(again)) == (WaitTimeout, str(caught.value))
 

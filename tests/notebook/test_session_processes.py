@@ -27,7 +27,7 @@ from modellix_jupyter.notebook import functions, current_session
 from modellix_jupyter.notebook.session import Session
 
 settings = Settings(base_url=sys.argv[1], home=sys.argv[2], requests_per_second=500)
-session = current_session.push(Session(settings, key="sentinel-key-0123456789"))
+session = current_session.push(Session(settings, key="sentinel-key-0123456789", pace=QUICK))
 """
 FORKED_WHEN_TOLD = """
 import os, signal, time

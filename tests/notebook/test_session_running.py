@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from session_rig import HANG_S, KEY, Sessions, is_whole, unasked
+from session_rig import HANG_S, KEY, UNPOLLED, Sessions, is_whole
 
 from modellix_jupyter import errors
 from modellix_jupyter.engine.job import SURE_AFTER
@@ -240,11 +240,10 @@ def test_what_may_have_been_accepted_is_never_sent_again(
 
 
 def test_a_session_closed_in_the_middle_is_resumed_by_the_next(sessions: Sessions) -> None:
-    first = sessions()
+    first = sessions(pace=UNPOLLED)
     prompts = [f"p{i}" for i in range(6)]
-    with unasked():
-        results = first.submit(plan(*prompts))
-        first.close()  # waits for the answers, and no longer
+    results = first.submit(plan(*prompts))
+    first.close()  # waits for the answers, and no longer
     assert {t.status for t in results} == {Status.PENDING}
     second = sessions()
     assert len(second.unfinished()) == 6
@@ -257,10 +256,9 @@ def test_a_session_closed_in_the_middle_is_resumed_by_the_next(sessions: Session
 
 
 def test_a_task_whose_day_has_passed_is_expired(sessions: Sessions) -> None:
-    first = sessions()
-    with unasked():
-        (task,) = first.submit(plan("p"))
-        first.close()
+    first = sessions(pace=UNPOLLED)
+    (task,) = first.submit(plan("p"))
+    first.close()
     (task_id,) = sessions.sandbox.submissions
     sessions.sandbox.expire(task_id)
     second = sessions()
@@ -311,11 +309,10 @@ def test_two_sessions_on_one_home_share_the_work(sessions: Sessions) -> None:
 
 
 def test_a_follower_takes_over_when_the_other_ends(sessions: Sessions) -> None:
-    one, other = sessions(), sessions()
-    with unasked():
-        tasks = one.submit(plan("p0", "p1"))
-        watched = other.resume()
-        one.close()
+    one, other = sessions(pace=UNPOLLED), sessions()
+    tasks = one.submit(plan("p0", "p1"))
+    watched = other.resume()
+    one.close()
     assert len(watched) == 2
     watched.wait(HANG_S)
     assert all(is_whole(task) for task in watched)
@@ -445,10 +442,9 @@ def test_the_session_in_use_is_made_of_the_environment(
 
 
 def test_tasks_are_found_by_their_ids(sessions: Sessions) -> None:
-    first = sessions()
-    with unasked():
-        results = first.submit(plan("p"))
-        first.close()
+    first = sessions(pace=UNPOLLED)
+    results = first.submit(plan("p"))
+    first.close()
     second = sessions()
     task_id = results[0].task_id
     assert task_id is not None
@@ -473,11 +469,10 @@ def test_nothing_is_announced_where_there_is_nothing(
 def test_what_is_unfinished_is_announced_and_taken_up(
     sessions: Sessions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = sessions()
-    with unasked():
-        first.submit(plan("p0", "p1"))
-        first.submit(plan("p", model="sandbox/silent")).wait(HANG_S)
-        first.close()
+    first = sessions(pace=UNPOLLED)
+    first.submit(plan("p0", "p1"))
+    first.submit(plan("p", model="sandbox/silent")).wait(HANG_S)
+    first.close()
     second = current_session.push(sessions())
     recovery.announce()
     line = capsys.readouterr().out
@@ -496,10 +491,9 @@ def test_what_is_unfinished_is_announced_and_taken_up(
 def test_nothing_is_taken_up_where_that_is_off(
     sessions: Sessions, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = sessions()
-    with unasked():
-        first.submit(plan("p"))
-        first.close()
+    first = sessions(pace=UNPOLLED)
+    first.submit(plan("p"))
+    first.close()
     second = current_session.push(sessions(auto_resume=False))
     recovery.announce()
     assert "1 task is unfinished" in capsys.readouterr().out
@@ -507,10 +501,9 @@ def test_nothing_is_taken_up_where_that_is_off(
 
 
 def test_what_never_left_is_told_apart(sessions: Sessions) -> None:
-    first = sessions(max_in_flight=1)
-    with unasked():
-        first.submit(plan("p0", "p1\x1b[31m", "p2"))
-        first.close()
+    first = sessions(pace=UNPOLLED, max_in_flight=1)
+    first.submit(plan("p0", "p1\x1b[31m", "p2"))
+    first.close()
     second = sessions()
     results = second.resume()
     words = "\n".join(recovery.report(second, results))

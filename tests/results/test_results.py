@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from session_rig import HANG_S, Sessions, is_whole, unasked, wait_until_accepted
+from session_rig import HANG_S, UNPOLLED, Sessions, is_whole, wait_until_accepted
 
 from modellix_jupyter.errors import InvalidRequest, WaitTimeout
 from modellix_jupyter.notebook import functions
@@ -65,16 +65,16 @@ def test_results_of_nothing(session: Session, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_wait_that_ends_too_soon_ends_nothing_else(session: Session, sessions: Sessions) -> None:
-    with unasked():
-        results = session.submit(make_plan(["p0", "p1"], [FAST]))
-        with pytest.raises(WaitTimeout, match=r"2 tasks go on after 0\.05 s") as caught:
-            results.wait(0.05)
-        assert "%modellix wait" in caught.value.hint
-        with pytest.raises(TimeoutError):
-            results[:1].wait(0)
-        assert not results.done
-        wait_until_accepted(session, results)
-        session.close()
+    session.pace = UNPOLLED
+    results = session.submit(make_plan(["p0", "p1"], [FAST]))
+    with pytest.raises(WaitTimeout, match=r"2 tasks go on after 0\.05 s") as caught:
+        results.wait(0.05)
+    assert "%modellix wait" in caught.value.hint
+    with pytest.raises(TimeoutError):
+        results[:1].wait(0)
+    assert not results.done
+    wait_until_accepted(session, results)
+    session.close()
     resumed = sessions().resume().wait(HANG_S)
     assert all(is_whole(task) for task in resumed)
     assert sessions.prompts() == {"p0": 1, "p1": 1}

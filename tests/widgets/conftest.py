@@ -11,7 +11,7 @@ from pathlib import Path
 import ipywidgets
 import pytest
 
-from modellix_jupyter.engine import polling
+from modellix_jupyter.engine.polling import Pace
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.sandbox_server import Sandbox
@@ -56,13 +56,10 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def session(
-    nothing_of_it_left: None, home: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Session]:
+def session(nothing_of_it_left: None, home: Path, sandbox: Sandbox) -> Iterator[Session]:
     del nothing_of_it_left
-    monkeypatch.setattr(polling, "UNSEEN_FIRST_S", 0.02)
     settings = Settings(base_url=sandbox.base_url, home=str(home), requests_per_second=500)
-    session = current_session.push(Session(settings, key=KEY))
+    session = current_session.push(Session(settings, key=KEY, pace=Pace(unseen_first_s=0.02)))
     yield session
     current_session.close_all()
 
