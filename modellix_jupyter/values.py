@@ -356,7 +356,7 @@ class TaskAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """A display price of the catalog, in USD: fixed where both ends are one; see `tariff`."""
+    """A display price of the catalog, in USD: fixed where both ends are one; see `pricing_of`."""
 
     low: float
     high: float

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.engine.service import Service
     from modellix_jupyter.ledger.kernel_locks import Owner
     from modellix_jupyter.ledger.ledger import Ledger
-    from modellix_jupyter.planning.pricing import Tariff
+    from modellix_jupyter.planning.pricing import Pricing
     from modellix_jupyter.settings import Settings
 
     Listener = Callable[[Update], None]
@@ -130,7 +130,7 @@ class Engine:
         self,
         requests: Sequence[Request],
         *,
-        prices: Mapping[str, Tariff] | None = None,
+        prices: Mapping[str, Pricing] | None = None,
         batch: str | None = None,
     ) -> list[Task]:
         """Record the requests and begin to send them; returns at once.
@@ -158,7 +158,7 @@ class Engine:
         return tasks
 
     def _intents(
-        self, requests: Sequence[Request], prices: Mapping[str, Tariff], batch: str
+        self, requests: Sequence[Request], prices: Mapping[str, Pricing], batch: str
     ) -> list[Task]:
         now = int(self._clock() * 1e6)
         return [
@@ -169,7 +169,7 @@ class Engine:
                 request=request,
                 status=Status.SUBMITTING,
                 created_at=now,
-                price=prices[request.model].of(request) if request.model in prices else None,
+                price=prices[request.model].cost(request) if request.model in prices else None,
             )
             for request in requests
         ]

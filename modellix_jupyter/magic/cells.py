@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.planning.cell_parser import CellCommand
-    from modellix_jupyter.planning.pricing import Tariff
+    from modellix_jupyter.planning.pricing import Pricing
     from modellix_jupyter.results.results import Results
 
 _PLAN_ROWS = 50
@@ -103,7 +103,7 @@ def _prepared(save: str | None) -> Path | None:
     return folder
 
 
-def _prices_if_known(session: Session, plan: Plan) -> Mapping[str, Tariff]:
+def _prices_if_known(session: Session, plan: Plan) -> Mapping[str, Pricing]:
     """Check the plan too, where there is a key: a dry run needs none."""
     from modellix_jupyter.errors import MissingKey
 
@@ -113,7 +113,7 @@ def _prices_if_known(session: Session, plan: Plan) -> Mapping[str, Tariff]:
         return {}
 
 
-def _show_plan(plan: Plan, prices: Mapping[str, Tariff]) -> None:
+def _show_plan(plan: Plan, prices: Mapping[str, Pricing]) -> None:
     rows = plan.rows()
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = [[row.get(name) for name in columns] for row in rows[:_PLAN_ROWS]]

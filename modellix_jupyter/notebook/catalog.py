@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from modellix_jupyter.errors import ModellixError, UnknownModel
-from modellix_jupyter.planning.pricing import Tariff, tariff
+from modellix_jupyter.planning.pricing import Pricing, pricing_of
 from modellix_jupyter.planning.schema import ModelSchema, check_request, parse_schema
 from modellix_jupyter.planning.suggestions import did_you_mean
 
@@ -64,7 +64,7 @@ class Catalog:
         """Return a model's schema, or None also where it cannot be read soon."""
         return await self._soon(self.schema(model))
 
-    async def check(self, requests: Sequence[Request]) -> dict[str, Tariff]:
+    async def check(self, requests: Sequence[Request]) -> dict[str, Pricing]:
         """Check requests before anything is sent, and return what they cost.
 
         Raises
@@ -91,7 +91,7 @@ class Catalog:
             schema = by_name[request.model]
             if schema is not None:
                 check_request(request, schema)
-        priced = {n: tariff(known[n].price, by_name[n]) for n in names if n in known}
+        priced = {n: pricing_of(known[n].price, by_name[n]) for n in names if n in known}
         return {name: cost for name, cost in priced.items() if cost is not None}
 
     async def _soon(self, reading: Awaitable[_T]) -> _T | None:

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from modellix_jupyter.planning.plan import Plan
-    from modellix_jupyter.planning.pricing import Tariff
+    from modellix_jupyter.planning.pricing import Pricing
 
 
-def agreed(plan: Plan, prices: Mapping[str, Tariff], ask_above: int, *, add: str) -> bool:
+def agreed(plan: Plan, prices: Mapping[str, Pricing], ask_above: int, *, add: str) -> bool:
     """Ask whether to send a plan that is above the limit; True for any other.
 
     Parameters
@@ -44,7 +44,7 @@ def agreed(plan: Plan, prices: Mapping[str, Tariff], ask_above: int, *, add: str
     return False
 
 
-def cost_words(plan: Plan, prices: Mapping[str, Tariff]) -> str:
+def cost_words(plan: Plan, prices: Mapping[str, Pricing]) -> str:
     """Return what a plan costs, to stand after its count; with a space before it."""
     total, without = plan.price(prices)
     if without == plan.count:

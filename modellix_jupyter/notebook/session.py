@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.notebook.catalog import Catalog
     from modellix_jupyter.notebook.service import RestService
     from modellix_jupyter.planning.plan import Plan
-    from modellix_jupyter.planning.pricing import Tariff
+    from modellix_jupyter.planning.pricing import Pricing
     from modellix_jupyter.planning.schema import ModelSchema
     from modellix_jupyter.results.results import Results
     from modellix_jupyter.sandbox_server import Sandbox
@@ -216,7 +216,7 @@ class Session:
 
     # -- sending
 
-    def check(self, requests: Sequence[Request]) -> dict[str, Tariff]:
+    def check(self, requests: Sequence[Request]) -> dict[str, Pricing]:
         """Check requests against the catalog and the schemas; return what they cost, by model.
 
         Raises
@@ -230,7 +230,7 @@ class Session:
             return {}
         return self._result(engine.run(lambda _: self._catalog.check(requests)))
 
-    def submit(self, plan: Plan, *, prices: dict[str, Tariff] | None = None) -> Results:
+    def submit(self, plan: Plan, *, prices: dict[str, Pricing] | None = None) -> Results:
         """Check a plan, record its requests and begin to send them; see `send`."""
         return self.send(plan.requests, prices=prices)
 
@@ -238,7 +238,7 @@ class Session:
         self,
         requests: Sequence[Request],
         *,
-        prices: dict[str, Tariff] | None = None,
+        prices: dict[str, Pricing] | None = None,
         batch: str | None = None,
     ) -> Results:
         """Check requests, record them and begin to send them; returns at once.
@@ -264,7 +264,7 @@ class Session:
         return self._continue(requests, known, batch)
 
     def _continue(
-        self, requests: Sequence[Request], prices: dict[str, Tariff], batch: str
+        self, requests: Sequence[Request], prices: dict[str, Pricing], batch: str
     ) -> Results:
         """Send what a batch does not have yet, and take up what it has."""
         from modellix_jupyter.planning.batches import matched

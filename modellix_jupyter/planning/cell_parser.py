@@ -35,7 +35,7 @@ from modellix_jupyter.planning.interpolation import (
     values_of,
 )
 from modellix_jupyter.planning.plan import EXAMPLE_MODEL, check_models_differ, check_slug
-from modellix_jupyter.planning.suggestions import did_you_mean, nearest
+from modellix_jupyter.planning.suggestions import did_you_mean, suggest
 from modellix_jupyter.values import Json
 
 _PARAMETER = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
@@ -261,7 +261,7 @@ def _value(name: str, rest: deque[str]) -> str:
     option = option_named(name)
     if option is not None:
         raise InvalidRequest(message, f"Write {option.usage}.")
-    near = nearest(name, [known.name for known in OPTIONS], 1)
+    near = suggest(name, [known.name for known in OPTIONS], 1)
     question = f"Did you mean `--{near[0]}`? " if near else ""
     hint = f"A boolean is written --{name} true, and a value like an option --{name}=--VALUE."
     raise InvalidRequest(message, question + hint)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.planning.pricing import Tariff
+from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.values import Json, Request
 
 EXAMPLE_MODEL = "alibaba/qwen-image-plus"
@@ -108,7 +108,7 @@ class Plan:
         row |= {f"param.{name}": value for name, value in request.params.items()}
         return row if self.repeat == 1 else {**row, "repeat": label.repeat}
 
-    def price(self, prices: Mapping[str, Tariff]) -> tuple[float, int]:
+    def price(self, prices: Mapping[str, Pricing]) -> tuple[float, int]:
         """Add up what the requests cost.
 
         Parameters
@@ -124,7 +124,7 @@ class Plan:
             How many requests have no known price.
 
         """
-        costs = [prices[r.model].of(r) for r in self.requests if r.model in prices]
+        costs = [prices[r.model].cost(r) for r in self.requests if r.model in prices]
         known = [cost for cost in costs if cost is not None]
         return math.fsum(known), self.count - len(known)
 

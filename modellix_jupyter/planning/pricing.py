@@ -16,7 +16,7 @@ from modellix_jupyter.values import Json, Price, Request, number
 
 _IMAGES = ("n", "num_images", "number_of_images", "image_count")
 _SECONDS = ("duration", "duration_seconds", "seconds")
-_COUNTED: Mapping[str, tuple[str, ...]] = {
+_UNIT_PARAMETERS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("", "task", "request", "generation", "call", "run"), ()),
     **dict.fromkeys(("image", "picture"), _IMAGES),
     **dict.fromkeys(("second", "sec", "s"), _SECONDS),
@@ -28,53 +28,34 @@ _BEYOND_BELIEF = 1e9
 
 
 @dataclass(frozen=True, slots=True)
-class Tariff:
-    """What requests to one model cost.
+class Pricing:
+    """What requests to one model cost: the price of a unit, and how many units each has."""
 
-    Parameters
-    ----------
-    each
-        In USD, for one unit.
-    counted
-        The parameters that say how many units a request has; none where each has one.
-    usual
-        How many it has where it does not say; None where that is not known.
+    unit_price: float
+    unit_parameters: tuple[str, ...] = field(default=())
+    default_units: float | None = 1.0
 
-    """
-
-    each: float
-    counted: tuple[str, ...] = field(default=())
-    usual: float | None = 1.0
-
-    def of(self, request: Request) -> float | None:
+    def cost(self, request: Request) -> float | None:
         """Return the cost of a request in USD, or None where it is not known."""
-        given = [request.params[name] for name in self.counted if name in request.params]
-        units = _units(given[0]) if given else self.usual
-        cost = None if units is None else self.each * units
+        given = [request.params[name] for name in self.unit_parameters if name in request.params]
+        units = _units(given[0]) if given else self.default_units
+        cost = None if units is None else self.unit_price * units
         return cost if cost is not None and cost < _BEYOND_BELIEF else None
 
 
-def tariff(price: Price | None, schema: ModelSchema | None) -> Tariff | None:
-    """Return what requests to a model cost, or None where that cannot be said.
-
-    Parameters
-    ----------
-    price
-        By the catalog; a range says nothing of a single request.
-    schema
-        Of the model; its defaults count where a request does not say how many.
-
-    """
+def pricing_of(price: Price | None, schema: ModelSchema | None) -> Pricing | None:
+    """Return what requests to a model cost, or None where the catalog does not say it."""
+    # a range says nothing of a single request
     if price is None or price.low != price.high or not math.isfinite(price.low):
         return None
-    counted = _COUNTED.get(_singular(price.unit or ""))
-    if counted is None:
+    parameters = _UNIT_PARAMETERS.get(_singular(price.unit or ""))
+    if parameters is None:
         return None
     known = schema.parameters if schema else {}
-    defaults = [known[name].default for name in counted if name in known]
+    defaults = [known[name].default for name in parameters if name in known]
     default = next((value for value in defaults if value is not None), None)
-    one = counted is not _SECONDS  # a request makes one image unless it says more
-    return Tariff(price.low, counted, 1.0 if default is None and one else _units(default))
+    one = parameters is not _SECONDS  # a request makes one image unless it says more
+    return Pricing(price.low, parameters, 1.0 if default is None and one else _units(default))
 
 
 def _singular(unit: str) -> str:

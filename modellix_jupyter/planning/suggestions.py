@@ -12,7 +12,7 @@ SHORTEST_PART = 3
 """How many letters make a part of a name worth finding inside another."""
 
 
-def nearest(word: str, known: Iterable[str], n: int = 3) -> list[str]:
+def suggest(word: str, known: Iterable[str], n: int = 3) -> list[str]:
     """Return the known names that look most like a word.
 
     Letter case does not count. Of a model's slug, the part after the slash is also compared by
@@ -57,7 +57,7 @@ def did_you_mean(word: str, known: Iterable[str], n: int = 1) -> str:
         ``""``, or as in ``"Did you mean `seed`?"``.
 
     """
-    names = [f"`{name}`" for name in nearest(word, known, n)]
+    names = [f"`{name}`" for name in suggest(word, known, n)]
     if not names:
         return ""
     listed = " or ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)

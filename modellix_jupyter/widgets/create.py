@@ -13,7 +13,7 @@ from modellix_jupyter.planning.cell_parser import split_prompts
 from modellix_jupyter.planning.cell_writer import cell_text
 from modellix_jupyter.planning.interpolation import values_of
 from modellix_jupyter.planning.plan import check_slug, make_plan
-from modellix_jupyter.planning.pricing import Tariff, tariff
+from modellix_jupyter.planning.pricing import Pricing, pricing_of
 from modellix_jupyter.planning.suggestions import did_you_mean
 from modellix_jupyter.widgets.fields import LABEL, WIDE
 from modellix_jupyter.widgets.form import ModelForm, close_all
@@ -280,9 +280,9 @@ class Compose:
                 words += ", price unknown"
             self.count.value = f'<span style="margin-left:6px">{html(words)}</span>'
 
-    def _prices(self) -> dict[str, Tariff]:
+    def _prices(self) -> dict[str, Pricing]:
         known = [slug for slug in self._chosen if slug in self._models]
-        priced = {slug: tariff(self._models[slug].price, self._chosen[slug]) for slug in known}
+        priced = {slug: pricing_of(self._models[slug].price, self._chosen[slug]) for slug in known}
         return {slug: cost for slug, cost in priced.items() if cost is not None}
 
     # -- sending

@@ -11,7 +11,7 @@ from modellix_jupyter.errors import InvalidRequest, UserError
 from modellix_jupyter.notebook import current_session, functions
 from modellix_jupyter.notebook.confirm import cost_words
 from modellix_jupyter.planning.plan import make_plan
-from modellix_jupyter.planning.pricing import Tariff
+from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.results.results import Results
 
 pytest_plugins = ["session_fixtures"]
@@ -102,11 +102,11 @@ def test_a_list_is_sent_without_a_question(limit: int, asked: list[str]) -> None
     ("prices", "words"),
     [
         ({}, " (no price is known)"),
-        ({"a/x": Tariff(0.25)}, " for 0.50 USD and 2 of unknown price"),
-        ({"a/x": Tariff(0.25), "b/y": Tariff(1.0)}, " for 2.50 USD"),
+        ({"a/x": Pricing(0.25)}, " for 0.50 USD and 2 of unknown price"),
+        ({"a/x": Pricing(0.25), "b/y": Pricing(1.0)}, " for 2.50 USD"),
     ],
 )
 def test_the_question_says_the_price_as_far_as_it_is_known(
-    prices: dict[str, Tariff], words: str
+    prices: dict[str, Pricing], words: str
 ) -> None:
     assert cost_words(make_plan(["p", "q"], ["a/x", "b/y"]), prices) == words

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.planning.plan import DEFAULT_CAP, EXAMPLE_MODEL, Label, check_slug, make_plan
-from modellix_jupyter.planning.pricing import Tariff
+from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.values import Request
 
 
@@ -74,13 +74,13 @@ def test_a_parameter_called_model_or_repeat_collides_with_nothing() -> None:
     ("prices", "expected"),
     [
         ({}, (0.0, 6)),
-        ({"a/x": Tariff(0.1)}, (0.3, 3)),
-        ({"a/x": Tariff(0.1), "b/y": Tariff(0.0)}, (0.3, 0)),
-        ({"a/x": Tariff(0.1, ("n",)), "b/y": Tariff(0.2, ("duration",), None)}, (0.3, 3)),
-        ({"c/z": Tariff(1.0)}, (0.0, 6)),
+        ({"a/x": Pricing(0.1)}, (0.3, 3)),
+        ({"a/x": Pricing(0.1), "b/y": Pricing(0.0)}, (0.3, 0)),
+        ({"a/x": Pricing(0.1, ("n",)), "b/y": Pricing(0.2, ("duration",), None)}, (0.3, 3)),
+        ({"c/z": Pricing(1.0)}, (0.0, 6)),
     ],
 )
-def test_the_price(prices: dict[str, Tariff], expected: tuple[float, int]) -> None:
+def test_the_price(prices: dict[str, Pricing], expected: tuple[float, int]) -> None:
     plan = make_plan(["cat"], ["a/x", "b/y"], repeat=3)
     assert plan.price(prices) == pytest.approx(expected)
 

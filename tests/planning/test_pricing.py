@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from modellix_jupyter.planning.pricing import tariff
+from modellix_jupyter.planning.pricing import pricing_of
 from modellix_jupyter.planning.schema import ModelSchema, Parameter
 from modellix_jupyter.values import Price, Request
 
 
 def cost(price: Price, schema: ModelSchema | None = None, /, **params: Any) -> float | None:
-    found = tariff(price, schema)
-    return None if found is None else found.of(Request("a/b", "a cat", params))
+    found = pricing_of(price, schema)
+    return None if found is None else found.cost(Request("a/b", "a cat", params))
 
 
 def fixed(unit: str | None, amount: float = 0.5) -> Price:
@@ -54,7 +54,7 @@ def test_a_number_that_is_none_gives_no_cost(number: Any) -> None:
 def test_what_the_catalog_does_not_say_costs_nothing_known() -> None:
     assert cost(Price(low=0.1, high=0.2)) is None
     assert cost(fixed("megapixel")) is None
-    assert tariff(None, None) is None
+    assert pricing_of(None, None) is None
 
 
 def test_a_cost_beyond_belief_is_none() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modellix_jupyter.planning.suggestions import did_you_mean, nearest
+from modellix_jupyter.planning.suggestions import did_you_mean, suggest
 
 SLUGS = ["alibaba/qwen-image-plus", "openai/gpt-image-2", "google/nano-banana-2"]
 PARAMETERS = ["prompt", "size", "seed", "negative_prompt", "image_size"]
@@ -25,7 +25,7 @@ PARAMETERS = ["prompt", "size", "seed", "negative_prompt", "image_size"]
     ],
 )
 def test_the_nearest_comes_first(word: str, known: list[str], first: str) -> None:
-    assert nearest(word, known)[0] == first
+    assert suggest(word, known)[0] == first
 
 
 @pytest.mark.parametrize(
@@ -40,17 +40,17 @@ def test_the_nearest_comes_first(word: str, known: list[str], first: str) -> Non
     ],
 )
 def test_what_is_not_near_is_not_offered(word: str, known: list[str]) -> None:
-    assert nearest(word, known) == []
+    assert suggest(word, known) == []
     assert did_you_mean(word, known) == ""
 
 
 def test_equally_near_names_keep_their_order_and_come_once() -> None:
-    assert nearest("cat", ["cats", "cat1", "cats"]) == ["cats", "cat1"]
+    assert suggest("cat", ["cats", "cat1", "cats"]) == ["cats", "cat1"]
 
 
 def test_no_more_than_asked_for() -> None:
-    assert len(nearest("name", [f"name{i}" for i in range(9)], n=2)) == 2
-    assert nearest("name", ["name1"], n=0) == []
+    assert len(suggest("name", [f"name{i}" for i in range(9)], n=2)) == 2
+    assert suggest("name", ["name1"], n=0) == []
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_the_question(known: list[str], n: int, question: str) -> None:
 
 @given(st.text(), st.lists(st.text()))
 def test_any_text_gives_some_of_the_known_names(word: str, known: list[str]) -> None:
-    found = nearest(word, known)
+    found = suggest(word, known)
     assert len(found) == len(set(found)) <= 3
     assert set(found) <= set(known)
 
 
 @given(st.text(min_size=1).filter(lambda word: "/" not in word))
 def test_a_known_name_is_nearest_to_itself(word: str) -> None:
-    assert nearest(word, ["something else", word])[0] == word
+    assert suggest(word, ["something else", word])[0] == word
