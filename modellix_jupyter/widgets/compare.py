@@ -12,7 +12,7 @@ from modellix_jupyter.html.table import table_html
 from modellix_jupyter.ledger.search import Search
 from modellix_jupyter.widgets.fields import WIDE
 from modellix_jupyter.widgets.filters import Filters
-from modellix_jupyter.widgets.status_line import Said
+from modellix_jupyter.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from modellix_jupyter.errors import ModellixError
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.results.results import Results
-    from modellix_jupyter.widgets.card_controller import Deck
-    from modellix_jupyter.widgets.panel_context import Board
+    from modellix_jupyter.widgets.card_controller import CardController
+    from modellix_jupyter.widgets.panel_context import PanelContext
 
-VIEWS = ("Grid", "Cards", "Summary", "Table", "Plot")
+MODES = ("Grid", "Cards", "Summary", "Table", "Plot")
 EMPTY = "Tick Compare on two or more tasks, then look at them here."
 FIRST_SORT = "submitted_at"
 _INK = "#808080"
@@ -35,68 +35,68 @@ class Compare:
 
     Parameters
     ----------
-    board, deck
-        See `Board` and `Deck`.
+    context, controller
+        See `PanelContext` and `CardController`.
 
     """
 
-    def __init__(self, board: Board, deck: Deck) -> None:
-        self._board = board
+    def __init__(self, context: PanelContext, controller: CardController) -> None:
+        self._context = context
         self._run = 0
-        self.said = Said()
+        self.status = StatusLine()
         self.filters = Filters(self.refresh, [FIRST_SORT], descending=False)
-        self.looks = widgets.ToggleButtons(options=list(VIEWS), value="Grid", tooltips=_TIPS)
-        self.looks.style.button_width = "auto"
+        self.mode = widgets.ToggleButtons(options=list(MODES), value="Grid", tooltips=_TIPS)
+        self.mode.style.button_width = "auto"
         self.all = widgets.Button(description="Tick all of this kernel", layout={"width": "auto"})
         self.none = widgets.Button(description="Untick all", layout={"width": "auto"})
         self.html = widgets.HTML(layout={"width": "100%", "overflow": "auto"})
-        self.feed = deck.feed(label="Ticked tasks")
-        self.feed.layout.display = "none"
+        self.gallery = controller.gallery(label="Ticked tasks")
+        self.gallery.layout.display = "none"
         self.view = widgets.VBox(
             [
                 widgets.HBox(
-                    [self.looks, self.all, self.none],
+                    [self.mode, self.all, self.none],
                     layout={"flex_flow": "row wrap", "align_items": "center"},
                 ),
                 self.filters.view,
-                self.said.view,
+                self.status.view,
                 self.html,
-                self.feed,
+                self.gallery,
             ],
             layout=WIDE,
         )
-        self.looks.observe(lambda _: self.refresh(), "value")
+        self.mode.observe(lambda _: self.refresh(), "value")
         self.all.on_click(lambda _: self._tick_all())
         self.none.on_click(lambda _: self._untick())
-        deck.on_tick.append(self.refresh)
-        self._paint = deck.paint
+        controller.on_tick.append(self.refresh)
+        self._paint = controller.paint
 
     def _tick_all(self) -> None:
-        with self._board.lock:
-            uids = self._board.session.engine.watched()
-            self._board.ticked.update(dict.fromkeys(uids))
+        with self._context.lock:
+            uids = self._context.session.engine.watched()
+            self._context.ticked.update(dict.fromkeys(uids))
             self._paint(set(uids))
             self.refresh()
 
     def _untick(self) -> None:
-        with self._board.lock:
-            gone = set(self._board.ticked)
-            self._board.ticked.clear()
+        with self._context.lock:
+            gone = set(self._context.ticked)
+            self._context.ticked.clear()
             self._paint(gone)
             self.refresh()
 
     def refresh(self) -> None:
         """Look again, off this thread; of several looks in a row only the last is shown."""
-        with self._board.lock:
+        with self._context.lock:
             self._run += 1
-            run, look, session = self._run, self.looks.value, self._board.session
-            ticked = tuple(self._board.ticked)
+            run, look, session = self._run, self.mode.value, self._context.session
+            ticked = tuple(self._context.ticked)
             search = self.filters.search(uids=ticked)
             by, ascending = self.filters.sort.value, not self.filters.descending.value
         if not ticked:
             self._show(run, ([], [FIRST_SORT], [], f"<div>{html(EMPTY)}</div>"))
             return
-        self._board.do(
+        self._context.do(
             lambda: _look(session, search, look, by, ascending=ascending),
             lambda seen: self._show(run, seen),
             self._fail,
@@ -104,29 +104,29 @@ class Compare:
 
     def _fail(self, error: ModellixError) -> None:
         self.html.value = ""
-        self.said.error(error)
+        self.status.error(error)
 
     def _show(self, run: int, seen: tuple[list[str], list[str], list[str], str]) -> None:
         if run != self._run:
             return
         uids, columns, models, markup = seen
-        cards = self.looks.value == "Cards" and bool(uids)
-        self.said.clear()
+        cards = self.mode.value == "Cards" and bool(uids)
+        self.status.clear()
         self.filters.offer(models, columns)
         self.html.value = "" if cards else markup
         self.html.layout.display = "none" if cards else ""
-        self.feed.layout.display = "" if cards else "none"
-        self.feed.show(uids)
+        self.gallery.layout.display = "" if cards else "none"
+        self.gallery.show(uids)
 
     def results(self) -> Results:
         """Return the ticked tasks, in the order in which they were ticked."""
-        session = self._board.session
-        return session.results([session.engine.get(uid) for uid in self._board.ticked])
+        session = self._context.session
+        return session.results([session.engine.get(uid) for uid in self._context.ticked])
 
     def paint(self, changed: set[str]) -> None:
         """Look again where a ticked task has ended."""
-        engine = self._board.session.engine
-        ended = changed & set(self._board.ticked)
+        engine = self._context.session.engine
+        ended = changed & set(self._context.ticked)
         if any(engine.get(uid).settled for uid in ended):
             self.refresh()
 

@@ -14,13 +14,13 @@ from modellix_jupyter.notebook.functions import sandbox
 from modellix_jupyter.notebook.validate_key import try_key
 from modellix_jupyter.widgets.fields import WIDE
 from modellix_jupyter.widgets.inputs import SecretField
-from modellix_jupyter.widgets.status_line import Said
+from modellix_jupyter.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modellix_jupyter.notebook.session import Session
-    from modellix_jupyter.widgets.panel_context import Board
+    from modellix_jupyter.widgets.panel_context import PanelContext
 
 _HEAD = "text-align:left;padding-right:1em;white-space:nowrap"
 
@@ -30,16 +30,16 @@ class Connection:
 
     Parameters
     ----------
-    board
-        See `Board`.
+    context
+        See `PanelContext`.
     close
         Ends the panel.
 
     """
 
-    def __init__(self, board: Board, close: Callable[[], None]) -> None:
-        self._board = board
-        self.said = Said()
+    def __init__(self, context: PanelContext, close: Callable[[], None]) -> None:
+        self._context = context
+        self.status = StatusLine()
         self.state = widgets.HTML()
         self.secret = SecretField(self._use)
         self.keep = widgets.Checkbox(
@@ -60,7 +60,7 @@ class Connection:
                 ),
                 self.secret,
                 self.keep,
-                self.said.view,
+                self.status.view,
             ],
             layout=WIDE,
         )
@@ -70,7 +70,7 @@ class Connection:
 
     def refresh(self) -> None:
         """Ask again, off this thread."""
-        session = self._board.session
+        session = self._context.session
         self.sandbox.disabled = session.sandbox is not None
         self._show(session, "", "asking …")
 
@@ -79,13 +79,13 @@ class Connection:
 
         def fail(error: ModellixError) -> None:
             self._show(session, "", "not known")
-            self.said.error(error)
+            self.status.error(error)
 
         def show(found: tuple[str, str]) -> None:
-            self.said.clear()
+            self.status.clear()
             self._show(session, *found)
 
-        self._board.do(ask, show, fail)
+        self._context.do(ask, show, fail)
 
     def _show(self, session: Session, source: str, balance: str) -> None:
         what = (
@@ -105,7 +105,7 @@ class Connection:
         self.state.value = f'<table style="line-height:1.6">{lines}</table>'
 
     def _use(self, secret: str) -> None:
-        session, keep = self._board.session, self.keep.value
+        session, keep = self._context.session, self.keep.value
 
         def use() -> str:
             key = SecretKey(secret, "the panel")
@@ -114,8 +114,8 @@ class Connection:
             kept = f" Kept in {store(key, now.home / 'key')}." if keep else ""
             return f"{found} in use in this kernel.{kept}"
 
-        self._board.do(use, self.said.words, self.said.error)
+        self._context.do(use, self.status.message, self.status.error)
 
     def _sandbox(self) -> None:
-        self.said.words("Starting the sandbox …")
-        self._board.do(sandbox, lambda _: self.said.clear(), self.said.error)
+        self.status.message("Starting the sandbox …")
+        self._context.do(sandbox, lambda _: self.status.clear(), self.status.error)

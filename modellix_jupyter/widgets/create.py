@@ -17,7 +17,7 @@ from modellix_jupyter.planning.pricing import Pricing, pricing_of
 from modellix_jupyter.planning.suggestions import did_you_mean
 from modellix_jupyter.widgets.fields import LABEL, WIDE
 from modellix_jupyter.widgets.form import ModelForm, close_all
-from modellix_jupyter.widgets.status_line import Said
+from modellix_jupyter.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.planning.schema import ModelSchema
     from modellix_jupyter.results.results import Results
     from modellix_jupyter.values import Json, Model, Request, Task
-    from modellix_jupyter.widgets.panel_context import Board
+    from modellix_jupyter.widgets.panel_context import PanelContext
 
 READING = "reading the models …"
 SEARCH = "type to search, choose one or more"
@@ -36,25 +36,25 @@ RECENT = 200
 """Tasks of this kernel that are looked through for pictures to use again."""
 
 
-class Compose:
+class Create:
     """The form.
 
     Parameters
     ----------
-    board
-        See `Board`.
+    context
+        See `PanelContext`.
     sent
         Called with the results when requests have been handed over.
 
     """
 
-    def __init__(self, board: Board, sent: Callable[[Results], None]) -> None:
-        self._board = board
+    def __init__(self, context: PanelContext, sent: Callable[[Results], None]) -> None:
+        self._context = context
         self._sent = sent
         self._models: dict[str, Model] = {}
         self._chosen: dict[str, ModelSchema | None] = {}
         self._asked: tuple[Request, ...] = ()
-        self.said = Said()
+        self.status = StatusLine()
         self.model = widgets.Combobox(
             description="Model",
             placeholder=READING,
@@ -106,14 +106,14 @@ class Compose:
                     layout={"flex_flow": "row wrap", "align_items": "center"},
                 ),
                 self.question,
-                self.said.view,
+                self.status.view,
                 self.vary,
                 self.repeat,
                 self.form.box,
             ],
             layout=WIDE,
         )
-        self.view.add_class("mx-compose")
+        self.view.add_class("mx-create")
         self.model.observe(self._typed, "value")
         for control in (self.prompt, self.repeat, self.vary):
             control.observe(lambda _: self._weigh(), "value")
@@ -125,7 +125,7 @@ class Compose:
 
     def refresh(self) -> None:
         """Read the catalog again, off this thread, and offer its models."""
-        session = self._board.session
+        session = self._context.session
 
         def read() -> tuple[list[Model], list[str]]:
             recent = session.ledger.recent_models(session.settings.base_url)
@@ -133,10 +133,10 @@ class Compose:
 
         # ipywidgets empties the field when its options come: nobody may be typing then
         self.model.disabled, self.model.placeholder = True, READING
-        self._board.do(read, self._offer, self._no_catalog)
+        self._context.do(read, self._offer, self._no_catalog)
 
     def _no_catalog(self, error: ModellixError) -> None:
-        self.said.error(error)
+        self.status.error(error)
         self.model.placeholder, self.model.disabled = SEARCH, False
 
     def _offer(self, read: tuple[list[Model], list[str]]) -> None:
@@ -155,7 +155,7 @@ class Compose:
         try:
             self.choose(slug)
         except InvalidRequest as error:
-            self.said.error(error)
+            self.status.error(error)
         else:
             self.model.value = ""
 
@@ -173,16 +173,16 @@ class Compose:
             raise InvalidRequest(
                 f"There is no model `{slug}`.", did_you_mean(slug, self._models, 3)
             )
-        self.said.clear()
+        self.status.clear()
         self.choose_all([*self._chosen, slug])
 
     def choose_all(self, slugs: Sequence[str], then: Callable[[], None] = lambda: None) -> None:
         """Choose these models and no others; their schemas are read off this thread."""
-        with self._board.lock:
+        with self._context.lock:
             wanted = list(dict.fromkeys(slugs))
             self._chosen = {slug: self._chosen.get(slug) for slug in wanted}
             self._show_chips()
-        session = self._board.session
+        session = self._context.session
 
         def read() -> dict[str, ModelSchema | None]:
             return {slug: session.schema_if_known(slug) for slug in wanted}
@@ -195,7 +195,7 @@ class Compose:
             then()
             self._weigh()
 
-        self._board.do(read, show, self.said.error)
+        self._context.do(read, show, self.status.error)
 
     def _show_chips(self) -> None:
         gone = self.chips.children
@@ -263,7 +263,7 @@ class Compose:
 
     def _weigh(self) -> None:
         """Say beside the button how many tasks it would send, and what they cost."""
-        with self._board.lock:
+        with self._context.lock:
             try:
                 plans = self.plans()
             except ModellixError:
@@ -289,43 +289,45 @@ class Compose:
 
     def generate(self) -> None:
         """Send what the form says, off this thread."""
-        with self._board.lock:
-            self.said.clear()
+        with self._context.lock:
+            self.status.clear()
             try:
                 requests = tuple(r for plan in self.plans() for r in plan.requests)
             except ModellixError as error:
-                self.said.error(error)
+                self.status.error(error)
                 return
-            limit = self._board.session.settings.ask_above
+            limit = self._context.session.settings.ask_above
             if len(requests) > limit:
                 self._asked = requests
                 self.question.layout.display = ""
-                self.said.words(f"This sends {len(requests)} tasks, more than {limit}. Send them?")
+                self.status.message(
+                    f"This sends {len(requests)} tasks, more than {limit}. Send them?"
+                )
                 return
             self._send(requests)
 
     def _confirmed(self, *, send: bool) -> None:
-        with self._board.lock:
+        with self._context.lock:
             asked, self._asked = self._asked, ()
             self.question.layout.display = "none"
-            self.said.clear()
+            self.status.clear()
             if send and asked:
                 self._send(asked)
 
     def _send(self, requests: Sequence[Request]) -> None:
         self.button.disabled = True
-        self.said.words(f"Sending {len(requests)} …")
-        session = self._board.session
-        self._board.do(lambda: session.send(requests), self._done, self._refused)
+        self.status.message(f"Sending {len(requests)} …")
+        session = self._context.session
+        self._context.do(lambda: session.send(requests), self._done, self._refused)
 
     def _done(self, results: Results) -> None:
         self.button.disabled = False
-        self.said.clear()
+        self.status.clear()
         self._sent(results)
 
     def _refused(self, error: ModellixError) -> None:
         self.button.disabled = False
-        self.said.error(error)
+        self.status.error(error)
 
     # -- from elsewhere
 
@@ -351,14 +353,14 @@ class Compose:
         )
 
     def _upload(self, path: Path, then: Callable[[str], None], fail: Callable[[str], None]) -> None:
-        session = self._board.session
-        self._board.do(
+        session = self._context.session
+        self._context.do(
             lambda: session.upload(path), then, lambda error: fail(f"{error.message} {error.hint}")
         )
 
     def _earlier(self) -> list[Task]:
         try:
-            engine = self._board.session.engine
+            engine = self._context.session.engine
             return [engine.get(uid) for uid in reversed(engine.watched()[-RECENT:])]
         except ModellixError:
             return []

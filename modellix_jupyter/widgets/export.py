@@ -12,7 +12,7 @@ from modellix_jupyter.notebook.display import shell
 from modellix_jupyter.planning.cell_options import variable_of
 from modellix_jupyter.planning.cell_writer import cell_text
 from modellix_jupyter.widgets.fields import LABEL, WIDE
-from modellix_jupyter.widgets.status_line import Said
+from modellix_jupyter.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.results.results import Results
     from modellix_jupyter.widgets.compare import Compare
-    from modellix_jupyter.widgets.create import Compose
-    from modellix_jupyter.widgets.panel_context import Board
-    from modellix_jupyter.widgets.tasks_view import Watch
+    from modellix_jupyter.widgets.create import Create
+    from modellix_jupyter.widgets.panel_context import PanelContext
+    from modellix_jupyter.widgets.tasks_view import TasksView
 
 FORMATS = ("csv", "json", "jsonl", "parquet", "xlsx", "html", "folder with originals")
 TICKED, KERNEL, ALL = "ticked to compare", "all of this kernel", "the whole history"
@@ -34,19 +34,21 @@ class Export:
 
     Parameters
     ----------
-    board
-        See `Board`.
-    compose, watch, compare
+    context
+        See `PanelContext`.
+    create, tasks_view, compare
         Whose form and tasks can be taken away.
 
     """
 
-    def __init__(self, board: Board, compose: Compose, watch: Watch, compare: Compare) -> None:
-        self._board = board
-        self._compose = compose
-        self._watch = watch
+    def __init__(
+        self, context: PanelContext, create: Create, tasks_view: TasksView, compare: Compare
+    ) -> None:
+        self._context = context
+        self._create = create
+        self._tasks_view = tasks_view
         self._compare = compare
-        self.said = Said()
+        self.status = StatusLine()
         self.which = widgets.Dropdown(
             description="Tasks", options=[KERNEL, TICKED, ALL], layout=WIDE, style=LABEL
         )
@@ -77,14 +79,14 @@ class Export:
                 widgets.HBox([self.to_variable]),
                 widgets.HBox([self.of_form, self.of_tasks], layout={"flex_flow": "row wrap"}),
                 self.cell,
-                self.said.view,
+                self.status.view,
             ],
             layout={"width": "100%", "max_width": "760px"},
         )
         self.format.observe(lambda _: self._rename(), "value")
         self.to_file.on_click(lambda _: self._export())
         self.to_variable.on_click(lambda _: self._bind())
-        self.of_form.on_click(lambda _: self._write(self._compose.cell))
+        self.of_form.on_click(lambda _: self._write(self._create.cell))
         self.of_tasks.on_click(lambda _: self._write(self._cells))
 
     def _rename(self) -> None:
@@ -96,15 +98,15 @@ class Export:
     def _results(self) -> Results:
         if self.which.value == TICKED:
             return self._compare.results()
-        session = self._board.session
-        return session.results(self._watch.tasks()[::-1])
+        session = self._context.session
+        return session.results(self._tasks_view.tasks()[::-1])
 
     def _export(self) -> None:
         path = self.path.value.strip()
         if not path:
-            self.said.error(InvalidRequest("There is no file name.", "As in: modellix.csv"))
+            self.status.error(InvalidRequest("There is no file name.", "As in: modellix.csv"))
             return
-        session, everything = self._board.session, self.which.value == ALL
+        session, everything = self._context.session, self.which.value == ALL
 
         def write() -> Path:
             if everything:
@@ -114,21 +116,23 @@ class Export:
                 raise InvalidRequest("There is no task to export.", "Choose other tasks above.")
             return results.export(path)
 
-        self.said.words(f"Writing {path} …")  # in the place of what was said of the one before
-        self._board.do(
-            write, lambda written: self.said.words(f"Written: {written}"), self.said.error
+        self.status.message(f"Writing {path} …")  # in the place of what was said of the one before
+        self._context.do(
+            write, lambda written: self.status.message(f"Written: {written}"), self.status.error
         )
 
     def _bind(self) -> None:
-        session, everything = self._board.session, self.which.value == ALL
+        session, everything = self._context.session, self.which.value == ALL
         try:
             name = variable_of(self.variable.value.strip()) or ""
         except InvalidRequest:
-            self.said.error(InvalidRequest("This is not the name of a variable.", "As in: tasks"))
+            self.status.error(InvalidRequest("This is not the name of a variable.", "As in: tasks"))
             return
         ip = shell()
         if ip is None:
-            self.said.error(ConfigError("There is no notebook here.", "Export to a file instead."))
+            self.status.error(
+                ConfigError("There is no notebook here.", "Export to a file instead.")
+            )
             return
 
         def read() -> pd.DataFrame:
@@ -136,17 +140,17 @@ class Export:
 
         def bind(frame: pd.DataFrame) -> None:
             ip.user_ns[name] = frame
-            self.said.words(f"{name} is a DataFrame of {len(frame)} rows.")
+            self.status.message(f"{name} is a DataFrame of {len(frame)} rows.")
 
-        self._board.do(read, bind, self.said.error)
+        self._context.do(read, bind, self.status.error)
 
     def _write(self, cells: Callable[[], str]) -> None:
-        with self._board.lock:
-            self.said.clear()
+        with self._context.lock:
+            self.status.clear()
             try:
                 self.cell.value = cells()
             except ModellixError as error:
-                self.said.error(error)
+                self.status.error(error)
 
     def _cells(self) -> str:
         """Return a cell for each different request of the tasks, as they were made."""

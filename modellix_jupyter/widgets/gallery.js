@@ -148,7 +148,7 @@ function lightbox(content, alt, kind) {
 function render({ model, el }) {
   const view = crypto.randomUUID?.() ?? String(Math.random());
   const scroller = document.createElement("div");
-  scroller.className = "mx-feed";
+  scroller.className = "mx-gallery";
   scroller.tabIndex = 0;
   scroller.setAttribute("role", "list");
   const spacer = document.createElement("div");

@@ -24,7 +24,7 @@ _MOST_IN_SIGHT = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeedCard:
+class GalleryCard:
     """One card as the browser gets it.
 
     Parameters
@@ -52,7 +52,7 @@ class FeedCard:
     rating: int | None = None
 
 
-class Feed(anywidget.AnyWidget):
+class Gallery(anywidget.AnyWidget):
     """The list; by hand, because ipywidgets has none that sends only what is in sight.
 
     Parameters
@@ -83,7 +83,7 @@ class Feed(anywidget.AnyWidget):
 
     def __init__(
         self,
-        make: Callable[[str], FeedCard | None],
+        make: Callable[[str], GalleryCard | None],
         hear: Callable[[str, str, Any], None],
         **traits: Any,  # noqa: ANN401 - the traits above, by name
     ) -> None:
@@ -92,7 +92,7 @@ class Feed(anywidget.AnyWidget):
         self._guard = threading.RLock()
         self._uids: tuple[str, ...] = ()
         self._sight: dict[str, tuple[int, int]] = {}
-        self._sent: dict[int, FeedCard] = {}
+        self._sent: dict[int, GalleryCard] = {}
         self.on_presence: Callable[[], None] = lambda: None
         super().__init__(**traits)
         self.on_msg(self.hear)

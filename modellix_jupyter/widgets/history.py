@@ -11,12 +11,12 @@ from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.html.markup import html
 from modellix_jupyter.widgets.fields import LABEL, WIDE
 from modellix_jupyter.widgets.filters import Filters
-from modellix_jupyter.widgets.status_line import Said
+from modellix_jupyter.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from modellix_jupyter.values import Task
-    from modellix_jupyter.widgets.card_controller import Deck
-    from modellix_jupyter.widgets.panel_context import Board
+    from modellix_jupyter.widgets.card_controller import CardController
+    from modellix_jupyter.widgets.panel_context import PanelContext
 
 PAGE = 24
 """Tasks of a page."""
@@ -29,19 +29,19 @@ class History:
 
     Parameters
     ----------
-    board, deck
-        See `Board` and `Deck`.
+    context, controller
+        See `PanelContext` and `CardController`.
 
     """
 
-    def __init__(self, board: Board, deck: Deck) -> None:
-        self._board = board
+    def __init__(self, context: PanelContext, controller: CardController) -> None:
+        self._context = context
         self._offset = self._count = 0
         self._open: list[Task] = []
-        self.said = Said()
+        self.status = StatusLine()
         self.filters = Filters(self._anew)
         self.open_line = widgets.HTML()
-        self.open_feed = deck.feed(label="Unfinished and unknown tasks", height=410)
+        self.open_gallery = controller.gallery(label="Unfinished and unknown tasks", height=410)
         self.unknown = widgets.Dropdown(
             description="Unknown task", options=[("choose", None)], layout=WIDE, style=LABEL
         )
@@ -56,10 +56,10 @@ class History:
         )
         self.all_open = widgets.Button(description="Take up all", layout={"width": "auto"})
         self.open_box = widgets.VBox(
-            [self.open_line, widgets.HBox([self.all_open]), self.open_feed, self.settle],
+            [self.open_line, widgets.HBox([self.all_open]), self.open_gallery, self.settle],
             layout={"display": "none", "width": "100%"},
         )
-        self.feed = deck.feed(label="History", empty="No task fits.")
+        self.gallery = controller.gallery(label="History", empty="No task fits.")
         self.previous = widgets.Button(
             description="Previous", disabled=True, layout={"width": "auto"}
         )
@@ -71,7 +71,7 @@ class History:
             layout={"flex_flow": "row wrap", "align_items": "center"},
         )
         self.view = widgets.VBox(
-            [self.said.view, self.open_box, self.filters.view, pager, self.feed], layout=WIDE
+            [self.status.view, self.open_box, self.filters.view, pager, self.gallery], layout=WIDE
         )
         self.previous.on_click(lambda _: self._turn(-PAGE))
         self.next.on_click(lambda _: self._turn(PAGE))
@@ -81,7 +81,7 @@ class History:
 
     def refresh(self) -> None:
         """Read the ledger again, off this thread."""
-        session = self._board.session
+        session = self._context.session
         search = self.filters.search(
             sort=self.filters.sort.value, descending=self.filters.descending.value
         )
@@ -92,14 +92,14 @@ class History:
             open_ = [*session.unknown(), *session.unfinished()]
             return tasks, count, open_, session.ledger.recent_models(origin, MODELS)
 
-        self._board.do(read, self._show, self.said.error)
+        self._context.do(read, self._show, self.status.error)
 
     def _show(self, read: tuple[list[Task], int, list[Task], list[str]]) -> None:
         tasks, self._count, self._open, models = read
-        self.said.clear()
+        self.status.clear()
         self.filters.offer(models)
-        self.feed.show([task.uid for task in tasks])
-        self.feed.paint({task.uid for task in tasks})
+        self.gallery.show([task.uid for task in tasks])
+        self.gallery.paint({task.uid for task in tasks})
         first, last = self._offset + 1, self._offset + len(tasks)
         self.place.value = html(f"{first} to {last} of {self._count}" if tasks else "")
         self.previous.disabled = self._offset == 0
@@ -112,8 +112,8 @@ class History:
         self.open_box.layout.display = "" if self._open else "none"
         self.settle.layout.display = "" if unknown else "none"
         self.all_open.layout.display = "" if rest else "none"
-        self.open_feed.show([task.uid for task in self._open])
-        self.open_feed.paint({task.uid for task in self._open})
+        self.open_gallery.show([task.uid for task in self._open])
+        self.open_gallery.paint({task.uid for task in self._open})
         self.unknown.options = [("choose", None), *((_line(t), t.uid) for t in unknown)]
         parts = [f"{rest} unfinished." if rest else ""]
         if unknown:
@@ -128,10 +128,10 @@ class History:
 
     def paint(self, changed: set[str]) -> None:
         """Show what changed of the tasks on this page."""
-        self.feed.paint(changed)
-        self.open_feed.paint(changed)
+        self.gallery.paint(changed)
+        self.open_gallery.paint(changed)
         if any(task.uid in changed for task in self._open):
-            watches = self._board.session.engine
+            watches = self._context.session.engine
             over = [t for t in self._open if t.uid in changed and watches.get(t.uid).settled]
             if over:
                 self.refresh()
@@ -145,24 +145,24 @@ class History:
         self.refresh()
 
     def _resume(self) -> None:
-        session = self._board.session
-        self._board.do(session.resume, lambda _: self.refresh(), self.said.error)
+        session = self._context.session
+        self._context.do(session.resume, lambda _: self.refresh(), self.status.error)
 
     def _take_up(self) -> None:
         uid, task_id = self.unknown.value, self.task_id.value.strip()
         if uid is None or not usable_task_id(task_id):
-            self.said.error(
+            self.status.error(
                 InvalidRequest("Choose the unknown task and give its id.", "The console has it.")
             )
             return
-        session = self._board.session
+        session = self._context.session
         task = session.engine.get(uid)
 
         def over(_: object) -> None:
             self.task_id.value = ""
             self.refresh()
 
-        self._board.do(lambda: session.engine.settle(task, task_id), over, self.said.error)
+        self._context.do(lambda: session.engine.settle(task, task_id), over, self.status.error)
 
 
 def _line(task: Task) -> str:

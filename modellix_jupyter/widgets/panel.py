@@ -1,7 +1,7 @@
-"""The panel: compose, watch, compare, look back, take away; the whole product by clicking.
+"""The panel: create, tasks_view, compare, look back, take away; the whole product by clicking.
 
 Each tab is a view with its own controls, a `refresh` that reads what it shows and a `paint` that
-draws what changed; `Board` is what they share.
+draws what changed; `PanelContext` is what they share.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.markup import html
 from modellix_jupyter.html.style import AMBER
 from modellix_jupyter.results.output_budget import budget_of
-from modellix_jupyter.widgets.card_controller import Deck
+from modellix_jupyter.widgets.card_controller import CardController
 from modellix_jupyter.widgets.compare import Compare
 from modellix_jupyter.widgets.connection import Connection
-from modellix_jupyter.widgets.create import Compose
+from modellix_jupyter.widgets.create import Create
 from modellix_jupyter.widgets.export import Export
 from modellix_jupyter.widgets.form import close_all
 from modellix_jupyter.widgets.history import History
 from modellix_jupyter.widgets.inputs import PageParts
-from modellix_jupyter.widgets.panel_context import Board
+from modellix_jupyter.widgets.panel_context import PanelContext
 from modellix_jupyter.widgets.snapshot import MOST, Snapshot
-from modellix_jupyter.widgets.status_line import Said
-from modellix_jupyter.widgets.tasks_view import Watch
+from modellix_jupyter.widgets.status_line import StatusLine
+from modellix_jupyter.widgets.tasks_view import TasksView
 
 if TYPE_CHECKING:
     from modellix_jupyter.notebook.session import Session
@@ -52,22 +52,22 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """
 
     def __init__(self, session: Session | None = None) -> None:
-        self._said = Said()
+        self._status = StatusLine()
         self._ended = True  # until there is something to end
         self._seen = self._stale = False
-        self.board = Board(session, self._said.error)
-        self.deck = Deck(self.board, self._use)
-        self.watch = Watch(self.board, self.deck)
-        self.compose = Compose(self.board, lambda _: self.watch.refresh())
-        self.compare = Compare(self.board, self.deck)
-        self.history = History(self.board, self.deck)
-        self.export = Export(self.board, self.compose, self.watch, self.compare)
-        self.connection = Connection(self.board, self.close)
+        self.context = PanelContext(session, self._status.error)
+        self.controller = CardController(self.context, self._use)
+        self.tasks_view = TasksView(self.context, self.controller)
+        self.create = Create(self.context, lambda _: self.tasks_view.refresh())
+        self.compare = Compare(self.context, self.controller)
+        self.history = History(self.context, self.controller)
+        self.export = Export(self.context, self.create, self.tasks_view, self.compare)
+        self.connection = Connection(self.context, self.close)
         name = f"mx-still-{uuid.uuid4().hex[:8]}"
-        self._snapshot = Snapshot(name, budget_of(self.board.session.settings).output)
+        self._snapshot = Snapshot(name, budget_of(self.context.session.settings).output)
         self._head = widgets.HTML()
         making = widgets.GridBox(
-            [self.compose.view, self.watch.view],
+            [self.create.view, self.tasks_view.view],
             layout={"grid_template_columns": _TWO_COLUMNS, "grid_gap": "8px 20px", "width": "100%"},
         )
         views = [
@@ -81,32 +81,32 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         super().__init__(
             [
                 self._head,
-                self._said.view,
+                self._status.view,
                 self.tabs,
                 PageParts(scope="mx-panel", target="mx-generate", still=name),
             ]
         )
         self.add_class("mx-panel")
         self.tabs.observe(self._turned, "selected_index")
-        for feed in self.deck.feeds:
-            feed.on_presence = self._presence
-        self.board.on_session.append(self._new_session)
-        self.board.on_change.append(self._paint)
-        self.board.on_tick.append(self._keep_still)
+        for gallery in self.controller.galleries:
+            gallery.on_presence = self._presence
+        self.context.on_session.append(self._new_session)
+        self.context.on_change.append(self._paint)
+        self.context.on_tick.append(self._keep_still)
         _living.add(self)
         self._ended = False
-        self.board.wake()
+        self.context.wake()
 
-    # -- what the board tells
+    # -- what the context tells
 
     def _new_session(self) -> None:
         """Begin anew with a session that has just been taken up."""
-        with self.board.lock:
-            session = self.board.session
+        with self.context.lock:
+            session = self.context.session
             where = "the sandbox: no key, no cost" if session.sandbox else session.settings.base_url
             dot = f'<span style="color:{AMBER}">●</span> ' if session.sandbox else ""
             self._head.value = f"<div>{dot}<b>Modellix</b> · {html(where)}</div>"
-            for view in (self.compose, self.deck, self.watch, self._tab()):
+            for view in (self.create, self.controller, self.tasks_view, self._tab()):
                 if view is not None:
                     view.refresh()
             if self._key_is_missing():
@@ -114,15 +114,15 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _key_is_missing(self) -> bool:
         try:
-            self.board.session.key()
+            self.context.session.key()
         except ModellixError:
             return True
         return False
 
     def _paint(self, changed: set[str]) -> None:
         """Draw what changed; on the painter's thread."""
-        with self.board.lock:
-            self.watch.paint(changed)
+        with self.context.lock:
+            self.tasks_view.paint(changed)
             for view in (self.compare, self.history):
                 if self._tab() is view:
                     view.paint(changed)
@@ -135,8 +135,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._write_snapshot()
 
     def _write_snapshot(self) -> None:
-        ended = [task.uid for task in self.watch.tasks() if task.settled]
-        self._snapshot.write([self.board.session.card(uid) for uid in ended[:MOST]])
+        ended = [task.uid for task in self.tasks_view.tasks() if task.settled]
+        self._snapshot.write([self.context.session.card(uid) for uid in ended[:MOST]])
 
     # -- what the user does
 
@@ -150,24 +150,24 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             view.refresh()
 
     def _use(self, task: Task) -> None:
-        self.compose.use(task)
+        self.create.use(task)
         self.tabs.selected_index = TABS.index("Compose")
 
     def _presence(self) -> None:
         """Rest while no page shows the panel, and go on when one does."""
-        here = any(feed.views for feed in self.deck.feeds)
+        here = any(gallery.views for gallery in self.controller.galleries)
         if here:
             self._seen = True
-            self.board.wake()
+            self.context.wake()
         elif self._seen:
-            self.board.rest()
+            self.context.rest()
 
     # -- showing and ending
 
     @property
     def resting(self) -> bool:
         """Whether it was shown once and no page shows it any more."""
-        return self._seen and not any(feed.views for feed in self.deck.feeds)
+        return self._seen and not any(gallery.views for gallery in self.controller.galleries)
 
     def _ipython_display_(self) -> None:
         if self._ended:  # ipywidgets has taken its own ways to be shown from it
@@ -177,7 +177,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
         display(self._repr_mimebundle_(), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types here
         self._snapshot.show()
-        if self.watch.uids():
+        if self.tasks_view.uids():
             self._write_snapshot()
 
     def close(self) -> None:
@@ -187,7 +187,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._ended = True
         if self._snapshot.shown:
             self._write_snapshot()
-        self.board.close()
+        self.context.close()
         for child in self.children:
             close_all(child)
         self.layout.close()

@@ -1,8 +1,8 @@
 """What the views of one panel share: the session in use, what changed, and work off the kernel.
 
 The kernel's own thread must never wait for the network or the disk, so whatever may takes place on
-a thread of the board's; and a callback may come on any of the front end's threads, so what views
-remember is changed under the board's lock. The painter's thread tells the views what to draw.
+a thread of the context's; and a callback may come on any of the front end's threads, so what views
+remember is changed under the context's lock. The painter's thread tells the views what to draw.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TICK_S = 0.5
 _THREADS = 2
 
 
-class Board:
+class PanelContext:
     """The shared part of a panel.
 
     Parameters
@@ -170,7 +170,7 @@ class Board:
         then: Callable[[_T], None],
         fail: Callable[[ModellixError], None] | None = None,
     ) -> None:
-        """Work on a thread of the board's, then tell what came of it, under the lock.
+        """Work on a thread of the context's, then tell what came of it, under the lock.
 
         Parameters
         ----------

@@ -66,14 +66,14 @@ class PictureField:
             layout=widgets.Layout(width="auto", max_width="100%", flex="1 1 14em"),
             style={"description_width": "initial"},
         )
-        self._said = widgets.HTML()
+        self._status = widgets.HTML()
         self._files.observe(self._uploaded, "value")
         self._earlier.observe(self._chosen, "value")
         more = widgets.HBox(
             [self._files, self._earlier], layout=widgets.Layout(flex_flow="row wrap")
         )
         self.field = Field(
-            parameter.name, widgets.VBox([self._address, more, self._said]), self._get, self._put
+            parameter.name, widgets.VBox([self._address, more, self._status]), self._get, self._put
         )
 
     def _get(self) -> Any:  # noqa: ANN401 - JSON, or UNSET
@@ -107,13 +107,13 @@ class PictureField:
             self._clear(folder)
             kept = self._address.value.split() if self._many else []
             self._address.value = " ".join([*kept, url])
-            self._said.value = html(f"Uploaded: {what}")
+            self._status.value = html(f"Uploaded: {what}")
 
         def fail(reason: str) -> None:
             self._clear(folder)
-            self._said.value = html(reason)
+            self._status.value = html(reason)
 
-        self._said.value = html("Uploading …")
+        self._status.value = html("Uploading …")
         self._upload(path, take, fail)
 
     def _clear(self, folder: Path | None) -> None:

@@ -42,14 +42,14 @@ class Snapshot:
         self._class = name
         self._budget = budget
         self._handle: Any = None
-        self._said = ""
+        self._status = ""
         self._written_at = 0.0
 
     def show(self) -> None:
         """Put it below what the cell has shown so far."""
         from IPython.display import display
 
-        self._said = self._page(())
+        self._status = self._page(())
         self._handle = display(self._bundle(), raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types here
 
     @property
@@ -60,15 +60,15 @@ class Snapshot:
     @property
     def due(self) -> bool:
         """Whether it may be written again by now."""
-        pause = max(EVERY_S, len(self._said) / BYTES_S)
+        pause = max(EVERY_S, len(self._status) / BYTES_S)
         return self._handle is not None and time.monotonic() - self._written_at >= pause
 
     def write(self, cards: Sequence[Card]) -> None:
         """Write it anew, if it says something else now."""
         page = self._page(cards)
         self._written_at = time.monotonic()
-        if page != self._said and self._handle is not None:
-            self._said = page
+        if page != self._status and self._handle is not None:
+            self._status = page
             self._handle.update(self._bundle(), raw=True)
 
     def _page(self, cards: Sequence[Card]) -> str:
@@ -76,4 +76,4 @@ class Snapshot:
         return f'<div class="{self._class}">{shown or html(NOTE)}</div>'
 
     def _bundle(self) -> dict[str, str]:
-        return {"text/html": self._said, "text/plain": NOTE}
+        return {"text/html": self._status, "text/plain": NOTE}

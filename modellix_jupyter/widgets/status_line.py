@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.errors import ModellixError
 
 
-class Said:
+class StatusLine:
     """A line that a screen reader reads out when it changes."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Said:
             f"<div>{html(error.message)}</div><div>{html(error.hint)}</div></div>"
         )
 
-    def words(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Say a sentence."""
         self.view.value = f'<div role="status" style="line-height:1.5">{html(text)}</div>'
 

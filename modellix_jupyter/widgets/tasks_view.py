@@ -13,55 +13,55 @@ from modellix_jupyter.widgets.fields import WIDE
 
 if TYPE_CHECKING:
     from modellix_jupyter.values import Task
-    from modellix_jupyter.widgets.card_controller import Deck
-    from modellix_jupyter.widgets.panel_context import Board
+    from modellix_jupyter.widgets.card_controller import CardController
+    from modellix_jupyter.widgets.panel_context import PanelContext
 
 NOTHING_YET = "Nothing yet: write a prompt, choose a model, and Generate."
 
 
-class Watch:
+class TasksView:
     """A live list of cards, and one line for all of them.
 
     Parameters
     ----------
-    board, deck
-        See `Board` and `Deck`.
+    context, controller
+        See `PanelContext` and `CardController`.
 
     """
 
-    def __init__(self, board: Board, deck: Deck) -> None:
-        self._board = board
+    def __init__(self, context: PanelContext, controller: CardController) -> None:
+        self._context = context
         self.line = widgets.HTML()
-        self.feed = deck.feed(label="Tasks, the newest first", empty=NOTHING_YET)
-        self.view = widgets.VBox([self.line, self.feed], layout=WIDE)
+        self.gallery = controller.gallery(label="Tasks, the newest first", empty=NOTHING_YET)
+        self.view = widgets.VBox([self.line, self.gallery], layout=WIDE)
 
     def uids(self) -> list[str]:
         """Return the tasks of this kernel, the newest first."""
         try:
-            return self._board.session.engine.watched()[::-1]
+            return self._context.session.engine.watched()[::-1]
         except ModellixError:
             return []
 
     def tasks(self) -> list[Task]:
         """Return them as they are now."""
-        engine = self._board.session.engine
+        engine = self._context.session.engine
         return [engine.get(uid) for uid in self.uids()]
 
     def refresh(self) -> None:
         """Show the tasks of the session in use."""
         uids = self.uids()
-        self.feed.show(uids)
+        self.gallery.show(uids)
         self._summarise(uids)
 
     def paint(self, changed: set[str]) -> None:
         """Show what changed."""
         uids = self.uids()
-        if len(uids) != self.feed.count:
-            self.feed.show(uids)
-        self.feed.paint(changed)
+        if len(uids) != self.gallery.count:
+            self.gallery.show(uids)
+        self.gallery.paint(changed)
         self._summarise(uids)
 
     def _summarise(self, uids: list[str]) -> None:
-        session = self._board.session
+        session = self._context.session
         cards = [session.plain_card(uid) for uid in uids]
         self.line.value = overview(cards, time.time()) if cards else ""

@@ -84,21 +84,21 @@ form = mx.panel()
 form
 # %%
 import os, time
-form.compose.choose_all(["sandbox/fast"])
-while form.compose.form.models != ("sandbox/fast",):
+form.create.choose_all(["sandbox/fast"])
+while form.create.form.models != ("sandbox/fast",):
     time.sleep(0.05)
-form.compose.prompt.value = "from the panel"
+form.create.prompt.value = "from the panel"
 before = len(session.engine.watched())
-form.compose.button.click()
+form.create.button.click()
 while len(session.engine.watched()) == before:
     time.sleep(0.05)
 session.resume().wait()
-form.board.ticked.update(dict.fromkeys(form.watch.uids()))
+form.context.ticked.update(dict.fromkeys(form.tasks_view.uids()))
 for place in range(len(form.tabs.children)):
     form.tabs.selected_index = place
     time.sleep(1)
 form.connection.secret._hear(None, {{"secret": os.environ["MODELLIX_API_KEY"]}}, [])
-while "in use in this kernel" not in form.connection.said.view.value:
+while "in use in this kernel" not in form.connection.status.view.value:
     time.sleep(0.05)
 # %%
 # failures, at their most talkative

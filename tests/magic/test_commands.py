@@ -284,7 +284,7 @@ def test_resume_says_what_may_have_been_charged_and_sends_nothing(
 def test_panel_is_a_widget_that_knows_the_models(shell: Shell) -> None:
     panel = shell.good("%modellix panel").value
     try:
-        offered = panel.compose.model
+        offered = panel.create.model
         deadline = time.monotonic() + 20
         while not any(o.startswith("sandbox/fast ") for o in offered.options):
             assert time.monotonic() < deadline

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from modellix_jupyter.values import Task
-from modellix_jupyter.widgets.gallery import Feed
+from modellix_jupyter.widgets.gallery import Gallery
 from modellix_jupyter.widgets.panel import TABS, Panel
 
 HANG_S = 30.0
@@ -28,74 +28,74 @@ class Page:
     Parameters
     ----------
     panel
-        Whose feeds get a view each.
+        Whose galleries get a view each.
 
     """
 
     def __init__(self, panel: Panel) -> None:
         self.panel = panel
-        self.sent: list[tuple[Feed, dict[str, Any]]] = []
-        for feed in panel.deck.feeds:
-            self._listen(feed)
-            self.say(feed, {"here": "page"})
+        self.sent: list[tuple[Gallery, dict[str, Any]]] = []
+        for gallery in panel.controller.galleries:
+            self._listen(gallery)
+            self.say(gallery, {"here": "page"})
 
-    def _listen(self, feed: Feed) -> None:
+    def _listen(self, gallery: Gallery) -> None:
         def send(content: dict[str, Any], buffers: object = None) -> None:
             del buffers
-            self.sent.append((feed, content))
+            self.sent.append((gallery, content))
 
-        object.__setattr__(feed, "send", send)
+        object.__setattr__(gallery, "send", send)
 
-    def say(self, feed: Feed, message: object) -> None:
+    def say(self, gallery: Gallery, message: object) -> None:
         """Say to Python what a browser would."""
-        feed.hear(feed, message, [])
+        gallery.hear(gallery, message, [])
 
     def until(self, true: Callable[[], object]) -> None:
         """Wait until something is so, as it is between two changes of the panel."""
 
         def looked() -> object:
-            with self.panel.board.lock:
+            with self.panel.context.lock:
                 return true()
 
         until(looked)
 
     def leave(self) -> None:
         """Take every view away, as when the output is cleared."""
-        for feed in self.panel.deck.feeds:
-            self.say(feed, {"gone": "page"})
+        for gallery in self.panel.controller.galleries:
+            self.say(gallery, {"gone": "page"})
 
     def choose(self, *models: str) -> None:
         """Choose models by their slugs, and wait for their fields."""
-        compose = self.panel.compose
-        self.until(lambda: compose.model.options)
+        create = self.panel.create
+        self.until(lambda: create.model.options)
         for model in models:
-            compose.model.value = model
-        self.until(lambda: set(models) <= set(compose.form._more))
+            create.model.value = model
+        self.until(lambda: set(models) <= set(create.form._more))
 
     def generate(self, prompt: str, *models: str) -> list[Task]:
         """Fill in the form, press Generate, and wait until the tasks are over."""
-        before = set(self.panel.watch.uids())
+        before = set(self.panel.tasks_view.uids())
         self.choose(*models)
-        self.panel.compose.prompt.value = prompt
-        self.panel.compose.button.click()
-        self.until(lambda: set(self.panel.watch.uids()) - before)
-        self.until(lambda: all(task.settled for task in self.panel.watch.tasks()))
-        return [task for task in self.panel.watch.tasks() if task.uid not in before]
+        self.panel.create.prompt.value = prompt
+        self.panel.create.button.click()
+        self.until(lambda: set(self.panel.tasks_view.uids()) - before)
+        self.until(lambda: all(task.settled for task in self.panel.tasks_view.tasks()))
+        return [task for task in self.panel.tasks_view.tasks() if task.uid not in before]
 
     def open(self, tab: str) -> None:
         """Turn to a tab."""
         self.panel.tabs.selected_index = TABS.index(tab)
 
-    def press(self, uid: str, word: str, feed: Feed | None = None) -> None:
+    def press(self, uid: str, word: str, gallery: Gallery | None = None) -> None:
         """Press a button of a card."""
-        self.say(feed or self.panel.watch.feed, {"act": word, "uid": uid})
+        self.say(gallery or self.panel.tasks_view.gallery, {"act": word, "uid": uid})
 
     def tick(self, *uids: str) -> None:
         """Tick Compare on cards."""
         for uid in uids:
-            self.say(self.panel.watch.feed, {"tick": uid, "on": True})
+            self.say(self.panel.tasks_view.gallery, {"tick": uid, "on": True})
 
-    def seen(self, feed: Feed) -> dict[str, dict[str, Any]]:
+    def seen(self, gallery: Gallery) -> dict[str, dict[str, Any]]:
         """Return the cards that a page would have now, by their tasks."""
-        cards = [card for f, said in self.sent if f is feed for _, card in said.get("cards", ())]
+        cards = [card for f, said in self.sent if f is gallery for _, card in said.get("cards", ())]
         return {card["uid"]: card for card in cards}

@@ -36,34 +36,36 @@ def test_two_models_are_sent_seen_and_compared(page: Page) -> None:
     panel = page.panel
     tasks = page.generate("a cat", QWEN, BANANA)
     assert {task.request.model for task in tasks} == {QWEN, BANANA}
-    page.until(lambda: all("<img" in c["html"] for c in page.seen(panel.watch.feed).values()))
+    page.until(
+        lambda: all("<img" in c["html"] for c in page.seen(panel.tasks_view.gallery).values())
+    )
 
     page.tick(*(task.uid for task in tasks))
     page.open("Compare")
     page.until(lambda: panel.compare.html.value.count("<img") == 2)
     for look, sign in (("Summary", "success_rate"), ("Table", "request_id"), ("Plot", "data:")):
-        panel.compare.looks.value = look
+        panel.compare.mode.value = look
         page.until(partial(_shows, page, sign))
-    panel.compare.looks.value = "Cards"
-    page.until(lambda: panel.compare.feed.count == 2)
+    panel.compare.mode.value = "Cards"
+    page.until(lambda: panel.compare.gallery.count == 2)
 
 
 def test_ticked_tasks_are_filtered_and_sorted_by_any_column(page: Page) -> None:
     panel = page.panel
     page.tick(*(task.uid for task in page.generate("a cat", QWEN, BANANA, FLUX)))
     page.open("Compare")
-    panel.compare.looks.value = "Cards"
-    page.until(lambda: panel.compare.feed.count == 3)
+    panel.compare.mode.value = "Cards"
+    page.until(lambda: panel.compare.gallery.count == 3)
     for descending in (False, True):
         panel.compare.filters.sort.value = "model"
         panel.compare.filters.descending.value = descending
         models = sorted((QWEN, BANANA, FLUX), reverse=descending)
         page.until(partial(_stand, page, models))
     panel.compare.filters.model.value = FLUX
-    page.until(lambda: panel.compare.feed.count == 1)
+    page.until(lambda: panel.compare.gallery.count == 1)
     panel.compare.filters.text.value = "no such words"
     page.until(
-        lambda: "No ticked task fits" in panel.compare.html.value or not panel.compare.feed.count
+        lambda: "No ticked task fits" in panel.compare.html.value or not panel.compare.gallery.count
     )
 
 
@@ -72,120 +74,124 @@ def _shows(page: Page, sign: str) -> bool:
 
 
 def _stand(page: Page, models: list[str]) -> bool:
-    engine = page.panel.board.session.engine
-    return [engine.get(u).request.model for u in page.panel.compare.feed._uids] == models
+    engine = page.panel.context.session.engine
+    return [engine.get(u).request.model for u in page.panel.compare.gallery._uids] == models
 
 
 def test_a_rating_reaches_the_ledger_and_the_same_star_takes_it_back(page: Page) -> None:
-    session = page.panel.board.session
+    session = page.panel.context.session
     (task,) = page.generate("a cat", QWEN)
-    page.say(page.panel.watch.feed, {"rate": task.uid, "stars": 4})
+    page.say(page.panel.tasks_view.gallery, {"rate": task.uid, "stars": 4})
     page.until(lambda: session.ledger.remarks().get(task.uid, {}).get("rating") == 4)
-    page.until(lambda: page.seen(page.panel.watch.feed)[task.uid]["rating"] == 4)
-    page.say(page.panel.watch.feed, {"rate": task.uid, "stars": 4})
+    page.until(lambda: page.seen(page.panel.tasks_view.gallery)[task.uid]["rating"] == 4)
+    page.say(page.panel.tasks_view.gallery, {"rate": task.uid, "stars": 4})
     page.until(lambda: task.uid not in session.ledger.remarks())
 
 
 @pytest.mark.parametrize("stars", [0, 6, -1, 2.5, "5", None, True])
 def test_what_is_no_rating_is_not_recorded(page: Page, stars: object) -> None:
     (task,) = page.generate("a cat", "sandbox/fast")
-    page.say(page.panel.watch.feed, {"rate": task.uid, "stars": stars})
-    assert page.panel.board.session.ledger.remarks() == {}
+    page.say(page.panel.tasks_view.gallery, {"rate": task.uid, "stars": stars})
+    assert page.panel.context.session.ledger.remarks() == {}
 
 
 def test_the_count_and_the_price_stand_beside_generate(page: Page) -> None:
-    compose = page.panel.compose
+    create = page.panel.create
     page.choose(QWEN)
-    compose.prompt.value = "a cat\n---\na dog"
-    assert "2 tasks, 0.06 USD" in compose.count.value
-    compose.repeat.value = 3
-    compose.vary.value = "seed=1,2"
-    assert "12 tasks, 0.36 USD" in compose.count.value
+    create.prompt.value = "a cat\n---\na dog"
+    assert "2 tasks, 0.06 USD" in create.count.value
+    create.repeat.value = 3
+    create.vary.value = "seed=1,2"
+    assert "12 tasks, 0.36 USD" in create.count.value
 
 
 def test_above_the_limit_it_asks_first(page: Page, sandbox: Sandbox) -> None:
-    compose = page.panel.compose
+    create = page.panel.create
     before = len(sandbox.submissions)
     page.choose("sandbox/fast")
-    compose.prompt.value, compose.repeat.value = "many", 13
-    compose.button.click()
-    assert "13 tasks" in compose.said.view.value
-    assert compose.question.layout.display == ""
-    compose.no.click()
-    assert compose.question.layout.display == "none"
-    assert page.panel.watch.uids() == []
-    compose.button.click()
-    compose.yes.click()
-    page.until(lambda: len(page.panel.watch.uids()) == 13)
-    page.until(lambda: all(task.settled for task in page.panel.watch.tasks()))
+    create.prompt.value, create.repeat.value = "many", 13
+    create.button.click()
+    assert "13 tasks" in create.status.view.value
+    assert create.question.layout.display == ""
+    create.no.click()
+    assert create.question.layout.display == "none"
+    assert page.panel.tasks_view.uids() == []
+    create.button.click()
+    create.yes.click()
+    page.until(lambda: len(page.panel.tasks_view.uids()) == 13)
+    page.until(lambda: all(task.settled for task in page.panel.tasks_view.tasks()))
     assert len(sandbox.submissions) - before == 13
 
 
 def test_what_is_missing_is_said_and_nothing_is_sent(page: Page, sandbox: Sandbox) -> None:
-    compose = page.panel.compose
+    create = page.panel.create
     before = len(sandbox.submissions)
-    compose.button.click()
-    assert "No model is chosen" in compose.said.view.value
+    create.button.click()
+    assert "No model is chosen" in create.status.view.value
     page.choose(QWEN)
-    compose.button.click()
-    assert "prompt is empty" in compose.said.view.value
-    compose.prompt.value, compose.vary.value = "a cat", "seed"
-    compose.button.click()
-    assert "no equals sign" in compose.said.view.value
-    compose.model.value = "alibaba/qwen-image-plsu"
-    assert "alibaba/qwen-image-plus" in compose.said.view.value
+    create.button.click()
+    assert "prompt is empty" in create.status.view.value
+    create.prompt.value, create.vary.value = "a cat", "seed"
+    create.button.click()
+    assert "no equals sign" in create.status.view.value
+    create.model.value = "alibaba/qwen-image-plsu"
+    assert "alibaba/qwen-image-plus" in create.status.view.value
     assert len(sandbox.submissions) == before
 
 
 def test_a_refused_prompt_says_why_on_its_card(page: Page) -> None:
     (task,) = page.generate("something forbidden", "sandbox/refuses")
     assert task.status in {Status.FAILED, Status.REJECTED}
-    page.until(lambda: str(task.status) in page.seen(page.panel.watch.feed)[task.uid]["html"])
+    page.until(
+        lambda: str(task.status) in page.seen(page.panel.tasks_view.gallery)[task.uid]["html"]
+    )
 
 
 def test_a_task_is_let_go_taken_up_and_run_again(page: Page, session: Session) -> None:
     page.choose("google/veo-3-fast")
     panel = page.panel
-    panel.compose.prompt.value = "the sea"
-    panel.compose.button.click()
-    page.until(panel.watch.uids)
-    (uid,) = panel.watch.uids()
+    panel.create.prompt.value = "the sea"
+    panel.create.button.click()
+    page.until(panel.tasks_view.uids)
+    (uid,) = panel.tasks_view.uids()
     page.until(lambda: session.engine.get(uid).task_id)
     page.press(uid, "stop")
     page.until(lambda: not session.engine.watches(uid))
     if not session.engine.get(uid).settled:
         page.until(
-            lambda: ("take_up", "Take up again") in page.seen(panel.watch.feed)[uid]["actions"]
+            lambda: (
+                ("take_up", "Take up again") in page.seen(panel.tasks_view.gallery)[uid]["actions"]
+            )
         )
         page.press(uid, "take_up")
     page.until(lambda: session.engine.get(uid).settled)
     page.press(uid, "again")
-    page.until(lambda: len(panel.watch.uids()) == 2)
-    page.until(lambda: all(task.settled for task in panel.watch.tasks()))
+    page.until(lambda: len(panel.tasks_view.uids()) == 2)
+    page.until(lambda: all(task.settled for task in panel.tasks_view.tasks()))
 
 
 def test_settings_of_a_task_are_used_again(page: Page) -> None:
     panel = page.panel
     page.choose(QWEN)
-    panel.compose.form.put(QWEN, {"seed": 7, "size": "1328*1328"})
+    panel.create.form.put(QWEN, {"seed": 7, "size": "1328*1328"})
     (task,) = page.generate("a cat", QWEN)
-    panel.compose.choose_all([])
-    panel.compose.prompt.value = ""
-    page.until(lambda: not panel.compose.form._models)
+    panel.create.choose_all([])
+    panel.create.prompt.value = ""
+    page.until(lambda: not panel.create.form._models)
     page.press(task.uid, "use")
-    page.until(lambda: panel.compose.form._models == (QWEN,))
-    page.until(lambda: panel.compose.form.params(QWEN) == {"seed": 7, "size": "1328*1328"})
-    assert panel.compose.prompt.value == "a cat"
+    page.until(lambda: panel.create.form._models == (QWEN,))
+    page.until(lambda: panel.create.form.params(QWEN) == {"seed": 7, "size": "1328*1328"})
+    assert panel.create.prompt.value == "a cat"
     assert task.request.params == {"seed": 7, "size": "1328*1328"}
 
 
 def test_a_picture_is_uploaded_or_taken_from_an_earlier_result(page: Page) -> None:
     edit = "google/nano-banana-2-edit"
     (earlier,) = page.generate("a cat", QWEN)
-    page.panel.compose.choose_all([])
-    page.until(lambda: not page.panel.compose.form.models)
+    page.panel.create.choose_all([])
+    page.until(lambda: not page.panel.create.form.models)
     page.choose(edit)
-    parts = [w for w in page.panel.compose.form.box.children if isinstance(w, ipywidgets.VBox)]
+    parts = [w for w in page.panel.create.form.box.children if isinstance(w, ipywidgets.VBox)]
     address, more, said = parts[0].children
     files, choice = more.children
     assert address.description.startswith("image")
@@ -208,7 +214,7 @@ def test_a_picture_is_uploaded_or_taken_from_an_earlier_result(page: Page) -> No
 
 def test_what_cannot_be_uploaded_is_said_beside_the_field(page: Page) -> None:
     page.choose("google/nano-banana-2-edit")
-    parts = [w for w in page.panel.compose.form.box.children if isinstance(w, ipywidgets.VBox)]
+    parts = [w for w in page.panel.create.form.box.children if isinstance(w, ipywidgets.VBox)]
     address, more, said = parts[0].children
     content, now = b"no picture at all", datetime.now(UTC)
     upload = {"name": "x.png", "type": "image/png", "size": len(content)}
@@ -229,14 +235,14 @@ def test_the_history_is_paged_and_what_is_unknown_stands_on_top(
     panel = page.panel
     for _ in range(3):
         session.send([task.request for task in page.generate("many", "sandbox/fast")] * 9)
-        page.until(lambda: all(task.settled for task in panel.watch.tasks()))
+        page.until(lambda: all(task.settled for task in panel.tasks_view.tasks()))
     page.open("History")
     page.until(lambda: panel.history.place.value.startswith("1 to 24 of 30"))
     panel.history.next.click()
     page.until(lambda: panel.history.place.value.startswith("25 to 30 of 30"))
     assert panel.history.next.disabled
     panel.history.filters.text.value = "100%"
-    page.until(lambda: panel.history.feed.count == 0)
+    page.until(lambda: panel.history.gallery.count == 0)
 
 
 def test_an_unknown_task_is_settled_by_its_id(page: Page, session: Session) -> None:
@@ -250,7 +256,7 @@ def test_an_unknown_task_is_settled_by_its_id(page: Page, session: Session) -> N
     page.until(lambda: panel.history.settle.layout.display == "")
     assert "none is sent again" in panel.history.open_line.value
     panel.history.take.click()
-    assert "Choose the unknown task" in panel.history.said.view.value
+    assert "Choose the unknown task" in panel.history.status.view.value
     panel.history.unknown.value = lost.uid
     panel.history.task_id.value = good.task_id or ""
     panel.history.take.click()
@@ -274,7 +280,7 @@ def test_a_variable_a_file_and_a_cell(
     panel, ip = page.panel, Shell()
     monkeypatch.setattr("modellix_jupyter.widgets.export.shell", lambda: ip)
     page.choose(QWEN)
-    panel.compose.form.put(QWEN, {"seed": 7})
+    panel.create.form.put(QWEN, {"seed": 7})
     page.generate("a {cat}", QWEN)
 
     panel.export.variable.value = "kept"
@@ -304,16 +310,16 @@ def test_an_export_says_at_once_that_it_writes(page: Page, tmp_path: Path) -> No
     page.generate("a cat", "sandbox/fast")
     export.path.value = str(tmp_path / "all.txt")
     export.to_file.click()
-    page.until(lambda: "the ending" in export.said.view.value)
-    for _ in range(2):  # as many threads as the board has
-        page.panel.board.do(lambda: goes_on.wait(HANG_S), lambda _: None)
+    page.until(lambda: "the ending" in export.status.view.value)
+    for _ in range(2):  # as many threads as the context has
+        page.panel.context.do(lambda: goes_on.wait(HANG_S), lambda _: None)
     export.path.value = str(tmp_path / "all.csv")
     export.to_file.click()
-    assert "Writing" in export.said.view.value
-    assert "all.csv" in export.said.view.value
-    assert "the ending" not in export.said.view.value
+    assert "Writing" in export.status.view.value
+    assert "all.csv" in export.status.view.value
+    assert "the ending" not in export.status.view.value
     goes_on.set()
-    page.until(lambda: "Written" in export.said.view.value)
+    page.until(lambda: "Written" in export.status.view.value)
 
 
 @pytest.mark.parametrize("name", ["", "1st", "for", "a b"])
@@ -324,14 +330,14 @@ def test_what_is_no_variable_is_not_bound(
     monkeypatch.setattr("modellix_jupyter.widgets.export.shell", lambda: ip)
     page.panel.export.variable.value = name
     page.panel.export.to_variable.click()
-    assert "not the name of a variable" in page.panel.export.said.view.value
+    assert "not the name of a variable" in page.panel.export.status.view.value
     assert ip.user_ns == {}
 
 
 def test_outside_a_notebook_there_is_no_variable_to_set(page: Page) -> None:
     assert display.shell() is None
     page.panel.export.to_variable.click()
-    assert "no notebook" in page.panel.export.said.view.value
+    assert "no notebook" in page.panel.export.status.view.value
 
 
 # -- the key
@@ -345,8 +351,8 @@ def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> No
     )
     secret = panel.connection.secret
     secret._hear(secret, {"secret": key}, [])
-    page.until(lambda: "in use in this kernel" in panel.connection.said.view.value)
-    page.until(lambda: panel.board.session is not session)
+    page.until(lambda: "in use in this kernel" in panel.connection.status.view.value)
+    page.until(lambda: panel.context.session is not session)
     assert current_session.current().key().reveal() == key
     states = [w.get_state() for w in ipywidgets.widgets.widget._instances.values()]
     assert key not in repr(states)
@@ -356,8 +362,8 @@ def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> No
 def test_a_key_of_the_wrong_form_changes_nothing(page: Page, session: Session) -> None:
     secret = page.panel.connection.secret
     secret._hear(secret, {"secret": "two words"}, [])
-    page.until(lambda: "characters that no key has" in page.panel.connection.said.view.value)
-    assert "two words" not in page.panel.connection.said.view.value
+    page.until(lambda: "characters that no key has" in page.panel.connection.status.view.value)
+    assert "two words" not in page.panel.connection.status.view.value
     assert current_session.current() is session
 
 
@@ -369,7 +375,7 @@ def test_without_a_key_the_panel_opens_where_one_is_given(
     panel = panels.panel()
     try:
         until(lambda: panel.tabs.selected_index == panels.TABS.index("Connection"))
-        until(lambda: "no Modellix API key" in panel.compose.said.view.value)
+        until(lambda: "no Modellix API key" in panel.create.status.view.value)
     finally:
         panel.close()
         current_session.close_all()
@@ -385,7 +391,7 @@ def test_two_panels_show_the_same_tasks(page: Page, session: Session) -> None:
         for each in (page, other):
             page.until(partial(_is_over, each, task.uid))
         page.tick(task.uid)
-        assert other.panel.board.ticked == {}
+        assert other.panel.context.ticked == {}
     finally:
         other.panel.close()
 
@@ -405,7 +411,7 @@ def test_the_next_panel_closes_one_that_rests(page: Page) -> None:
     page.leave()
     before = set(ipywidgets.widgets.widget._instances)
     other = panels.panel()
-    page.until(lambda: other.compose.model.options)
+    page.until(lambda: other.create.model.options)
     try:
         assert page.panel.comm is None
         assert not before & set(ipywidgets.widgets.widget._instances)
@@ -420,23 +426,23 @@ def test_a_closed_panel_says_that_it_is(page: Page, capsys: pytest.CaptureFixtur
 
 
 def test_only_what_is_in_sight_is_sent(page: Page, session: Session) -> None:
-    feed = page.panel.watch.feed
+    gallery = page.panel.tasks_view.gallery
     (task,) = page.generate("one", "sandbox/fast")
     session.send([task.request] * 60)
-    page.until(lambda: len(page.panel.watch.uids()) == 61)
-    page.until(lambda: all(t.settled for t in page.panel.watch.tasks()))
-    page.until(lambda: all(_is_over(page, uid) for uid in feed.uids_in_sight()))
+    page.until(lambda: len(page.panel.tasks_view.uids()) == 61)
+    page.until(lambda: all(t.settled for t in page.panel.tasks_view.tasks()))
+    page.until(lambda: all(_is_over(page, uid) for uid in gallery.uids_in_sight()))
     page.sent.clear()
-    page.say(feed, {"see": [20, 26], "lack": list(range(20, 26)), "view": "page"})
-    sent = [at for f, said in page.sent if f is feed for at, _ in said["cards"]]
+    page.say(gallery, {"see": [20, 26], "lack": list(range(20, 26)), "view": "page"})
+    sent = [at for f, said in page.sent if f is gallery for at, _ in said["cards"]]
     assert sorted(set(sent)) == list(range(20, 26))
     page.sent.clear()
-    page.say(feed, {"see": [20, 26], "lack": [], "view": "page"})
+    page.say(gallery, {"see": [20, 26], "lack": [], "view": "page"})
     assert page.sent == []
 
 
 def _is_over(page: Page, uid: str) -> bool:
-    return "<img" in page.seen(page.panel.watch.feed).get(uid, {}).get("html", "")
+    return "<img" in page.seen(page.panel.tasks_view.gallery).get(uid, {}).get("html", "")
 
 
 @pytest.mark.parametrize(
@@ -459,8 +465,8 @@ def _is_over(page: Page, uid: str) -> bool:
     ],
 )
 def test_whatever_a_browser_says_breaks_nothing(page: Page, message: object) -> None:
-    page.say(page.panel.watch.feed, message)
-    assert len(page.panel.watch.feed.uids_in_sight()) <= 200
+    page.say(page.panel.tasks_view.gallery, message)
+    assert len(page.panel.tasks_view.gallery.uids_in_sight()) <= 200
 
 
 def test_it_is_a_widget_with_named_tabs(shown: Panel) -> None:
@@ -493,14 +499,14 @@ def test_the_still_picture_has_the_last_result_and_is_not_written_for_a_clock(
 
 def test_a_parameter_that_is_varied_twice_is_said(page: Page) -> None:
     page.choose("sandbox/fast")
-    page.panel.compose.prompt.value = "a cat"
-    page.panel.compose.vary.value = "seed=1,2\nseed=3,4"
+    page.panel.create.prompt.value = "a cat"
+    page.panel.create.vary.value = "seed=1,2\nseed=3,4"
     with pytest.raises(InvalidRequest, match="'seed' is given twice"):
-        page.panel.compose.plans()
+        page.panel.create.plans()
 
 
 def test_the_price_goes_by_the_number_of_images(page: Page) -> None:
     page.choose("alibaba/qwen-image-plus")
-    page.panel.compose.prompt.value = "a cat"
-    page.panel.compose.form.put("alibaba/qwen-image-plus", {"n": 4})
-    page.until(lambda: "1 task, 0.12 USD" in page.panel.compose.count.value)
+    page.panel.create.prompt.value = "a cat"
+    page.panel.create.form.put("alibaba/qwen-image-plus", {"n": 4})
+    page.until(lambda: "1 task, 0.12 USD" in page.panel.create.count.value)
