@@ -62,7 +62,6 @@ RESULTS = [
     "rate",
     "save",
     "show",
-    "show_on",
     "summary",
     "wait",
     "wait_async",

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from modellix_jupyter.notebook.live_output import LiveView
-    from modellix_jupyter.results.results import Results
+    from modellix_jupyter.results.results import Results, View
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.values import Json
 
@@ -227,7 +226,7 @@ def run(results: Results, timeout: float | None = None, *, raising: bool = True)
     return results.check() if raising else results
 
 
-def _say(view: LiveView | None, stop: BaseException) -> None:
+def _say(view: View | None, stop: BaseException) -> None:
     if view is not None:
         view.say(str(stop).partition("\n")[0])
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from modellix_jupyter.html.cards import cards_html
 from modellix_jupyter.html.text import cards_text
+from modellix_jupyter.notebook.display import execution_count, find_screen
 from modellix_jupyter.results.output_budget import budget_of
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class LiveView:
         self._drawn_at = 0.0
         self._weight = 0
         self._note: str | None = None
+        self._cell = execution_count()
         self._unsubscribe = session.engine.subscribe(self._hear)
         self._futures = [session.engine.future(uid) for uid in self._uids]
 
@@ -74,6 +76,11 @@ class LiveView:
         """Draw a note with it: that only the waiting ended, say."""
         self._note = note
         self.finish()
+
+    @property
+    def in_running_cell(self) -> bool:
+        """Whether the cell that shows it still runs."""
+        return self._cell is not None and self._cell == execution_count()
 
     def stop(self) -> None:
         """Draw it no more."""
@@ -170,8 +177,12 @@ class Painter:
         with self._lock, contextlib.suppress(ValueError):
             self._views.remove(view)
 
-    def settle(self) -> None:
-        """Draw for the last time what is over."""
+    def draw_ended(self) -> None:
+        """Draw for the last time what is over.
+
+        The painter would do it a moment later, which may be after the notebook's last cell: what
+        runs a notebook without a front end listens no longer then.
+        """
         with self._lock:
             ended = [view for view in self._views if view.over]
         for view in ended:
@@ -203,10 +214,7 @@ class Painter:
 painter = Painter()
 
 
-def settle() -> None:
-    """Draw now, and for the last time, every view whose tasks have ended.
-
-    The painter would do it a moment later, which may be after the notebook's last cell: what runs
-    a notebook without a front end listens no longer then.
-    """
-    painter.settle()
+def show_live(session: Session, uids: Sequence[str]) -> LiveView | None:
+    """Show tasks where the cell that runs draws; None in a plain script."""
+    screen = find_screen()
+    return None if screen is None else LiveView(session, uids, screen).start()

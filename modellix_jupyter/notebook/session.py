@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.ledger.kernel_locks import Owner
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.notebook.catalog import Catalog
+    from modellix_jupyter.notebook.live_output import LiveView
     from modellix_jupyter.notebook.service import RestService
     from modellix_jupyter.planning.plan import Plan
     from modellix_jupyter.planning.pricing import Pricing
@@ -187,10 +188,6 @@ class Session:
     def busy(self) -> bool:
         """Whether tasks are being driven or followed; looking opens nothing."""
         return self._engine is not None and self._engine.busy() > 0
-
-    def has_ledger(self) -> bool:
-        """Whether a ledger has been written in this home; looking opens nothing."""
-        return (self.home / "ledger.sqlite3").exists()
 
     def check_home(self) -> None:
         """Make the home folder, and be sure that it can be written.
@@ -397,6 +394,18 @@ class Session:
             usual_s=None if task.settled else self.engine.usual_s(task.request.model),
             media=self.media.of(task),
         )
+
+    def show(self, uids: Sequence[str]) -> LiveView | None:
+        """Show tasks in the cell that runs, kept up to date until they end; None in a script."""
+        from modellix_jupyter.notebook.live_output import show_live
+
+        return show_live(self, uids)
+
+    def draw_ended(self) -> None:
+        """Draw every view whose tasks have ended, for the last time."""
+        from modellix_jupyter.notebook.live_output import painter
+
+        painter.draw_ended()
 
     def plain_card(self, uid: str) -> Card:
         """Return a task as it is shown where its pictures are not."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from modellix_jupyter.engine.waiting import check_timeout, wait_async, wait_for
 from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted, WaitTimeout
 from modellix_jupyter.html.cards import cards_html
 from modellix_jupyter.html.text import cards_text
-from modellix_jupyter.notebook.display import execution_count, find_screen
-from modellix_jupyter.notebook.live_output import LiveView, settle
 from modellix_jupyter.results.output_budget import budget_of
 
 if TYPE_CHECKING:
@@ -22,13 +20,73 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from PIL.Image import Image
 
-    from modellix_jupyter.notebook.display import Screen
-    from modellix_jupyter.notebook.session import Session
+    from modellix_jupyter.engine.engine import Engine
+    from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.results.grid import ResultsGrid
-    from modellix_jupyter.values import Card, Json, Task
+    from modellix_jupyter.settings import Settings
+    from modellix_jupyter.storage.thumbnail_cache import Thumbnails
+    from modellix_jupyter.values import Card, Task
 
 BEST = 5
 """The best rating."""
+
+
+class View(Protocol):
+    """An output that shows tasks, and is kept up to date until they end."""
+
+    @property
+    def in_running_cell(self) -> bool:
+        """Whether the cell that shows it still runs."""
+        ...
+
+    def finish(self) -> None:
+        """Draw what the cell ends with."""
+        ...
+
+    def say(self, note: str) -> None:
+        """Draw a note with it, and finish."""
+        ...
+
+
+class TaskSource(Protocol):
+    """What results need of the session that drives their tasks."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        ...
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that drives the tasks."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger that has their rows."""
+        ...
+
+    @property
+    def media(self) -> Thumbnails:
+        """The thumbnails of their files."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing drives its tasks any more."""
+        ...
+
+    def card(self, uid: str) -> Card:
+        """Return a task as it is shown."""
+        ...
+
+    def show(self, uids: Sequence[str]) -> View | None:
+        """Show tasks in the cell that runs; None where nothing can be shown."""
+        ...
+
+    def draw_ended(self) -> None:
+        """Draw every view whose tasks have ended, for the last time."""
+        ...
 
 
 class Results(Sequence["Task"]):
@@ -39,16 +97,16 @@ class Results(Sequence["Task"]):
     Parameters
     ----------
     session
-        Which drives them.
+        The session that drives them.
     uids
         Our own names of them.
 
     """
 
-    def __init__(self, session: Session, uids: Sequence[str]) -> None:
+    def __init__(self, session: TaskSource, uids: Sequence[str]) -> None:
         self._session = session
         self._uids = tuple(uids)
-        self._shown_in: Json = None
+        self._view: View | None = None
 
     # -- a sequence of tasks
 
@@ -107,7 +165,7 @@ class Results(Sequence["Task"]):
             )
             stop.results = self
             raise stop from None
-        settle()
+        self._session.draw_ended()
         self._check_driven()
         return self
 
@@ -153,7 +211,7 @@ class Results(Sequence["Task"]):
         seconds = check_timeout(timeout)
         if not await wait_async([self._session.engine.future(uid) for uid in self._uids], seconds):
             raise self._too_soon(seconds)
-        settle()
+        self._session.draw_ended()
         return self
 
     def check(self) -> Results:
@@ -387,23 +445,16 @@ class Results(Sequence["Task"]):
 
     # -- showing
 
-    def show(self) -> LiveView | None:
+    def show(self) -> View | None:
         """Show them here and now, kept up to date until they end; None in a plain script."""
-        screen = find_screen()
-        if screen is None or not self._uids:
-            return None
-        self._shown_in = execution_count()
-        return LiveView(self._session, self._uids, screen).start()
-
-    def show_on(self, screen: Screen) -> LiveView:
-        """Show them on a screen of one's own, kept up to date until they end."""
-        return LiveView(self._session, self._uids, screen).start()
+        self._view = self._session.show(self._uids) if self._uids else None
+        return self._view
 
     def _ipython_display_(self) -> None:
         """Show them, unless the cell that ends with them has shown them live already."""
         if not self._uids:
             print("No tasks.")  # noqa: T201 - this is IPython's hook for showing a value
-        elif self._shown_in is None or self._shown_in != execution_count():
+        elif self._view is None or not self._view.in_running_cell:
             view = self.show()
             if view is not None and self.done:
                 view.finish()

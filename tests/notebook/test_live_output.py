@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from session_rig import HANG_S, UNPOLLED, wait_until_accepted
 
-from modellix_jupyter.notebook import display, live_output
+from modellix_jupyter.notebook import current_session, display, live_output
 from modellix_jupyter.notebook.live_output import LiveView
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
@@ -60,13 +60,18 @@ def send(session: Session, *prompts: str) -> Results:
     return session.submit(make_plan(list(prompts), ["sandbox/fast"], params={"size": "256x256"}))
 
 
+def shown(results: Results, screen: FakeScreen) -> LiveView:
+    session = current_session.current()
+    return LiveView(session, [task.uid for task in results], screen).start()
+
+
 def test_the_start_each_change_and_the_end_are_drawn(session: Session) -> None:
     seen = FakeScreen()
     default_rate = session.settings.changed(updates_per_second=1000.0)
     session.settings = default_rate
     session.pace = UNPOLLED
     results = send(session, "a cat")
-    view = results.show_on(seen)
+    view = shown(results, seen)
     assert seen.threads[0] == threading.current_thread().name
     wait_until_accepted(session, results)
     until(lambda: any("pending" in text for text in seen.texts))
@@ -80,7 +85,7 @@ def test_the_start_each_change_and_the_end_are_drawn(session: Session) -> None:
 def test_what_remains_is_the_end(session: Session) -> None:
     seen = FakeScreen()
     results = send(session, "a cat", "a dog")
-    results.show_on(seen)
+    shown(results, seen)
     results.wait(HANG_S)
     until(lambda: not painter())  # nobody finished the cell: the painter drew the end by itself
     last = seen.draws[-1][0]
@@ -92,7 +97,7 @@ def test_what_remains_is_the_end(session: Session) -> None:
 def test_the_end_of_a_cell_is_drawn_from_its_own_thread(session: Session) -> None:
     seen = FakeScreen()
     results = send(session, "a cat")
-    view = results.show_on(seen)
+    view = shown(results, seen)
     results.wait(HANG_S)
     view.finish()
     assert seen.draws[-1][1] is True
@@ -106,7 +111,7 @@ def test_a_note_stands_while_the_tasks_go_on(session: Session) -> None:
     seen = FakeScreen()
     session.pace = UNPOLLED
     results = send(session, "a cat")
-    view = results.show_on(seen)
+    view = shown(results, seen)
     view.say("only the waiting ended")
     wait_until_accepted(session, results)
     assert "only the waiting ended" in seen.texts[-1]
@@ -120,7 +125,7 @@ def test_a_note_stands_while_the_tasks_go_on(session: Session) -> None:
 def test_the_painter_ends_when_there_is_no_view_and_begins_again(session: Session) -> None:
     for _ in range(2):
         results = send(session, "a cat")
-        view = results.show_on(FakeScreen())
+        view = shown(results, FakeScreen())
         assert len(painter()) == 1
         results.wait(HANG_S)
         view.stop()
@@ -131,7 +136,7 @@ def test_the_painter_ends_when_there_is_no_view_and_begins_again(session: Sessio
 def test_one_painter_draws_them_all(session: Session) -> None:
     session.pace = UNPOLLED
     results = send(session, "p0", "p1", "p2")
-    views = [results[i : i + 1].show_on(FakeScreen()) for i in range(3)]
+    views = [shown(results[i : i + 1], FakeScreen()) for i in range(3)]
     assert len(painter()) == 1
     for view in views:
         view.stop()
@@ -145,8 +150,8 @@ def test_a_screen_that_is_gone_ends_the_drawing_and_not_the_task(
     session.settings = session.settings.changed(updates_per_second=1000.0)
     gone, good = FakeScreen(good_for=1), FakeScreen()
     results = send(session, "a cat")
-    results.show_on(gone)
-    results.show_on(good)
+    shown(results, gone)
+    shown(results, good)
     (task,) = results.wait(HANG_S)
     assert task.status is Status.SUCCESS
     assert task.settled
@@ -252,8 +257,8 @@ def test_a_cell_that_has_shown_its_results_shows_them_once(
 ) -> None:
     seen = FakeScreen()
     count = 1
-    monkeypatch.setattr("modellix_jupyter.results.results.find_screen", lambda: seen)
-    monkeypatch.setattr("modellix_jupyter.results.results.execution_count", lambda: count)
+    monkeypatch.setattr("modellix_jupyter.notebook.live_output.find_screen", lambda: seen)
+    monkeypatch.setattr("modellix_jupyter.notebook.live_output.execution_count", lambda: count)
     results = send(session, "a cat").wait(HANG_S)
     view = results.show()
     assert view is not None
