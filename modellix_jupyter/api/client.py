@@ -145,10 +145,6 @@ class AsyncClient:
         """Close the connections."""
         await self._http.aclose()
 
-    def share(self, parts: int) -> None:
-        """Keep to one part of the budget of requests, of so many: others ask the same service."""
-        self._limiter.share(parts)
-
     # -- the calls of the API
 
     async def submit(

@@ -1,7 +1,7 @@
 """One budget of requests a second for everything that a client sends, shared in order of arrival.
 
 By hand rather than by a rate-limiting library, because a 429 must be able to slow every caller,
-also one that waits already, and because the budget itself changes as other kernels begin and end.
+also one that waits already.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ class Limiter:
         timer: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        self._per_second = per_second
         self._gap = 1.0 / per_second
         self._timer = timer
         self._sleep = sleep
@@ -53,7 +52,3 @@ class Limiter:
     def hold(self, seconds: float) -> None:
         """Give no place for that long, not even to those who wait already."""
         self._last = max(self._last, self._timer() + seconds)
-
-    def share(self, parts: int) -> None:
-        """Keep to one part of the budget, of so many, from the next place on."""
-        self._gap = parts / self._per_second

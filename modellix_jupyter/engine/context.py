@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.engine.polling import Pace
     from modellix_jupyter.engine.service import Service
-    from modellix_jupyter.engine.sharing import Share
     from modellix_jupyter.errors import ModellixError
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.values import Task, Update
@@ -38,8 +37,8 @@ class Context:
         Takes what the user should be told that is about no single task.
     max_in_flight
         Tasks at the service at once.
-    share
-        This engine's part of the budget of requests.
+    budget
+        Requests a second.
     pace
         How often tasks are polled.
     clock
@@ -60,7 +59,7 @@ class Context:
         publish: Callable[[Update], None],
         warn: Callable[[ModellixError], None],
         max_in_flight: int,
-        share: Share,
+        budget: float,
         pace: Pace,
         clock: Callable[[], float],
         timer: Callable[[], float],
@@ -72,7 +71,7 @@ class Context:
         self.recorder = Recorder(ledger)
         self.publish = publish
         self.warn = warn
-        self.share = share
+        self.budget = budget
         self.pace = pace
         self.clock = clock
         self.timer = timer
@@ -90,8 +89,8 @@ class Context:
     def next_delay(self, model: str, elapsed: float) -> float:
         """Return the seconds until a task of a model is asked about again."""
         waiting = max(1, self.waiting)
-        budget = self.share.budget
-        return polling.next_delay(self.durations(model), elapsed, waiting, budget, self.pace)
+        known = self.durations(model)
+        return polling.next_delay(known, elapsed, waiting, self.budget, self.pace)
 
     def durations(self, model: str) -> tuple[float, ...]:
         """Return what a model's latest tasks took, in seconds; read from the ledger once."""

@@ -19,7 +19,6 @@ from modellix_jupyter.engine import polling, transitions
 from modellix_jupyter.engine.context import Context
 from modellix_jupyter.engine.loop import LoopThread
 from modellix_jupyter.engine.ownership import Claims
-from modellix_jupyter.engine.sharing import Share
 from modellix_jupyter.engine.supervisor import Watching
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.values import Request, Status, Task, Update
@@ -117,7 +116,7 @@ class Engine:
             publish=self._publish,
             warn=self._warn,
             max_in_flight=settings.max_in_flight,
-            share=Share(service, self._owner, self._origin, settings.requests_per_second),
+            budget=settings.requests_per_second,
             pace=self._pace,
             clock=self._clock,
             timer=self._timer,

@@ -21,9 +21,7 @@ from modellix_jupyter.errors import (
     ModellixError,
     NotFound,
     ResultGone,
-    ServerError,
     TransportError,
-    Unavailable,
 )
 from modellix_jupyter.values import RESULT_LIFETIME_US, Activity, Status, Task, Update
 
@@ -119,7 +117,8 @@ class Job:
         except LedgerError as error:
             self._not_recorded(error)
         except (ApiError, ConnectFailed) as error:
-            await self._save(self._refused(error))
+            now = self._context.now_us()
+            await self._save(transitions.rejected(self.task, error, now, self._attempt))
         except TransportError as error:
             await self._save(transitions.unknown(self.task, error.message, self._attempt))
         except asyncio.CancelledError:
@@ -153,14 +152,6 @@ class Job:
         """Record that nobody knows what came of a request, unless it never left."""
         if self.task.on_its_way:
             self._save_now(transitions.unknown(self.task, reason, self._attempt))
-
-    def _refused(self, error: ModellixError) -> Task:
-        """Tell a refusal from an undocumented failure with a documented body (a 504, say)."""
-        if isinstance(error, ApiError) and error.code >= 500:  # noqa: PLR2004 - HTTP
-            known = isinstance(error, ServerError | Unavailable)
-            if not known:
-                return transitions.unknown(self.task, error.message, self._attempt)
-        return transitions.rejected(self.task, error, self._context.now_us(), self._attempt)
 
     async def _poll(self) -> None:
         self._since = self._context.timer()

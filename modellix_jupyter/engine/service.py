@@ -30,10 +30,6 @@ class Service(Protocol):
         """Download the resource at that place, and return it with its path and size."""
         ...
 
-    def share(self, kernels: int) -> None:
-        """Keep to one part of the budget of requests, of so many."""
-        ...
-
     async def aclose(self) -> None:
         """Close the connections."""
         ...

@@ -185,8 +185,7 @@ class Watching:
             job = self._jobs[task.uid] = Job(task, self._context)
         self._followed.pop(task.uid, None)
         try:
-            with self._context.share:
-                await job.drive()
+            await job.drive()
         except asyncio.CancelledError:
             raise
         except Exception:

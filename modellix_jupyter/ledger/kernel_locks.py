@@ -2,8 +2,7 @@
 
 Each engine holds a lock on a file of its own for as long as its process lives; the operating system
 lets go of it however the process ends, even by SIGKILL, and a laptop that slept changes nothing. So
-"is its owner alive?" is "is its file locked?", with no heartbeat and no clock. An engine that has
-tasks under way says so with a second file beside it, since it shares a budget with the others.
+"is its owner alive?" is "is its file locked?", with no heartbeat and no clock.
 """
 
 from __future__ import annotations
@@ -16,9 +15,6 @@ from filelock import FileLock, Timeout
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-_AT_WORK = ".busy"
 
 
 class Owner:
@@ -57,35 +53,8 @@ class Owner:
             path.unlink()
         return False
 
-    def begin(self, origin: str) -> None:
-        """Say that this engine has tasks under way at a service."""
-        with contextlib.suppress(OSError):  # on a full disk the others ask a little too much
-            self._at_work.write_text(origin, "utf-8")
-
-    def rest(self) -> None:
-        """Say that it has none."""
-        with contextlib.suppress(OSError):
-            self._at_work.unlink()
-
-    @property
-    def _at_work(self) -> Path:
-        return self._folder / f"{self.name}{_AT_WORK}"
-
-    def others_at_work(self, origin: str) -> int:
-        """Count the other living engines with tasks under way at a service."""
-        count = 0
-        with contextlib.suppress(OSError):
-            for said in self._folder.glob(f"*{_AT_WORK}"):
-                if said != self._at_work and said.read_text("utf-8") == origin:
-                    if self.is_alive(said.stem):
-                        count += 1
-                    else:
-                        said.unlink()
-        return count
-
     def close(self) -> None:
         """Let go: whatever this engine drove is free for another."""
-        self.rest()
         self._lock.release()
         with contextlib.suppress(OSError):
             (self._folder / self.name).unlink()

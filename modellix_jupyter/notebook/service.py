@@ -54,10 +54,6 @@ class RestService:
         except TimeoutError as error:
             raise NoAnswer(f"The download took longer than {self._timeout:g} s.") from error
 
-    def share(self, kernels: int) -> None:
-        """Leave the rest of the budget to the other kernels at work."""
-        self.client.share(kernels)
-
     async def aclose(self) -> None:
         """Close the connections."""
         await self.client.aclose()

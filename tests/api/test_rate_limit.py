@@ -120,14 +120,3 @@ def test_one_who_gives_up_waiting_holds_up_nobody() -> None:
         return time.woken
 
     assert asyncio.run(run()) == [100.25]
-
-
-def test_a_share_spaces_out_what_comes_next() -> None:
-    time = Time()
-    limiter = Limiter(4.0, time.clock, time.sleep)
-    asyncio.run(take(limiter, 4))
-    limiter.share(2)
-    asyncio.run(take(limiter, 2))
-    limiter.share(1)
-    asyncio.run(take(limiter, 1))
-    assert time.woken == [100.5, 101.0, 101.25]

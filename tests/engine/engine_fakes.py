@@ -55,7 +55,6 @@ class FakeService:
         self.asked: list[str] = []
         self.fetched: list[tuple[str, int]] = []
         self.closed = 0
-        self.shares: list[int] = []
         self.answers: Answers = []
         """What is said to questions, in order; a success of one file when there is no more."""
         self.downloads: list[Exception | None] = []
@@ -95,9 +94,6 @@ class FakeService:
         path = self.files / f"{task.uid}-{place}.png"
         path.write_bytes(b"whole")
         return replace(task.resources[place], path=str(path), size=5, problem=None)
-
-    def share(self, kernels: int) -> None:
-        self.shares.append(kernels)
 
     async def aclose(self) -> None:
         self.closed += 1
