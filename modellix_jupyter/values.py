@@ -220,7 +220,7 @@ class Task:
         return self.status.ended and not self.missing
 
     @property
-    def never_left(self) -> bool:
+    def unsent(self) -> bool:
         """Whether it is an intent that was never sent; nothing was charged."""
         return self.status is Status.SUBMITTING and self.submitted_at is None
 

@@ -65,7 +65,7 @@ def _take_up() -> None:
 def report(session: Session, results: Results) -> Iterator[str]:
     """Yield what was taken up, what is unknown, and what never left, with what to do about each."""
     unknown = session.unknown()
-    unsent = [task for task in session.unfinished() if task.never_left]
+    unsent = [task for task in session.unfinished() if task.unsent]
     if not (results or unknown or unsent):
         yield "Nothing is unfinished."
     if results:
@@ -115,7 +115,7 @@ def settle(session: Session, words: Sequence[str]) -> list[Task]:
     found = [_decision(session, word) for word in words if word != "send"]
     going = [session.engine.settle(task, task_id) for task, task_id in found]
     if "send" in words:
-        going += session.engine.send(task for task in session.unfinished() if task.never_left)
+        going += session.engine.send(task for task in session.unfinished() if task.unsent)
     return [task for task in going if not task.settled]
 
 

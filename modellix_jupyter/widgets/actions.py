@@ -51,7 +51,7 @@ def _can_take_up(task: Task, watched: bool) -> bool:  # noqa: FBT001 - as above
 _FITS: dict[str, Callable[[Task, bool], bool]] = {
     "stop": _can_stop,
     "take_up": _can_take_up,
-    "send": lambda task, watched: task.never_left and not watched,
+    "send": lambda task, watched: task.unsent and not watched,
     "never": lambda task, _: task.status is Status.UNKNOWN,
     "look": lambda task, _: bool(task.pictures),
     "again": lambda task, _: task.status.ended and task.status is not Status.UNKNOWN,

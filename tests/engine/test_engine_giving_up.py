@@ -140,7 +140,7 @@ def test_what_waits_for_its_place_in_the_budget_has_not_left(rig: Rig) -> None:
     (task,) = engine.submit([request()])
     assert slow.asked_to.wait(HANG_S)
     engine.close()
-    assert rig.row(task.uid).never_left
+    assert rig.row(task.uid).unsent
 
 
 def test_between_a_refusal_and_the_next_attempt_nothing_is_on_its_way(rig: Rig) -> None:
