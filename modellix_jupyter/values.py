@@ -225,7 +225,7 @@ class Task:
         return self.status is Status.SUBMITTING and self.submitted_at is None
 
     @property
-    def on_its_way(self) -> bool:
+    def in_flight(self) -> bool:
         """Whether its request has left, and no answer was read yet."""
         return self.status is Status.SUBMITTING and self.submitted_at is not None
 

@@ -150,7 +150,7 @@ class Job:
 
     def _without_an_answer(self, reason: str) -> None:
         """Record that nobody knows what came of a request, unless it never left."""
-        if self.task.on_its_way:
+        if self.task.in_flight:
             self._save_now(transitions.unknown(self.task, reason, self._attempt))
 
     async def _poll(self) -> None:
@@ -271,7 +271,7 @@ class Job:
         if self.task.status is Status.SUBMITTING and activity.attempt:
             self._attempt = activity.attempt
             # it was refused, so nothing is on its way until it is sent again
-            if self.task.on_its_way:
+            if self.task.in_flight:
                 self._save_now(transitions.held_back(self.task))
         self._tell(activity)
 

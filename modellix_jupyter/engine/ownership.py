@@ -69,14 +69,14 @@ class Claims:
         task = self._ledger.get(uid)
         if task is None or alive or task.status is not Status.SUBMITTING:
             return task
-        if task.on_its_way and self._ledger.claim(uid, self._owner.name, was=was):
+        if task.in_flight and self._ledger.claim(uid, self._owner.name, was=was):
             self.left_behind(task)
         return None
 
     def left_behind(self, task: Task) -> Task:
         """Return a claimed task as its row has it; a request that was on its way is unknown."""
         now = self._ledger.get(task.uid) or task
-        if now.on_its_way:
+        if now.in_flight:
             now = transitions.unknown(now, "the kernel ended first", now.attempts)
             self._ledger.save(now)
         return now

@@ -198,7 +198,7 @@ class Watching:
     async def let_go(self, uid: str) -> bool:
         """Stop watching a task; False where it is over, or its request is on its way."""
         running = self._running.get(uid)
-        if running is None or uid in self._on_their_way():
+        if running is None or uid in self._in_flight():
             return False
         running.cancel()
         await asyncio.wait([running])
@@ -208,11 +208,11 @@ class Watching:
 
     async def shut(self, grace_s: float) -> None:
         """End all watching, once the answers to submissions on their way are read or late."""
-        on_their_way = self._on_their_way()
+        in_flight = self._in_flight()
         for uid, running in self._running.items():
-            if uid not in on_their_way:
+            if uid not in in_flight:
                 running.cancel()
-        answers = [asyncio.ensure_future(job.answered.wait()) for job in on_their_way.values()]
+        answers = [asyncio.ensure_future(job.answered.wait()) for job in in_flight.values()]
         if answers:
             await asyncio.wait(answers, timeout=grace_s)
         left = (*answers, *self._running.values())
@@ -220,5 +220,5 @@ class Watching:
             waiting.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
-    def _on_their_way(self) -> dict[str, Job]:
-        return {uid: job for uid, job in self._jobs.items() if job.task.on_its_way}
+    def _in_flight(self) -> dict[str, Job]:
+        return {uid: job for uid, job in self._jobs.items() if job.task.in_flight}

@@ -40,7 +40,7 @@ def possible(task: Task, *, watched: bool) -> tuple[tuple[str, str], ...]:
 
 
 def _can_stop(task: Task, watched: bool) -> bool:  # noqa: FBT001 - a table of predicates
-    return watched and not task.settled and not task.on_its_way
+    return watched and not task.settled and not task.in_flight
 
 
 def _can_take_up(task: Task, watched: bool) -> bool:  # noqa: FBT001 - as above

@@ -168,7 +168,7 @@ def test_between_a_refusal_and_the_next_attempt_nothing_is_on_its_way(rig: Rig) 
     rig.ledger.add([task], rig.owners[-1].name)
     engine.send([task])
     done = ended(engine, task)
-    assert [row.on_its_way for row in rows] == [True, False, True]
+    assert [row.in_flight for row in rows] == [True, False, True]
     assert [row.attempts for row in rows] == [1, 1, 2]
     assert done.attempts == 2
 
