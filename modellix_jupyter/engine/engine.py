@@ -297,7 +297,7 @@ class Engine:
         """Whether a task is being driven or followed now."""
         return self._watching.watches(uid)
 
-    def let_go(self, uid: str) -> bool:
+    def unwatch(self, uid: str) -> bool:
         """Stop watching a task, which lives on: `resume` takes it up, `send` one that never left.
 
         Returns
@@ -309,7 +309,7 @@ class Engine:
         """
         if not self.watches(uid):
             return False
-        if not self._thread.run(self._watching.let_go(uid)).result():
+        if not self._thread.run(self._watching.unwatch(uid)).result():
             return False
         self._publish(self.update(uid))
         return True

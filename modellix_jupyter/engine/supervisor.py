@@ -195,7 +195,7 @@ class Watching:
                 "The task is in the ledger: `%modellix resume` takes it up.",
             )
 
-    async def let_go(self, uid: str) -> bool:
+    async def unwatch(self, uid: str) -> bool:
         """Stop watching a task; False where it is over, or its request is on its way."""
         running = self._running.get(uid)
         if running is None or uid in self._in_flight():

@@ -70,7 +70,7 @@ def perform(session: Session, word: str, task: Task) -> None:
     """
     engine = session.engine
     if word == "stop":
-        engine.let_go(task.uid)
+        engine.unwatch(task.uid)
     elif word == "take_up":
         engine.resume([task])
     elif word == "send":

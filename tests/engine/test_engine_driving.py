@@ -590,7 +590,7 @@ def test_a_task_that_is_let_go_lives_on_and_can_be_taken_up(rig: Rig, service: F
     (task,) = engine.submit([request()])
     assert asked.wait(HANG_S)
 
-    assert engine.let_go(task.uid)
+    assert engine.unwatch(task.uid)
     assert not engine.watches(task.uid)
     assert ended(engine, task).status is Status.PENDING
     assert rig.row(task.uid).status is Status.PENDING
@@ -600,7 +600,7 @@ def test_a_task_that_is_let_go_lives_on_and_can_be_taken_up(rig: Rig, service: F
     assert ended(engine, task).status is Status.SUCCESS
     assert engine.watched() == [task.uid]
     assert len(service.submitted) == 1
-    assert not engine.let_go(task.uid), "there is nothing left to let go of"
+    assert not engine.unwatch(task.uid), "there is nothing left to let go of"
 
 
 def test_a_submission_on_its_way_is_not_let_go(rig: Rig, service: FakeService) -> None:
@@ -615,7 +615,7 @@ def test_a_submission_on_its_way_is_not_let_go(rig: Rig, service: FakeService) -
     engine = rig.engine()
     (task,) = engine.submit([request()])
     assert sent.wait(HANG_S)
-    assert not engine.let_go(task.uid)
+    assert not engine.unwatch(task.uid)
     open_.set()
     assert ended(engine, task).status is Status.SUCCESS
 
@@ -632,7 +632,7 @@ def test_one_that_never_left_is_let_go_and_sent_when_the_user_says_so(
     service.on_submit = accept
     engine = rig.engine(max_in_flight=1)
     first, second = engine.submit([request("one"), request("two")])
-    assert engine.let_go(second.uid)
+    assert engine.unwatch(second.uid)
     open_.set()
     assert ended(engine, first).status is Status.SUCCESS
     assert ended(engine, second).submitted_at is None

@@ -74,7 +74,7 @@ def test_a_task_that_was_let_go_is_free_for_another_kernel(rig: Rig, service: Fa
     first.subscribe(lambda update: asked.set() if update.task.task_id else None)
     (task,) = first.submit([request()])
     assert asked.wait(HANG_S)
-    assert first.let_go(task.uid)
+    assert first.unwatch(task.uid)
     service.answers = []
     second.resume([rig.row(task.uid)])
     assert ended(second, task).status is Status.SUCCESS

@@ -55,7 +55,7 @@ class Held:
         await self.go.wait()
         return Accepted("task-late", None)
 
-    def let_go(self) -> None:
+    def answer(self) -> None:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self.go.set)
 
@@ -121,7 +121,7 @@ def test_closing_waits_for_the_answer_to_a_submission(rig: Rig, service: FakeSer
     assert held.left.wait(HANG_S)
     closing = threading.Thread(target=engine.close, args=(HANG_S,))
     closing.start()
-    held.let_go()
+    held.answer()
     closing.join(HANG_S)
     assert not closing.is_alive()
     row = rig.row(task.uid)
