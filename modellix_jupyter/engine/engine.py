@@ -213,7 +213,7 @@ class Engine:
                     sent.append(intent)
         return sent
 
-    def settle(self, task: Task, task_id: str | None) -> Task:
+    def resolve_unknown(self, task: Task, task_id: str | None) -> Task:
         """Record what the user found out about a submission of unknown outcome.
 
         Parameters
@@ -226,13 +226,13 @@ class Engine:
 
         """
         self._claims.insist(task.uid)
-        settled = transitions.settled(task, task_id, int(self._clock() * 1e6))
-        self._ledger.save(settled)
+        resolved = transitions.resolved(task, task_id, int(self._clock() * 1e6))
+        self._ledger.save(resolved)
         self._watching.forget_job(task.uid)
-        self._publish(Update(task=settled))
+        self._publish(Update(task=resolved))
         if task_id is not None:
-            self.resume([settled])
-        return settled
+            self.resume([resolved])
+        return resolved
 
     def _begin(self, task: Task, *, fresh: bool = False) -> None:
         with self._closing:

@@ -59,7 +59,7 @@ def unknown(task: Task, reason: str, attempts: int) -> Task:
     return replace(task, status=Status.UNKNOWN, attempts=attempts, error_message=reason)
 
 
-def settled(task: Task, task_id: str | None, now: int) -> Task:
+def resolved(task: Task, task_id: str | None, now: int) -> Task:
     """Return an unknown task as its user found it: accepted under an id, or never accepted."""
     if task_id is None:
         reason = "never accepted, by the user's own look"

@@ -74,11 +74,11 @@ def _wait(arguments: Sequence[str]) -> object:
 
 
 def _resume(arguments: Sequence[str]) -> object:
-    from modellix_jupyter.notebook.recovery import report, settle
+    from modellix_jupyter.notebook.recovery import report, resolve_unknown
 
     session = current()
     if arguments:
-        results = session.results(settle(session, arguments))
+        results = session.results(resolve_unknown(session, arguments))
     else:
         results = session.resume()
         for line in report(session, results):

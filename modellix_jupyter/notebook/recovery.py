@@ -98,7 +98,7 @@ def _line(task: Task) -> str:
     return f"{task.uid[:SHORT]}  {when}  {task.request.model}  {prompt[:60]}"
 
 
-def settle(session: Session, words: Sequence[str]) -> list[Task]:
+def resolve_unknown(session: Session, words: Sequence[str]) -> list[Task]:
     """Do what the user decided: ``send``, ``NAME=TASK_ID`` or ``NAME=none``.
 
     Returns
@@ -113,7 +113,7 @@ def settle(session: Session, words: Sequence[str]) -> list[Task]:
 
     """
     found = [_decision(session, word) for word in words if word != "send"]
-    going = [session.engine.settle(task, task_id) for task, task_id in found]
+    going = [session.engine.resolve_unknown(task, task_id) for task, task_id in found]
     if "send" in words:
         going += session.engine.send(task for task in session.unfinished() if task.unsent)
     return [task for task in going if not task.settled]

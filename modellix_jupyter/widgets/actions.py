@@ -76,6 +76,6 @@ def perform(session: Session, word: str, task: Task) -> None:
     elif word == "send":
         engine.send([task])
     elif word == "never":
-        engine.settle(task, None)
+        engine.resolve_unknown(task, None)
     elif word == "again":
         session.send([task.request])

@@ -34,7 +34,7 @@ from chaos_world import (
 )
 
 from modellix_jupyter.engine.job import SURE_AFTER
-from modellix_jupyter.notebook.recovery import settle
+from modellix_jupyter.notebook.recovery import resolve_unknown
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.sandbox_server import Fault, Faults, Sandbox
 from modellix_jupyter.sandbox_server.faults import POSSIBLE, Operation
@@ -240,7 +240,9 @@ def test_an_unknown_one_is_settled_by_its_user(run: Run) -> None:
     prompt, found = min(outcome.lost_answers.items())
     other = next(t for _, t in sorted(outcome.never.items()) if t.status is Status.UNKNOWN)
     sent, unknown = posts(run.sandbox), len(session.unknown())
-    (going,) = settle(session, [f"{found.uid[:12]}={paid[prompt]}", f"{other.uid[:12]}=none"])
+    (going,) = resolve_unknown(
+        session, [f"{found.uid[:12]}={paid[prompt]}", f"{other.uid[:12]}=none"]
+    )
     assert going.uid == found.uid
     session.results([going]).block()
     finish(session)

@@ -31,7 +31,7 @@ from chaos_world import (
 )
 
 from modellix_jupyter.ledger.ledger import Ledger
-from modellix_jupyter.notebook.recovery import settle
+from modellix_jupyter.notebook.recovery import resolve_unknown
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.sandbox_server import Faults, Sandbox
 from modellix_jupyter.settings import Settings
@@ -133,10 +133,10 @@ def taken_up(yard: Yard, session: Session, name: str) -> None:
     words = [f"{t.uid[:12]}={paid[p]}" for p, t in outcome.lost_answers.items()]
     words += [f"{t.uid[:12]}=none" for t in outcome.never.values() if t.status is Status.UNKNOWN]
     yard.tally.settled += len(words)
-    session.results(settle(session, words)).block()
+    session.results(resolve_unknown(session, words)).block()
     unsent = [t for t in outcome.never.values() if t.status is Status.SUBMITTING]
     yard.tally.resent += len(unsent)
-    going = settle(session, ["send"])
+    going = resolve_unknown(session, ["send"])
     assert {t.uid for t in going} == {t.uid for t in unsent}
     session.results(going).block()
     assert_complete(yard.sandbox, session, name)

@@ -239,5 +239,5 @@ def test_what_was_refused_has_no_price(rig: Rig, service: FakeService) -> None:
     done = ended(engine, task)
     assert (done.status, done.price) == (Status.REJECTED, None)
     unknown = a_task(status=Status.UNKNOWN, price=0.5)
-    assert transitions.settled(unknown, None, 1).price is None
-    assert transitions.settled(unknown, "task-1", 1).price == 0.5
+    assert transitions.resolved(unknown, None, 1).price is None
+    assert transitions.resolved(unknown, "task-1", 1).price == 0.5
