@@ -215,7 +215,7 @@ class Task:
         return (self.completed_at - self.submitted_at) / 1e6
 
     @property
-    def settled(self) -> bool:
+    def is_final(self) -> bool:
         """Whether nothing more will happen: it ended, and every file is here or given up."""
         return self.status.ended and not self.missing
 

@@ -108,10 +108,10 @@ def test_a_task_is_settled_when_each_file_is_here_or_given_up() -> None:
     mixed = task(status=Status.SUCCESS, resources=(lost, open_, here, open_))
     assert mixed.missing == (1, 3)
     assert mixed.path == "/x/a.png"
-    assert not mixed.settled
-    assert task(status=Status.SUCCESS, resources=(lost, here)).settled
-    assert not task(status=Status.PROCESSING, resources=(lost, here)).settled
-    assert task(status=Status.FAILED).settled
+    assert not mixed.is_final
+    assert task(status=Status.SUCCESS, resources=(lost, here)).is_final
+    assert not task(status=Status.PROCESSING, resources=(lost, here)).is_final
+    assert task(status=Status.FAILED).is_final
     assert task().path is None
 
 

@@ -194,9 +194,9 @@ class Engine:
         job = self._watching.job(task.uid)
         if job is not None and not job.released:
             # what this engine knows may be newer than the row: the disk may have been full
-            over = job.task.status is Status.SUBMITTING or job.task.settled
+            over = job.task.status is Status.SUBMITTING or job.task.is_final
             return None if over and not job.unsaved else job.task
-        if task.settled or task.origin != self._origin:
+        if task.is_final or task.origin != self._origin:
             return None
         if task.status is Status.SUBMITTING:
             return self._claims.orphan(task.uid)
@@ -251,7 +251,7 @@ class Engine:
 
         """
         known = self._watching.remembered(uid)
-        if known is not None and (known.settled or not self._closed):
+        if known is not None and (known.is_final or not self._closed):
             return known
         task = self._ledger.get(uid) or known
         if task is None:

@@ -141,7 +141,7 @@ class Watching:
                 task = self._context.ledger.get(task.uid) or task
                 self._followed[task.uid] = task
                 self._context.publish(Update(task=task))
-                if task.settled:
+                if task.is_final:
                     return
             await self._drive(task)
         except LedgerError as error:
@@ -162,7 +162,7 @@ class Watching:
     def _release(self, uid: str) -> None:
         """Leave to others what was given up here: they may have the key that helps."""
         job, known = self._jobs.get(uid), self.remembered(uid)
-        if known is None or known.settled or (job is not None and job.unsaved):
+        if known is None or known.is_final or (job is not None and job.unsaved):
             return
         try:
             self._claims.release(uid)

@@ -52,7 +52,7 @@ def to_row(task: Task, files: Path) -> dict[str, object]:
     row["params"] = _storable(json.dumps(dict(task.request.params), ensure_ascii=False))
     row["status"] = task.status.value
     row["resources"] = json.dumps([_resource_row(r, files) for r in task.resources])
-    row["settled"] = int(task.settled)
+    row["settled"] = int(task.is_final)
     return row
 
 

@@ -116,7 +116,7 @@ def resolve_unknown(session: Session, words: Sequence[str]) -> list[Task]:
     going = [session.engine.resolve_unknown(task, task_id) for task, task_id in found]
     if "send" in words:
         going += session.engine.send(task for task in session.unfinished() if task.unsent)
-    return [task for task in going if not task.settled]
+    return [task for task in going if not task.is_final]
 
 
 def _decision(session: Session, word: str) -> tuple[Task, str | None]:

@@ -391,7 +391,7 @@ class Session:
         return Card(
             task=task,
             activity=update.activity,
-            usual_s=None if task.settled else self.engine.usual_s(task.request.model),
+            usual_s=None if task.is_final else self.engine.usual_s(task.request.model),
             media=self.media.of(task),
         )
 

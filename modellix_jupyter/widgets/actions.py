@@ -40,12 +40,12 @@ def possible(task: Task, *, watched: bool) -> tuple[tuple[str, str], ...]:
 
 
 def _can_stop(task: Task, watched: bool) -> bool:  # noqa: FBT001 - a table of predicates
-    return watched and not task.settled and not task.in_flight
+    return watched and not task.is_final and not task.in_flight
 
 
 def _can_take_up(task: Task, watched: bool) -> bool:  # noqa: FBT001 - as above
     waits = task.status not in {Status.SUBMITTING, Status.UNKNOWN}
-    return waits and not watched and not task.settled
+    return waits and not watched and not task.is_final
 
 
 _FITS: dict[str, Callable[[Task, bool], bool]] = {

@@ -63,7 +63,7 @@ class CardController:
         except (KeyError, ModellixError):
             return None
         prompt = " ".join((card.task.request.prompt or "").split())[:60]
-        held = "" if watched or card.task.settled or card.activity else _resting(card.task)
+        held = "" if watched or card.task.is_final or card.activity else _resting(card.task)
         return GalleryCard(
             uid=uid,
             html=cards_html([_without_paths(card)], time.time()) + held,

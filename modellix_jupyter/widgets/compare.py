@@ -127,7 +127,7 @@ class Compare:
         """Look again where a ticked task has ended."""
         engine = self._context.session.engine
         ended = changed & set(self._context.ticked)
-        if any(engine.get(uid).settled for uid in ended):
+        if any(engine.get(uid).is_final for uid in ended):
             self.refresh()
 
 

@@ -132,7 +132,7 @@ class History:
         self.open_gallery.paint(changed)
         if any(task.uid in changed for task in self._open):
             watches = self._context.session.engine
-            over = [t for t in self._open if t.uid in changed and watches.get(t.uid).settled]
+            over = [t for t in self._open if t.uid in changed and watches.get(t.uid).is_final]
             if over:
                 self.refresh()
 

@@ -135,7 +135,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._write_snapshot()
 
     def _write_snapshot(self) -> None:
-        ended = [task.uid for task in self.tasks_view.tasks() if task.settled]
+        ended = [task.uid for task in self.tasks_view.tasks() if task.is_final]
         self._snapshot.write([self.context.session.card(uid) for uid in ended[:MOST]])
 
     # -- what the user does

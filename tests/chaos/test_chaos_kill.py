@@ -119,7 +119,7 @@ def stage(task: Task) -> str:
     if task.status is Status.SUBMITTING:
         return "not sent" if task.submitted_at is None else "sent, no answer read"
     if task.status.ended:
-        return "here" if task.settled else "to be downloaded"
+        return "here" if task.is_final else "to be downloaded"
     return "at the service"
 
 

@@ -108,7 +108,7 @@ def halfway(session: Session) -> None:
     """Wait until half of what the one to be killed submitted is here."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        done = [t for t in rows(session, "killed").values() if t.settled and t.path]
+        done = [t for t in rows(session, "killed").values() if t.is_final and t.path]
         if len(done) >= EACH // 2:
             assert len(done) < EACH, "it was too quick to be killed halfway"
             return

@@ -122,7 +122,7 @@ def test_a_task_goes_from_submission_to_its_file(rig: Rig, service: FakeService)
     assert task.status is Status.SUBMITTING
     done = ended(engine, task)
     assert done.status is Status.SUCCESS
-    assert done.settled
+    assert done.is_final
     assert done.model_id == "a-model"
     assert [r.size for r in done.resources] == [5, 5]
     assert service.fetched == [(task.uid, 0), (task.uid, 1)]
@@ -185,7 +185,7 @@ def test_a_refusal_is_final_and_costs_nothing(
     assert done.attempts == 3
     assert done.error_code == getattr(error, "code", None)
     assert done.error_message == getattr(error, "answer", error.message)
-    assert done.settled
+    assert done.is_final
     assert type(done.error()) is type(error) or error.__class__ is ConnectFailed
     assert rig.row(task.uid) == done
     assert service.asked == []
@@ -300,7 +300,7 @@ def test_an_old_task_that_is_not_found_has_expired(rig: Rig, service: FakeServic
     assert service.asked == ["task-old"]
     assert done.resources[0] == kept
     assert done.resources[1].lost
-    assert done.settled
+    assert done.is_final
 
 
 def test_failures_of_questions_say_nothing_of_the_task(rig: Rig, service: FakeService) -> None:
@@ -387,7 +387,7 @@ def test_a_file_that_is_gone_is_lost_and_the_others_are_not(rig: Rig, service: F
     assert (first.lost, first.problem, first.path) == (True, "gone", None)
     assert second.path is not None
     assert done.status is Status.SUCCESS
-    assert done.settled
+    assert done.is_final
     assert len(service.fetched) == 2
 
 
@@ -401,7 +401,7 @@ def test_a_download_that_goes_on_failing_keeps_nobody_waiting(
     done = ended(engine, task)
     (resource,) = done.resources
     assert (resource.lost, resource.problem) == (False, "no space")
-    assert not done.settled
+    assert not done.is_final
     assert len(service.fetched) == 6
     assert insisting.wait(HANG_S)
     pauses = [s for s in rig.time.slept if s in {1, 2, 4, 8, 16}]
@@ -426,9 +426,9 @@ def test_an_outage_that_lasts_the_night_loses_no_file(rig: Rig, service: FakeSer
 def test_a_file_is_given_up_when_its_day_has_passed(rig: Rig, service: FakeService) -> None:
     service.downloads = [NoAnswer("x")] * 10_000
     engine, over = rig.engine(), threading.Event()
-    engine.subscribe(lambda update: over.set() if update.task.settled else None)
+    engine.subscribe(lambda update: over.set() if update.task.is_final else None)
     (task,) = engine.submit([request()])
-    assert not ended(engine, task).settled
+    assert not ended(engine, task).is_final
     assert over.wait(HANG_S)
     (resource,) = engine.get(task.uid).resources
     assert (resource.lost, resource.problem) == (True, "x")
@@ -444,7 +444,7 @@ def test_a_file_that_is_not_there_yet_is_no_file_that_is_gone(
     service.downloads = [ResultGone("HTTP 404")] * 3
     (task,) = engine.submit([request()])
     done = ended(engine, task)
-    assert (done.settled, done.resources[0].lost) == (True, True)
+    assert (done.is_final, done.resources[0].lost) == (True, True)
     assert len(service.fetched) == 6
 
 
@@ -467,7 +467,7 @@ def test_after_its_day_a_file_that_cannot_be_fetched_is_lost(
     engine.resume([task])
     done = ended(engine, task)
     assert done.resources[0].lost
-    assert done.settled
+    assert done.is_final
 
 
 # -- many at once, and those who listen
@@ -509,7 +509,7 @@ def test_a_listener_that_raises_harms_nobody(rig: Rig, caplog: pytest.LogCapture
     engine.subscribe(broken)
     engine.subscribe(heard)
     (task,) = engine.submit([request()])
-    assert ended(engine, task).settled
+    assert ended(engine, task).is_final
     assert heard.statuses()[-1] is Status.SUCCESS
     assert "A listener failed" in caplog.text
 
@@ -547,7 +547,7 @@ def test_a_cancelled_future_does_nothing_to_the_task(rig: Rig, service: FakeServ
 
     def listen(update: object) -> None:
         heard(update)  # type: ignore[arg-type]  # an update
-        if heard.updates[-1].task.settled:
+        if heard.updates[-1].task.is_final:
             finished.set()
 
     engine.subscribe(listen)

@@ -154,7 +154,7 @@ def test_a_screen_that_is_gone_ends_the_drawing_and_not_the_task(
     shown(results, good)
     (task,) = results.wait(HANG_S)
     assert task.status is Status.SUCCESS
-    assert task.settled
+    assert task.is_final
     until(lambda: not painter())
     assert len(gone.draws) == 1
     assert "success" in good.texts[-1]  # another view is none the worse for it

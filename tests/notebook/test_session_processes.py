@@ -103,7 +103,7 @@ def assert_nothing_lost(sessions: Sessions, prompts: list[str], rows: list[Task]
         prompt = str(row.request.prompt)
         if row.status is Status.SUCCESS:
             assert row.task_id == accepted[prompt]
-            assert row.settled
+            assert row.is_final
             assert is_whole(row)
         elif row.status is Status.SUBMITTING:
             assert row.submitted_at is None
@@ -138,7 +138,7 @@ reached = threading.Event()
 def listen(update):
     moments = {
         "downloading": update.activity is not None and update.activity.what == "downloading",
-        "done": update.task.settled,
+        "done": update.task.is_final,
     }
     if moments.get(sys.argv[3]):
         reached.set()

@@ -273,7 +273,7 @@ def test_a_task_whose_day_has_passed_is_expired(sessions: Sessions) -> None:
 def test_files_that_are_gone_are_said_to_be_lost(sessions: Sessions) -> None:
     (task,) = functions.generate("p", "sandbox/expires", size=SMALL)
     assert task.status is Status.SUCCESS
-    assert task.settled
+    assert task.is_final
     assert task.resources[0].lost
     assert "no longer has the file" in str(task.resources[0].problem)
     assert sum(sessions.fetches().values()) == SURE_AFTER

@@ -79,7 +79,7 @@ class Page:
         self.panel.create.prompt.value = prompt
         self.panel.create.button.click()
         self.until(lambda: set(self.panel.tasks_view.uids()) - before)
-        self.until(lambda: all(task.settled for task in self.panel.tasks_view.tasks()))
+        self.until(lambda: all(task.is_final for task in self.panel.tasks_view.tasks()))
         return [task for task in self.panel.tasks_view.tasks() if task.uid not in before]
 
     def open(self, tab: str) -> None:

@@ -119,7 +119,7 @@ def test_above_the_limit_it_asks_first(page: Page, sandbox: Sandbox) -> None:
     create.button.click()
     create.yes.click()
     page.until(lambda: len(page.panel.tasks_view.uids()) == 13)
-    page.until(lambda: all(task.settled for task in page.panel.tasks_view.tasks()))
+    page.until(lambda: all(task.is_final for task in page.panel.tasks_view.tasks()))
     assert len(sandbox.submissions) - before == 13
 
 
@@ -157,17 +157,17 @@ def test_a_task_is_let_go_taken_up_and_run_again(page: Page, session: Session) -
     page.until(lambda: session.engine.get(uid).task_id)
     page.press(uid, "stop")
     page.until(lambda: not session.engine.watches(uid))
-    if not session.engine.get(uid).settled:
+    if not session.engine.get(uid).is_final:
         page.until(
             lambda: (
                 ("take_up", "Take up again") in page.seen(panel.tasks_view.gallery)[uid]["actions"]
             )
         )
         page.press(uid, "take_up")
-    page.until(lambda: session.engine.get(uid).settled)
+    page.until(lambda: session.engine.get(uid).is_final)
     page.press(uid, "again")
     page.until(lambda: len(panel.tasks_view.uids()) == 2)
-    page.until(lambda: all(task.settled for task in panel.tasks_view.tasks()))
+    page.until(lambda: all(task.is_final for task in panel.tasks_view.tasks()))
 
 
 def test_settings_of_a_task_are_used_again(page: Page) -> None:
@@ -235,7 +235,7 @@ def test_the_history_is_paged_and_what_is_unknown_stands_on_top(
     panel = page.panel
     for _ in range(3):
         session.send([task.request for task in page.generate("many", "sandbox/fast")] * 9)
-        page.until(lambda: all(task.settled for task in panel.tasks_view.tasks()))
+        page.until(lambda: all(task.is_final for task in panel.tasks_view.tasks()))
     page.open("History")
     page.until(lambda: panel.history.place.value.startswith("1 to 24 of 30"))
     panel.history.next.click()
@@ -430,7 +430,7 @@ def test_only_what_is_in_sight_is_sent(page: Page, session: Session) -> None:
     (task,) = page.generate("one", "sandbox/fast")
     session.send([task.request] * 60)
     page.until(lambda: len(page.panel.tasks_view.uids()) == 61)
-    page.until(lambda: all(t.settled for t in page.panel.tasks_view.tasks()))
+    page.until(lambda: all(t.is_final for t in page.panel.tasks_view.tasks()))
     page.until(lambda: all(_is_over(page, uid) for uid in gallery.uids_in_sight()))
     page.sent.clear()
     page.say(gallery, {"see": [20, 26], "lack": list(range(20, 26)), "view": "page"})
