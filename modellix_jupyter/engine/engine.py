@@ -225,7 +225,7 @@ class Engine:
             was never accepted.
 
         """
-        self._claims.insist(task.uid)
+        self._claims.take_over(task.uid)
         resolved = transitions.resolved(task, task_id, int(self._clock() * 1e6))
         self._ledger.save(resolved)
         self._watching.forget_job(task.uid)

@@ -41,7 +41,7 @@ class Claims:
             return True
         return not self._owner.is_alive(was) and self._ledger.claim(uid, self._owner.name, was=was)
 
-    def insist(self, uid: str) -> None:
+    def take_over(self, uid: str) -> None:
         """Claim a task on the word of its user."""
         self._ledger.claim(uid, self._owner.name, was=self._ledger.owner(uid))
 

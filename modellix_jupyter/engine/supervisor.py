@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("modellix_jupyter.engine")
 
-_INSIST_FIRST_S, _INSIST_EVERY_S = 60.0, 900.0
+_RETRY_FIRST_S, _RETRY_LONGEST_S = 60.0, 900.0
 """Pauses between attempts at files that could not be fetched soon: the first, the longest."""
 _FOLLOWED_A_SECOND = 50
 """How many such rows are read a second at most: each read takes time from what is driven here."""
@@ -131,7 +131,7 @@ class Watching:
             await self._drive_or_follow(task)
         finally:
             self.finish(task.uid)
-        await self._insist(task.uid)
+        await self._keep_downloading(task.uid)
 
     async def _drive_or_follow(self, task: Task) -> None:
         """Drive the task, or follow the kernel that does until it ends or is gone."""
@@ -147,16 +147,16 @@ class Watching:
         except LedgerError as error:
             self._context.warn(error)
 
-    async def _insist(self, uid: str) -> None:
+    async def _keep_downloading(self, uid: str) -> None:
         """Fetch what could not be fetched, until it is here or its day has passed.
 
         Whoever waited for the task waits no more: an outage may last the night.
         """
-        pause, job = _INSIST_FIRST_S, self._jobs.get(uid)
+        pause, job = _RETRY_FIRST_S, self._jobs.get(uid)
         while job is not None and job.waits_for_files:
             await self._context.sleep(pause)
             await self._drive(job.task)
-            pause = min(2 * pause, _INSIST_EVERY_S)
+            pause = min(2 * pause, _RETRY_LONGEST_S)
         self._release(uid)
 
     def _release(self, uid: str) -> None:
