@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from modellix_jupyter.engine import polling, transitions
 from modellix_jupyter.engine.context import Context
 from modellix_jupyter.engine.loop import LoopThread
-from modellix_jupyter.engine.ownership import Claims
+from modellix_jupyter.engine.ownership import Ownership
 from modellix_jupyter.engine.supervisor import Watching
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.values import Request, Status, Task, Update
@@ -99,8 +99,8 @@ class Engine:
         except BaseException:
             self._thread.stop(_GRACE_S)
             raise
-        self._claims = Claims(ledger, owner)
-        self._watching = Watching(self._thread, self._context, self._claims)
+        self._ownership = Ownership(ledger, owner)
+        self._watching = Watching(self._thread, self._context, self._ownership)
 
     async def _open(
         self,
@@ -199,7 +199,7 @@ class Engine:
         if task.is_final or task.origin != self._origin:
             return None
         if task.status is Status.SUBMITTING:
-            return self._claims.orphan(task.uid)
+            return self._ownership.orphan(task.uid)
         return self._ledger.get(task.uid) or task
 
     def send(self, tasks: Iterable[Task]) -> list[Task]:
@@ -207,7 +207,7 @@ class Engine:
         sent = []
         with self._sending:  # from the claim to the start: no other thread's claim in between
             for task in tasks:
-                intent = None if self.watches(task.uid) else self._claims.unsent(task.uid)
+                intent = None if self.watches(task.uid) else self._ownership.unsent(task.uid)
                 if intent is not None:
                     self._begin(intent, fresh=True)
                     sent.append(intent)
@@ -225,7 +225,7 @@ class Engine:
             was never accepted.
 
         """
-        self._claims.take_over(task.uid)
+        self._ownership.take_over(task.uid)
         resolved = transitions.resolved(task, task_id, int(self._clock() * 1e6))
         self._ledger.save(resolved)
         self._watching.forget_job(task.uid)

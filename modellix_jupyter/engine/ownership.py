@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.values import Task
 
 
-class Claims:
+class Ownership:
     """What one engine may take up of a ledger that it shares with others.
 
     Parameters

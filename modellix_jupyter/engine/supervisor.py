@@ -18,7 +18,7 @@ from modellix_jupyter.values import Status, Task, Update
 if TYPE_CHECKING:
     from modellix_jupyter.engine.context import Context
     from modellix_jupyter.engine.loop import LoopThread
-    from modellix_jupyter.engine.ownership import Claims
+    from modellix_jupyter.engine.ownership import Ownership
 
 log = logging.getLogger("modellix_jupyter.engine")
 
@@ -37,15 +37,15 @@ class Watching:
         The engine's loop.
     context
         What the driving of tasks shares.
-    claims
+    ownership
         Whose a task is.
 
     """
 
-    def __init__(self, thread: LoopThread, context: Context, claims: Claims) -> None:
+    def __init__(self, thread: LoopThread, context: Context, ownership: Ownership) -> None:
         self._thread = thread
         self._context = context
-        self._claims = claims
+        self._ownership = ownership
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._futures: dict[str, Future[Task]] = {}
@@ -136,7 +136,7 @@ class Watching:
     async def _drive_or_follow(self, task: Task) -> None:
         """Drive the task, or follow the kernel that does until it ends or is gone."""
         try:
-            while task.uid not in self._jobs and not self._claims.mine(task.uid):
+            while task.uid not in self._jobs and not self._ownership.mine(task.uid):
                 await self._context.sleep(self._follow_pause())
                 task = self._context.ledger.get(task.uid) or task
                 self._followed[task.uid] = task
@@ -165,7 +165,7 @@ class Watching:
         if known is None or known.is_final or (job is not None and job.unsaved):
             return
         try:
-            self._claims.release(uid)
+            self._ownership.release(uid)
         except LedgerError as error:
             self._context.warn(error)
         else:
@@ -178,7 +178,7 @@ class Watching:
     async def _drive(self, task: Task) -> None:
         job = self._jobs.get(task.uid)
         if job is None:
-            task = self._claims.left_behind(task)
+            task = self._ownership.left_behind(task)
             if task.status is Status.SUBMITTING:  # it never left, and only the user sends it
                 self._followed[task.uid] = task
                 return
