@@ -19,7 +19,7 @@ from modellix_jupyter.engine import polling, transitions
 from modellix_jupyter.engine.context import Context
 from modellix_jupyter.engine.loop import LoopThread
 from modellix_jupyter.engine.ownership import Ownership
-from modellix_jupyter.engine.supervisor import Watching
+from modellix_jupyter.engine.supervisor import Supervisor
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.values import Request, Status, Task, Update
 
@@ -100,7 +100,7 @@ class Engine:
             self._thread.stop(_GRACE_S)
             raise
         self._ownership = Ownership(ledger, owner)
-        self._watching = Watching(self._thread, self._context, self._ownership)
+        self._supervisor = Supervisor(self._thread, self._context, self._ownership)
 
     async def _open(
         self,
@@ -191,7 +191,7 @@ class Engine:
 
     def _resumable(self, task: Task) -> Task | None:
         """Return the task as it is now where there is something to watch, else None."""
-        job = self._watching.job(task.uid)
+        job = self._supervisor.job(task.uid)
         if job is not None and not job.released:
             # what this engine knows may be newer than the row: the disk may have been full
             over = job.task.status is Status.SUBMITTING or job.task.is_final
@@ -228,7 +228,7 @@ class Engine:
         self._ownership.take_over(task.uid)
         resolved = transitions.resolved(task, task_id, int(self._clock() * 1e6))
         self._ledger.save(resolved)
-        self._watching.forget_job(task.uid)
+        self._supervisor.forget_job(task.uid)
         self._publish(Update(task=resolved))
         if task_id is not None:
             self.resume([resolved])
@@ -237,7 +237,7 @@ class Engine:
     def _begin(self, task: Task, *, fresh: bool = False) -> None:
         with self._closing:
             self._check_open()
-            self._watching.begin(task, fresh=fresh)
+            self._supervisor.begin(task, fresh=fresh)
 
     # -- looking
 
@@ -250,7 +250,7 @@ class Engine:
             Neither this engine nor the ledger knows it.
 
         """
-        known = self._watching.remembered(uid)
+        known = self._supervisor.remembered(uid)
         if known is not None and (known.is_final or not self._closed):
             return known
         task = self._ledger.get(uid) or known
@@ -260,12 +260,12 @@ class Engine:
 
     def update(self, uid: str) -> Update:
         """Return a task as it is now, and what is being done about it."""
-        job = self._watching.job(uid)
+        job = self._supervisor.job(uid)
         return Update(task=self.get(uid), activity=job.activity if job else None)
 
     def problem(self, uid: str) -> ModellixError | None:
         """Return why this engine gave a task up for now, or None."""
-        job = self._watching.job(uid)
+        job = self._supervisor.job(uid)
         return job.stopped if job else None
 
     def usual_s(self, model: str) -> float | None:
@@ -278,7 +278,7 @@ class Engine:
         It never holds an error: a task that failed is a value too. Cancelling it does nothing to
         the task.
         """
-        found = self._watching.future(uid)
+        found = self._supervisor.future(uid)
         if found is not None:
             return found
         done: Future[Task] = Future()
@@ -287,15 +287,15 @@ class Engine:
 
     def futures(self) -> list[Future[Task]]:
         """Return the futures of all tasks that this engine watches or has watched."""
-        return list(self._watching.futures().values())
+        return list(self._supervisor.futures().values())
 
     def watched(self) -> list[str]:
         """Return our names of all tasks that this engine watches or has watched, oldest first."""
-        return list(self._watching.futures())
+        return list(self._supervisor.futures())
 
     def watches(self, uid: str) -> bool:
         """Whether a task is being driven or followed now."""
-        return self._watching.watches(uid)
+        return self._supervisor.watches(uid)
 
     def unwatch(self, uid: str) -> bool:
         """Stop watching a task, which lives on: `resume` takes it up, `send` one that never left.
@@ -309,7 +309,7 @@ class Engine:
         """
         if not self.watches(uid):
             return False
-        if not self._thread.run(self._watching.unwatch(uid)).result():
+        if not self._thread.run(self._supervisor.unwatch(uid)).result():
             return False
         self._publish(self.update(uid))
         return True
@@ -350,14 +350,14 @@ class Engine:
             self._thread.run(self._shut(grace_s)).result(grace_s + 2)
         self._thread.stop(grace_s)
         for uid in self.watched():
-            self._watching.finish(uid)
+            self._supervisor.finish(uid)
 
     def _check_open(self) -> None:
         if self._closed:
             raise ModellixError("This session is closed.", "Call it on a new one.")
 
     async def _shut(self, grace_s: float) -> None:
-        await self._watching.shut(grace_s)
+        await self._supervisor.shut(grace_s)
         # questions about models or the balance: a connection in use would outlive the client
         asked = asyncio.all_tasks() - {asyncio.current_task()}
         for each in asked:

@@ -28,7 +28,7 @@ _FOLLOWED_A_SECOND = 50
 """How many such rows are read a second at most: each read takes time from what is driven here."""
 
 
-class Watching:
+class Supervisor:
     """The tasks of one engine, and a future for each of them.
 
     Parameters
