@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Waiting = tuple[Task, asyncio.Future[None]]
 
 
-class Recorder:
+class BatchWriter:
     """Writes tasks into a ledger, from one loop.
 
     Parameters

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.engine import polling
-from modellix_jupyter.engine.batch_writer import Recorder
+from modellix_jupyter.engine.batch_writer import BatchWriter
 from modellix_jupyter.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Context:
         self.service = service
         self.ledger = ledger
         self.origin = origin
-        self.recorder = Recorder(ledger)
+        self.writer = BatchWriter(ledger)
         self.publish = publish
         self.warn = warn
         self.budget = budget

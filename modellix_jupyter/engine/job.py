@@ -279,7 +279,7 @@ class Job:
         """Record the task; once it has been sent, a full disk must not end it."""
         moved = task.status is not self.task.status
         try:
-            await self._context.recorder.save(task)
+            await self._context.writer.save(task)
             self.unsaved = False
         except LedgerError as error:
             self._not_saved(error)

@@ -8,7 +8,7 @@ import threading
 import pytest
 from engine_fakes import HANG_S, Rig, a_task
 
-from modellix_jupyter.engine.batch_writer import Recorder
+from modellix_jupyter.engine.batch_writer import BatchWriter
 from modellix_jupyter.errors import LedgerError
 from modellix_jupyter.values import Status, Task
 
@@ -35,13 +35,13 @@ def test_what_comes_while_one_is_written_goes_to_the_disk_together(
 
     monkeypatch.setattr(rig.ledger, "save", counted)
 
-    async def one(recorder: Recorder, task: Task) -> None:
-        await recorder.save(task)
+    async def one(writer: BatchWriter, task: Task) -> None:
+        await writer.save(task)
         assert rig.row(task.uid) == task
 
     async def run() -> None:
-        recorder = Recorder(rig.ledger)
-        saving = [asyncio.create_task(one(recorder, task)) for task in tasks]
+        writer = BatchWriter(rig.ledger)
+        saving = [asyncio.create_task(one(writer, task)) for task in tasks]
         await asyncio.sleep(0)
         others.set()
         await asyncio.gather(*saving)
@@ -64,8 +64,8 @@ def test_a_row_that_cannot_be_written_says_nothing_of_the_others(
     monkeypatch.setattr(rig.ledger, "save", choosy)
 
     async def run() -> list[BaseException | None]:
-        recorder = Recorder(rig.ledger)
-        return await asyncio.gather(*map(recorder.save, tasks), return_exceptions=True)
+        writer = BatchWriter(rig.ledger)
+        return await asyncio.gather(*map(writer.save, tasks), return_exceptions=True)
 
     outcomes = asyncio.run(run())
     assert [type(outcome) for outcome in outcomes].count(LedgerError) == 1
@@ -75,8 +75,8 @@ def test_a_row_that_cannot_be_written_says_nothing_of_the_others(
 
 def test_a_row_is_written_though_nobody_waits_for_it_any_more(rig: Rig, tasks: list[Task]) -> None:
     async def run() -> None:
-        recorder = Recorder(rig.ledger)
-        saving = [asyncio.create_task(recorder.save(task)) for task in tasks]
+        writer = BatchWriter(rig.ledger)
+        saving = [asyncio.create_task(writer.save(task)) for task in tasks]
         await asyncio.sleep(0)
         for each in saving:
             each.cancel()
