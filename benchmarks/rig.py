@@ -15,7 +15,7 @@ import httpx
 from benchmarks.simulated import Outcome
 from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.engine.engine import Engine
-from modellix_jupyter.ledger.kernel_locks import Owner
+from modellix_jupyter.ledger.kernel_locks import KernelLock
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.notebook.service import RestService
 from modellix_jupyter.settings import Settings
@@ -104,7 +104,7 @@ class Kernel:
     def __init__(self, home: Path, url: str, **changes: object) -> None:
         self.settings = Settings(base_url=url, home=str(home)).changed(**changes)
         self._ledger = Ledger(home / "ledger.sqlite3", home / "files")
-        self._owner = Owner(home / "owners")
+        self._owner = KernelLock(home / "owners")
         self._store = Store(home / "files", Limits(MIB * 64, MIB * 64, 10))
         self.engine = Engine(self._open, self._ledger, self._owner, self.settings)
         self._seen: dict[str, float] = {}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.engine.polling import Pace
     from modellix_jupyter.engine.service import Service
-    from modellix_jupyter.ledger.kernel_locks import Owner
+    from modellix_jupyter.ledger.kernel_locks import KernelLock
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.planning.pricing import Pricing
     from modellix_jupyter.settings import Settings
@@ -74,7 +74,7 @@ class Engine:
         self,
         make_service: Callable[[], Service],
         ledger: Ledger,
-        owner: Owner,
+        owner: KernelLock,
         settings: Settings,
         *,
         pace: Pace = polling.PACE,

@@ -12,7 +12,7 @@ from modellix_jupyter.engine import transitions
 from modellix_jupyter.values import Status
 
 if TYPE_CHECKING:
-    from modellix_jupyter.ledger.kernel_locks import Owner
+    from modellix_jupyter.ledger.kernel_locks import KernelLock
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.values import Task
 
@@ -27,7 +27,7 @@ class Ownership:
 
     """
 
-    def __init__(self, ledger: Ledger, owner: Owner) -> None:
+    def __init__(self, ledger: Ledger, owner: KernelLock) -> None:
         self._ledger = ledger
         self._owner = owner
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Owner:
+class KernelLock:
     """An engine's name, and the lock that says it lives.
 
     Parameters

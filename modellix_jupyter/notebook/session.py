@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.engine.engine import Engine
     from modellix_jupyter.engine.polling import Pace
-    from modellix_jupyter.ledger.kernel_locks import Owner
+    from modellix_jupyter.ledger.kernel_locks import KernelLock
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.notebook.catalog import Catalog
     from modellix_jupyter.notebook.live_output import LiveView
@@ -115,14 +115,14 @@ class Session:
             return cast("Ledger", self.__dict__["ledger"])
 
     @cached_property
-    def _owner(self) -> Owner:
-        from modellix_jupyter.ledger.kernel_locks import Owner
+    def _owner(self) -> KernelLock:
+        from modellix_jupyter.ledger.kernel_locks import KernelLock
 
         try:
             with self._opening:
                 if "_owner" not in self.__dict__:
-                    self.__dict__["_owner"] = Owner(self.home / "owners")
-                return cast("Owner", self.__dict__["_owner"])
+                    self.__dict__["_owner"] = KernelLock(self.home / "owners")
+                return cast("KernelLock", self.__dict__["_owner"])
         except OSError as error:
             raise ConfigError(
                 f"The home folder {self.home} cannot be written: {error.strerror}.",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.engine.engine import Engine
-from modellix_jupyter.ledger.kernel_locks import Owner
+from modellix_jupyter.ledger.kernel_locks import KernelLock
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import (
@@ -141,13 +141,13 @@ class Rig:
         self.ledger = Ledger(self.path, self.files)
         self.time = FakeTime()
         self.service = FakeService(self.files)
-        self.owners: list[Owner] = []
+        self.owners: list[KernelLock] = []
         self._engines: list[Engine] = []
         self._ledgers = [self.ledger]
 
     def engine(self, service: FakeService | None = None, **settings: object) -> Engine:
         """Return another kernel's engine on the same ledger, with an owner of its own."""
-        owner = Owner(self.home / "owners")
+        owner = KernelLock(self.home / "owners")
         self.owners.append(owner)
         ledger = Ledger(self.path, self.files)
         self._ledgers.append(ledger)
@@ -208,7 +208,7 @@ def ended(engine: Engine, task: Task) -> Task:
 
 def stopped_kernel(rig: Rig, task: Task) -> Task:
     """Record a task as one that a kernel left behind which is gone by now."""
-    gone = Owner(rig.home / "owners")
+    gone = KernelLock(rig.home / "owners")
     rig.ledger.add([task], gone.name)
     gone.close()
     return task

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from ledger_samples import HANG_S, python
 
-from modellix_jupyter.ledger.kernel_locks import Owner
+from modellix_jupyter.ledger.kernel_locks import KernelLock
 
 LIVING = """
 import sys
 from pathlib import Path
-from modellix_jupyter.ledger.kernel_locks import Owner
+from modellix_jupyter.ledger.kernel_locks import KernelLock
 
-owner = Owner(Path(sys.argv[1]))
+owner = KernelLock(Path(sys.argv[1]))
 print(owner.name, flush=True)
 sys.stdin.readline()
 if sys.argv[2] == "close":
@@ -29,7 +29,7 @@ def folder(home: Path) -> Path:
 
 
 def test_an_owner_is_alive_until_it_lets_go(folder: Path) -> None:
-    one, other = Owner(folder), Owner(folder)
+    one, other = KernelLock(folder), KernelLock(folder)
     assert one.name != other.name
     assert one.is_alive(one.name)
     assert one.is_alive(other.name)
@@ -43,14 +43,14 @@ def test_an_owner_is_alive_until_it_lets_go(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", [None, "", "nobody", "../../etc/passwd", "a/b", "a b"])
 def test_what_names_no_kernel_is_not_alive(folder: Path, name: str | None) -> None:
-    owner = Owner(folder)
+    owner = KernelLock(folder)
     assert not owner.is_alive(name)
     owner.close()
 
 
 @pytest.mark.parametrize("end", ["kill", "exit", "close"])
 def test_another_process_is_alive_until_it_ends_however(folder: Path, end: str) -> None:
-    owner = Owner(folder)
+    owner = KernelLock(folder)
     process = python(LIVING, folder, end)
     assert process.stdout is not None
     name = process.stdout.readline().strip()
