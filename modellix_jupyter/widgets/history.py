@@ -162,7 +162,9 @@ class History:
             self.task_id.value = ""
             self.refresh()
 
-        self._context.do(lambda: session.engine.resolve_unknown(task, task_id), over, self.status.error)
+        self._context.do(
+            lambda: session.engine.resolve_unknown(task, task_id), over, self.status.error
+        )
 
 
 def _line(task: Task) -> str:
