@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from contextlib import suppress
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.results.columns import cells, columns_of, is_time, labels, optional
-from modellix_jupyter.results.csvfile import iso, to_csv
+from modellix_jupyter.results.columns import (
+    cells,
+    columns_of,
+    is_time,
+    labels,
+    naive_utc,
+    optional,
+)
 from modellix_jupyter.results.xlsxfile import to_xlsx
 
 if TYPE_CHECKING:
@@ -23,6 +30,9 @@ if TYPE_CHECKING:
 ENDINGS = (".csv", ".json", ".jsonl", ".parquet", ".xlsx")
 """The endings that `write_table` knows."""
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - the full-width forms are meant
+"""What a spreadsheet takes for the beginning of a formula."""
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
@@ -31,39 +41,8 @@ def write_table(
 ) -> Path:
     """Write a table in the format of the path's ending, whole or not at all.
 
-    A reader never sees half a file: the bytes go to a temporary name in the same folder, which
-    then takes the file's place. Folders that are missing are made.
-
-    Parameters
-    ----------
-    frame
-        The table; its index is not written.
-    path
-        Where to; ``~`` is the home folder. The ending chooses:
-
-        - ``.csv``: UTF-8, times as ISO 8601. A text that a spreadsheet would run as a formula
-          gets an apostrophe in front; `read_csv` takes it off again.
-        - ``.json``, ``.jsonl``: records, in an array or one a line; times as ISO 8601 and the
-          infinite as null.
-        - ``.parquet``: with every type as it is; needs pyarrow.
-        - ``.xlsx``: real numbers, times (UTC, to the millisecond) and texts, never a formula or
-          a link; needs xlsxwriter. Texts are cut at 32,767 characters, Excel's limit.
-    thumbnails
-        For ``.xlsx`` only: pictures (JPEG or PNG bytes) by the row's position from 0, which are
-        embedded in a first column named ``picture``.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    InvalidRequest
-        For an unknown ending, a place that cannot be written, or more rows than Excel takes.
-    MissingExtra
-        Where the format's library is not installed.
-
+    In csv, a text that a spreadsheet would run as a formula gets an apostrophe in front; in xlsx,
+    no text is a formula or a link. `thumbnails` are pictures by the row's position, for xlsx only.
     """
     content = _content(frame, Path(path).suffix.lower(), thumbnails or {})
     try:
@@ -77,7 +56,7 @@ def write_table(
 def _content(frame: pd.DataFrame, ending: str, thumbnails: Mapping[int, bytes]) -> bytes:
     match ending:
         case ".csv":
-            return to_csv(frame)
+            return _to_csv(frame)
         case ".json":
             return "[\n{}\n]\n".format(",\n".join(_records(frame))).encode()
         case ".jsonl":
@@ -90,16 +69,7 @@ def _content(frame: pd.DataFrame, ending: str, thumbnails: Mapping[int, bytes]) 
 
 
 def unknown_ending(ending: str, *more: str) -> InvalidRequest:
-    """Return the error that lists what there is.
-
-    Parameters
-    ----------
-    ending
-        The one that is not known.
-    more
-        What the caller writes besides the endings of `write_table`.
-
-    """
+    """Return the error that lists what can be written: `ENDINGS`, and what the caller adds."""
     known = ", ".join((*ENDINGS, *more))
     shown = f"the ending {ending!r}" if ending else "no ending"
     return InvalidRequest(f"Nothing can be written to a file with {shown}.", f"Known: {known}.")
@@ -117,9 +87,38 @@ def _replace(path: Path, content: bytes) -> Path:
     return path
 
 
+def _to_csv(frame: pd.DataFrame) -> bytes:
+    """Return UTF-8 with times as ISO 8601 in UTC, and missing values as empty cells."""
+    out = StringIO(newline="")
+    # With CRLF between the rows, as RFC 4180 has it, a lone CR inside a text is quoted too.
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(map(_guarded, labels(frame)))
+    columns = [_iso(c) if is_time(c) else map(_guarded, cells(c)) for c in columns_of(frame)]
+    writer.writerows(zip(*columns, strict=True))
+    return out.getvalue().encode()
+
+
+def _guarded(value: Any) -> Any:  # noqa: ANN401 - a cell of any column
+    """Return a cell that no spreadsheet takes for a formula; a negative number stays one."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _iso(column: pd.Series[Any]) -> list[str | None]:
+    """Return a time column as ISO 8601 texts in UTC, to the microsecond."""
+    import numpy as np
+
+    stamps = naive_utc(column)
+    known: list[str] = np.datetime_as_string(stamps, unit="us").tolist()
+    gone: list[bool] = np.isnat(stamps).tolist()
+    return [None if absent else f"{text}Z" for text, absent in zip(known, gone, strict=True)]
+
+
 def _records(frame: pd.DataFrame) -> Iterator[str]:
     names = labels(frame)
-    columns = [iso(c) if is_time(c) else map(_finite, cells(c)) for c in columns_of(frame)]
+    columns = [_iso(c) if is_time(c) else map(_finite, cells(c)) for c in columns_of(frame)]
     for row in zip(*columns, strict=True):
         yield _ENCODER.encode(dict(zip(names, row, strict=True)))
 
