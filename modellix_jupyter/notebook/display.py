@@ -1,14 +1,36 @@
-"""Where a live status is drawn: a notebook's output that is updated in place, or a terminal."""
+"""Live status in a notebook's output or a terminal, redrawn by one thread while tasks go on.
+
+A redraw costs what it weighs: a tick of the clock is drawn less often the larger the output is, a
+change of a task sooner. What remains when the tasks have ended is the saved notebook's record.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING, Any, Protocol
 
+from modellix_jupyter.html.cards import cards_html
+from modellix_jupyter.html.text import cards_text
+from modellix_jupyter.results.output_budget import budget_of
+
 if TYPE_CHECKING:
-    from modellix_jupyter.values import Json
+    from collections.abc import Sequence
+
+    from modellix_jupyter.notebook.session import Session
+    from modellix_jupyter.values import Json, Update
 
     Bundle = dict[str, str]
+
+log = logging.getLogger("modellix_jupyter.live")
+
+TICK_BYTES_S = 200_000
+"""Bytes a second that ticks of the clock may cost."""
+CHANGE_BYTES_S = 2_000_000
+"""Bytes a second that changes of tasks may cost."""
 
 
 class Screen(Protocol):
@@ -22,8 +44,8 @@ class Screen(Protocol):
 class NotebookScreen:
     """An output of the cell that runs when the first bundle is drawn.
 
-    Updates may come from any thread, during that cell and after it: they are addressed to the
-    output by its id, where `display` itself would go to whatever cell runs next.
+    Any thread may update it, also after that cell: an update names the output's id, where
+    `display` itself would go to whatever cell runs next.
     """
 
     def __init__(self) -> None:
@@ -79,3 +101,180 @@ def execution_count() -> Json:
     """Return the number of the cell that runs, or None outside IPython."""
     ip = shell()
     return None if ip is None else int(ip.execution_count)
+
+
+class LiveView:
+    """One output for some tasks, kept up to date until the engine is through with all of them."""
+
+    def __init__(self, session: Session, uids: Sequence[str], screen: Screen) -> None:
+        self._session = session
+        self._uids = tuple(uids)
+        self._mine = frozenset(uids)
+        self._screen = screen
+        self._drawing = threading.RLock()
+        self._changed = True
+        self._drawn_at = 0.0
+        self._weight = 0
+        self._note: str | None = None
+        self._cell = execution_count()
+        self._unsubscribe = session.engine.subscribe(self._hear)
+        self._futures = [session.engine.future(uid) for uid in self._uids]
+
+    def start(self) -> LiveView:
+        """Draw it now, and whenever something changes from now on."""
+        self.draw(last=False)
+        painter.add(self)
+        return self
+
+    def finish(self) -> None:
+        """Draw what stands at the end of the cell, from the cell's own thread."""
+        self.draw(last=True)
+        if self.over:
+            self.stop()
+
+    def say(self, note: str) -> None:
+        """Draw a note with it: that only the waiting ended, say."""
+        self._note = note
+        self.finish()
+
+    @property
+    def in_running_cell(self) -> bool:
+        """Whether the cell that shows it still runs."""
+        return self._cell is not None and self._cell == execution_count()
+
+    def stop(self) -> None:
+        """Draw it no more."""
+        painter.remove(self)
+        self._unsubscribe()
+
+    def due(self, now: float) -> bool:
+        """Whether it should be drawn again, `now` in seconds of `time.monotonic`."""
+        rate = CHANGE_BYTES_S if self._changed else TICK_BYTES_S
+        pause = max(1 / self._session.settings.updates_per_second, self._weight / rate)
+        return now - self._drawn_at >= pause
+
+    def tick(self) -> bool:
+        """Draw it if it is due; False when there is nothing more to come."""
+        over = self.over
+        if over or self.due(time.monotonic()):
+            self.draw(last=False)
+        if over:
+            self._unsubscribe()
+        return not over
+
+    def draw(self, *, last: bool) -> None:
+        """Draw it as it stands."""
+        with self._drawing:
+            self._changed = False
+            bundle = self.bundle(final=self.over)
+            self._screen.draw(bundle, last=last)
+            self._weight = sum(len(text) for text in bundle.values())
+            self._drawn_at = time.monotonic()
+
+    def bundle(self, *, final: bool) -> Bundle:
+        """Return what there is to see, as HTML and as text."""
+        cards = [self._session.card(uid) for uid in self._uids]
+        now, note = time.time(), self._words(final=final)
+        budget = budget_of(self._session.settings).output
+        return {
+            "text/html": cards_html(cards, now, stopped=note, budget=budget),
+            "text/plain": cards_text(cards, now, stopped=note),
+        }
+
+    def _words(self, *, final: bool) -> str | None:
+        """Return what is to be said with it: the note of the cell, and what concerns every task."""
+        notes = [] if final or self._note is None else [self._note]
+        return " ".join([*notes, *self._session.engine.warnings]) or None
+
+    @property
+    def over(self) -> bool:
+        """Whether this engine is through with all of its tasks."""
+        return all(future.done() for future in self._futures)
+
+    def _hear(self, update: Update) -> None:
+        if update.task.uid in self._mine:
+            self._session.media.begin([update.task])
+            self._changed = True
+
+
+class Painted(Protocol):
+    """What the painter keeps up to date."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will change."""
+        ...
+
+    def tick(self) -> bool:
+        """Draw what is due; False when there is nothing more to come."""
+        ...
+
+    def stop(self) -> None:
+        """Be drawn no more."""
+        ...
+
+
+class Painter:
+    """One thread that draws every live view, and ends when there is none."""
+
+    def __init__(self) -> None:
+        self._views: list[Painted] = []
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def add(self, view: Painted) -> None:
+        """Draw a view from now on."""
+        with self._lock:
+            self._views.append(view)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name="modellix-painter", daemon=True
+                )
+                self._thread.start()
+
+    def remove(self, view: Painted) -> None:
+        """Draw it no more."""
+        with self._lock, contextlib.suppress(ValueError):
+            self._views.remove(view)
+
+    def draw_ended(self) -> None:
+        """Draw for the last time what is over.
+
+        The painter would do it a moment later, which may be after the notebook's last cell: what
+        runs a notebook without a front end listens no longer then.
+        """
+        with self._lock:
+            ended = [view for view in self._views if view.over]
+        for view in ended:
+            self._tick(view)
+            self.remove(view)
+
+    def _run(self) -> None:
+        while views := self._next():
+            for view in views:
+                if not self._tick(view):
+                    view.stop()
+            time.sleep(0.05)
+
+    def _next(self) -> list[Painted]:
+        with self._lock:
+            if not self._views:
+                self._thread = None
+            return list(self._views)
+
+    def _tick(self, view: Painted) -> bool:
+        try:
+            return view.tick()
+        except Exception:
+            # the output may be gone with its front end; the tasks go on
+            log.exception("A live status could not be drawn")
+            return False
+
+
+painter = Painter()
+
+
+def show_live(session: Session, uids: Sequence[str]) -> LiveView | None:
+    """Show tasks where the cell that runs draws; None in a plain script."""
+    screen = find_screen()
+    return None if screen is None else LiveView(session, uids, screen).start()

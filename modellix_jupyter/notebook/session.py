@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.ledger.kernel_locks import KernelLock
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.notebook.catalog import Catalog
-    from modellix_jupyter.notebook.live_output import LiveView
+    from modellix_jupyter.notebook.display import LiveView
     from modellix_jupyter.notebook.service import RestService
     from modellix_jupyter.planning.plan import Plan
     from modellix_jupyter.planning.pricing import Pricing
@@ -397,13 +397,13 @@ class Session:
 
     def show(self, uids: Sequence[str]) -> LiveView | None:
         """Show tasks in the cell that runs, kept up to date until they end; None in a script."""
-        from modellix_jupyter.notebook.live_output import show_live
+        from modellix_jupyter.notebook.display import show_live
 
         return show_live(self, uids)
 
     def draw_ended(self) -> None:
         """Draw every view whose tasks have ended, for the last time."""
-        from modellix_jupyter.notebook.live_output import painter
+        from modellix_jupyter.notebook.display import painter
 
         painter.draw_ended()
 

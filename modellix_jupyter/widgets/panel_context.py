@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.notebook import current_session
-from modellix_jupyter.notebook.live_output import painter
+from modellix_jupyter.notebook.display import painter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from session_rig import HANG_S, UNPOLLED, wait_until_accepted
 
-from modellix_jupyter.notebook import current_session, display, live_output
-from modellix_jupyter.notebook.live_output import LiveView
+from modellix_jupyter.notebook import current_session, display
+from modellix_jupyter.notebook.display import LiveView
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results.results import Results
@@ -171,11 +171,11 @@ def test_what_weighs_more_is_drawn_less_often(session: Session) -> None:
     view._weight = 0
     assert not view.due(drawn + 0.24)
     assert view.due(drawn + 0.26)
-    view._weight = live_output.TICK_BYTES_S * 3  # a tick of it is worth drawing every three seconds
+    view._weight = display.TICK_BYTES_S * 3  # a tick of it is worth drawing every three seconds
     assert not view.due(drawn + 2.9)
     assert view.due(drawn + 3.1)
     view._changed = True  # a change, sooner
-    pause = view._weight / live_output.CHANGE_BYTES_S
+    pause = view._weight / display.CHANGE_BYTES_S
     assert not view.due(drawn + pause - 0.01)
     assert view.due(drawn + pause + 0.01)
     view.draw(last=False)
@@ -257,8 +257,8 @@ def test_a_cell_that_has_shown_its_results_shows_them_once(
 ) -> None:
     seen = FakeScreen()
     count = 1
-    monkeypatch.setattr("modellix_jupyter.notebook.live_output.find_screen", lambda: seen)
-    monkeypatch.setattr("modellix_jupyter.notebook.live_output.execution_count", lambda: count)
+    monkeypatch.setattr("modellix_jupyter.notebook.display.find_screen", lambda: seen)
+    monkeypatch.setattr("modellix_jupyter.notebook.display.execution_count", lambda: count)
     results = send(session, "a cat").wait(HANG_S)
     view = results.show()
     assert view is not None
