@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from modellix_jupyter import errors
     from modellix_jupyter.errors import ModellixError
-    from modellix_jupyter.notebook.async_client import AsyncClient
     from modellix_jupyter.notebook.functions import (
         agenerate,
         compare,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
         submit,
         submit_frame,
     )
+    from modellix_jupyter.notebook.service import AsyncClient
     from modellix_jupyter.results.results import Results
     from modellix_jupyter.results.show import show
     from modellix_jupyter.values import Request, Resource, Status, Task
@@ -36,7 +36,7 @@ __version__ = "0.1.0"
 
 # By hand rather than by lazy-loader: its import costs more than this package's own.
 _HOMES = {
-    "AsyncClient": "notebook.async_client",
+    "AsyncClient": "notebook.service",
     "ModellixError": "errors",
     "Request": "values",
     "Resource": "values",

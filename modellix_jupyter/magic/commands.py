@@ -30,10 +30,10 @@ def _key(_: Sequence[str]) -> None:
     from modellix_jupyter.errors import InvalidRequest
     from modellix_jupyter.keys import SecretKey, store
     from modellix_jupyter.notebook.confirm import ask, ask_hidden
-    from modellix_jupyter.notebook.validate_key import try_key
+    from modellix_jupyter.notebook.doctor import validate_key
 
     key = SecretKey(ask_hidden("Modellix API key (not shown): "), "`%modellix key`")
-    found = try_key(key, current().settings)
+    found = validate_key(key, current().settings)
     session = configure(current().settings, key=key.reveal())
     say(f"{found} in use in this kernel.")
     try:

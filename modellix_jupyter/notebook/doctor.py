@@ -1,4 +1,4 @@
-"""Looks at everything a first run needs, and says what is wrong and what to do about it."""
+"""Checks of what a first run needs: the versions, the key, the service, the disk, the extras."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.errors import ModellixError
+from modellix_jupyter.errors import ConfigError, ModellixError, Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from modellix_jupyter.keys import SecretKey
     from modellix_jupyter.notebook.session import Session
+    from modellix_jupyter.settings import Settings
 
 _EXTRAS = {
     "pyarrow": "parquet exports",
@@ -48,6 +50,26 @@ def examine(session: Session) -> list[Check]:
         _try("ledger", lambda: _ledger(session)),
         *_extras(),
     ]
+
+
+def validate_key(key: SecretKey, settings: Settings) -> str:
+    """Ask the service whether it takes a key; return how a sentence about it begins.
+
+    The session in use is not touched, so a key that is refused changes nothing.
+    """
+    from modellix_jupyter.notebook.session import Session
+
+    session = Session(settings, key=key)
+    try:
+        if session.key_is_valid():
+            return "The key is valid, and"
+    except Unauthorized:
+        pass
+    except ModellixError as error:
+        return f"The key could not be checked ({error.message}); it is"
+    finally:
+        session.close()
+    raise ConfigError("The service does not take this key.", "Nothing was changed; copy it again.")
 
 
 def _try(name: str, look: Callable[[], str]) -> Check:

@@ -1,32 +1,68 @@
-"""The engine's three calls, made of the client and the store."""
+"""What speaks to the service: the client as users make it, and the engine's adapter of it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from modellix_jupyter.api import client
 from modellix_jupyter.errors import NoAnswer
+from modellix_jupyter.notebook.current_session import in_use
 
 if TYPE_CHECKING:
-    from modellix_jupyter.api.client import AsyncClient
     from modellix_jupyter.engine.service import BeforeSend, OnProgress
+    from modellix_jupyter.keys import SecretKey
+    from modellix_jupyter.settings import Settings
     from modellix_jupyter.storage.store import Store
     from modellix_jupyter.values import Accepted, Request, Resource, Task, TaskAnswer
 
 
-class RestService:
-    """Submit and read through the REST client, fetch into the store.
+class AsyncClient(client.AsyncClient):
+    """The Modellix REST API, for asyncio.
 
     Parameters
     ----------
-    client, store
-        See `AsyncClient` and `Store`.
-    download_timeout_s
-        For one file, in seconds.
+    key
+        The API key; where it is not given, the one in use for that service in this kernel, or else
+        the one found in the documented places.
+    settings
+        Where they are not given, those in force in this kernel, also in a sandbox; with no session
+        yet, the defaults and what the environment says of them.
+    **more
+        What a test replaces: ``transport``, ``clock``, ``timer``, ``sleep``, ``jitter``.
+
+    Raises
+    ------
+    MissingKey
+        There is no key anywhere.
+
+    Examples
+    --------
+    >>> async with AsyncClient() as client:  # doctest: +SKIP
+    ...     accepted = await client.submit("alibaba/qwen-image-plus", {"prompt": "a cat"})
+    ...     answer = await client.wait(accepted.task_id)
 
     """
 
-    def __init__(self, client: AsyncClient, store: Store, download_timeout_s: float) -> None:
+    def __init__(
+        self,
+        key: str | SecretKey | None = None,
+        *,
+        settings: Settings | None = None,
+        **more: Any,  # noqa: ANN401 - handed to the client as they are
+    ) -> None:
+        session = in_use()
+        if session is not None:
+            settings = settings or session.settings
+            # its key is for its service alone
+            key = session.key_for(settings) if key is None else key
+        super().__init__(key, settings=settings, **more)
+
+
+class RestService:
+    """Submits and reads through the REST client, and fetches into the store."""
+
+    def __init__(self, client: client.AsyncClient, store: Store, download_timeout_s: float) -> None:
         self.client = client
         self._store = store
         self._timeout = download_timeout_s

@@ -10,8 +10,8 @@ from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.markup import html
 from modellix_jupyter.keys import SecretKey, store
 from modellix_jupyter.notebook import current_session
+from modellix_jupyter.notebook.doctor import validate_key
 from modellix_jupyter.notebook.functions import sandbox
-from modellix_jupyter.notebook.validate_key import try_key
 from modellix_jupyter.widgets.fields import WIDE
 from modellix_jupyter.widgets.inputs import SecretField
 from modellix_jupyter.widgets.status_line import StatusLine
@@ -109,7 +109,7 @@ class Connection:
 
         def use() -> str:
             key = SecretKey(secret, "the panel")
-            found = try_key(key, session.settings)
+            found = validate_key(key, session.settings)
             now = current_session.configure(session.settings, key=key.reveal())
             kept = f" Kept in {store(key, now.home / 'key')}." if keep else ""
             return f"{found} in use in this kernel.{kept}"
