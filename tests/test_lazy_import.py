@@ -30,7 +30,7 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 NEEDED = {
     *("modellix_jupyter", "modellix_jupyter.settings", "modellix_jupyter.errors"),
     *("modellix_jupyter.magic", "modellix_jupyter.magic.completion"),
-    *("modellix_jupyter.magic.magics", "modellix_jupyter.magic.traits"),
+    "modellix_jupyter.magic.magics",
     *("modellix_jupyter.notebook", "modellix_jupyter.notebook.current_session"),
     "modellix_jupyter.notebook.recovery",
 }

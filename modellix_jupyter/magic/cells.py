@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.magic.showing import show_table
+from modellix_jupyter.html.table import table_html, table_text
 from modellix_jupyter.notebook.confirm import agreed, cost_words
 from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.notebook.functions import run
@@ -15,7 +15,7 @@ from modellix_jupyter.planning.cell_options import help_text
 from modellix_jupyter.planning.plan import Plan, make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.planning.cell_parser import CellCommand
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from modellix_jupyter.results.results import Results
 
 _PLAN_ROWS = 50
+_WIDEST = 400
+"""Columns of a table in a terminal, which wraps longer lines; a name that is cut is no use."""
 
 
 def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | None:
@@ -42,7 +44,7 @@ def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | No
 
     """
     if command.help:
-        print(help_text())  # noqa: T201 - the answer to a question for help
+        print(help_text())
         return None
     plan = make_plan(
         command.prompts or (None,),
@@ -123,4 +125,20 @@ def _show_plan(plan: Plan, prices: Mapping[str, Pricing]) -> None:
         columns,
         shown,
         caption=f"{plan.count} {noun}{cost_words(plan, prices)}; nothing was sent{more}.",
+    )
+
+
+def show_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, caption: str | None = None
+) -> None:
+    """Show a table in the cell that runs."""
+    from IPython.display import display
+
+    text = table_text(columns, rows, width=_WIDEST)
+    display(  # type: ignore[no-untyped-call]  # IPython has no types here
+        {
+            "text/html": table_html(columns, rows, caption=caption),
+            "text/plain": f"{caption}\n{text}" if caption else text,
+        },
+        raw=True,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.html.formatting import price_words
-from modellix_jupyter.magic.showing import say, show_table
+from modellix_jupyter.magic.cells import show_table
 from modellix_jupyter.notebook.current_session import configure, current
 from modellix_jupyter.notebook.functions import run, sandbox
 from modellix_jupyter.planning.cell_options import help_text
@@ -22,7 +22,7 @@ def run_command(command: LineCommand) -> object:
 
 
 def _help(_: Sequence[str]) -> None:
-    say(help_text())
+    print(help_text())
 
 
 def _key(_: Sequence[str]) -> None:
@@ -35,13 +35,13 @@ def _key(_: Sequence[str]) -> None:
     key = SecretKey(ask_hidden("Modellix API key (not shown): "), "`%modellix key`")
     found = validate_key(key, current().settings)
     session = configure(current().settings, key=key.reveal())
-    say(f"{found} in use in this kernel.")
+    print(f"{found} in use in this kernel.")
     try:
         keep = ask("Keep it on this machine for later kernels?", otherwise="Not kept.")
     except InvalidRequest:
         keep = False
     if keep:
-        say(f"Kept in {store(key, session.home / 'key')}.")
+        print(f"Kept in {store(key, session.home / 'key')}.")
 
 
 def _doctor(_: Sequence[str]) -> None:
@@ -68,7 +68,7 @@ def _wait(arguments: Sequence[str]) -> object:
     session = current()
     results = session.find(arguments) if arguments else session.resume()
     if not results:
-        say("Nothing is unfinished.")
+        print("Nothing is unfinished.")
         return None
     return run(results, raising=False)
 
@@ -82,7 +82,7 @@ def _resume(arguments: Sequence[str]) -> object:
     else:
         results = session.resume()
         for line in report(session, results):
-            say(line)
+            print(line)
     return run(results, raising=False) if results else None
 
 
@@ -93,11 +93,11 @@ def _panel(_: Sequence[str]) -> object:
 
 
 def _export(arguments: Sequence[str]) -> None:
-    say(f"Written: {current().export_history(arguments[0])}")
+    print(f"Written: {current().export_history(arguments[0])}")
 
 
 def _balance(_: Sequence[str]) -> None:
-    say(f"{current().balance():.2f} USD")
+    print(f"{current().balance():.2f} USD")
 
 
 def _sandbox(_: Sequence[str]) -> object:

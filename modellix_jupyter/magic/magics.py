@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
-from traitlets import TraitError, observe
+from traitlets import Bool, Float, HasTraits, Int, TraitError, TraitType, Unicode, observe
+from traitlets.traitlets import MetaHasTraits
 
 from modellix_jupyter.errors import ConfigError, UserError, plain_lines
-from modellix_jupyter.magic.traits import SettingTraits, apply
-from modellix_jupyter.settings import SETTING_NAMES
+from modellix_jupyter.settings import SETTING_NAMES, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from IPython.core.interactiveshell import InteractiveShell
+
+    from modellix_jupyter.notebook.session import Session
 
 _LOADED = "_modellix_magics"
 
@@ -25,6 +28,27 @@ def _help() -> str:
     from modellix_jupyter.planning.cell_options import help_text
 
     return help_text()
+
+
+_KINDS: dict[str, type[TraitType[Any, Any]]] = {
+    "str": Unicode,
+    "int": Int,
+    "float": Float,
+    "bool": Bool,
+}
+
+
+def setting_traits() -> dict[str, TraitType[Any, Any]]:
+    """Return a configurable trait for each setting, made from the table of settings."""
+    made = {}
+    for field in fields(Settings):
+        trait = _KINDS[str(field.type)](field.default, help=field.metadata["help"])
+        made[field.name] = trait.tag(config=True)
+    return made
+
+
+# traitlets reads a class's body once, when the class is made: so the class is made of the table
+SettingTraits = MetaHasTraits("SettingTraits", (HasTraits,), setting_traits())
 
 
 @magics_class
@@ -96,6 +120,13 @@ class Modellix(Magics, SettingTraits):  # type: ignore[misc, valid-type]  # a cl
         for name in SETTING_NAMES:
             setattr(self, name, getattr(in_force, name))
         self._adopting = False
+
+
+def apply(changed: dict[str, object]) -> Session:
+    """Give the session in use other settings; a value out of range is a `ConfigError`."""
+    from modellix_jupyter.notebook.current_session import configure, current
+
+    return configure(current().settings.changed(**changed))
 
 
 @contextmanager
