@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,13 +18,16 @@ import openpyxl
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from session_rig import HANG_S
+from session_rig import HANG_S, KEY, Sessions
 
 from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.results.table_files import ENDINGS
+from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.settings import Settings
 
 pytest_plugins = ["session_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
@@ -28,13 +36,38 @@ MODELS = ["alibaba/qwen-image-plus", "sandbox/refuses"]
 PROMPTS = ["=SUM(A1) a cat", "ein Rabe, Gouache; <b>&"]
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A home where everything has been made, and which of it."""
+
+    settings: Settings
+    uids: list[str]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Run the tasks once: each test reads a copy of their home."""
+    home = tmp_path_factory.mktemp("finished")
+    with Sandbox(speed=50) as sandbox, closing(Sessions(home, sandbox)) as sessions:
+        plan = make_plan(PROMPTS, MODELS, vary={"seed": [1, 2]})
+        made = sessions().submit(plan).wait(HANG_S)
+        made.rate(0, 5)
+        made.note(1, "soft, not sharp")
+    return Finished(sessions.settings(), [task.uid for task in made])
+
+
 @pytest.fixture
-def results(session: Session) -> Results:
-    plan = make_plan(PROMPTS, MODELS, vary={"seed": [1, 2]})
-    made = session.submit(plan).wait(HANG_S)
-    made.rate(0, 5)
-    made.note(1, "soft, not sharp")
-    return made
+def results(finished: Finished, home: Path) -> Iterator[Results]:
+    shutil.copytree(finished.settings.home, home)
+    session = Session(finished.settings.changed(home=str(home)), key=KEY)
+    yield Results(current_session.push(session), finished.uids)
+    session.close()
+
+
+@pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take matplotlib away: the plots are most of what a report takes."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
 
 
 def plain(value: Any) -> Any:
@@ -147,6 +180,7 @@ def test_html_is_a_report_in_one_file(results: Results, tmp_path: Path) -> None:
     assert str(Path.home()) not in text
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_the_tables_of_a_report_are_the_frames(results: Results, tmp_path: Path) -> None:
     page = Page(results.export(tmp_path / "x.html").read_text("utf-8"))
     _, summary, parameters, every = page.tables
@@ -164,18 +198,15 @@ def test_the_tables_of_a_report_are_the_frames(results: Results, tmp_path: Path)
     assert filled - {"params", "path", "url"} == set(head) - {"picture"}
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_one_result_is_a_gallery_in_its_report(session: Session, tmp_path: Path) -> None:
     made = session.submit(make_plan(["a cat"], MODELS[:1])).wait(HANG_S)
     page = Page(made.export(tmp_path / "x.html").read_text("utf-8"))
     assert page.headings[0].startswith("Gallery")
 
 
-def test_a_report_is_made_without_matplotlib(
-    results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+@pytest.mark.usefixtures("no_plots")
+def test_a_report_is_made_without_matplotlib(results: Results, tmp_path: Path) -> None:
     page = Page(results.export(tmp_path / "x.html").read_text("utf-8"))
     assert page.headings == ["Comparison", "Summary", "Parameters", "Every task"]
 
@@ -196,6 +227,7 @@ def test_a_report_leaves_the_users_figures_and_backend_alone(
     mpl.use("Agg")
 
 
+@pytest.mark.usefixtures("no_plots")
 @pytest.mark.parametrize("way", ["slash", "format", "there", "there and format"])
 def test_a_folder_has_the_originals_a_table_and_a_page(
     results: Results, tmp_path: Path, way: str
@@ -218,6 +250,7 @@ def test_a_folder_has_the_originals_a_table_and_a_page(
             assert "qwen-image-plus_seed" in name
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_the_page_of_a_folder_links_to_the_originals(results: Results, tmp_path: Path) -> None:
     from urllib.parse import unquote
 
@@ -227,6 +260,7 @@ def test_the_page_of_a_folder_links_to_the_originals(results: Results, tmp_path:
     assert all((folder / unquote(link)).is_file() for link in page.links)
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_every_file_of_a_task_has_a_row(session: Session, tmp_path: Path) -> None:
     plan = make_plan(["a cat"], ["openai/gpt-image-2"], params={"n": 3})
     made = session.submit(plan).wait(HANG_S)
@@ -238,6 +272,7 @@ def test_every_file_of_a_task_has_a_row(session: Session, tmp_path: Path) -> Non
     assert index["path"].tolist() == [str(path) for path in made.paths]
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_folder_can_be_written_twice(results: Results, tmp_path: Path) -> None:
     before = sorted(p.name for p in results.export(f"{tmp_path}/out/").iterdir())
     assert sorted(p.name for p in results.export(f"{tmp_path}/out/").iterdir()) == before
@@ -292,6 +327,7 @@ def test_an_unknown_format_is_an_error(results: Results, tmp_path: Path) -> None
         results.export(tmp_path / "x", format="zip")  # type: ignore[arg-type]  # it is the test
 
 
+@pytest.mark.usefixtures("no_plots")
 @pytest.mark.parametrize("name", ["file/x.html", "file/", "file/x.csv", "file/sub/"])
 def test_a_place_that_cannot_be_written_is_an_error(
     results: Results, tmp_path: Path, name: str
