@@ -156,10 +156,13 @@ class ApiError(ModellixError):
     ----------
     category, detail : str
         The two halves of the answer's message; category is empty where there is no colon.
+    hint_s : float or None
+        Of a 429, the seconds that its headers asked to wait; None where they said nothing credible.
 
     """
 
     status: ClassVar[int] = 0
+    hint_s: float | None = None
 
     def __init__(self, message: str, *, code: int, call: str = "", attempts: int = 1) -> None:
         category, colon, detail = message.partition(":")
@@ -202,17 +205,9 @@ class NotFound(ApiError):
 
 
 class RateLimited(ApiError):
-    """Too many requests, or too many tasks at once, for longer than the deadline.
-
-    Attributes
-    ----------
-    hint_s : float or None
-        Seconds that the answer's headers asked to wait; None where they said nothing credible.
-
-    """
+    """Too many requests, or too many tasks at once, for longer than the deadline."""
 
     status = 429
-    hint_s: float | None = None
     default_hint = "Nothing was charged; wait a minute, or send fewer at once."
 
 

@@ -370,7 +370,6 @@ class Model:
     slug: str
     type: str = ""
     description: str = ""
-    docs_url: str = ""
     price: Price | None = None
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modellix_jupyter import errors
-from modellix_jupyter.api.exceptions import Undocumented
+from modellix_jupyter.api.responses import Undocumented
 from modellix_jupyter.errors import (
     API_ERRORS,
     ApiError,

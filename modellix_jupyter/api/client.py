@@ -1,7 +1,7 @@
 """The bare REST client: one method for each call of the API.
 
-The order of a call: `_call` retries and tells, `_once` sends and reads within bounds, `translate`
-names what went wrong, `wire` reads what went right.
+The order of a call: `_call` retries, `_send` sends and reads within bounds, `responses` names what
+went wrong, `parsing` reads what went right.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ from collections import Counter
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import quote, urljoin
-from urllib.request import getproxies
 
 import httpx
 
-from modellix_jupyter.api import exceptions, parsing, retry
+from modellix_jupyter.api import parsing, retry
 from modellix_jupyter.api.downloads import opened
-from modellix_jupyter.api.exceptions import translated
-from modellix_jupyter.api.rate_limit import Limiter
-from modellix_jupyter.api.responses import NoCookies, answered, read, without
+from modellix_jupyter.api.responses import (
+    NoCookies,
+    answer_timeout,
+    from_answer,
+    read,
+    redact,
+    translated,
+)
 from modellix_jupyter.errors import (
     ApiError,
     ConnectFailed,
@@ -30,7 +34,6 @@ from modellix_jupyter.errors import (
     MissingKey,
     ModellixError,
     NotFound,
-    RateLimited,
     TaskFailed,
     TransportError,
 )
@@ -53,8 +56,6 @@ _T = TypeVar("_T")
 MAX_UPLOAD = 16 * 1024 * 1024
 """Bytes of an uploaded picture at most (the notes on the API)."""
 _MAX_PAGES = 50
-_LARGEST_PAGE = 100_000
-"""Entries; a catalog that says more of a page is not believed."""
 
 
 class AsyncClient:
@@ -105,9 +106,7 @@ class AsyncClient:
         self._timer = timer
         self._sleep = sleep
         self._jitter = jitter
-        self._limiter = Limiter(self.settings.requests_per_second, timer, sleep)
-        # the same that httpx reads as it is opened
-        self._proxies = {} if self.settings.local else getproxies()
+        self._limiter = retry.Limiter(self.settings.requests_per_second, timer, sleep)
         self._http = self._open_http(transport)
 
     def _open_http(self, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
@@ -220,7 +219,7 @@ class AsyncClient:
         query = {"featured": "true"} if featured else {}
         for page in range(1, _MAX_PAGES + 1):
             models, total, size = await self._call(
-                "GET", "/api/v1/models", _parse_page, params=query
+                "GET", "/api/v1/models", parsing.parse_models, params=query
             )
             before = len(found)
             found.update((m.slug, m) for m in models)
@@ -276,8 +275,7 @@ class AsyncClient:
             The network failed; it may be tried again.
 
         """
-        local = self.settings.local
-        async with opened(self._http, url, allow_local=local, proxies=self._proxies) as response:
+        async with opened(self._http, url, allow_local=self.settings.local) as response:
             yield response
 
     # -- how a call is made
@@ -301,9 +299,9 @@ class AsyncClient:
         while True:
             await self._limiter.acquire()
             if before_send is not None:
-                await before_send()  # outside the try: its errors are no answers to be tried again
+                await before_send()  # outside the try: its errors are no answers to be retried
             try:
-                return parse(await self._once(method, path, key=key, attempt=attempt, **kwargs))
+                return parse(await self._send(method, path, key=key, attempt=attempt, **kwargs))
             except (ApiError, TransportError) as error:
                 kinds[type(error)] += 1
                 pause = retry.pause(
@@ -312,22 +310,14 @@ class AsyncClient:
                     alike=kinds[type(error)],
                     left_s=deadline - self._timer(),
                     paid=paid,
-                    hint_s=getattr(error, "hint_s", None),
                     jitter=self._jitter(),
                 )
-                self._slow_down(error, pause)
+                if (held := retry.hold_s(error, pause)) is not None:
+                    self._limiter.hold(held)
                 if pause is None:
                     raise
                 await self._pause(pause, on_progress)
                 attempt = pause.attempt
-
-    def _slow_down(self, error: ModellixError, pause: retry.Pause | None) -> None:
-        """Hold back all calls after a 429 in any form, also one that is not tried again."""
-        if not retry.is_429(error):
-            return
-        hint = getattr(error, "hint_s", None)
-        alone = retry.backoff(1) if hint is None else min(hint, retry.LONGEST_S)
-        self._limiter.hold(pause.delay if pause else alone)
 
     async def _pause(self, pause: retry.Pause, on_progress: OnProgress | None) -> None:
         if on_progress is not None:
@@ -337,7 +327,7 @@ class AsyncClient:
             )
         await self._sleep(pause.delay)
 
-    async def _once(
+    async def _send(
         self,
         method: str,
         path: str,
@@ -346,17 +336,21 @@ class AsyncClient:
         attempt: int,
         **kwargs: Any,  # noqa: ANN401 - handed to httpx as they are
     ) -> bytes:
+        """Send once, and return the body of a 2xx without the key."""
         call = f"{method} {path}"
         request = self._request(method, path, key=key, **kwargs)
         with translated(call):
             async with (
-                answered(request, self.settings.submit_timeout_s),
+                answer_timeout(request, self.settings.submit_timeout_s),
                 aclosing(await self._http.send(request, stream=True)) as response,
             ):
-                body = without(self._key, await read(response, call))
+                body = redact(self._key, await read(response, call))
         if response.is_success:
             return body
-        raise self._refusal(response, body, call, attempt)
+        error = from_answer(response.status_code, body, call, attempt)
+        if isinstance(error, ApiError) and retry.is_429(error):
+            error.hint_s = retry.reset_hint(response.headers, self._clock())
+        raise error
 
     def _request(self, method: str, path: str, *, key: bool, **kwargs: Any) -> httpx.Request:  # noqa: ANN401 - handed to httpx as they are
         """Build a request; the key is in no variable of a call that can fail while it is sent.
@@ -375,14 +369,6 @@ class AsyncClient:
             call = f"{method} {path}"
             raise ConnectFailed(f"No connection for {call}: it is no address.") from None
 
-    def _refusal(
-        self, response: httpx.Response, body: bytes, call: str, attempt: int
-    ) -> ModellixError:
-        error = exceptions.from_answer(response.status_code, body, call, attempt)
-        if isinstance(error, RateLimited | exceptions.Undocumented):
-            error.hint_s = retry.reset_hint(response.headers, self._clock())
-        return error
-
 
 def _key(key: str | SecretKey | None, settings: Settings) -> SecretKey:
     from modellix_jupyter.keys import SecretKey, places
@@ -393,19 +379,6 @@ def _key(key: str | SecretKey | None, settings: Settings) -> SecretKey:
     if found is None:
         raise MissingKey("There is no API key.")
     return found
-
-
-def _parse_page(body: bytes) -> tuple[list[Model], int | None, int]:
-    """Return the entries of a page of the catalog, the total, and how many make a page."""
-    models, total = parsing.parse_models(body)
-    value = parsing.parse_json(body)
-    inner = value.get("data") if isinstance(value, dict) else None
-    answer = inner if isinstance(inner, dict) else value
-    said = answer.get("page_size") if isinstance(answer, dict) else None
-    entries = answer.get("models") if isinstance(answer, dict) else None
-    if isinstance(said, int) and 0 < said < _LARGEST_PAGE:
-        return models, total, int(said)  # `true` is an int too
-    return models, total, len(entries) if isinstance(entries, list) else len(models)
 
 
 def _encode(body: Mapping[str, Json]) -> bytes:

@@ -8,49 +8,32 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from modellix_jupyter.api.exceptions import translated
+from modellix_jupyter.api.responses import translated
 from modellix_jupyter.api.url_safety import check_peer, check_url, is_proxied, redirected
 from modellix_jupyter.errors import BadAnswer, DownloadError, ResultGone
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
 MAX_REDIRECTS = 5
 
 
 @asynccontextmanager
 async def opened(
-    http: httpx.AsyncClient, url: str, *, allow_local: bool, proxies: Mapping[str, str]
+    http: httpx.AsyncClient, url: str, *, allow_local: bool
 ) -> AsyncIterator[httpx.Response]:
     """Open a file for reading; redirects are followed only by the rules for the first address.
 
-    Parameters
-    ----------
-    http
-        Adds no key to its requests.
-    url
-        Untrusted.
-    allow_local
-        Whether this machine and its networks may be asked: the service itself is there.
-    proxies
-        Those that `http` goes through.
-
-    Raises
-    ------
-    DownloadError
-        The address is refused, or the answer is not a 200.
-    TransportError
-        The network failed; it may be tried again.
-
+    The URL is untrusted, and `http` adds no key to its requests.
     """
     for _ in range(MAX_REDIRECTS + 1):
-        # the proxy resolves names then, and it is its address that is seen
-        proxied = is_proxied(url, proxies)
-        await check_url(url, allow_local=allow_local, proxied=proxied)
         request = _request(http, url)
+        proxied = is_proxied(http, request.url)
+        await check_url(url, allow_local=allow_local, proxied=proxied)
         with translated(f"GET {host_of(url)}"):
             response = await http.send(request, stream=True)
         try:
+            # of a proxied request the peer is the proxy
             check_peer(response, allow_local=allow_local or proxied)
             if not response.has_redirect_location:
                 check_file_status(response)
@@ -67,7 +50,7 @@ def _request(http: httpx.AsyncClient, url: str) -> httpx.Request:
     try:
         return http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise DownloadError("The result's address is not one that can be asked.") from error
+        raise DownloadError("The result's address is not one that can be requested.") from error
 
 
 def check_file_status(response: httpx.Response) -> None:

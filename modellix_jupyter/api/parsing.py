@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 from modellix_jupyter.errors import BadAnswer
@@ -31,6 +31,9 @@ _T = TypeVar("_T")
 
 MAX_RESOURCES = 100
 """Files of one task that are looked at (the cap of the vendor's own command line)."""
+
+_MAX_PAGE_SIZE = 100_000
+"""Entries; a catalog that claims larger pages is not believed."""
 
 _STATUS = {
     "pending": Status.PENDING,
@@ -79,14 +82,7 @@ def error_message(body: bytes, status: int) -> str | None:
 
 
 def parse_accepted(body: bytes) -> Accepted:
-    """Return the id of a task that was accepted.
-
-    Raises
-    ------
-    BadAnswer
-        There is no usable ``task_id``; whether the task exists is then unknown.
-
-    """
+    """Return the id of a task that was accepted; without a usable one the outcome is unknown."""
     data = _data(_success(body))
     task_id = _task_id(data)
     if task_id is None or not usable_task_id(task_id):
@@ -101,31 +97,24 @@ def _task_id(data: dict[str, Json]) -> str | None:
 
 
 def parse_task(body: bytes, task_id: str) -> TaskAnswer:
-    """Return what is said of a task.
-
-    Raises
-    ------
-    BadAnswer
-        The answer has no status, or is about another task.
-
-    """
+    """Return the state of a task; an answer about another task is a `BadAnswer`."""
     data = _data(_success(body))
     named = _task_id(data)
     if named is not None and named != task_id:
         raise BadAnswer("The service answered about another task.")
-    said = _text(data.get("status"))
-    if said is None:
+    status = _text(data.get("status"))
+    if status is None:
         raise BadAnswer("The service answered about a task, but not how it stands.")
-    return _task_answer(data, said)
+    return _task_answer(data, status)
 
 
-def _task_answer(data: dict[str, Json], said: str) -> TaskAnswer:
+def _task_answer(data: dict[str, Json], status: str) -> TaskAnswer:
     result = _mapping(data.get("result"))
     extensions = _mapping(result.get("extensions"))
-    known = _STATUS.get(said.strip().lower().replace("-", "_"))
+    known = _STATUS.get(status.strip().lower().replace("-", "_"))
     return TaskAnswer(
         status=known or Status.PROCESSING,
-        odd=None if known else said,
+        odd=None if known else status,
         model_id=_text(data.get("model_id")),
         duration_ms=_count(data.get("duration")),
         resources=_resources(result.get("resources") or data.get("resources")),
@@ -135,16 +124,29 @@ def _task_answer(data: dict[str, Json], said: str) -> TaskAnswer:
     )
 
 
-def parse_models(body: bytes) -> tuple[list[Model], int | None]:
-    """Return the entries of one page of the catalog and, where it is said, the total."""
+class CatalogPage(NamedTuple):
+    """One page of the catalog; `total` is None where the service does not say it."""
+
+    models: list[Model]
+    total: int | None
+    size: int
+
+
+def parse_models(body: bytes) -> CatalogPage:
+    """Return one page of the catalog; without a credible size, the page is as long as it is."""
     value = parse_json(body)
     if isinstance(value, dict) and isinstance(value.get("data"), dict | list):
         value = value["data"]
-    entries = value.get("models") if isinstance(value, dict) else value
+    page = _mapping(value)
+    entries = page.get("models") if page else value
     if not isinstance(entries, list):
         raise BadAnswer("The service answered with no list of models.")
-    total = _count(value.get("total")) if isinstance(value, dict) else None
-    return [m for m in map(_model, entries) if m is not None], total
+    size = _count(page.get("page_size")) or 0
+    return CatalogPage(
+        models=[model for model in map(_model, entries) if model is not None],
+        total=_count(page.get("total")),
+        size=size if 0 < size < _MAX_PAGE_SIZE else len(entries),
+    )
 
 
 def parse_validity(body: bytes) -> bool:
@@ -202,7 +204,6 @@ def _model(entry: Json) -> Model | None:
         slug=slug,
         type=_text(entry.get("type")) or "",
         description=_text(entry.get("description")) or "",
-        docs_url=_text(entry.get("docs_url")) or "",
         price=_price(entry),
     )
 
@@ -252,9 +253,9 @@ def _resource(item: Json) -> Resource | None:
 
 
 def _reason(data: dict[str, Json], result: dict[str, Json]) -> str | None:
-    """Find why a task failed; the place is not documented."""
-    places = (data.get("error"), data.get("message"), data.get("error_message"))
-    return _first(_sentence(place) for place in (*places, result.get("error")))
+    """Find why a task failed; the field is not documented."""
+    fields = (data.get("error"), data.get("message"), data.get("error_message"))
+    return _first(_sentence(field) for field in (*fields, result.get("error")))
 
 
 def _sentence(value: Json) -> str | None:

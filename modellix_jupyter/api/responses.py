@@ -1,30 +1,67 @@
-"""Reading what answered: within bounds, and keeping nothing of it but the bytes."""
+"""Answers within bounds and without the key, and foreign errors to ours.
+
+A test fails when one of httpx's errors is not mapped here.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from http.cookiejar import CookieJar
 from typing import TYPE_CHECKING
 
 import httpx
 
-from modellix_jupyter.errors import BadAnswer
+from modellix_jupyter.api.parsing import error_message
+from modellix_jupyter.errors import API_ERRORS, ApiError, BadAnswer, ConnectFailed, NoAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
+    from modellix_jupyter.errors import ModellixError
     from modellix_jupyter.keys import SecretKey
 
 MAX_ANSWER = 16 * 1024 * 1024
 """Bytes of an API answer at most (the cap of the vendor's own command line)."""
-_TELLING = 8
+_MIN_REDACTED = 8
 """Characters of a key from which on its appearance in a text is no coincidence."""
 _CODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 """What JSON may be written in, by the bytes of it alone."""
 _BOUNDED = frozenset({"", "identity", "gzip", "deflate"})
 """Codings that grow a chunk by at most a thousand; one in another has no such bound."""
+
+# Only what httpx raises before a byte of the request has left may stand here.
+NEVER_SENT: tuple[type[Exception], ...] = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.LocalProtocolError,
+)
+SILENT: tuple[type[Exception], ...] = (
+    httpx.ReadTimeout,
+    httpx.WriteTimeout,
+    httpx.ReadError,
+    httpx.WriteError,
+    httpx.CloseError,
+    httpx.RemoteProtocolError,
+)
+# A URL is built before anything is sent, so one that httpx refuses later is in the answer: it reads
+# the address of a redirect even where it does not follow it.
+UNREADABLE: tuple[type[Exception], ...] = (
+    httpx.DecodingError,
+    httpx.TooManyRedirects,
+    httpx.InvalidURL,
+    UnicodeError,
+)
+
+
+class Undocumented(ApiError):
+    """A refusal (4xx) whose body is not the documented one; retried only for the 429 of a read."""
+
+    default_hint = "Something between here and the API may have answered; check the base URL."
 
 
 class NoCookies(CookieJar):
@@ -35,7 +72,7 @@ class NoCookies(CookieJar):
 
 
 @asynccontextmanager
-async def answered(request: httpx.Request, within_s: float) -> AsyncIterator[None]:
+async def answer_timeout(request: httpx.Request, within_s: float) -> AsyncIterator[None]:
     """Bound the time for a whole answer; one that is not there by then is silence.
 
     httpx bounds each read alone, so a server that sends a byte now and then would hold a call for
@@ -69,16 +106,60 @@ async def read(response: httpx.Response, call: str) -> bytes:
     return bytes(body)
 
 
-def without(key: SecretKey, body: bytes) -> bytes:
+def redact(key: SecretKey, body: bytes) -> bytes:
     """Return an answer without the key, which a service may quote in any text.
 
-    Before anything is read of it, so that no value, row or message ever has the key.
+    This happens before anything is parsed, so that no value, row or message ever has the key.
     """
     secret = key.reveal()
-    if len(secret) < _TELLING:
+    if len(secret) < _MIN_REDACTED:
         return body
     quoted = json.dumps(secret)[1:-1]
     for form in (secret, quoted, quoted.replace("/", r"\/")):
         for coding in _CODINGS:
             body = body.replace(form.encode(coding), "[the key]".encode(coding))
     return body
+
+
+@contextmanager
+def translated(call: str) -> Iterator[None]:
+    """Turn what httpx raises inside into our errors."""
+    try:
+        yield
+    except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, UnicodeError) as error:
+        # `from None`: httpx's error holds the request, whose headers hold the key
+        raise from_exception(error, call) from None
+
+
+def from_exception(error: Exception, call: str) -> ModellixError:
+    """Return our error for one of httpx's; `call` is its method and path."""
+    if isinstance(error, NEVER_SENT):
+        return ConnectFailed(f"No connection for {call}: {_reason(error)}.")
+    if isinstance(error, UNREADABLE):
+        return BadAnswer(f"The answer to {call} cannot be read: {_reason(error)}.")
+    return NoAnswer(f"{call} got no answer: {_reason(error)}.")
+
+
+def from_answer(status: int, body: bytes, call: str, attempts: int) -> ModellixError:
+    """Return our error for an answer that is not a 2xx.
+
+    An undocumented 4xx is a refusal all the same; any other undocumented answer says nothing of
+    what happened to the request, whatever its body.
+    """
+    message = error_message(body, status)
+    refusal = 400 <= status < 500  # noqa: PLR2004 - the HTTP statuses of a refusal
+    if message is not None and (refusal or status in API_ERRORS):
+        kind = API_ERRORS.get(status, ApiError)
+        return kind(message, code=status, call=call, attempts=attempts)
+    if refusal:
+        return Undocumented(f"HTTP {status}", code=status, call=call, attempts=attempts)
+    quoted = f" ({message})" if message else ""
+    return BadAnswer(f"{call} was answered with HTTP {status}, which is not documented{quoted}.")
+
+
+def _reason(error: Exception) -> str:
+    """Return the reason in words; httpx leaves some messages empty."""
+    return str(error).rstrip(". ") or {
+        "ReadTimeout": "the time for an answer ran out",
+        "ConnectTimeout": "the time to connect ran out",
+    }.get(type(error).__name__, type(error).__name__)

@@ -27,7 +27,7 @@ from client_fakes import (
 )
 
 from modellix_jupyter.api.client import AsyncClient
-from modellix_jupyter.api.exceptions import Undocumented
+from modellix_jupyter.api.responses import Undocumented
 from modellix_jupyter.errors import (
     BadAnswer,
     ConnectFailed,

@@ -376,7 +376,6 @@ ENTRY = {
 MODEL = Model(
     slug="google/nano-banana-2",
     type="text-to-image",
-    docs_url="https://docs.modellix.ai/x",
     description="Draws.",
 )
 
@@ -395,7 +394,7 @@ MODEL = Model(
     ],
 )
 def test_each_envelope_of_the_catalog(body: Any, total: int | None) -> None:
-    assert parsing.parse_models(dump(body)) == ([MODEL], total)
+    assert parsing.parse_models(dump(body)) == ([MODEL], total, 1)
 
 
 @pytest.mark.parametrize("body", [{}, {"models": None}, {"models": {}}, None, 3, "x", {"data": {}}])
@@ -406,7 +405,7 @@ def test_what_is_no_catalog(body: Any) -> None:
 
 def test_odd_entries_are_left_out_and_odd_fields_empty() -> None:
     entries = [None, "x", {}, {"slug": 4}, {"slug": ""}, {"slug": "a/b", "type": 1, "docs_url": []}]
-    assert parsing.parse_models(dump({"models": entries})) == ([Model(slug="a/b")], None)
+    assert parsing.parse_models(dump({"models": entries})) == ([Model(slug="a/b")], None, 6)
 
 
 @pytest.mark.parametrize(
@@ -434,7 +433,7 @@ def test_odd_entries_are_left_out_and_odd_fields_empty() -> None:
     ],
 )
 def test_each_form_of_a_price(fields: Any, price: Price | None) -> None:
-    [model], _ = parsing.parse_models(dump({"models": [{"slug": "a/b", **fields}]}))
+    [model] = parsing.parse_models(dump({"models": [{"slug": "a/b", **fields}]})).models
     assert model.price == price
 
 
@@ -588,12 +587,13 @@ def check_task(read: TaskAnswer) -> None:
         )
 
 
-def check_models(read: tuple[list[Model], int | None]) -> None:
-    models, total = read
+def check_models(read: parsing.CatalogPage) -> None:
+    models, total, size = read
     check_count(total)
+    check_count(size)
     for model in models:
         assert model.slug
-        for text in (model.slug, model.type, model.description, model.docs_url):
+        for text in (model.slug, model.type, model.description):
             check_text(text, empty=True)
         if model.price is not None:
             assert 0 <= model.price.low <= model.price.high < float("inf")

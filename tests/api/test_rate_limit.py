@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from modellix_jupyter.api.rate_limit import Limiter
+from modellix_jupyter.api.retry import Limiter
 
 
 class Time:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -9,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modellix_jupyter.api.exceptions import Undocumented
-from modellix_jupyter.api.retry import LONGEST_S, Pause, backoff, pause, reset_hint
+from modellix_jupyter.api.responses import Undocumented
+from modellix_jupyter.api.retry import MAX_PAUSE_S, Pause, backoff, pause, reset_hint
 from modellix_jupyter.errors import (
     API_ERRORS,
     ApiError,
@@ -41,7 +42,10 @@ REFUSALS: list[ModellixError] = [
 ALL_ERRORS = [LIMITED, SERVER, CLOSED, UNMADE, UNTOLD, *SILENCE, *REFUSALS]
 
 
-def ask(error: ModellixError, **facts: Any) -> Pause | None:
+def ask(error: ModellixError, *, hint_s: float | None = None, **facts: Any) -> Pause | None:
+    if isinstance(error, ApiError):
+        error = copy(error)
+        error.hint_s = hint_s
     return pause(error, **{"attempt": 1, "left_s": 600.0, "paid": True, **facts})
 
 
@@ -153,9 +157,9 @@ def test_a_pause_is_bounded(
     hint: float | None,
     jitter: float,
 ) -> None:
-    got = pause(error, attempt=attempt, left_s=left, paid=paid, hint_s=hint, jitter=jitter)
+    got = ask(error, attempt=attempt, left_s=left, paid=paid, hint_s=hint, jitter=jitter)
     if got is not None:
-        assert 0 <= got.delay <= min(LONGEST_S, left)
+        assert 0 <= got.delay <= min(MAX_PAUSE_S, left)
         assert got.attempt == attempt + 1
         assert got.delay >= 1 or attempt <= 3
         assert got.of is None or got.attempt <= got.of

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from client_fakes import KEY, Service, raw, submit
 
-from modellix_jupyter.api import exceptions
+from modellix_jupyter.api import responses
 from modellix_jupyter.errors import (
     API_ERRORS,
     ApiError,
@@ -83,14 +83,14 @@ def test_every_error_of_httpx_is_thought_of() -> None:
 
 
 def test_the_tables_are_of_different_errors() -> None:
-    tables = (exceptions.NEVER_SENT, exceptions.SILENT, exceptions.UNREADABLE)
+    tables = (responses.NEVER_SENT, responses.SILENT, responses.UNREADABLE)
     listed = [kind for table in tables for kind in table]
     assert len(listed) == len(set(listed))
 
 
 def test_no_class_that_covers_others_counts_as_never_sent() -> None:
     """A subclass of one that stands there would be sent again too."""
-    never = {k for kind in exceptions.NEVER_SENT for k in below(kind)}
+    never = {k for kind in responses.NEVER_SENT for k in below(kind)}
     assert never == {kind for kind, ours in MAPPED.items() if ours is ConnectFailed}
 
 
@@ -118,20 +118,20 @@ def test_each_is_ours_when_it_comes_out(kind: type[Exception]) -> None:
 def test_an_error_is_a_sentence_even_where_httpx_has_no_words(
     error: Exception, message: str
 ) -> None:
-    assert exceptions.from_exception(error, "GET /x").message == message
+    assert responses.from_exception(error, "GET /x").message == message
 
 
 def test_what_is_not_of_httpx_passes() -> None:
-    with pytest.raises(KeyError), exceptions.translated("GET /x"):
+    with pytest.raises(KeyError), responses.translated("GET /x"):
         raise KeyError
-    with pytest.raises(BadAnswer), exceptions.translated("GET /x"):
+    with pytest.raises(BadAnswer), responses.translated("GET /x"):
         raise BadAnswer("as it was")
 
 
 def test_every_status_with_the_documented_body() -> None:
     for status in range(400, 600):
         body = b'{"code": %d, "message": "Category: detail"}' % status
-        error = exceptions.from_answer(status, body, "GET /x", 2)
+        error = responses.from_answer(status, body, "GET /x", 2)
         fallback = ApiError if status < 500 else BadAnswer
         assert type(error) is API_ERRORS.get(status, fallback)
         assert "Category: detail" in error.message
@@ -142,15 +142,15 @@ def test_every_status_with_the_documented_body() -> None:
 
 def test_every_status_with_another_body() -> None:
     for status in (*range(300, 310), *range(400, 600), 100, 999):
-        error = exceptions.from_answer(status, b"<html>", "GET /x", 1)
-        assert type(error) is (exceptions.Undocumented if 400 <= status < 500 else BadAnswer)
+        error = responses.from_answer(status, b"<html>", "GET /x", 1)
+        assert type(error) is (responses.Undocumented if 400 <= status < 500 else BadAnswer)
         assert f"HTTP {status}" in error.message
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 404, 429, 500, 503, 599])
 def test_a_body_that_is_not_read_says_nothing(status: int) -> None:
     """A server's page must not come to the terminal through an error."""
-    error = exceptions.from_answer(status, b"\x1b]0;owned\x07", "GET /x", 1)
+    error = responses.from_answer(status, b"\x1b]0;owned\x07", "GET /x", 1)
     assert "owned" not in str(error)
     service = Service([raw(status, b"\x1b]0;owned\x07")])
     with pytest.raises(ModellixError) as caught:
