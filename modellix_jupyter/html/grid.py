@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from modellix_jupyter.html import formatting, style
 from modellix_jupyter.html.markup import Html, el, html
@@ -87,6 +88,11 @@ class Grid:
         if not self.sections:
             return False
         return r == 0 or self.sections[r] != self.sections[r - 1]
+
+    def section_ranges(self) -> list[range]:
+        """Return the rows of each section; one range where there are no sections."""
+        starts = [r for r in range(len(self.rows)) if r == 0 or self.begins(r)]
+        return [range(start, end) for start, end in pairwise([*starts, len(self.rows)])]
 
     def part(self, rows: Iterable[int]) -> Grid:
         """Return some of the rows, by their places."""
@@ -350,16 +356,14 @@ def grid_text(grid: Grid, *, width: int = WIDTH) -> str:
         return "no tasks"
     names = [label(grid.axes[0], name) for name in grid.columns]
     lead = [label(*pair) for pair in grid.common]
-    starts = [r for r in range(len(grid.rows)) if r == 0 or grid.begins(r)]
-    ends = [*starts[1:], len(grid.rows)]
     tables = [
         table_text(
             [_noun(grid.axes[1]) or grid.axes[1], *names],
-            [_row_text(grid, r) for r in range(start, end)],
-            caption=label(grid.axes[2], grid.sections[start]) if grid.sections else None,
+            [_row_text(grid, r) for r in rows],
+            caption=label(grid.axes[2], grid.sections[rows[0]]) if grid.sections else None,
             width=width,
         )
-        for start, end in zip(starts, ends, strict=True)
+        for rows in grid.section_ranges()
     ]
     above = [fit_text(text, width) for text in lead]
     return "\n".join([*above, "\n\n".join(tables), *wrap(grid.note, width)])

@@ -1,103 +1,262 @@
-"""A grid as a contact sheet: the same places, with the originals and plain words."""
+"""A grid drawn on one PNG or on the pages of a PDF, from the downloaded originals.
+
+One line of originals is decoded at a time and one page is held, so memory does not grow with tasks.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.html.formatting import clip, dimensions, is_problem, state
 from modellix_jupyter.html.grid import entry_facts, entry_problem, label
 from modellix_jupyter.html.markup import plain
-from modellix_jupyter.results.sheet import Entry, Row, Sheet
+from modellix_jupyter.results.export import replacing
+from modellix_jupyter.storage.thumbnails import opened
 from modellix_jupyter.values import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from PIL.Image import Image as Picture
+    from PIL.ImageFont import FreeTypeFont
 
     from modellix_jupyter.html.grid import Grid
     from modellix_jupyter.values import Card, Resource
 
-_MOST = 400
-"""Characters of a heading or a reason."""
+INK, SOFT, WELL, BAD = "#16181d", "#5c6370", "#f2f2f0", "#b42328"
+MAX_PIXELS = 40_000_000  # of a PNG: 120 MB while it is drawn
+PNG_SIDES = (640, 512, 448, 384, 320, 256, 224, 192, 160, 128, 112, 96, 80)  # of a picture
+PDF_WIDTH, PDF_RATIO, PDF_DPI = 1654, 2**0.5, 200  # A4
+MIN_PDF_SIDE, MAX_PDF_SIDE = 150, 700  # of a picture; many columns make a wider page
+MAX_ABREAST = 6  # pictures in a line, unless there are more columns
+# Pillow's own font has few letters; these are where Linux, macOS and Windows keep more.
+FONTS = ["DejaVuSans.ttf", "Arial Unicode.ttf", "NotoSansCJK-Regular.ttc", "PingFang.ttc"]
+FONTS += ["Hiragino Sans GB.ttc", "msyh.ttc", "wqy-zenhei.ttc", "wqy-microhei.ttc", "arial.ttf"]
+NO_LETTER = "\U0010fffe"  # no font has it, so it is drawn as the sign for a missing letter
 
 
-def sheet_of(grid: Grid) -> Sheet:
-    """Return what stands on the contact sheet of a grid."""
-    title = (grid.counted(), *(label(*pair) for pair in grid.common))
-    columns = tuple(_clean(label(grid.axes[0], name)) for name in grid.columns)
-    rows = _flowing(grid) if grid.flows else _rows(grid)
-    return Sheet(tuple(map(_clean, reversed(title))), columns, tuple(rows))
+class _Cell(NamedTuple):
+    """A text; where there is a reason, below a box with a picture or else with the reason."""
+
+    text: str
+    column: int = 0
+    span: int = 0  # columns; 0 is the whole width
+    path: str | None = None
+    reason: str = ""
+    failed: bool = False
+
+
+_Line = list[_Cell]
+
+
+def save_sheet(grid: Grid, path: str | Path) -> Path:
+    """Write a grid as a contact sheet, whole or not at all; the ending chooses PNG or PDF."""
+    target = Path(path).expanduser()
+    write = {".png": _write_png, ".pdf": _write_pdf}.get(target.suffix.lower())
+    if write is None:
+        raise InvalidRequest(
+            f"A contact sheet cannot be written to {target.name!r}.",
+            "End the path in .png or .pdf.",
+        )
+    with replacing(target) as part:
+        write(grid, part)
+    return target
+
+
+def _write_png(grid: Grid, part: Path) -> None:
+    for side in PNG_SIDES:
+        sheet = _Sheet(grid, side)
+        if sheet.width * side * len(sheet.groups) <= MAX_PIXELS:  # else do not even lay it out
+            lines = [*sheet.title, sheet.head, *(line for group in sheet.groups for line in group)]
+            if sheet.width * sheet.height(lines) <= MAX_PIXELS:
+                return sheet.drawn(lines).save(part, "PNG")
+    raise InvalidRequest("This is more than one PNG holds.", "End the path in .pdf.")
+
+
+def _write_pdf(grid: Grid, part: Path) -> None:
+    side = int(PDF_WIDTH / (max(_abreast(grid) * len(grid.columns), 1) * 1.05 + 0.05))
+    sheet = _Sheet(grid, min(max(side, MIN_PDF_SIDE), MAX_PDF_SIDE))
+    for number, lines in enumerate(_pages(sheet, int(sheet.width * PDF_RATIO))):
+        page = sheet.drawn(lines, int(sheet.width * PDF_RATIO))
+        # Page by page, since Pillow would hold all pages of a list at once.
+        page.save(part, "PDF", append=number > 0, resolution=PDF_DPI, quality=90)
+
+
+def _pages(sheet: _Sheet, height: int) -> Iterator[list[_Line]]:
+    page, first = [*sheet.title, sheet.head], True
+    for group in sheet.groups:
+        if not first and sheet.height([*page, *group]) > height:
+            yield page
+            page = [sheet.head]
+        page, first = [*page, *group], False
+    yield page
+
+
+class _Sheet:
+    """A grid laid out for pictures of a given side in pixels."""
+
+    def __init__(self, grid: Grid, side: int) -> None:
+        self._side, self._gap = side, side // 20
+        abreast, columns = _abreast(grid), len(grid.columns)
+        self.width = max(abreast * columns, 1) * (side + self._gap) + self._gap
+        shared = [label(*pair) for pair in reversed(grid.common)]
+        self.title = [[_Cell(_clean(text))] for text in (*shared, grid.counted())]
+        names = [_clean(label(grid.axes[0], name)) for name in grid.columns]
+        self.head = [_Cell(name, c * abreast, abreast) for c, name in enumerate(names)]
+        self.groups = list(_groups(grid, abreast))
+        everything = [*self.title, self.head, *(line for group in self.groups for line in group)]
+        texts = [text for line in everything for cell in line for text in (cell.text, cell.reason)]
+        self._face = _face("".join(sorted(set("…").union(*texts))))
+
+    def height(self, lines: Sequence[_Line]) -> int:
+        return sum(map(self._line_height, lines)) + self._gap
+
+    def _line_height(self, line: _Line) -> int:
+        return max((self._cell_height(cell) for cell in line), default=0) + self._gap
+
+    def _cell_height(self, cell: _Cell) -> int:
+        lines = self._wrapped(cell).count("\n") + 1
+        return (self._side + self._gap if cell.reason else 0) + round(
+            lines * self._font(cell).size * 1.4
+        )
+
+    def _font(self, cell: _Cell) -> FreeTypeFont:
+        return _font(self._face, max(self._side // (23 if cell.reason else 19), 9))
+
+    def _wrapped(self, cell: _Cell) -> str:
+        width = cell.span * (self._side + self._gap) or self.width
+        return wrap(cell.text, self._font(cell), width - self._gap, 3)
+
+    def drawn(self, lines: Sequence[_Line], min_height: int = 0) -> Picture:
+        from PIL import Image
+
+        size = (self.width, max(self.height(lines), min_height))
+        canvas, top = Image.new("RGB", size, "white"), self._gap
+        for line in lines:
+            with ThreadPoolExecutor() as pool:  # Pillow releases the interpreter while it decodes
+                for cell, picture in zip(line, pool.map(self._picture, line), strict=True):
+                    self._draw(canvas, cell, picture, top)
+            top += self._line_height(line)
+        return canvas
+
+    def _picture(self, cell: _Cell) -> Picture | str:
+        try:
+            return cell.reason if cell.path is None else opened(cell.path, self._side)
+        except ModellixError as error:
+            return error.message
+
+    def _draw(self, canvas: Picture, cell: _Cell, picture: Picture | str, top: int) -> None:
+        from PIL import ImageDraw
+
+        pen, font, side, gap = ImageDraw.Draw(canvas), self._font(cell), self._side, self._gap
+        left = gap + cell.column * (side + gap)
+        if cell.reason:
+            pen.rectangle((left, top, left + side - 1, top + side - 1), WELL)
+            if isinstance(picture, str):
+                text, ink = wrap(picture, font, side - 2 * gap, 8), BAD if cell.failed else INK
+                pen.multiline_text((left + gap, top + gap), text, ink, font)
+            else:
+                x, y = (side - picture.width) // 2, (side - picture.height) // 2
+                canvas.paste(picture, (left + x, top + y))
+            top += side + gap // 3
+        pen.multiline_text((left, top), self._wrapped(cell), SOFT if cell.reason else INK, font)
+
+
+def _abreast(grid: Grid) -> int:
+    """Return how many pictures of one place stand side by side."""
+    most = max(map(len, grid.section_ranges())) if grid.flows else grid.abreast
+    return max(min(most, MAX_ABREAST // max(len(grid.columns), 1)), 1)
+
+
+def _groups(grid: Grid, abreast: int) -> Iterator[list[_Line]]:
+    """Yield what must stay on one page: headings with the first line of pictures below them."""
+    together = grid.section_ranges() if grid.flows else [[r] for r in range(len(grid.rows))]
+    for rows in together:
+        section = [label(grid.axes[2], grid.sections[rows[0]])] if grid.begins(rows[0]) else []
+        row = [] if grid.flows else [label(grid.axes[1], grid.rows[rows[0]])]
+        headings = [[_Cell(_clean(text))] for text in (*section, *row)]
+        columns = range(len(grid.columns))
+        places = [[cell for r in rows for cell in _cells(grid, r, c)] for c in columns]
+        for at in range(0, max(map(len, places)), abreast):
+            line = [
+                cell._replace(column=c * abreast + i, span=1)
+                for c, place in enumerate(places)
+                for i, cell in enumerate(place[at : at + abreast])
+            ]
+            yield [*headings, line]
+            headings = []
+
+
+def _cells(grid: Grid, r: int, c: int) -> list[_Cell]:
+    heading = clip(label(grid.axes[1], grid.rows[r]), 90) if grid.flows else ""
+    cards = grid.cells.get((r, c), ())
+    cells = [cell for card in cards for cell in _of_card(card, heading, grid.caption_axes())]
+    return cells or [_Cell("", reason="not run")]
+
+
+def _of_card(card: Card, heading: str, axes: Sequence[str]) -> list[_Cell]:
+    text = _clean(" · ".join(part for part in (heading, *entry_facts(card, axes)) if part))
+    files = card.task.resources if card.task.status is Status.SUCCESS else ()
+    if not files:
+        reason = ": ".join(part for part in (state(card), entry_problem(card)) if part)
+        return [_Cell(text, reason=_clean(reason), failed=is_problem(card))]
+    return [
+        _Cell(
+            f"{text} · {i} of {len(files)}" if len(files) > 1 else text,
+            path=file.path if file.type == "image" else None,
+            reason=_clean(_reason(file)),
+        )
+        for i, file in enumerate(files, start=1)
+    ]
+
+
+def _reason(file: Resource) -> str:
+    """Return what is written in place of a file that cannot be drawn."""
+    if file.path is None:
+        return file.problem or "It is not on this disk."
+    facts = (file.type or "file", dimensions(file.width, file.height), Path(file.path).name)
+    return " · ".join(fact for fact in facts if fact)
 
 
 def _clean(text: str) -> str:
-    return plain(clip(text, _MOST))
+    return plain(clip(text, 400))
 
 
-def _rows(grid: Grid) -> list[Row]:
-    return [
-        Row(
-            _clean(label(grid.axes[1], heading)),
-            tuple(
-                _entries(grid, grid.cells.get((r, c), ()), heading="")
-                for c in range(len(grid.columns))
-            ),
-            _section(grid, r),
-        )
-        for r, heading in enumerate(grid.rows)
-    ]
+def wrap(text: str, font: FreeTypeFont, width: float, max_lines: int) -> str:
+    """Return the text in lines of about a width in pixels, by the mean width of its letters."""
+    letters = int(0.93 * width * len(text) / max(font.getlength(text), 1))
+    return textwrap.fill(text, max(letters, 1), max_lines=max_lines, placeholder="…")
 
 
-def _flowing(grid: Grid) -> list[Row]:
-    """Return the rows of a single column side by side, each with its heading below."""
-    starts = [r for r in range(len(grid.rows)) if r == 0 or _section(grid, r)]
-    ends = [*starts[1:], len(grid.rows)]
-    return [
-        Row(
-            "",
-            (
-                tuple(
-                    entry
-                    for r in range(start, end)
-                    for entry in _entries(
-                        grid, grid.cells.get((r, 0), ()), label(grid.axes[1], grid.rows[r])
-                    )
-                ),
-            ),
-            _section(grid, start),
-        )
-        for start, end in zip(starts, ends, strict=True)
-    ]
+@lru_cache(maxsize=16)
+def _face(letters: str) -> str:
+    """Return the name of the font that has the most letters; "" is Pillow's own."""
+    missing: dict[str, int] = {}
+    for name in ("", *FONTS):
+        missing[name] = _missing(name, letters)
+        if not missing[name]:
+            break
+    return min(missing, key=missing.__getitem__)
 
 
-def _section(grid: Grid, r: int) -> str:
-    return _clean(label(grid.axes[2], grid.sections[r])) if grid.begins(r) else ""
+def _missing(name: str, letters: str) -> int:
+    try:
+        font = _font(name, 24)
+    except OSError:  # the system does not have this font
+        return len(letters) + 1
+    blank = bytes(font.getmask(NO_LETTER))
+    return sum(bytes(font.getmask(one)) == blank for one in letters if not one.isspace())
 
 
-def _entries(grid: Grid, cards: Sequence[Card], heading: str) -> tuple[Entry, ...]:
-    axes = grid.caption_axes()
-    made = tuple(entry for card in cards for entry in _of_card(card, axes, heading))
-    return made or (Entry(None, (), "not run"),)
+@lru_cache(maxsize=64)
+def _font(name: str, size: int) -> FreeTypeFont:
+    from PIL import ImageFont
 
-
-def _of_card(card: Card, axes: Sequence[str], heading: str) -> list[Entry]:
-    facts = " · ".join(entry_facts(card, axes))
-    lines = tuple(_clean(line) for line in (clip(heading, 90), facts) if line)
-    resources = card.task.resources if card.task.status is Status.SUCCESS else ()
-    if not resources:
-        why = _clean(entry_problem(card))
-        return [Entry(None, lines, state(card), why, failed=is_problem(card))]
-    several = len(resources)
-    return [
-        _of_resource(one, lines if several == 1 else (*lines, f"{i} of {several}"))
-        for i, one in enumerate(resources, start=1)
-    ]
-
-
-def _of_resource(resource: Resource, lines: tuple[str, ...]) -> Entry:
-    kind = resource.type or "file"
-    if resource.path is None:
-        return Entry(None, lines, kind, _clean(resource.problem or "It is not on this disk."))
-    if kind == "image":
-        return Entry(resource.path, lines, "no picture")
-    name = resource.path.replace("\\", "/").rpartition("/")[2]
-    about = " ".join(part for part in (dimensions(resource.width, resource.height), name) if part)
-    return Entry(None, lines, kind, _clean(about), plays=kind in {"video", "audio"})
+    if name:
+        return ImageFont.truetype(name, size)
+    return ImageFont.load_default(size)  # type: ignore[return-value]  # FreeType is in every wheel

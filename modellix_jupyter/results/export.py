@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
+from uuid import uuid4
 
 from modellix_jupyter.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pandas as pd
 
@@ -24,14 +26,6 @@ _FROM_RESOURCE = ("type", "width", "height", "format", "url", "path")
 """The columns that differ between the rows of one task where it has several files."""
 
 
-class Copied(NamedTuple):
-    """A file that was copied: of which task, which of its resources, and where to."""
-
-    task: Task
-    place: int
-    path: Path
-
-
 def save_files(tasks: Iterable[Task], folder: str | Path) -> list[Path]:
     """Copy the files of tasks to a folder, named by prompt, model and seed.
 
@@ -42,30 +36,40 @@ def save_files(tasks: Iterable[Task], folder: str | Path) -> list[Path]:
 
     """
     _check_named(folder, "Write save('pictures'), or save('.') for here.")
-    return [copied.path for copied in _copy_all(tasks, Path(folder).expanduser())]
+    return list(_copy_all(tasks, Path(folder).expanduser()).values())
 
 
-def _copy_all(tasks: Iterable[Task], target: Path) -> list[Copied]:
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a path to write to; the file replaces `target` once it is whole."""
+    part = target.with_name(f".{uuid4().hex}.part")
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        return [
-            Copied(task, place, _copy(Path(resource.path), target, _name(task, place)))
-            for task in tasks
-            for place, resource in enumerate(task.resources)
-            if resource.path
-        ]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(target)
     except OSError as error:
-        raise InvalidRequest(
-            f"The files cannot be copied to {target}: {error.strerror}.",
-            "Choose a folder that can be written.",
-        ) from error
+        message = error.strerror or str(error)
+        hint = "Choose another folder."
+        raise InvalidRequest(f"{target} cannot be written: {message}.", hint) from error
+    finally:
+        with suppress(OSError):  # the error of the write itself is the one to raise
+            part.unlink(missing_ok=True)
+
+
+def _copy_all(tasks: Iterable[Task], folder: Path) -> dict[tuple[str, int], Path]:
+    """Copy every file; return where each is by the uid of its task and its index there."""
+    return {
+        (task.uid, index): _copy(Path(resource.path), folder, _name(task, index))
+        for task in tasks
+        for index, resource in enumerate(task.resources)
+        if resource.path
+    }
 
 
 def _copy(source: Path, folder: Path, name: str) -> Path:
     target = folder / f"{name}{source.suffix}"
-    part = target.with_name(f".{target.name}.part")
-    shutil.copyfile(source, part)
-    part.replace(target)
+    with replacing(target) as part:
+        shutil.copyfile(source, part)
     return target
 
 
@@ -161,15 +165,8 @@ def _thumbnails(cards: Sequence[Card]) -> dict[int, bytes]:
 
 
 def _write(page: str, target: Path) -> Path:
-    part = target.with_name(f".{target.name}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as part:
         part.write_text(page, encoding="utf-8")
-        part.replace(target)
-    except OSError as error:
-        raise InvalidRequest(
-            f"{target} cannot be written: {error.strerror}.", "Choose another folder."
-        ) from error
     return target
 
 
@@ -178,8 +175,8 @@ def _write_folder(cards: Sequence[Card], frame: pd.DataFrame, target: Path) -> P
     from modellix_jupyter.results.report import page_of
     from modellix_jupyter.results.table_files import write_table
 
-    copied = _copy_all((card.task for card in cards), target)
-    names = {(one.task.uid, one.place): one.path.name for one in copied}
+    copies = _copy_all((card.task for card in cards), target)
+    names = {key: path.name for key, path in copies.items()}
     index = _index([card.task for card in cards], frame, names)
     write_table(index, target / "index.csv")
     _write(

@@ -77,10 +77,9 @@ class ResultsGrid:
             The ending is neither, the folder cannot be written, or it is too much for one PNG.
 
         """
-        from modellix_jupyter.results.contact_sheet import sheet_of
-        from modellix_jupyter.results.sheet import write_sheet
+        from modellix_jupyter.results.contact_sheet import save_sheet
 
-        return write_sheet(sheet_of(self.grid), path)
+        return save_sheet(self.grid, path)
 
     @cached_property
     def _pages(self) -> list[range]:
