@@ -165,7 +165,7 @@ def submit_frame(
         It names the row and the column; nothing was sent.
 
     """
-    from modellix_jupyter.planning.batches import requests_of
+    from modellix_jupyter.planning.plan import requests_of
 
     return current().send(requests_of(frame, model), batch=batch)
 

@@ -264,7 +264,7 @@ class Session:
         self, requests: Sequence[Request], prices: dict[str, Pricing], batch: str
     ) -> Results:
         """Send what a batch does not have yet, and take up what it has."""
-        from modellix_jupyter.planning.batches import matched
+        from modellix_jupyter.planning.plan import matched
         from modellix_jupyter.results.results import Results
 
         origin = self.settings.base_url

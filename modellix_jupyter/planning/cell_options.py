@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.planning.interpolation import short
+from modellix_jupyter.planning.suggestions import short
 
 SLIP = 0.8
 """The likeness from which a name that is no option is taken for a slip in typing one.

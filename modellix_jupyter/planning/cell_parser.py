@@ -30,12 +30,11 @@ from modellix_jupyter.planning.interpolation import (
     Namespace,
     body_of,
     interpolate,
-    short,
     value_of,
     values_of,
 )
 from modellix_jupyter.planning.plan import EXAMPLE_MODEL, check_models_differ, check_slug
-from modellix_jupyter.planning.suggestions import did_you_mean, suggest
+from modellix_jupyter.planning.suggestions import did_you_mean, short, suggest
 from modellix_jupyter.values import Json
 
 _PARAMETER = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"

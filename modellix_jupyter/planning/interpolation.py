@@ -4,10 +4,8 @@ A brace is ours only where what stands between it and its partner is an identifi
 else. What replaces it is never looked at again, so a variable's own braces, quotes and commas are
 safe, and a prompt from a table cannot smuggle in an option.
 
-An option's value is first read as JSON with every variable in its JSON form, and only where that
-is no JSON is it text. From this one rule follows that ``--seed {seed}`` is a number for a number,
-that ``--vary seed={seeds}`` is a list for a list, that a text which is the whole value stays a
-text even if it looks like a number, and that ``--size {w}*{h}`` is text.
+The value of an option is JSON where it is JSON, else text. A value that is only ``{name}``, also
+inside of JSON, keeps the type of the variable; with anything else around it the outcome is text.
 """
 
 from __future__ import annotations
@@ -17,117 +15,59 @@ import json
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from types import ModuleType
 from typing import Any, TypeAlias
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.planning.suggestions import did_you_mean
+from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json
 
 Namespace: TypeAlias = Mapping[str, object] | None
 """The notebook's variables, or None where braces are to be left alone."""
 
 _BRACED = re.compile(r"\{([^{}\s]+)\}")
-_LONE_NAME = re.compile(r"\{[^{}\s]+\}")
-_BEGINS_AS_JSON = ("[", '"', '{"')
-_LITERAL_OR_BRACED = re.compile(r'(?P<literal>"(?:[^"\\]|\\.)*")|\{(?P<name>[^{}\s]+)\}', re.DOTALL)
+_JSON_STARTS = ("[", '"', '{"')
 
 
 def interpolate(text: str, namespace: Namespace, *, where: str) -> str:
-    """Replace each ``{name}`` by the text of that variable.
+    """Replace each ``{name}`` by ``str()`` of that variable; `where` names the text in errors."""
+    if namespace is None:
+        return text
 
-    Parameters
-    ----------
-    text
-        A prompt, or the value of an option that is a plain text.
-    namespace
-        The notebook's variables; None leaves the text as it is.
-    where
-        What the text is, for the error.
+    def replacement(match: re.Match[str]) -> str:
+        name = match[1]
+        if not name.isidentifier():
+            return match[0]
+        return _text(name, _variable(name, namespace, where))
 
-    Returns
-    -------
-    str
-        With ``str()`` of each variable; any other brace as it was.
-
-    Raises
-    ------
-    InvalidRequest
-        If an identifier between braces is not a variable.
-
-    """
-    return _replace(text, namespace, where, _text)
+    return _BRACED.sub(replacement, text)
 
 
 def value_of(text: str, namespace: Namespace, *, where: str) -> Json:
-    """Read the value of an option: as JSON where it is JSON, else as text.
-
-    Parameters
-    ----------
-    text
-        One whole value, after the line was split.
-    namespace
-        The notebook's variables; None leaves braces as they are.
-    where
-        What the text is, for the error.
-
-    Raises
-    ------
-    InvalidRequest
-        If an identifier between braces is not a variable, or a variable holds nan.
-
-    """
+    """Read the value of an option: a variable, or JSON where it is JSON, else text."""
+    whole = _whole_variable(text, namespace, where)
+    if whole is not None:
+        return whole[0]
     try:
-        return as_json(text, namespace, where=where)
+        return _json_with_variables(text, namespace, where)
     except ValueError:
-        return _replace(text, namespace, where, _json_or_text)
-
-
-def as_json(text: str, namespace: Namespace, *, where: str) -> Json:
-    """Read JSON in which a variable may stand for any value, or be part of any text.
-
-    Outside of quotes ``{name}`` is the variable as JSON, so a text brings its own quotes; inside
-    of quotes it is escaped, so that it cannot end the text it stands in.
-
-    Raises
-    ------
-    ValueError
-        If the outcome is not JSON.
-    InvalidRequest
-        If an identifier between braces is not a variable, or a variable holds nan.
-
-    """
-    if namespace is None:
-        return read_json(text)
-
-    def replacement(match: re.Match[str]) -> str:
-        literal = match["literal"]
-        if literal is None:
-            return _replace(match[0], namespace, where, _json)
-        return _replace(literal, namespace, where, _json_escaped)
-
-    return read_json(_LITERAL_OR_BRACED.sub(replacement, text))
+        return interpolate(text, namespace, where=where)
 
 
 def body_of(text: str, namespace: Namespace) -> dict[str, Json]:
-    """Read ``--body``: an object, or a variable that is one or holds the text of one.
-
-    Raises
-    ------
-    InvalidRequest
-        If it is no object of JSON, or has a prompt.
-
-    """
+    """Read ``--body``: an object, or a variable that is one or holds the text of one."""
     try:
-        value = as_json(text, namespace, where="`--body`")
-        # A variable may hold the JSON as text, as it was copied from somewhere.
-        value = read_json(value) if isinstance(value, str) else value
+        whole = _whole_variable(text, namespace, "`--body`")
+        if whole is None:
+            value = _json_with_variables(text, namespace, "`--body`")
+        else:
+            value = read_json(whole[0]) if isinstance(whole[0], str) else whole[0]
     except ValueError as problem:
         raise InvalidRequest(
             f"`--body` is not JSON: {problem}.",
-            """Put it between single quotes: --body '{"seed": 7, "style": "ink"}'.""",
+            """Put it between single quotes: --body '{"seed": 7, "style": "{style}"}'.""",
         ) from None
     if not isinstance(value, dict):
         raise InvalidRequest(
@@ -142,39 +82,18 @@ def body_of(text: str, namespace: Namespace) -> dict[str, Json]:
 
 
 def values_of(name: str, text: str, namespace: Namespace) -> tuple[Json, ...]:
-    """Read the values to vary a parameter over.
+    """Read the values to vary a parameter over: a variable, a JSON list, or items between commas.
 
-    Parameters
-    ----------
-    name
-        The parameter, for the errors.
-    text
-        A JSON list, or items between commas, each JSON or text.
-    namespace
-        The notebook's variables; None leaves braces as they are.
-
-    Returns
-    -------
-    tuple
-        At least one value. A variable that is a list is the list of the values; of a variable
-        that is a text each is one value, whatever commas it has.
-
-    Raises
-    ------
-    InvalidRequest
-        If a value is empty, or there is none, or it cannot be told where one ends.
-
+    A variable that is a list is the list of the values; of a variable that is a text each is one
+    value, whatever commas it has.
     """
     where = f"`--vary {name}`"
-    _refuse_text_list(name, text, namespace)
-    whole = _json_or_none(text, namespace, where)
-    if whole is None or not isinstance(whole[0], list):
-        # Commas inside of quotes and brackets part nothing, which only JSON can tell.
-        whole = _json_or_none(f"[{text}]", namespace, where)
-    if whole is not None and isinstance(whole[0], list):
-        values = whole[0]
+    whole = _whole_variable(text, namespace, where)
+    if whole is not None:
+        _refuse_text_list(name, text, whole[0])
+        values = whole[0] if isinstance(whole[0], list) else [whole[0]]
     else:
-        values = [_item(name, item.strip(), namespace) for item in text.split(",")]
+        values = _listed_values(name, text, namespace)
     if not values:
         raise InvalidRequest(
             f"`--vary {name}` has no values.", f"Write them between commas: --vary {name}=a,b,c."
@@ -182,12 +101,15 @@ def values_of(name: str, text: str, namespace: Namespace) -> tuple[Json, ...]:
     return tuple(values)
 
 
-def _json_or_none(text: str, namespace: Namespace, where: str) -> tuple[Json] | None:
-    """Return JSON in a tuple of one, because null is JSON too."""
-    try:
-        return (as_json(text, namespace, where=where),)
-    except ValueError:
-        return None
+def _listed_values(name: str, text: str, namespace: Namespace) -> list[Json]:
+    for candidate in (text, f"[{text}]"):  # only JSON can tell which commas are inside of quotes
+        try:
+            value = _json_with_variables(candidate, namespace, f"`--vary {name}`")
+        except ValueError:
+            continue
+        if isinstance(value, list):
+            return value
+    return [_item(name, item.strip(), namespace) for item in text.split(",")]
 
 
 def _item(name: str, text: str, namespace: Namespace) -> Json:
@@ -196,22 +118,17 @@ def _item(name: str, text: str, namespace: Namespace) -> Json:
             f"`--vary {name}` has an empty value.",
             f"""Write --vary {name}=a,b,c; an empty text is '""'.""",
         )
-    where = f"`--vary {name}`"
-    value = _json_or_none(text, namespace, where)
-    # Half of an object that was cut at its comma is not a text that anybody means to pay for.
-    if value is None and text.startswith(_BEGINS_AS_JSON):
+    # half of an object that was cut at its comma is not a text that anybody means to pay for
+    if text.startswith(_JSON_STARTS) and not _is_json(text):
         raise InvalidRequest(
             f"`--vary {name}` begins like JSON and is not: {short(text)}.",
             f"""Write the values as a JSON list between single quotes: --vary {name}='["a"]'.""",
         )
-    return value_of(text, namespace, where=where) if value is None else value[0]
+    return value_of(text, namespace, where=f"`--vary {name}`")
 
 
-def _refuse_text_list(name: str, text: str, namespace: Namespace) -> None:
+def _refuse_text_list(name: str, text: str, value: Json) -> None:
     """Refuse one text variable with commas in it: it would be one value, and look like several."""
-    if namespace is None or not _LONE_NAME.fullmatch(text):
-        return
-    value = namespace.get(text[1:-1])
     if isinstance(value, str) and "," in value:
         raise InvalidRequest(
             f"`--vary {name}={text}` has one text for its values, with commas in it.",
@@ -220,16 +137,7 @@ def _refuse_text_list(name: str, text: str, namespace: Namespace) -> None:
 
 
 def read_json(text: str) -> Json:
-    """Read JSON as its standard has it: no NaN, no infinity, no number that becomes one.
-
-    Raises
-    ------
-    ValueError
-        If it is not JSON, or is nested too deep.
-    InvalidRequest
-        If an object names something twice: only one of the two could be sent.
-
-    """
+    """Read JSON as its standard has it: no NaN, no infinity, no number that becomes one."""
     try:
         value: Json = json.loads(
             text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_unique
@@ -237,6 +145,14 @@ def read_json(text: str) -> Json:
     except RecursionError:
         raise ValueError("nested too deep") from None
     return value
+
+
+def _is_json(text: str) -> bool:
+    try:
+        read_json(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _finite(text: str) -> float:
@@ -247,6 +163,7 @@ def _finite(text: str) -> float:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object that names something twice: only one of the two could be sent."""
     known: dict[str, Any] = {}
     for name, value in pairs:
         if name in known:
@@ -257,43 +174,52 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return known
 
 
-def _replace(
-    text: str, namespace: Namespace, where: str, write: Callable[[str, object], str]
-) -> str:
-    if namespace is None:
-        return text
-
-    def replacement(match: re.Match[str]) -> str:
-        name = match[1]
-        if not name.isidentifier():
-            return match[0]
-        # Python itself looks a name up in this form; an "é" typed as two characters has it too.
-        key = name if name in namespace else unicodedata.normalize("NFKC", name)
-        if key not in namespace:
-            raise _unknown(name, namespace, where)
-        _refuse_code(name, namespace[key])
-        return write(name, namespace[key])
-
-    return _BRACED.sub(replacement, text)
+def _json_with_variables(text: str, namespace: Namespace, where: str) -> Json:
+    try:
+        return _filled(read_json(text), namespace, where)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
-def _refuse_code(name: str, value: object) -> None:
-    """Refuse what has no text but its repr, which nobody means to pay for."""
+def _filled(value: Json, namespace: Namespace, where: str) -> Json:
+    """Return JSON with the variables in its texts; the names in its objects stay as they are."""
+    if isinstance(value, list):
+        return [_filled(item, namespace, where) for item in value]
+    if isinstance(value, dict):
+        return {name: _filled(item, namespace, where) for name, item in value.items()}
+    if not isinstance(value, str):
+        return value
+    whole = _whole_variable(value, namespace, where)
+    return interpolate(value, namespace, where=where) if whole is None else whole[0]
+
+
+def _whole_variable(text: str, namespace: Namespace, where: str) -> tuple[Json] | None:
+    """Return, in a tuple because it may be null, the variable that is the whole text, or None."""
+    match = _BRACED.fullmatch(text)
+    if namespace is None or match is None or not match[1].isidentifier():
+        return None
+    return (_json(match[1], _variable(match[1], namespace, where)),)
+
+
+def _variable(name: str, namespace: Mapping[str, object], where: str) -> object:
+    # Python itself looks a name up in this form; an "é" typed as two characters has it too.
+    key = name if name in namespace else unicodedata.normalize("NFKC", name)
+    if key not in namespace:
+        names = [known for known in namespace if not known.startswith("_")]
+        stay = f"To leave braces alone use --no-interpolate; else set {name} in a cell before."
+        raise InvalidRequest(
+            f"{{{short(name)}}} in {where} is not a variable of this notebook.",
+            f"{did_you_mean(name, names, 3)} {stay}".strip(),
+        )
+    value = namespace[key]
+    # what has no text but its repr, nobody means to pay for
     if isinstance(value, ModuleType | type) or inspect.isroutine(value):
         kind = "module" if isinstance(value, ModuleType) else "function or a class"
         raise InvalidRequest(
             f"The variable `{name}` is a {kind}, and no text.",
             "Use another name; --no-interpolate leaves braces alone.",
         )
-
-
-def _unknown(name: str, namespace: Mapping[str, object], where: str) -> InvalidRequest:
-    names = [known for known in namespace if not known.startswith("_")]
-    stay = f"To leave braces alone use --no-interpolate; else set {name} in a cell before."
-    return InvalidRequest(
-        f"{{{short(name)}}} in {where} is not a variable of this notebook.",
-        f"{did_you_mean(name, names, 3)} {stay}".strip(),
-    )
+    return value
 
 
 def _text(name: str, value: object) -> str:
@@ -306,35 +232,20 @@ def _text(name: str, value: object) -> str:
         ) from problem
 
 
-def _json(name: str, value: object) -> str:
-    encoded = _encoded(name, value)
-    return json.dumps(_text(name, value), ensure_ascii=False) if encoded is None else encoded
-
-
-def _json_or_text(name: str, value: object) -> str:
-    encoded = None if isinstance(value, str) else _encoded(name, value)
-    # What JSON can only have as a text, such as a path, is better off without the quotes.
-    return _text(name, value) if encoded is None or encoded[0] == '"' else encoded
-
-
-def _json_escaped(name: str, value: object) -> str:
-    return json.dumps(_json_or_text(name, value), ensure_ascii=False)[1:-1]
-
-
-def _encoded(name: str, value: object) -> str | None:
-    """Return a variable as JSON, or None where JSON has no form for it."""
+def _json(name: str, value: object) -> Json:
+    """Return a variable as JSON has it, or its text where JSON has no form for it."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=_listed)
     except Exception:  # noqa: BLE001 - a variable's own methods may raise anything
-        return None
+        return _text(name, value)
     try:
-        json.loads(text, parse_constant=_finite)
+        plain: Json = json.loads(text, parse_constant=_finite)
     except ValueError:
         raise InvalidRequest(
             f"The variable `{name}` is or holds nan or an infinity, which JSON has not.",
             "Use a number, or None for null.",
         ) from None
-    return text
+    return plain
 
 
 def _listed(value: object) -> object:
@@ -352,8 +263,3 @@ def _listed(value: object) -> object:
 def _is_ordered(values: AbstractSet[Any]) -> bool:
     kinds = {type(value) for value in values}
     return kinds <= {int, float} or kinds == {str}
-
-
-def short(text: str, width: int = 60) -> str:
-    """Return the beginning of a text, for an error that quotes it."""
-    return text if len(text) <= width else f"{text[: width - 3]}..."

@@ -10,13 +10,21 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.planning.pricing import Pricing
-from modellix_jupyter.values import Json, Request
+from modellix_jupyter.planning.suggestions import did_you_mean, short
+from modellix_jupyter.values import Json, Request, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from modellix_jupyter.values import Task
 
 EXAMPLE_MODEL = "alibaba/qwen-image-plus"
 """The model that the service's own first page calls."""
@@ -31,20 +39,7 @@ _MODEL_HINT = f"Write it as provider/model, as in `{EXAMPLE_MODEL}`; `%modellix 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Where one request stands in its plan.
-
-    Parameters
-    ----------
-    prompt
-        The place of its prompt in `Plan.prompts`, from 0.
-    model
-        Its model.
-    varied
-        Its own value of each varied parameter.
-    repeat
-        Which repeat it is, from 0.
-
-    """
+    """Where one request stands in its plan; `prompt` and `repeat` count from 0."""
 
     prompt: int
     model: str
@@ -54,26 +49,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Requests that will be sent together, and how they came about.
-
-    Parameters
-    ----------
-    prompts
-        Each a text, or None for a request that has no prompt.
-    models
-        Slugs.
-    params
-        What every request has.
-    vary
-        The values of each varied parameter.
-    repeat
-        How many times each request is made.
-    requests
-        The product, in the order that the module's docstring gives.
-    labels
-        One for each request.
-
-    """
+    """Requests that will be sent together, how they came about, and a label for each of them."""
 
     prompts: tuple[str | None, ...]
     models: tuple[str, ...]
@@ -88,17 +64,6 @@ class Plan:
         """How many requests there are."""
         return len(self.requests)
 
-    @property
-    def axes(self) -> dict[str, tuple[Json, ...]]:
-        """The values of every axis, the slowest first, under the names of the frame's columns.
-
-        ``prompt`` and ``model`` are always there; a varied parameter is ``param.NAME``; and
-        ``repeat``, counted from 0, is there where there is more than one.
-        """
-        axes: dict[str, tuple[Json, ...]] = {"prompt": self.prompts, "model": self.models}
-        axes |= {f"param.{name}": values for name, values in self.vary.items()}
-        return axes if self.repeat == 1 else {**axes, "repeat": tuple(range(self.repeat))}
-
     def rows(self) -> list[dict[str, Json]]:
         """Return a row for each request: its prompt, model, parameters, and repeat if several."""
         return [self._row(*pair) for pair in zip(self.requests, self.labels, strict=True)]
@@ -109,21 +74,7 @@ class Plan:
         return row if self.repeat == 1 else {**row, "repeat": label.repeat}
 
     def price(self, prices: Mapping[str, Pricing]) -> tuple[float, int]:
-        """Add up what the requests cost.
-
-        Parameters
-        ----------
-        prices
-            By slug, as far as they are known.
-
-        Returns
-        -------
-        total : float
-            In USD, of the requests whose price is known.
-        unknown : int
-            How many requests have no known price.
-
-        """
+        """Return the sum of the known prices in USD, and how many requests have no known price."""
         costs = [prices[r.model].cost(r) for r in self.requests if r.model in prices]
         known = [cost for cost in costs if cost is not None]
         return math.fsum(known), self.count - len(known)
@@ -138,33 +89,10 @@ def make_plan(
     repeat: int = 1,
     cap: int = DEFAULT_CAP,
 ) -> Plan:
-    """Check what was asked for, count it, and only then build the product.
+    """Check what is wanted, count it, and only then build the product; values are copied.
 
-    Parameters
-    ----------
-    prompts
-        Texts; None stands for a request without a prompt.
-    models
-        Slugs, each once.
-    params
-        What every request has beside its prompt: values of JSON, which is checked.
-    vary
-        For each varied parameter, its values: each once.
-    repeat
-        How many times each request is made.
-    cap
-        How many requests are too many by mistake.
-
-    Returns
-    -------
-    Plan
-        With values of its own: what the caller changes later does not reach it.
-
-    Raises
-    ------
-    InvalidRequest
-        If anything is missing, twice, not JSON, or too much.
-
+    A prompt of None stands for a request without one. A plan of more than `cap` requests is
+    taken for a mistake.
     """
     checked_prompts = _check_prompts(prompts)
     checked_models = _check_models(models)
@@ -195,28 +123,14 @@ def make_plan(
 
 
 def check_slug(model: object) -> str:
-    """Return a model's slug if it has the form of one.
-
-    Raises
-    ------
-    InvalidRequest
-        If it is not ``provider/model`` in the service's alphabet.
-
-    """
+    """Return a model's slug if it has the form ``provider/model``."""
     if isinstance(model, str) and _SLUG.fullmatch(model):
         return model
-    raise InvalidRequest(f"`{_short(model)}` is not the name of a model.", _MODEL_HINT)
+    raise InvalidRequest(f"`{short(model)}` is not the name of a model.", _MODEL_HINT)
 
 
 def check_models_differ(models: Sequence[str]) -> None:
-    """Refuse a model that is named twice, which would be paid for twice.
-
-    Raises
-    ------
-    InvalidRequest
-        Naming the first such model.
-
-    """
+    """Refuse a model that is named twice, which would be paid for twice."""
     twice = next((name for i, name in enumerate(models) if name in models[:i]), None)
     if twice is not None:
         raise InvalidRequest(
@@ -246,8 +160,8 @@ def _check_prompts(prompts: Sequence[str | None]) -> tuple[str | None, ...]:
     if not checked:
         raise InvalidRequest("There is no prompt.", "Give at least one.")
     several = len(checked) > 1
-    for place, prompt in enumerate(checked, 1):
-        _check_prompt(prompt, f"Prompt {place} of {len(checked)}" if several else "The prompt")
+    for index, prompt in enumerate(checked, 1):
+        _check_prompt(prompt, f"Prompt {index} of {len(checked)}" if several else "The prompt")
     return checked
 
 
@@ -286,17 +200,17 @@ def _check_axis(name: str, values: Sequence[object]) -> tuple[Json, ...]:
         )
     seen: set[str] = set()
     for value in checked:
-        key = _identity(value)
+        key = _canonical(value)
         if key in seen:
             raise InvalidRequest(
-                f"`{name}` is to be varied over {_short(key)} twice.",
+                f"`{name}` is to be varied over {short(key)} twice.",
                 "Give each value once; to make each request again use `--repeat 2` (repeat=2).",
             )
         seen.add(key)
     return checked
 
 
-def _identity(value: Json) -> str:
+def _canonical(value: Json) -> str:
     """Return a text that equal values share: 1 and 1.0 do, 1 and true do not."""
     same = int(value) if isinstance(value, float) and value.is_integer() else value
     return json.dumps(same, sort_keys=True, ensure_ascii=False)
@@ -321,7 +235,7 @@ def _check_names(params: Mapping[str, Json], axes: Mapping[str, object]) -> None
 def _check_repeat(repeat: object) -> None:
     if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
         raise InvalidRequest(
-            f"{_short(repeat)} is not a number of repeats.", "Use a whole number from 1 up."
+            f"{short(repeat)} is not a number of repeats.", "Use a whole number from 1 up."
         )
 
 
@@ -344,7 +258,7 @@ def _plain(name: str, value: object) -> Json:
         plain: Json = json.loads(text)
     except (TypeError, ValueError, RecursionError) as problem:
         raise InvalidRequest(
-            f"`{_short(name)}` cannot be sent as JSON: {problem}.",
+            f"`{short(name)}` cannot be sent as JSON: {problem}.",
             "Use numbers, texts, true, false, null, and lists and objects of these.",
         ) from None
     return plain
@@ -357,6 +271,83 @@ def _of_numpy(value: object) -> object:
     return value.tolist()
 
 
-def _short(value: object, width: int = 60) -> str:
-    text = str(value)
-    return text if len(text) <= width else f"{text[: width - 3]}..."
+# -- plans from a frame
+
+GONE = frozenset({Status.REJECTED, Status.FAILED, Status.EXPIRED})
+"""Ends after which a row of a batch is sent again: nothing of them is left to use."""
+
+
+def requests_of(frame: pd.DataFrame, model: str | None = None) -> list[Request]:
+    """Return one request for each row of a frame.
+
+    The column ``prompt`` is needed, ``model`` stands for the argument of that name, and any other
+    column is a parameter.
+    """
+    if not hasattr(frame, "columns"):
+        raise InvalidRequest(
+            f"The prompts are of type {type(frame).__name__}, not a DataFrame.",
+            'Write pd.DataFrame({"prompt": [...]}) around them.',
+        )
+    columns = _frame_columns(frame, model)
+    if len(frame) > DEFAULT_CAP:
+        raise InvalidRequest(
+            f"The frame has {len(frame):,} rows; one batch holds {DEFAULT_CAP:,} at most.",
+            "Send it in parts.",
+        )
+    values = {name: frame[name].tolist() for name in columns}
+    return [
+        _row_request({name: values[name][index] for name in columns}, label, model)
+        for index, label in enumerate(frame.index)
+    ]
+
+
+def _frame_columns(frame: pd.DataFrame, model: str | None) -> list[str]:
+    names = [str(name) for name in frame.columns]
+    if "prompt" not in names:
+        hint = f"{did_you_mean('prompt', names)} Rename the column of texts to `prompt`.".strip()
+        raise InvalidRequest("The frame has no column `prompt`.", hint)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InvalidRequest(f"The frame has two columns `{twice}`.", "Rename or drop one.")
+    if not len(frame):
+        raise InvalidRequest("The frame has no rows.", "Nothing was sent.")
+    if ("model" in names) == (model is not None):
+        what = "and model= is given as well" if model else "and model= is not given"
+        column = "a" if model else "no"
+        raise InvalidRequest(f"The frame has {column} column `model`, {what}.", "Use one of them.")
+    return names
+
+
+def _row_request(row: dict[str, Any], label: object, model: str | None) -> Request:
+    for name, value in row.items():
+        if _is_missing(value):
+            raise InvalidRequest(
+                f"Row {label!r} has no value in column `{name}`.", "Fill it, or drop the row."
+            )
+        row[name] = value.item() if hasattr(value, "item") else value
+    slug, prompt = row.pop("model", model), row.pop("prompt")
+    try:
+        return make_plan([prompt], [slug], params=row).requests[0]
+    except InvalidRequest as error:
+        raise InvalidRequest(f"Row {label!r}: {error.message}", error.hint) from None
+
+
+def _is_missing(value: object) -> bool:
+    """Whether a cell of a frame is empty: None, NaN, NaT, NA; a list or an array never is."""
+    import pandas as pd
+
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))  # type: ignore[call-overload]
+
+
+def matched(requests: Sequence[Request], tasks: Iterable[Task]) -> list[str | None]:
+    """Return, for each request, the task of the batch that is it, or None where there is none."""
+    known: dict[str, list[str]] = defaultdict(list)
+    for task in tasks:
+        if task.status not in GONE:
+            known[_identity(task.request)].append(task.uid)
+    found = (known[_identity(request)] for request in requests)
+    return [uids.pop(0) if uids else None for uids in found]
+
+
+def _identity(request: Request) -> str:
+    return f"{request.model}\n{json.dumps(request.body(), sort_keys=True)}"

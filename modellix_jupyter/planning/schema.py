@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, TypeGuard
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.planning.suggestions import did_you_mean
+from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json, Request
 
 
@@ -21,27 +21,8 @@ from modellix_jupyter.values import Json, Request
 class Parameter:
     """One parameter of a model; None is what the description does not say.
 
-    Parameters
-    ----------
-    name
-        As it stands in the body of the request.
-    type
-        One of ``string, integer, number, boolean, array, object``; None also where several fit.
-    enum
-        The only values that it takes.
-    default
-        What the service takes where nothing is given.
-    minimum, maximum
-        The bounds of a number, both included.
-    min_length, max_length
-        The bounds of a text, in code points, both included.
-    required
-        Whether a request must have it: never where there is a default.
-    nullable
-        Whether null is one of its values.
-    description
-        The service's own words.
-
+    Both bounds are included, and texts are measured in code points. A parameter with a default is
+    never required.
     """
 
     name: str
@@ -59,35 +40,16 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class ModelSchema:
-    """What a model takes.
-
-    Parameters
-    ----------
-    parameters
-        By name, in the order of the description; the prompt is one of them.
-    extensible
-        Whether the description says that it takes parameters which it does not list.
-
-    """
+    """The parameters of a model by name, the prompt among them; some models also take others."""
 
     parameters: Mapping[str, Parameter]
     extensible: bool = False
 
 
 def parse_schema(document: object) -> ModelSchema | None:
-    """Read a model's OpenAPI fragment.
+    """Read a model's OpenAPI fragment, or return None where it has no parameters.
 
-    Parameters
-    ----------
-    document
-        What the service answered, as Python values of JSON; nothing in it is trusted, and
-        nothing it refers to is fetched.
-
-    Returns
-    -------
-    ModelSchema or None
-        None where the document has no parameters to be found.
-
+    Nothing in the document is trusted, and nothing it refers to is fetched.
     """
     schema = next((s for s in map(_body_schema, _operations(document)) if s), None)
     if schema is None:
@@ -104,14 +66,7 @@ def parse_schema(document: object) -> ModelSchema | None:
 
 
 def check_request(request: Request, schema: ModelSchema) -> None:
-    """Find what the service would refuse, before it is sent.
-
-    Raises
-    ------
-    InvalidRequest
-        In one sentence that names the model, the parameter and what would be right.
-
-    """
+    """Raise `InvalidRequest` for what the service would refuse, before it is sent."""
     body, known = request.body(), schema.parameters
     unknown = next((name for name in body if name not in known), None)
     if unknown is not None and not schema.extensible:
@@ -174,18 +129,18 @@ def _flat(schema: dict[str, Any]) -> dict[str, Any]:
 def _parameter(name: str, schema: dict[str, Any], *, required: bool) -> Parameter:
     kind, null_type = _type(schema.get("type"))
     enum = _enum(schema)
-    low, high = _bounds(schema, "minimum", "maximum", _is_number)
-    short, long = _bounds(schema, "minLength", "maxLength", _is_length)
+    minimum, maximum = _bounds(schema, "minimum", "maximum", _is_number)
+    min_length, max_length = _bounds(schema, "minLength", "maxLength", _is_length)
     description = schema.get("description")
     return Parameter(
         name=name,
         type=kind,
         enum=enum,
         default=schema.get("default"),
-        minimum=low,
-        maximum=high,
-        min_length=short,
-        max_length=long,
+        minimum=minimum,
+        maximum=maximum,
+        min_length=min_length,
+        max_length=max_length,
         required=required and schema.get("default") is None,
         nullable=null_type or schema.get("nullable") is True or (enum is not None and None in enum),
         description=description if isinstance(description, str) else "",
@@ -210,11 +165,11 @@ def _enum(schema: dict[str, Any]) -> tuple[Json, ...] | None:
 def _bounds(
     schema: dict[str, Any], low: str, high: str, fits: Callable[[object], bool]
 ) -> tuple[Any, Any]:
-    """Return two bounds without what is no bound; neither, where they leave no room."""
-    least, most = (bound if fits(bound) else None for bound in map(schema.get, (low, high)))
-    return (
-        (None, None) if least is not None and most is not None and least > most else (least, most)
-    )
+    """Return two bounds without what is no bound; neither, where they exclude every value."""
+    minimum, maximum = (bound if fits(bound) else None for bound in map(schema.get, (low, high)))
+    if minimum is not None and maximum is not None and minimum > maximum:
+        return None, None
+    return minimum, maximum
 
 
 def _check_value(model: str, parameter: Parameter, value: Json) -> None:
@@ -222,7 +177,7 @@ def _check_value(model: str, parameter: Parameter, value: Json) -> None:
     if wrong is None:
         return
     raise InvalidRequest(
-        f"`{parameter.name}` of {model} {wrong}; it is {_shown(value)}.", _mend(parameter, value)
+        f"`{parameter.name}` of {model} {wrong}; it is {_shown(value)}.", _hint(parameter, value)
     )
 
 
@@ -254,11 +209,11 @@ def _outside(verb: str, value: float, low: float | None, high: float | None) -> 
     return None
 
 
-def _mend(parameter: Parameter, value: Json) -> str:
+def _hint(parameter: Parameter, value: Json) -> str:
     if parameter.enum is not None and isinstance(value, str):
-        question = did_you_mean(value, [c for c in parameter.enum if isinstance(c, str)])
-        if question:
-            return question
+        suggestion = did_you_mean(value, [c for c in parameter.enum if isinstance(c, str)])
+        if suggestion:
+            return suggestion
     if parameter.type == "string" and _is_scalar(value):
         # A value on the magic's line is JSON where it can be, and so 7 is a number there.
         return f"To give it as a text in a cell: --param {parameter.name}='\"{_shown(value)}\"'."
@@ -267,7 +222,7 @@ def _mend(parameter: Parameter, value: Json) -> str:
 
 def _how_to_give(parameter: Parameter) -> str:
     about = " ".join(parameter.description.split())
-    says = f" The service says of it: {_clip(about, 200)}" if about else ""
+    says = f" The service says of it: {short(about, 200)}" if about else ""
     if parameter.name == "prompt":
         return f"The prompt is the cell's text.{says}"
     # `--param` and not `--NAME`, because it holds also for a name that an option has taken.
@@ -275,7 +230,7 @@ def _how_to_give(parameter: Parameter) -> str:
 
 
 def _takes(known: Mapping[str, Parameter]) -> str:
-    return f"It takes {_clip(', '.join(known), 400)}."
+    return f"It takes {short(', '.join(known), 400)}."
 
 
 def _same(value: Json, choice: Json) -> bool:
@@ -284,30 +239,26 @@ def _same(value: Json, choice: Json) -> bool:
 
 
 def _one_of(values: tuple[Json, ...]) -> str:
-    return _shown(values[0]) if len(values) == 1 else f"one of {_clip(_listed(values), 400)}"
-
-
-def _listed(values: tuple[Json, ...]) -> str:
-    return ", ".join(map(_shown, values))
+    return (
+        _shown(values[0])
+        if len(values) == 1
+        else f"one of {short(', '.join(map(_shown, values)), 400)}"
+    )
 
 
 def _shown(value: Json) -> str:
     names: dict[Json, str] = {None: "null", True: "true", False: "false"}
     if value is None or isinstance(value, bool):
         return names[value]
-    return _clip(str(value) if not isinstance(value, str) else f"`{value}`", 60)
+    return short(f"`{value}`" if isinstance(value, str) else value)
 
 
 def _figure(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:g}"
 
 
-def _clip(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 3]}..."
-
-
 def _is_number(value: object) -> TypeGuard[int | float]:
-    """Tell a number from everything else; in Python, and not in JSON, a bool is one."""
+    """Whether a value is a finite number; in Python, and not in JSON, a bool is one."""
     if isinstance(value, bool):
         return False
     # An int is not asked: `math.isfinite` overflows on a long one.
