@@ -112,15 +112,15 @@ def _rate(session: Session, scale: Scale) -> tuple[float, float]:
     """Return bytes a second, and the bytes of all cards together."""
     shown = panel()
     gallery = shown.tasks_view.gallery
-    gallery.hear(gallery, {"see": [0, SIGHT], "lack": [], "view": "bench"}, [])
+    gallery.on_message(gallery, {"see": [0, SIGHT], "lack": [], "view": "bench"}, [])
     session.engine.submit([Request(LONG, f"number {n}") for n in range(scale.panel_tasks)])
     until = time.monotonic() + START_S
-    while len(shown.tasks_view.uids()) < scale.panel_tasks and time.monotonic() < until:
+    while len(shown.context.uids()) < scale.panel_tasks and time.monotonic() < until:
         time.sleep(0.05)
     begun, _Counted.total = time.monotonic(), 0
     time.sleep(scale.seconds)
     rate = _Counted.total / (time.monotonic() - begun)
-    cards = [shown.controller.card(uid) for uid in shown.tasks_view.uids()]
+    cards = [shown.controller.card(uid) for uid in shown.context.uids()]
     shown.close()
     return rate, sum(len(card.html) for card in cards if card is not None)
 

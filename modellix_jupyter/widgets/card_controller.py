@@ -1,41 +1,91 @@
-"""The cards of a panel, in whichever list they stand, and what a click on one does."""
+"""The cards of a panel, in whichever gallery they stand, and what a click on one does."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ipywidgets as widgets
+
 from modellix_jupyter.errors import ModellixError
-from modellix_jupyter.html.cards import cards_html
-from modellix_jupyter.html.markup import html
-from modellix_jupyter.widgets.actions import perform, possible
+from modellix_jupyter.html.cards import cards_html, overview
+from modellix_jupyter.html.formatting import alternative
+from modellix_jupyter.html.markup import el, html
+from modellix_jupyter.values import Status
+from modellix_jupyter.widgets.controls import column, title
 from modellix_jupyter.widgets.gallery import Gallery, GalleryCard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.values import Card, Resource, Task
     from modellix_jupyter.widgets.panel_context import PanelContext
 
 STARS = 5
-LARGEST_LOOK = 32_000_000
-"""Bytes of a picture that is sent whole to be looked at; a larger one stays on the disk."""
-_SHOWN = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
+MAX_PICTURE_BYTES = 32_000_000
+"""Of a picture that is sent whole to be enlarged; a larger one stays on the disk."""
+_MIME_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A button of a card: whether a task has it, watched or not, and what it does to a session.
+
+    Those with nothing to perform concern the panel alone.
+    """
+
+    name: str
+    label: str
+    fits: Callable[[Task, bool], bool]
+    perform: Callable[[Session, Task], object] | None = None
+
+
+ACTIONS = (
+    Action(
+        "stop",
+        "Stop waiting",
+        lambda task, watched: watched and not task.is_final and not task.in_flight,
+        lambda session, task: session.engine.unwatch(task.uid),
+    ),
+    Action(
+        "take_up",
+        "Take up again",
+        lambda task, watched: not watched and not task.is_final and _is_accepted(task),
+        lambda session, task: session.engine.resume([task]),
+    ),
+    Action(
+        "send",
+        "Send it now",
+        lambda task, watched: task.unsent and not watched,
+        lambda session, task: session.engine.send([task]),
+    ),
+    Action(
+        "never",
+        "It was never accepted",
+        lambda task, _: task.status is Status.UNKNOWN,
+        lambda session, task: session.engine.resolve_unknown(task, None),
+    ),
+    Action("enlarge", "Enlarge", lambda task, _: bool(task.pictures)),
+    Action(
+        "again",
+        "Run again",
+        lambda task, _: task.status.ended and task.status is not Status.UNKNOWN,
+        lambda session, task: session.send([task.request]),
+    ),
+    Action("use", "Use these settings", lambda _task, _watched: True),
+)
+"""The most urgent first."""
+
+
+def _is_accepted(task: Task) -> bool:
+    return task.status not in {Status.SUBMITTING, Status.UNKNOWN}
 
 
 class CardController:
-    """Makes cards, and hears what is done to them.
-
-    Parameters
-    ----------
-    context
-        See `PanelContext`.
-    use
-        Loads a task's settings into the form.
-
-    """
+    """Makes cards, and does what is clicked; `use` loads a task's settings into the form."""
 
     def __init__(self, context: PanelContext, use: Callable[[Task], None]) -> None:
         self._context = context
@@ -46,11 +96,7 @@ class CardController:
 
     def gallery(self, **traits: Any) -> Gallery:  # noqa: ANN401 - traits of a gallery
         """Return another list of cards."""
-        made: list[Gallery] = []
-        gallery = Gallery(
-            self.card, lambda word, uid, value: self._hear(made[0], word, uid, value), **traits
-        )
-        made.append(gallery)
+        gallery = Gallery(self.card, self._on_action, **traits)
         self.galleries.append(gallery)
         return gallery
 
@@ -62,50 +108,51 @@ class CardController:
             watched = session.engine.watches(uid)
         except (KeyError, ModellixError):
             return None
-        prompt = " ".join((card.task.request.prompt or "").split())[:60]
-        held = "" if watched or card.task.is_final or card.activity else _resting(card.task)
+        task = card.task
+        left = "" if watched or task.is_final or card.activity else _left_alone(task)
         return GalleryCard(
             uid=uid,
-            html=cards_html([_without_paths(card)], time.time()) + held,
-            name=f"{card.task.request.model}: {prompt}" if prompt else card.task.request.model,
-            actions=possible(card.task, watched=watched),
+            html=cards_html([_without_paths(card)], time.time()) + left,
+            name=title(task),
+            actions=tuple((a.name, a.label) for a in ACTIONS if a.fits(task, watched)),
             ticked=uid in self._context.ticked,
             rating=self._ratings.get(uid),
         )
 
     def refresh(self) -> None:
         """Read the ratings, off this thread."""
-        session = self._context.session
 
         def keep(remarks: dict[str, dict[str, Any]]) -> None:
             self._ratings = {uid: remark["rating"] for uid, remark in remarks.items()}
             self.paint(set(self._ratings))
 
-        self._context.do(session.ledger.remarks, keep)
+        self._context.do(self._context.session.ledger.remarks, keep)
 
     def paint(self, changed: set[str]) -> None:
         """Draw the cards of these tasks wherever they are in sight."""
         for gallery in self.galleries:
             gallery.paint(changed)
 
-    def _hear(self, gallery: Gallery, word: str, uid: str, value: Any) -> None:  # noqa: ANN401 - whatever a browser sends
+    def _on_action(self, gallery: Gallery, name: str, uid: str, value: Any) -> None:  # noqa: ANN401 - whatever a browser sends
         with self._context.lock:
-            if word == "tick":
+            if name == "tick":
                 self._tick(uid, on=value is True)
-            elif word == "rate" and type(value) is int and 1 <= value <= STARS:
+            elif name == "rate" and type(value) is int and 1 <= value <= STARS:
                 self._rate(uid, None if self._ratings.get(uid) == value else value)
-            elif word == "look":
-                self._look(gallery, uid, value if type(value) is int else 0)
-            elif word == "act":
-                self._act(gallery, uid, value)
+            elif name == "enlarge":
+                self._enlarge(gallery, uid, value if type(value) is int else 0)
+            elif name == "use":
+                self._use(self._context.session.engine.get(uid))
+            else:
+                self._perform(name, uid)
 
     def _tick(self, uid: str, *, on: bool) -> None:
         self._context.ticked.pop(uid, None)
         if on:
             self._context.ticked[uid] = None
         self.paint({uid})
-        for tell in self.on_tick:
-            tell()
+        for callback in self.on_tick:
+            callback()
 
     def _rate(self, uid: str, rating: int | None) -> None:
         session = self._context.session
@@ -116,28 +163,20 @@ class CardController:
 
         self._context.do(lambda: session.ledger.rate(uid, rating), keep)
 
-    def _act(self, gallery: Gallery, uid: str, word: str) -> None:
-        session = self._context.session
-        task = session.engine.get(uid)
-        if word == "use":
-            self._use(task)
-        elif word == "look":
-            self._look(gallery, uid, 0)
-        else:
+    def _enlarge(self, gallery: Gallery, uid: str, index: int) -> None:
+        task = self._context.session.engine.get(uid)
+        if 0 <= index < len(task.pictures):
             self._context.do(
-                lambda: perform(session, word, task), lambda _: self._context.touch(uid)
+                lambda: _read(task.pictures[index]),
+                lambda read: gallery.show_picture(read[0], alternative(task), read[1]),
             )
 
-    def _look(self, gallery: Gallery, uid: str, place: int) -> None:
-        task = self._context.session.engine.get(uid)
-        if not 0 <= place < len(task.pictures):
-            return
-        alt = " ".join((task.request.prompt or task.request.model).split())[:200]
-
-        def show(read: tuple[bytes, str]) -> None:
-            gallery.show_file(read[0], alt, read[1])
-
-        self._context.do(lambda: _read(task.pictures[place]), show)
+    def _perform(self, name: str, uid: str) -> None:
+        session = self._context.session
+        perform = next((a.perform for a in ACTIONS if a.name == name), None)
+        if perform is not None:
+            task = session.engine.get(uid)
+            self._context.do(lambda: perform(session, task), lambda _: self._context.touch(uid))
 
 
 def _without_paths(card: Card) -> Card:
@@ -145,24 +184,42 @@ def _without_paths(card: Card) -> Card:
     return replace(card, media=tuple(replace(m, path=None) if m.src else m for m in card.media))
 
 
-def _resting(task: Task) -> str:
+def _left_alone(task: Task) -> str:
     where = "It goes on at the service" if task.task_id else "It was not sent"
-    return f'<div style="opacity:0.8">{html(where)}; nobody waits for it here.</div>'
+    return el("div", html(f"{where}; nobody waits for it here."), style="opacity:0.8")
 
 
-def _read(resource: Resource) -> tuple[bytes, str]:
-    """Return a picture's bytes and mime type.
-
-    Raises
-    ------
-    ModellixError
-        It is gone, or nothing that a browser shows.
-
-    """
-    path, kind = Path(resource.path or ""), _SHOWN.get((resource.format or "").lower())
+def _read(picture: Resource) -> tuple[bytes, str]:
+    """Return a picture's bytes and mime type, or raise why it cannot be shown."""
+    path, kind = Path(picture.path or ""), _MIME_TYPES.get((picture.format or "").lower())
     try:
-        if kind is None or path.stat().st_size > LARGEST_LOOK:
+        if kind is None or path.stat().st_size > MAX_PICTURE_BYTES:
             raise ModellixError("This picture cannot be shown here.", f"It is in {path}.")
         return path.read_bytes(), kind
     except OSError as error:
         raise ModellixError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+class TasksView:
+    """The tasks of this kernel, the newest first, and one line for all of them."""
+
+    def __init__(self, context: PanelContext, controller: CardController) -> None:
+        self._context = context
+        self.line = widgets.HTML()
+        self.gallery = controller.gallery(
+            label="Tasks, the newest first",
+            empty="Nothing yet: write a prompt, choose a model, and Generate.",
+        )
+        self.view = column(self.line, self.gallery)
+
+    def refresh(self) -> None:
+        """Show the tasks of the session in use."""
+        self.paint(set())
+
+    def paint(self, changed: set[str]) -> None:
+        """Draw what changed."""
+        session, uids = self._context.session, self._context.uids()
+        self.gallery.show(uids[::-1])
+        self.gallery.paint(changed)
+        cards = [session.plain_card(uid) for uid in uids]
+        self.line.value = overview(cards, time.time()) if cards else ""

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import ipywidgets as widgets
 
-from modellix_jupyter.html.markup import html
+from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.html.table import table_html
 from modellix_jupyter.ledger.search import Search
-from modellix_jupyter.widgets.fields import WIDE
-from modellix_jupyter.widgets.filters import Filters
-from modellix_jupyter.widgets.status_line import StatusLine
+from modellix_jupyter.widgets.controls import (
+    Filters,
+    StatusLine,
+    button,
+    column,
+    row,
+    set_visible,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
     from modellix_jupyter.errors import ModellixError
@@ -23,82 +30,76 @@ if TYPE_CHECKING:
     from modellix_jupyter.widgets.card_controller import CardController
     from modellix_jupyter.widgets.panel_context import PanelContext
 
-MODES = ("Grid", "Cards", "Summary", "Table", "Plot")
+MODES = {
+    "Grid": "Models across, prompts down",
+    "Cards": "To rate, enlarge and run again",
+    "Summary": "Count, success, seconds and price by model",
+    "Table": "Every column",
+    "Plot": "Seconds by model",
+}
+"""The ways to look at tasks, and what each is for."""
 EMPTY = "Tick Compare on two or more tasks, then look at them here."
 FIRST_SORT = "submitted_at"
 _INK = "#808080"
 """Of a plot: grey is read on a light page and on a dark one."""
 
 
+class _Shown(NamedTuple):
+    """What is shown: tasks in order, columns to sort by, models to filter by, and HTML."""
+
+    uids: list[str]
+    columns: list[str]
+    models: list[str]
+    markup: str
+
+
 class Compare:
-    """Several looks at the ticked tasks.
-
-    Parameters
-    ----------
-    context, controller
-        See `PanelContext` and `CardController`.
-
-    """
+    """Several ways to look at the ticked tasks."""
 
     def __init__(self, context: PanelContext, controller: CardController) -> None:
         self._context = context
+        self._controller = controller
         self._run = 0
         self.status = StatusLine()
         self.filters = Filters(self.refresh, [FIRST_SORT], descending=False)
-        self.mode = widgets.ToggleButtons(options=list(MODES), value="Grid", tooltips=_TIPS)
+        self.mode = widgets.ToggleButtons(options=list(MODES), tooltips=list(MODES.values()))
         self.mode.style.button_width = "auto"
-        self.all = widgets.Button(description="Tick all of this kernel", layout={"width": "auto"})
-        self.none = widgets.Button(description="Untick all", layout={"width": "auto"})
         self.html = widgets.HTML(layout={"width": "100%", "overflow": "auto"})
         self.gallery = controller.gallery(label="Ticked tasks")
-        self.gallery.layout.display = "none"
-        self.view = widgets.VBox(
-            [
-                widgets.HBox(
-                    [self.mode, self.all, self.none],
-                    layout={"flex_flow": "row wrap", "align_items": "center"},
-                ),
-                self.filters.view,
-                self.status.view,
-                self.html,
-                self.gallery,
-            ],
-            layout=WIDE,
+        set_visible(self.gallery, visible=False)
+        buttons = row(
+            self.mode,
+            button(
+                "Tick all of this kernel", lambda: self._tick([*context.ticked, *context.uids()])
+            ),
+            button("Untick all", lambda: self._tick([])),
         )
+        self.view = column(buttons, self.filters.view, self.status.view, self.html, self.gallery)
         self.mode.observe(lambda _: self.refresh(), "value")
-        self.all.on_click(lambda _: self._tick_all())
-        self.none.on_click(lambda _: self._untick())
         controller.on_tick.append(self.refresh)
-        self._paint = controller.paint
 
-    def _tick_all(self) -> None:
+    def _tick(self, uids: Iterable[str]) -> None:
+        """Have these tasks ticked and no others."""
         with self._context.lock:
-            uids = self._context.session.engine.watched()
-            self._context.ticked.update(dict.fromkeys(uids))
-            self._paint(set(uids))
-            self.refresh()
-
-    def _untick(self) -> None:
-        with self._context.lock:
-            gone = set(self._context.ticked)
-            self._context.ticked.clear()
-            self._paint(gone)
+            before = self._context.ticked
+            self._context.ticked = dict.fromkeys(uids)
+            self._controller.paint({*before, *self._context.ticked})
             self.refresh()
 
     def refresh(self) -> None:
-        """Look again, off this thread; of several looks in a row only the last is shown."""
+        """Show it anew, off this thread; of several calls in a row only the last is shown."""
         with self._context.lock:
             self._run += 1
-            run, look, session = self._run, self.mode.value, self._context.session
+            run, mode, session = self._run, self.mode.value, self._context.session
             ticked = tuple(self._context.ticked)
             search = self.filters.search(uids=ticked)
             by, ascending = self.filters.sort.value, not self.filters.descending.value
         if not ticked:
-            self._show(run, ([], [FIRST_SORT], [], f"<div>{html(EMPTY)}</div>"))
+            self._show(run, _Shown([], [FIRST_SORT], [], el("div", html(EMPTY))))
             return
         self._context.do(
-            lambda: _look(session, search, look, by, ascending=ascending),
-            lambda seen: self._show(run, seen),
+            lambda: _read(session, search, mode, by, ascending=ascending),
+            lambda shown: self._show(run, shown),
             self._fail,
         )
 
@@ -106,57 +107,44 @@ class Compare:
         self.html.value = ""
         self.status.error(error)
 
-    def _show(self, run: int, seen: tuple[list[str], list[str], list[str], str]) -> None:
+    def _show(self, run: int, shown: _Shown) -> None:
         if run != self._run:
             return
-        uids, columns, models, markup = seen
-        cards = self.mode.value == "Cards" and bool(uids)
+        cards = self.mode.value == "Cards" and bool(shown.uids)
         self.status.clear()
-        self.filters.offer(models, columns)
-        self.html.value = "" if cards else markup
-        self.html.layout.display = "none" if cards else ""
-        self.gallery.layout.display = "" if cards else "none"
-        self.gallery.show(uids)
+        self.filters.offer(shown.models, shown.columns)
+        self.html.value = "" if cards else shown.markup
+        set_visible(self.html, visible=not cards)
+        set_visible(self.gallery, visible=cards)
+        self.gallery.show(shown.uids)
 
     def results(self) -> Results:
         """Return the ticked tasks, in the order in which they were ticked."""
         session = self._context.session
-        return session.results([session.engine.get(uid) for uid in self._context.ticked])
+        return session.results(map(session.engine.get, self._context.ticked))
 
     def paint(self, changed: set[str]) -> None:
-        """Look again where a ticked task has ended."""
-        engine = self._context.session.engine
-        ended = changed & set(self._context.ticked)
-        if any(engine.get(uid).is_final for uid in ended):
+        """Show it anew where a ticked task has ended."""
+        get = self._context.session.engine.get
+        if any(get(uid).is_final for uid in changed & set(self._context.ticked)):
             self.refresh()
 
 
-_TIPS = [
-    "Models across, prompts down",
-    "To rate, enlarge and run again",
-    "Count, success, seconds and price by model",
-    "Every column",
-    "Seconds by model",
-]
-
-
-def _look(
-    session: Session, search: Search, look: str, by: str, *, ascending: bool
-) -> tuple[list[str], list[str], list[str], str]:
-    """Return the tasks in order, the columns to sort by, the models, and what is to be seen."""
+def _read(session: Session, search: Search, mode: str, by: str, *, ascending: bool) -> _Shown:
+    """Read what is shown of the ticked tasks."""
     every, _ = session.ledger.search(Search(uids=search.uids), 0, len(search.uids))
     models = list(dict.fromkeys(task.request.model for task in every))
     tasks, _ = session.ledger.search(search, 0, len(search.uids))
-    results = session.results(tasks)
-    frame = results.frame()
+    frame = session.results(tasks).frame()
     columns = [FIRST_SORT, *(name for name in frame.columns if name not in {FIRST_SORT, "path"})]
     if not tasks:
-        return [], columns, models, f"<div>{html('No ticked task fits the filter.')}</div>"
+        nothing = el("div", html("No ticked task fits the filter."))
+        return _Shown([], columns, models, nothing)
     frame = frame.reset_index(drop=True)
     frame = _sorted(frame, by if by in columns else FIRST_SORT, ascending=ascending)
-    ordered = session.results([tasks[place] for place in frame.index])
-    uids = [task.uid for task in ordered]
-    return uids, columns, models, "" if look == "Cards" else _LOOKS[look](ordered, frame)
+    results = session.results([tasks[index] for index in frame.index])
+    markup = "" if mode == "Cards" else _RENDERERS[mode](results, frame)
+    return _Shown([task.uid for task in results], columns, models, markup)
 
 
 def _sorted(frame: pd.DataFrame, by: str, *, ascending: bool) -> pd.DataFrame:
@@ -190,10 +178,12 @@ def _plot(_: Results, frame: pd.DataFrame) -> str:
     from modellix_jupyter.results.plots import plot_png
 
     data = base64.b64encode(plot_png(frame, "seconds", ink=_INK)).decode()
-    return (
-        '<img alt="Seconds by model, a point for each task" style="max-width:100%" '
-        f'src="data:image/png;base64,{data}">'
+    return el(
+        "img",
+        alt="Seconds by model, a point for each task",
+        src=f"data:image/png;base64,{data}",
+        style="max-width:100%",
     )
 
 
-_LOOKS = {"Grid": _grid, "Summary": _summary, "Table": _table, "Plot": _plot}
+_RENDERERS = {"Grid": _grid, "Summary": _summary, "Table": _table, "Plot": _plot}

@@ -1,41 +1,55 @@
-"""Which service this is, where the key came from, what is left; and a way to give a key."""
+"""The service in use, where the key came from, the balance, and a way to give a key."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import anywidget
 import ipywidgets as widgets
+import traitlets
 
-from modellix_jupyter.errors import ModellixError
-from modellix_jupyter.html.markup import html
+from modellix_jupyter.html.markup import el, html, join
 from modellix_jupyter.keys import SecretKey, store
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.doctor import validate_key
 from modellix_jupyter.notebook.functions import sandbox
-from modellix_jupyter.widgets.fields import WIDE
-from modellix_jupyter.widgets.inputs import SecretField
-from modellix_jupyter.widgets.status_line import StatusLine
+from modellix_jupyter.widgets.controls import StatusLine, button, column, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from modellix_jupyter.errors import ModellixError
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.widgets.panel_context import PanelContext
 
+_HERE = Path(__file__).parent
 _HEAD = "text-align:left;padding-right:1em;white-space:nowrap"
+_DATA = "text-align:left;overflow-wrap:anywhere"
+
+
+class SecretField(anywidget.AnyWidget):
+    """A password field whose value is in no trait, and so in no saved notebook."""
+
+    _esm = _HERE / "secret.js"
+    _css = _HERE / "secret.css"
+    label = traitlets.Unicode("API key").tag(sync=True)
+    button = traitlets.Unicode("Use this key").tag(sync=True)
+
+    def __init__(self, use: Callable[[str], None]) -> None:
+        self._use = use
+        super().__init__()
+        self.on_msg(self.on_message)
+
+    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
+        """Take what was typed; see `secret.js`."""
+        secret = message.get("secret") if isinstance(message, dict) else None
+        if isinstance(secret, str):
+            self._use(secret)
 
 
 class Connection:
-    """The service, the key and the balance.
-
-    Parameters
-    ----------
-    context
-        See `PanelContext`.
-    close
-        Ends the panel.
-
-    """
+    """The service, the key and the balance; `close` closes the panel."""
 
     def __init__(self, context: PanelContext, close: Callable[[], None]) -> None:
         self._context = context
@@ -44,32 +58,19 @@ class Connection:
         self.secret = SecretField(self._use)
         self.keep = widgets.Checkbox(
             description="Keep the key on this machine for later kernels",
-            value=False, indent=False, layout={"width": "auto", "max_width": "100%"},
-        )  # fmt: skip
-        self.again = widgets.Button(description="Check again", layout={"width": "auto"})
-        self.sandbox = widgets.Button(
-            description="Use the sandbox", tooltip="A local Modellix: no key, no cost",
-            layout={"width": "auto"},
-        )  # fmt: skip
-        self.end = widgets.Button(description="Close the panel", layout={"width": "auto"})
-        self.view = widgets.VBox(
-            [
-                self.state,
-                widgets.HBox(
-                    [self.again, self.sandbox, self.end], layout={"flex_flow": "row wrap"}
-                ),
-                self.secret,
-                self.keep,
-                self.status.view,
-            ],
-            layout=WIDE,
+            indent=False,
+            layout={"width": "auto", "max_width": "100%"},
         )
-        self.again.on_click(lambda _: self.refresh())
-        self.sandbox.on_click(lambda _: self._sandbox())
-        self.end.on_click(lambda _: close())
+        self.sandbox = button(
+            "Use the sandbox", self._use_sandbox, tooltip="A local Modellix: no key, no cost"
+        )
+        buttons = row(
+            button("Check again", self.refresh), self.sandbox, button("Close the panel", close)
+        )
+        self.view = column(self.state, buttons, self.secret, self.keep, self.status.view)
 
     def refresh(self) -> None:
-        """Ask again, off this thread."""
+        """Ask the service again, off this thread."""
         session = self._context.session
         self.sandbox.disabled = session.sandbox is not None
         self._show(session, "", "asking …")
@@ -88,21 +89,18 @@ class Connection:
         self._context.do(ask, show, fail)
 
     def _show(self, session: Session, source: str, balance: str) -> None:
-        what = (
-            "the sandbox: a local Modellix, where nothing costs" if session.sandbox else "Modellix"
-        )
+        what = "the sandbox: a local Modellix, where nothing costs"
+        facts = {
+            "Service": f"{session.settings.base_url} ({what if session.sandbox else 'Modellix'})",
+            "Key": f"from {source}" if source else "not checked",
+            "Balance": balance,
+            "Files": str(session.home),
+        }
         rows = [
-            ("Service", f"{session.settings.base_url} ({what})"),
-            ("Key", f"from {source}" if source else "not checked"),
-            ("Balance", balance),
-            ("Files", str(session.home)),
+            el("tr", el("th", html(k), scope="row", style=_HEAD), el("td", html(v), style=_DATA))
+            for k, v in facts.items()
         ]
-        lines = "".join(
-            f'<tr><th scope="row" style="{_HEAD}">{html(name)}</th>'
-            f'<td style="text-align:left;overflow-wrap:anywhere">{html(value)}</td></tr>'
-            for name, value in rows
-        )
-        self.state.value = f'<table style="line-height:1.6">{lines}</table>'
+        self.state.value = el("table", join(rows), style="line-height:1.6")
 
     def _use(self, secret: str) -> None:
         session, keep = self._context.session, self.keep.value
@@ -116,6 +114,6 @@ class Connection:
 
         self._context.do(use, self.status.message, self.status.error)
 
-    def _sandbox(self) -> None:
+    def _use_sandbox(self) -> None:
         self.status.message("Starting the sandbox …")
         self._context.do(sandbox, lambda _: self.status.clear(), self.status.error)

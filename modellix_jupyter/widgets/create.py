@@ -8,19 +8,25 @@ import ipywidgets as widgets
 
 from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.html.formatting import price_words, usd
-from modellix_jupyter.html.markup import html
+from modellix_jupyter.html.markup import el, html, join
 from modellix_jupyter.planning.cell_parser import split_prompts
 from modellix_jupyter.planning.cell_writer import cell_text
 from modellix_jupyter.planning.interpolation import values_of
 from modellix_jupyter.planning.plan import check_slug, make_plan
 from modellix_jupyter.planning.pricing import Pricing, pricing_of
 from modellix_jupyter.planning.suggestions import did_you_mean
-from modellix_jupyter.widgets.fields import LABEL, WIDE
-from modellix_jupyter.widgets.form import ModelForm, close_all
-from modellix_jupyter.widgets.status_line import StatusLine
+from modellix_jupyter.widgets.controls import (
+    StatusLine,
+    button,
+    column,
+    field,
+    row,
+    set_visible,
+)
+from modellix_jupyter.widgets.form import PROMPT, ModelForm, replace_children
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from modellix_jupyter.planning.plan import Plan
@@ -37,89 +43,51 @@ RECENT = 200
 
 
 class Create:
-    """The form.
-
-    Parameters
-    ----------
-    context
-        See `PanelContext`.
-    sent
-        Called with the results when requests have been handed over.
-
-    """
+    """The form; `sent` is called with the results when requests have been handed over."""
 
     def __init__(self, context: PanelContext, sent: Callable[[Results], None]) -> None:
         self._context = context
         self._sent = sent
         self._models: dict[str, Model] = {}
         self._chosen: dict[str, ModelSchema | None] = {}
-        self._asked: tuple[Request, ...] = ()
+        self._unconfirmed: tuple[Request, ...] = ()
         self.status = StatusLine()
-        self.model = widgets.Combobox(
-            description="Model",
-            placeholder=READING,
-            disabled=True,
-            ensure_option=False,
-            continuous_update=False,
-            layout=WIDE,
-            style=LABEL,
-        )
-        self.chips = widgets.HBox(layout={"flex_flow": "row wrap"})
+        self.model = field(widgets.Combobox, "Model", placeholder=READING, disabled=True)
+        self.chips = row()
         self.about = widgets.HTML()
-        self.prompt = widgets.Textarea(
-            description="Prompt",
+        self.prompt = field(
+            widgets.Textarea,
+            "Prompt",
             placeholder="What to make. A line of --- separates several prompts.",
             rows=4,
-            continuous_update=False,
-            layout=WIDE,
-            style=LABEL,
         )
-        self.form = ModelForm(self._upload, self._earlier, self._weigh)
-        self.repeat = widgets.BoundedIntText(
-            description="Repeat", value=1, min=1, max=MAX_REPEAT, layout=WIDE, style=LABEL
-        )
-        self.vary = widgets.Textarea(
-            description="Vary",
+        self.vary = field(
+            widgets.Textarea,
+            "Vary",
             placeholder="seed=1,2,3",
             tooltip="One parameter a line: a request for each value, and the product of several",
             rows=1,
-            continuous_update=False,
-            layout=WIDE,
-            style=LABEL,
         )
-        self.button = widgets.Button(
-            description="Generate", button_style="primary", tooltip="Ctrl+Enter"
+        self.repeat = field(widgets.BoundedIntText, "Repeat", value=1, min=1, max=MAX_REPEAT)
+        self.form = ModelForm(self._upload, self._earlier, self._show_cost)
+        self.view = column(
+            *(self.model, self.chips, self.about, self.prompt, *self._make_buttons()),
+            *(self.status.view, self.vary, self.repeat, self.form.view),
         )
-        self.button.add_class("mx-generate")
-        self.count = widgets.HTML()
-        self.yes = widgets.Button(description="Send them all", button_style="warning")
-        self.no = widgets.Button(description="Do not send")
-        self.question = widgets.HBox([self.yes, self.no], layout={"display": "none"})
-        self.view = widgets.VBox(
-            [
-                self.model,
-                self.chips,
-                self.about,
-                self.prompt,
-                widgets.HBox(
-                    [self.button, self.count],
-                    layout={"flex_flow": "row wrap", "align_items": "center"},
-                ),
-                self.question,
-                self.status.view,
-                self.vary,
-                self.repeat,
-                self.form.box,
-            ],
-            layout=WIDE,
-        )
-        self.view.add_class("mx-create")
-        self.model.observe(self._typed, "value")
+        self.model.observe(self._on_model, "value")
         for control in (self.prompt, self.repeat, self.vary):
-            control.observe(lambda _: self._weigh(), "value")
-        self.button.on_click(lambda _: self.generate())
-        self.yes.on_click(lambda _: self._confirmed(send=True))
-        self.no.on_click(lambda _: self._confirmed(send=False))
+            control.observe(lambda _: self._show_cost(), "value")
+
+    def _make_buttons(self) -> tuple[widgets.Widget, ...]:
+        self.button = button(
+            "Generate", self.generate, button_style="primary", tooltip="Ctrl+Enter", layout={}
+        )
+        self.button.add_class("mx-generate")  # which Ctrl+Enter presses
+        self.cost = widgets.HTML()
+        self.yes = button("Send them all", lambda: self._confirm(send=True), button_style="warning")
+        self.no = button("Do not send", lambda: self._confirm(send=False))
+        self.question = row(self.yes, self.no, display="none")
+        return row(self.button, self.cost), self.question
 
     # -- models
 
@@ -142,14 +110,14 @@ class Create:
     def _offer(self, read: tuple[list[Model], list[str]]) -> None:
         models, recent = read
         self._models = {model.slug: model for model in models}
-        rank = {slug: place for place, slug in enumerate(recent)}
+        rank = {slug: index for index, slug in enumerate(recent)}
         ordered = sorted(self._models, key=lambda slug: (rank.get(slug, len(rank)), slug))
-        self.model.options = tuple(_offered(self._models[slug]) for slug in ordered)
+        self.model.options = tuple(_option(self._models[slug]) for slug in ordered)
         self.model.placeholder, self.model.disabled = SEARCH, False
-        self._describe()
+        self._show_chosen()
 
-    def _typed(self, change: dict[str, Any]) -> None:
-        slug = (change["new"].split() or [""])[0]
+    def _on_model(self, change: dict[str, Any]) -> None:
+        slug, *_ = change["new"].split() or [""]
         if not slug:
             return
         try:
@@ -160,14 +128,7 @@ class Create:
             self.model.value = ""
 
     def choose(self, slug: str) -> None:
-        """Add a model to those chosen.
-
-        Raises
-        ------
-        InvalidRequest
-            There is no such model.
-
-        """
+        """Add a model to those chosen; raise `InvalidRequest` where there is no such model."""
         check_slug(slug)
         if self._models and slug not in self._models:
             raise InvalidRequest(
@@ -176,12 +137,13 @@ class Create:
         self.status.clear()
         self.choose_all([*self._chosen, slug])
 
-    def choose_all(self, slugs: Sequence[str], then: Callable[[], None] = lambda: None) -> None:
+    def choose_all(self, slugs: Iterable[str], then: Callable[[], None] = lambda: None) -> None:
         """Choose these models and no others; their schemas are read off this thread."""
         with self._context.lock:
             wanted = list(dict.fromkeys(slugs))
             self._chosen = {slug: self._chosen.get(slug) for slug in wanted}
-            self._show_chips()
+            replace_children(self.chips, [self._chip(slug) for slug in wanted])
+            self._show_chosen()
         session = self._context.session
 
         def read() -> dict[str, ModelSchema | None]:
@@ -193,102 +155,91 @@ class Create:
             self._chosen = schemas
             self.form.show(schemas)
             then()
-            self._weigh()
+            self._show_cost()
 
         self._context.do(read, show, self.status.error)
 
-    def _show_chips(self) -> None:
-        gone = self.chips.children
-        self.chips.children = [self._chip(slug) for slug in self._chosen]
-        for chip in gone:
-            close_all(chip)
-        self._describe()
-
     def _chip(self, slug: str) -> widgets.Button:
-        chip = widgets.Button(
-            description=f"{slug} ✕", tooltip=f"Remove {slug}", layout={"width": "auto"}
-        )
-        chip.on_click(lambda _: self.choose_all([s for s in self._chosen if s != slug]))
-        return chip
+        def remove() -> None:
+            self.choose_all(other for other in self._chosen if other != slug)
 
-    def _describe(self) -> None:
+        return button(f"{slug} ✕", remove, tooltip=f"Remove {slug}")
+
+    def _show_chosen(self) -> None:
+        """Describe the chosen models, as the catalog does."""
         known = [self._models[slug] for slug in self._chosen if slug in self._models]
-        lines = [f"<div>{html(_description(model))}</div>" for model in known]
-        self.about.value = f'<div style="line-height:1.5">{"".join(lines)}</div>' if lines else ""
+        lines = [el("div", html(" · ".join([model.slug, *_facts(model)]))) for model in known]
+        self.about.value = join(lines)
 
     # -- what it would send
 
     def plans(self) -> list[Plan]:
-        """Return a plan for each model, or one for all where none has settings of its own.
+        """Return a plan for each group of models with the same settings.
 
-        Raises
-        ------
-        InvalidRequest
-            It names what is missing or cannot be read.
-
+        Raises `InvalidRequest`, which names what is missing or cannot be read.
         """
-        slugs = list(self._chosen)
-        if not slugs:
+        if not self._chosen:
             raise InvalidRequest("No model is chosen.", "Type in the field Model to search.")
         prompts: list[str | None] = [*split_prompts(self.prompt.value)] or [None]
-        if prompts == [None] and all(_wants_prompt(s) for s in self._chosen.values()):
+        if prompts == [None] and all(_needs_prompt(s) for s in self._chosen.values()):
             raise InvalidRequest("The prompt is empty.", "Write what to make.")
-        vary = self._axes()
+        vary, repeat = self._axes(), self.repeat.value
         groups: list[tuple[list[str], dict[str, Json]]] = []
-        for slug in slugs:
+        for slug in self._chosen:
             params = self.form.params(slug)
             if groups and groups[-1][1] == params:
                 groups[-1][0].append(slug)
             else:
                 groups.append(([slug], params))
         return [
-            make_plan(prompts, models, params=params, vary=vary, repeat=self.repeat.value)
+            make_plan(prompts, models, params=params, vary=vary, repeat=repeat)
             for models, params in groups
         ]
 
     def _axes(self) -> dict[str, tuple[Json, ...]]:
+        """Return the values of each parameter that is varied."""
         axes: dict[str, tuple[Json, ...]] = {}
         for line in filter(str.strip, self.vary.value.splitlines()):
-            name, equals, values = line.strip().partition("=")
+            name, equals, values = map(str.strip, line.partition("="))
             if not equals:
                 raise InvalidRequest(
-                    f"`{line.strip()[:40]}` in Vary has no equals sign.", "As in: seed=1,2,3"
+                    f"`{name[:40]}` in Vary has no equals sign.", "As in: seed=1,2,3"
                 )
-            if name.strip() in axes:
+            if name in axes:
                 raise InvalidRequest(
-                    f"The parameter {name.strip()!r} is given twice in Vary.", "Write it once."
+                    f"The parameter {name!r} is given twice in Vary.", "Write it once."
                 )
-            axes[name.strip()] = values_of(name.strip(), values.strip(), None)
+            axes[name] = values_of(name, values, None)
         return axes
 
-    def _weigh(self) -> None:
-        """Say beside the button how many tasks it would send, and what they cost."""
+    def _show_cost(self) -> None:
+        """Show beside the button how many tasks it would send, and what they cost."""
         with self._context.lock:
             try:
-                plans = self.plans()
+                text = self._cost()
             except ModellixError:
-                self.count.value = ""
-                return
-            count = sum(plan.count for plan in plans)
-            costs = [plan.price(self._prices()) for plan in plans]
-            total, unpriced = sum(c for c, _ in costs), sum(u for _, u in costs)
-            words = f"{count} {'task' if count == 1 else 'tasks'}"
-            if unpriced < count:
-                words += f", {usd(total)}"
-                words += f" and {unpriced} of unknown price" if unpriced else ""
-            else:
-                words += ", price unknown"
-            self.count.value = f'<span style="margin-left:6px">{html(words)}</span>'
+                text = ""
+            self.cost.value = el("span", html(text), style="margin-left:6px") if text else ""
+
+    def _cost(self) -> str:
+        plans, prices = self.plans(), self._prices()
+        costs = [plan.price(prices) for plan in plans]
+        count, unpriced = sum(plan.count for plan in plans), sum(number for _, number in costs)
+        tasks = f"{count} {'task' if count == 1 else 'tasks'}"
+        if unpriced == count:
+            return f"{tasks}, price unknown"
+        more = f" and {unpriced} of unknown price" if unpriced else ""
+        return f"{tasks}, {usd(sum(total for total, _ in costs))}{more}"
 
     def _prices(self) -> dict[str, Pricing]:
         known = [slug for slug in self._chosen if slug in self._models]
-        priced = {slug: pricing_of(self._models[slug].price, self._chosen[slug]) for slug in known}
-        return {slug: cost for slug, cost in priced.items() if cost is not None}
+        prices = {slug: pricing_of(self._models[slug].price, self._chosen[slug]) for slug in known}
+        return {slug: price for slug, price in prices.items() if price is not None}
 
     # -- sending
 
     def generate(self) -> None:
-        """Send what the form says, off this thread."""
+        """Send what the form says, off this thread; ask first above the limit."""
         with self._context.lock:
             self.status.clear()
             try:
@@ -296,23 +247,21 @@ class Create:
             except ModellixError as error:
                 self.status.error(error)
                 return
-            limit = self._context.session.settings.ask_above
-            if len(requests) > limit:
-                self._asked = requests
-                self.question.layout.display = ""
-                self.status.message(
-                    f"This sends {len(requests)} tasks, more than {limit}. Send them?"
-                )
+            limit, count = self._context.session.settings.ask_above, len(requests)
+            if count <= limit:
+                self._send(requests)
                 return
-            self._send(requests)
+            self._unconfirmed = requests
+            set_visible(self.question, visible=True)
+            self.status.message(f"This sends {count} tasks, more than {limit}. Send them?")
 
-    def _confirmed(self, *, send: bool) -> None:
+    def _confirm(self, *, send: bool) -> None:
         with self._context.lock:
-            asked, self._asked = self._asked, ()
-            self.question.layout.display = "none"
+            requests, self._unconfirmed = self._unconfirmed, ()
+            set_visible(self.question, visible=False)
             self.status.clear()
-            if send and asked:
-                self._send(asked)
+            if send and requests:
+                self._send(requests)
 
     def _send(self, requests: Sequence[Request]) -> None:
         self.button.disabled = True
@@ -332,21 +281,14 @@ class Create:
     # -- from elsewhere
 
     def use(self, task: Task) -> None:
-        """Load what a task was asked with."""
+        """Load the settings of a task."""
         request = task.request
         self.prompt.value = request.prompt or ""
         self.repeat.value, self.vary.value = 1, ""
         self.choose_all([request.model], lambda: self.form.put(request.model, request.params))
 
     def cell(self) -> str:
-        """Return the cells that do the same as the form.
-
-        Raises
-        ------
-        InvalidRequest
-            The form is not complete, or no cell says this.
-
-        """
+        """Return the cells that do the same as the form; raise `InvalidRequest` if none does."""
         return "\n".join(
             cell_text(p.prompts, p.models, params=p.params, vary=p.vary, repeat=p.repeat)
             for p in self.plans()
@@ -359,23 +301,20 @@ class Create:
         )
 
     def _earlier(self) -> list[Task]:
-        try:
-            engine = self._context.session.engine
-            return [engine.get(uid) for uid in reversed(engine.watched()[-RECENT:])]
-        except ModellixError:
-            return []
+        uids = self._context.uids()[-RECENT:]
+        return [self._context.session.engine.get(uid) for uid in reversed(uids)]
 
 
-def _offered(model: Model) -> str:
-    parts = [model.type, price_words(model.price), " ".join(model.description.split())[:60]]
-    return " · ".join([f"{model.slug} ", *filter(None, parts)])
+def _option(model: Model) -> str:
+    return " · ".join([f"{model.slug} ", *_facts(model, 60)])
 
 
-def _description(model: Model) -> str:
-    parts = [model.slug, model.type, price_words(model.price), " ".join(model.description.split())]
-    return " · ".join(filter(None, parts))
+def _facts(model: Model, length: int | None = None) -> list[str]:
+    """Return a model's type, price and description, as far as they are known."""
+    description = " ".join(model.description.split())[:length]
+    return [fact for fact in (model.type, price_words(model.price), description) if fact]
 
 
-def _wants_prompt(schema: ModelSchema | None) -> bool:
-    prompt = schema.parameters.get("prompt") if schema else None
+def _needs_prompt(schema: ModelSchema | None) -> bool:
+    prompt = schema.parameters.get(PROMPT) if schema else None
     return schema is None or (prompt is not None and prompt.required)

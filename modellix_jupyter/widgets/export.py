@@ -1,4 +1,4 @@
-"""To take it away: a file, a variable of the notebook, or the cell that does the same."""
+"""Takes tasks away: to a file, to a variable of the notebook, or as the cells that do the same."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from modellix_jupyter.errors import ConfigError, InvalidRequest, ModellixError
 from modellix_jupyter.notebook.display import shell
 from modellix_jupyter.planning.cell_options import variable_of
 from modellix_jupyter.planning.cell_writer import cell_text
-from modellix_jupyter.widgets.fields import LABEL, WIDE
-from modellix_jupyter.widgets.status_line import StatusLine
+from modellix_jupyter.widgets.controls import StatusLine, button, column, field, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,83 +22,48 @@ if TYPE_CHECKING:
     from modellix_jupyter.widgets.compare import Compare
     from modellix_jupyter.widgets.create import Create
     from modellix_jupyter.widgets.panel_context import PanelContext
-    from modellix_jupyter.widgets.tasks_view import TasksView
 
 FORMATS = ("csv", "json", "jsonl", "parquet", "xlsx", "html", "folder with originals")
 TICKED, KERNEL, ALL = "ticked to compare", "all of this kernel", "the whole history"
 
 
 class Export:
-    """Which tasks, and three ways to take them away.
+    """Which tasks, and three ways to take them away."""
 
-    Parameters
-    ----------
-    context
-        See `PanelContext`.
-    create, tasks_view, compare
-        Whose form and tasks can be taken away.
-
-    """
-
-    def __init__(
-        self, context: PanelContext, create: Create, tasks_view: TasksView, compare: Compare
-    ) -> None:
+    def __init__(self, context: PanelContext, create: Create, compare: Compare) -> None:
         self._context = context
         self._create = create
-        self._tasks_view = tasks_view
         self._compare = compare
         self.status = StatusLine()
-        self.which = widgets.Dropdown(
-            description="Tasks", options=[KERNEL, TICKED, ALL], layout=WIDE, style=LABEL
-        )
-        self.format = widgets.Dropdown(
-            description="Format", options=list(FORMATS), layout=WIDE, style=LABEL
-        )
-        self.path = widgets.Text(
-            description="File", value="modellix.csv", layout=WIDE, style=LABEL,
-            continuous_update=False,
-        )  # fmt: skip
-        self.to_file = widgets.Button(description="Export to the file", layout={"width": "auto"})
-        self.variable = widgets.Text(
-            description="Variable", value="tasks", layout=WIDE, style=LABEL, continuous_update=False
-        )
-        self.to_variable = widgets.Button(description="Set the variable", layout={"width": "auto"})
-        self.of_form = widgets.Button(description="The form as a cell", layout={"width": "auto"})
-        self.of_tasks = widgets.Button(description="The tasks as cells", layout={"width": "auto"})
-        self.cell = widgets.Textarea(
-            description="Cell", placeholder="Ready to paste", rows=8, layout=WIDE, style=LABEL
-        )
-        self.view = widgets.VBox(
-            [
-                self.which,
-                self.format,
-                self.path,
-                widgets.HBox([self.to_file]),
-                self.variable,
-                widgets.HBox([self.to_variable]),
-                widgets.HBox([self.of_form, self.of_tasks], layout={"flex_flow": "row wrap"}),
-                self.cell,
-                self.status.view,
-            ],
-            layout={"width": "100%", "max_width": "760px"},
+        self.which = field(widgets.Dropdown, "Tasks", options=[KERNEL, TICKED, ALL])
+        self.format = field(widgets.Dropdown, "Format", options=FORMATS)
+        self.path = field(widgets.Text, "File", value="modellix.csv")
+        self.to_file = button("Export to the file", self._export)
+        self.variable = field(widgets.Text, "Variable", value="tasks")
+        self.to_variable = button("Set the variable", self._bind)
+        self.of_form = button("The form as a cell", lambda: self._write(self._create.cell))
+        self.of_tasks = button("The tasks as cells", lambda: self._write(self._cells))
+        self.cell = field(widgets.Textarea, "Cell", placeholder="Ready to paste", rows=8)
+        self.view = column(
+            *(self.which, self.format, self.path, row(self.to_file)),
+            *(self.variable, row(self.to_variable)),
+            *(row(self.of_form, self.of_tasks), self.cell, self.status.view),
+            width="100%",
+            max_width="760px",
         )
         self.format.observe(lambda _: self._rename(), "value")
-        self.to_file.on_click(lambda _: self._export())
-        self.to_variable.on_click(lambda _: self._bind())
-        self.of_form.on_click(lambda _: self._write(self._create.cell))
-        self.of_tasks.on_click(lambda _: self._write(self._cells))
 
     def _rename(self) -> None:
         path = Path(self.path.value or "modellix.csv")
-        kind = self.format.value
         stem = path.with_suffix("") if path.suffix else path
-        self.path.value = f"{stem}{'/' if kind == FORMATS[-1] else f'.{kind}'}"
+        folder = self.format.value == FORMATS[-1]
+        self.path.value = f"{stem}/" if folder else f"{stem}.{self.format.value}"
 
     def _results(self) -> Results:
         if self.which.value == TICKED:
             return self._compare.results()
         session = self._context.session
-        return session.results(self._tasks_view.tasks()[::-1])
+        return session.results(map(session.engine.get, self._context.uids()))
 
     def _export(self) -> None:
         path = self.path.value.strip()
@@ -116,7 +80,7 @@ class Export:
                 raise InvalidRequest("There is no task to export.", "Choose other tasks above.")
             return results.export(path)
 
-        self.status.message(f"Writing {path} …")  # in the place of what was said of the one before
+        self.status.message(f"Writing {path} …")  # instead of the message of the export before
         self._context.do(
             write, lambda written: self.status.message(f"Written: {written}"), self.status.error
         )

@@ -1,90 +1,88 @@
-"""The parameters of the chosen models: what they have in common first, then each model's own."""
+"""A field for each parameter of the chosen models: the common ones first, then each model's own."""
 
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.html.markup import html
-from modellix_jupyter.widgets.fields import LABEL, UNSET, WIDE, Field, make_field, takes_image
-from modellix_jupyter.widgets.pictures import PictureField
+from modellix_jupyter.html.markup import el, html
+from modellix_jupyter.planning.interpolation import value_of
+from modellix_jupyter.widgets.controls import PictureField, close_all, column, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from modellix_jupyter.planning.schema import ModelSchema, Parameter
     from modellix_jupyter.values import Json, Task
+    from modellix_jupyter.widgets.controls import Upload
 
 PROMPT = "prompt"
 """The parameter that has a field of its own above the form."""
+NOT_SET = "not set"
+LONG_TEXT = 200
+"""Characters from which on a text gets several lines."""
+UNSET: Any = object()
+"""The value of a field that the user leaves to the service."""
+_PICTURE = re.compile(r"(?:^|_)(?:image|img|picture|photo|frame|mask)s?(?:_(?:urls?|\d+))?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A control for the parameter `name`, and how its value, or `UNSET`, is read and set."""
+
+    name: str
+    control: widgets.Widget
+    get: Callable[[], Any]
+    put: Callable[[Any], None]
 
 
 class ModelForm:
     """Fields for several models.
 
-    Parameters
-    ----------
-    upload, earlier
-        For pictures as inputs; see `PictureField`.
-    changed
-        Called after a change of any field: what is sent may cost something else.
-
-    Attributes
-    ----------
-    box : ipywidgets.VBox
-        What the user sees.
-
+    `upload` and `earlier` are for pictures as inputs. `changed` is called after a change of any
+    field, since what is sent may cost something else.
     """
 
     def __init__(
         self,
-        upload: Callable[[Path, Callable[[str], None], Callable[[str], None]], None],
+        upload: Upload,
         earlier: Callable[[], Sequence[Task]],
         changed: Callable[[], None],
     ) -> None:
-        self._changed = changed
-        self.box = widgets.VBox(layout=WIDE)
         self._upload = upload
         self._earlier = earlier
-        self._models: tuple[str, ...] = ()
+        self._changed = changed
+        self.view = column()
+        self.models: tuple[str, ...] = ()
         self._common: list[Field] = []
         self._own: dict[str, list[Field]] = {}
         self._more: dict[str, widgets.Textarea] = {}
 
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models whose fields are shown."""
-        return self._models
-
     def show(self, schemas: Mapping[str, ModelSchema | None]) -> None:
-        """Show fields for these models; what was set before stays where it still fits.
+        """Show fields for these models, by slug; what was set before stays where it still fits.
 
-        Parameters
-        ----------
-        schemas
-            By slug; None for a model whose schema cannot be read, which is given as JSON.
-
+        A model whose schema is None, since it cannot be read, gets one field for JSON.
         """
-        before = {model: self._kept(model) for model in self._models}
+        before = {model: self._kept(model) for model in self.models}
         last = next(reversed(before.values()), {})
-        self._close()
         known = {model: _parameters(schema) for model, schema in schemas.items()}
         common = _in_common(list(known.values())) if len(known) > 1 else {}
-        self._common = [self._field(p) for p in common.values()]
+        self._common = [self._make_field(p) for p in common.values()]
         self._own = {
-            model: [self._field(p) for name, p in parameters.items() if name not in common]
+            model: [self._make_field(p) for name, p in parameters.items() if name not in common]
             for model, parameters in known.items()
         }
         self._more = {model: _more_field(schema) for model, schema in schemas.items()}
-        self._models = tuple(schemas)
-        self.box.children = self._rows()
-        for model in self._models:
+        self.models = tuple(schemas)
+        self._show_fields()
+        for model in self.models:
             self.put(model, before.get(model, last), extra=model in before)
-        for control in _controls(self.box):
+        for control in _controls(self.view):
             control.observe(lambda _: self._changed(), "value")
 
     def _kept(self, model: str) -> dict[str, Json]:
@@ -93,58 +91,42 @@ class ModelForm:
         except InvalidRequest:
             return {}
 
-    def _field(self, parameter: Parameter) -> Field:
-        if takes_image(parameter):
-            return PictureField(parameter, self._upload, self._earlier).field
+    def _make_field(self, parameter: Parameter) -> Field:
+        if takes_picture(parameter):
+            return _picture(parameter, self._upload, self._earlier())
         return make_field(parameter)
 
-    def _rows(self) -> list[widgets.Widget]:
+    def _show_fields(self) -> None:
         rows = [field.control for field in self._common]
-        for model in self._models:
-            own = [field.control for field in self._own[model]]
-            if len(self._models) > 1:
-                rows.append(widgets.HTML(f"<b>{html(model)}</b>"))
-            rows += [*own, self._more[model]]
-        return rows
+        for model in self.models:
+            if len(self.models) > 1:
+                rows.append(widgets.HTML(el("b", html(model))))
+            rows += [*(field.control for field in self._own[model]), self._more[model]]
+        replace_children(self.view, rows)
+
+    def _fields(self, model: str) -> dict[str, Field]:
+        return {f.name: f for f in (*self._common, *self._own.get(model, ()))}
 
     def params(self, model: str) -> dict[str, Json]:
-        """Return what is set for a model, as JSON.
-
-        Raises
-        ------
-        InvalidRequest
-            It names the field that cannot be read.
-
-        """
-        fields = [*self._common, *self._own.get(model, ())]
-        chosen = {f.name: value for f in fields if (value := f.get()) is not UNSET}
+        """Return what is set for a model; raise `InvalidRequest` for what cannot be read."""
+        values = {name: field.get() for name, field in self._fields(model).items()}
+        chosen = {name: value for name, value in values.items() if value is not UNSET}
         return {**chosen, **_read_more(self._more[model].value)}
 
     def put(self, model: str, params: Mapping[str, Json], *, extra: bool = True) -> None:
-        """Set the fields of a model; what has no field goes to the JSON below them.
-
-        Parameters
-        ----------
-        model
-            One of those that are shown.
-        params
-            By name; a field whose name is missing is left to the service.
-        extra
-            Whether what has no field is kept.
-
-        """
-        fields = {f.name: f for f in (*self._common, *self._own.get(model, ()))}
-        for name, field in fields.items():
-            field.put(params.get(name, UNSET))
+        """Set the fields of a model; what has no field is kept as JSON below them if `extra`."""
+        fields = self._fields(model)
+        for name, each in fields.items():
+            each.put(params.get(name, UNSET))
         rest = {name: value for name, value in params.items() if name not in fields}
         self._more[model].value = json.dumps(rest, ensure_ascii=False) if rest and extra else ""
 
-    def _close(self) -> None:
-        """Close the fields that go: each would stay in the kernel and in the page."""
-        gone = list(self.box.children)
-        self.box.children = ()
-        for child in gone:
-            close_all(child)
+
+def replace_children(box: widgets.Box, children: Iterable[widgets.Widget]) -> None:
+    """Put other controls into a box, and close those that go: they would stay in the kernel."""
+    gone, box.children = box.children, tuple(children)
+    for child in gone:
+        close_all(child)
 
 
 def _controls(widget: widgets.Widget) -> Iterator[widgets.Widget]:
@@ -155,59 +137,188 @@ def _controls(widget: widgets.Widget) -> Iterator[widgets.Widget]:
         yield from _controls(child)
 
 
-def close_all(widget: widgets.Widget) -> None:
-    """Close a widget and all that it is made of, their layouts and styles included."""
-    for child in getattr(widget, "children", ()):
-        close_all(child)
-    for part in ("layout", "style"):
-        owned = getattr(widget, part, None)
-        if isinstance(owned, widgets.Widget):
-            owned.close()
-    widget.close()
-
-
 def _parameters(schema: ModelSchema | None) -> dict[str, Parameter]:
-    if schema is None:
-        return {}
-    return {name: p for name, p in schema.parameters.items() if name != PROMPT}
+    known = schema.parameters if schema else {}
+    return {name: parameter for name, parameter in known.items() if name != PROMPT}
 
 
-def _in_common(all_of_them: Sequence[Mapping[str, Parameter]]) -> dict[str, Parameter]:
+def _in_common(models: Sequence[Mapping[str, Parameter]]) -> dict[str, Parameter]:
     """Return the parameters that every model has, and takes the same values for."""
-    first, *others = all_of_them
+    first, *others = models
     return {
         name: parameter
         for name, parameter in first.items()
-        if all(name in other and _alike(parameter, other[name]) for other in others)
+        if all(name in other and _same_values(parameter, other[name]) for other in others)
     }
 
 
-def _alike(one: Parameter, other: Parameter) -> bool:
-    def form(p: Parameter) -> tuple[Any, ...]:
-        return p.type, p.enum, p.minimum, p.maximum, p.default
-
-    return form(one) == form(other)
+def _same_values(one: Parameter, other: Parameter) -> bool:
+    names = ("type", "enum", "minimum", "maximum", "default")
+    return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
 def _more_field(schema: ModelSchema | None) -> widgets.Textarea:
-    return widgets.Textarea(
-        description="Parameters" if schema is None else "More",
+    return field(
+        widgets.Textarea,
+        "More" if schema else "Parameters",
         placeholder='as JSON: {"seed": 7}',
         tooltip="Parameters that have no field here, as a JSON object",
-        rows=3 if schema is None else 1,
-        continuous_update=False,
-        layout=WIDE,
-        style=LABEL,
+        rows=1 if schema else 3,
     )
 
 
 def _read_more(text: str) -> dict[str, Json]:
-    if not text.strip():
-        return {}
     try:
-        value = json.loads(text)
+        value = json.loads(text.strip() or "{}")
     except ValueError:
         value = None
     if not isinstance(value, dict):
         raise InvalidRequest("The parameters are not a JSON object.", 'As in: {"seed": 7}')
     return value
+
+
+# -- the field of one parameter
+
+
+def takes_picture(parameter: Parameter) -> bool:
+    """Whether a parameter wants the address of a picture, as far as its name says."""
+    fits = parameter.type in {"string", "array", None} and parameter.enum is None
+    return fits and _PICTURE.search(parameter.name) is not None
+
+
+def make_field(parameter: Parameter) -> Field:
+    """Return the field that suits a parameter: a choice, a box to tick, a number or a text."""
+    if parameter.enum:
+        return _choice(parameter, {_text_of(value): value for value in parameter.enum})
+    if parameter.type == "boolean" and isinstance(parameter.default, bool):
+        return _checkbox(parameter)
+    if parameter.type == "boolean":
+        return _choice(parameter, {"yes": True, "no": False})
+    if parameter.type in {"integer", "number"} and _has_range(parameter):
+        return _bounded(parameter)
+    return _text(parameter)
+
+
+def _control(parameter: Parameter, kind: type[widgets.Widget], **traits: Any) -> widgets.Widget:  # noqa: ANN401 - traits
+    return field(kind, _label(parameter), tooltip=_tooltip(parameter), **traits)
+
+
+def _label(parameter: Parameter) -> str:
+    return parameter.name.replace("_", " ") + (" *" if parameter.required else "")
+
+
+def _tooltip(parameter: Parameter) -> str | None:
+    return " ".join(parameter.description.split())[:400] or None
+
+
+def _choice(parameter: Parameter, values: Mapping[str, Json]) -> Field:
+    known = "" if parameter.default is None else f" ({_text_of(parameter.default)})"
+    options = [(NOT_SET + known, UNSET), *values.items()]
+    control = _control(parameter, widgets.Dropdown, options=options, value=UNSET)
+    by_json = {json.dumps(value): value for value in values.values()}  # in which 1 is not true
+
+    def put(value: object) -> None:
+        control.value = UNSET if value is UNSET else by_json.get(json.dumps(value), UNSET)
+
+    return Field(parameter.name, control, lambda: control.value, put)
+
+
+def _checkbox(parameter: Parameter) -> Field:
+    control = _control(parameter, widgets.Checkbox, value=parameter.default, indent=True)
+    return _with_default(parameter, control, bool)
+
+
+def _has_range(parameter: Parameter) -> bool:
+    low, high, default = parameter.minimum, parameter.maximum, parameter.default
+    return (
+        low is not None
+        and high is not None
+        and isinstance(default, int | float)
+        and not isinstance(default, bool)
+        and low <= default <= high
+    )
+
+
+def _bounded(parameter: Parameter) -> Field:
+    whole = parameter.type == "integer"
+    kind, cast = (widgets.BoundedIntText, int) if whole else (widgets.BoundedFloatText, float)
+    default: Any = parameter.default
+    control = _control(
+        parameter, kind, value=cast(default), min=parameter.minimum, max=parameter.maximum
+    )
+    return _with_default(
+        parameter, control, lambda value: cast(value if isinstance(value, int | float) else default)
+    )
+
+
+def _with_default(
+    parameter: Parameter, control: widgets.Widget, cast: Callable[[Any], object]
+) -> Field:
+    """Return the field of a control whose first value is the service's default."""
+    default = control.value
+
+    def put(value: object) -> None:
+        control.value = default if value is UNSET else cast(value)
+
+    return Field(
+        parameter.name, control, lambda: UNSET if control.value == default else control.value, put
+    )
+
+
+def _text(parameter: Parameter) -> Field:
+    long = parameter.type == "string" and (parameter.max_length or 0) > LONG_TEXT
+    kind, rows = (widgets.Textarea, {"rows": 2}) if long else (widgets.Text, {})
+    control = _control(parameter, kind, placeholder=_placeholder(parameter), **rows)
+
+    def put(value: object) -> None:
+        as_it_is = isinstance(value, str) and parameter.type in {"string", None}
+        control.value = "" if value is UNSET else value if as_it_is else json.dumps(value)
+
+    return Field(parameter.name, control, lambda: _read(parameter, control.value), put)
+
+
+def _read(parameter: Parameter, text: str) -> Any:  # noqa: ANN401 - JSON, or UNSET
+    """Return what was typed as the parameter's type wants it; `UNSET` where nothing was."""
+    if not text.strip():
+        return UNSET
+    if parameter.type == "string":
+        return text
+    value = value_of(text.strip(), None, where=f"`{parameter.name}`")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if parameter.type in {"integer", "number"} and not number:
+        raise InvalidRequest(
+            f"`{parameter.name}` is not a number: {text.strip()[:40]}.",
+            "Write digits, or leave the field empty.",
+        )
+    return value
+
+
+def _placeholder(parameter: Parameter) -> str:
+    low, high, default = parameter.minimum, parameter.maximum, parameter.default
+    ends = [f"from {low:,}"] if low is not None else []
+    ends += [f"to {high:,}"] if high is not None else []
+    kind = {"array": "a JSON list", "object": "a JSON object"}.get(parameter.type or "", "")
+    unset = NOT_SET if default is None else f"default {_text_of(default)}"
+    parts = [" ".join(ends), kind, "required" if parameter.required else unset]
+    return ", ".join(filter(None, parts))
+
+
+def _text_of(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _picture(parameter: Parameter, upload: Upload, earlier: Sequence[Task]) -> Field:
+    many = parameter.type == "array"
+    control = PictureField(
+        _label(parameter), _tooltip(parameter), many=many, upload=upload, earlier=earlier
+    )
+
+    def get() -> Any:  # noqa: ANN401 - JSON, or UNSET
+        urls: list[Json] = [*control.addresses]
+        return UNSET if not urls else urls if many else urls[0]
+
+    def put(value: Any) -> None:  # noqa: ANN401 - JSON, or UNSET
+        texts = value if isinstance(value, list) else [] if value is UNSET else [value]
+        control.addresses = [str(text) for text in texts]
+
+    return Field(parameter.name, control.view, get, put)

@@ -1,41 +1,38 @@
 // What concerns the whole panel in its page.
 //
 // Ctrl+Enter (Cmd+Enter on a Mac) anywhere in it presses its button; the field is left first, so
-// that what was typed last is sent to Python before the press. And the still picture of the panel
-// is hidden as soon as a kernel has answered: without one, the picture is all there is to see.
+// that what was typed last is sent to Python before the press. And the panel's snapshot is hidden
+// as soon as a kernel has answered: without one, the snapshot is all there is to see.
 //
 // To Python: {hello: true}. From Python: {alive: true}.
 
 function render({ model, el }) {
   el.style.display = "none";
-  // asked for at each event: it stands in the page only some time after this
-  const rootOf = (event) => {
-    const root = el.closest(`.${model.get("scope")}`);
-    return root?.contains(event.target) ? root : null;
-  };
   const press = (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-    const button = rootOf(event)?.querySelector(`button.${model.get("target")}`);
+    // looked up at each event: the panel stands in the page only some time after this
+    const panel = el.closest(`.${model.get("scope")}`);
+    if (!panel?.contains(event.target)) return;
+    const button = panel.querySelector(`button.${model.get("target")}`);
     if (!button) return;
     event.preventDefault();
-    // the notebook has a Ctrl+Enter of its own, which would run the cell
-    event.stopPropagation();
+    event.stopPropagation(); // the notebook has a Ctrl+Enter of its own, which runs the cell
     const field = document.activeElement;
     field?.blur?.();
     button.click();
     field?.focus?.();
   };
   const hide = document.createElement("style");
-  hide.textContent = `.${model.get("still")} { display: none; }`;
-  const hear = (message) => {
+  hide.textContent = `.${model.get("snapshot")} { display: none; }`;
+  const receive = (message) => {
     if (message.alive) el.append(hide);
   };
-  model.on("msg:custom", hear);
+  model.on("msg:custom", receive);
   model.send({ hello: true });
   // the notebook listens at the document: the window comes before it
   window.addEventListener("keydown", press, true);
   return () => {
-    model.off("msg:custom", hear);
+    model.off("msg:custom", receive);
     window.removeEventListener("keydown", press, true);
   };
 }

@@ -1,4 +1,4 @@
-"""The panel: create, tasks_view, compare, look back, take away; the whole product by clicking.
+"""The panel: create, compare, look back and export; the whole product by clicking.
 
 Each tab is a view with its own controls, a `refresh` that reads what it shows and a `paint` that
 draws what changed; `PanelContext` is what they share.
@@ -6,39 +6,120 @@ draws what changed; `PanelContext` is what they share.
 
 from __future__ import annotations
 
+import time
 import uuid
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import anywidget
 import ipywidgets as widgets
+import traitlets
 
 from modellix_jupyter.errors import ModellixError
-from modellix_jupyter.html.markup import html
-from modellix_jupyter.html.style import AMBER
+from modellix_jupyter.html.cards import cards_html
+from modellix_jupyter.html.markup import el, html
+from modellix_jupyter.html.style import AMBER, dot
 from modellix_jupyter.results.output_budget import budget_of
-from modellix_jupyter.widgets.card_controller import CardController
+from modellix_jupyter.widgets.card_controller import CardController, TasksView
 from modellix_jupyter.widgets.compare import Compare
 from modellix_jupyter.widgets.connection import Connection
+from modellix_jupyter.widgets.controls import StatusLine, close_all
 from modellix_jupyter.widgets.create import Create
 from modellix_jupyter.widgets.export import Export
-from modellix_jupyter.widgets.form import close_all
 from modellix_jupyter.widgets.history import History
-from modellix_jupyter.widgets.inputs import PageParts
 from modellix_jupyter.widgets.panel_context import PanelContext
-from modellix_jupyter.widgets.snapshot import MOST, Snapshot
-from modellix_jupyter.widgets.status_line import StatusLine
-from modellix_jupyter.widgets.tasks_view import TasksView
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from modellix_jupyter.notebook.session import Session
-    from modellix_jupyter.values import Task
+    from modellix_jupyter.values import Card, Task
 
 TABS = ("Compose", "Compare", "History", "Export", "Connection")
+CLOSED = "This panel is closed.\n`mx.panel()` makes another."
+NOTE = "The panel as it was. Run its cell again to use it."
+MAX_SNAPSHOT_TASKS = 24
+"""Tasks that a snapshot shows, the newest."""
+SNAPSHOT_EVERY_S = 2.0
+"""How often a snapshot is written at most, in seconds."""
+SNAPSHOT_BYTES_S = 50_000
+"""What a snapshot may cost at most, in bytes a second: nobody sees it while the panel lives."""
 _TWO_COLUMNS = "repeat(auto-fit, minmax(min(100%, 370px), 1fr))"
 """The form and the tasks side by side where there is room, else below each other."""
-CLOSED = "This panel is closed.\n`mx.panel()` makes another."
+_HERE = Path(__file__).parent
 
-_living: weakref.WeakSet[Panel] = weakref.WeakSet()
+_open_panels: weakref.WeakSet[Panel] = weakref.WeakSet()
+
+
+class PageParts(anywidget.AnyWidget):
+    """What concerns a panel's page: Ctrl+Enter, its style, and the hiding of its snapshot.
+
+    The traits are classes: of the panel, of the button that Ctrl+Enter presses, of the snapshot.
+    """
+
+    _esm = _HERE / "page.js"
+    _css = _HERE / "page.css"
+    scope = traitlets.Unicode("mx-panel").tag(sync=True)
+    target = traitlets.Unicode("mx-generate").tag(sync=True)
+    snapshot = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, **classes: str) -> None:
+        super().__init__(**classes)
+        self.on_msg(self._on_message)
+
+    def _on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
+        if message == {"hello": True}:
+            self.send({"alive": True})
+
+
+class Snapshot:
+    """What a saved notebook shows of a panel without a kernel: the last results, as plain HTML.
+
+    A widget without a kernel is an empty place in every front end, so this is an output beside the
+    widget's, exchanged for a newer one as tasks end. The page hides it once a kernel has answered.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.class_name = f"mx-snapshot-{uuid.uuid4().hex[:8]}"
+        self._budget = budget
+        self._handle: Any = None
+        self._html = ""
+        self._written_at = 0.0
+
+    def show(self) -> None:
+        """Put it below what the cell has shown so far."""
+        from IPython.display import display
+
+        self._html = self._page(())
+        self._handle = display(self._bundle(), raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types here
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is an output to write to."""
+        return self._handle is not None
+
+    @property
+    def due(self) -> bool:
+        """Whether it may be written again by now."""
+        pause = max(SNAPSHOT_EVERY_S, len(self._html) / SNAPSHOT_BYTES_S)
+        return self.shown and time.monotonic() - self._written_at >= pause
+
+    def write(self, cards: Sequence[Card]) -> None:
+        """Write it anew, if it says something else now."""
+        page = self._page(cards)
+        self._written_at = time.monotonic()
+        if page != self._html and self.shown:
+            self._html = page
+            self._handle.update(self._bundle(), raw=True)
+
+    def _page(self, cards: Sequence[Card]) -> str:
+        note = html(NOTE)
+        shown = cards_html(cards, time.time(), stopped=NOTE, budget=self._budget) if cards else note
+        return el("div", shown, class_=self.class_name)
+
+    def _bundle(self) -> dict[str, str]:
+        return {"text/html": self._html, "text/plain": NOTE}
 
 
 class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -52,63 +133,57 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """
 
     def __init__(self, session: Session | None = None) -> None:
-        self._status = StatusLine()
-        self._ended = True  # until there is something to end
+        self._closed = True  # until there is something to close
         self._seen = self._stale = False
+        self._status = StatusLine()
+        self._head = widgets.HTML()
         self.context = PanelContext(session, self._status.error)
         self.controller = CardController(self.context, self._use)
         self.tasks_view = TasksView(self.context, self.controller)
         self.create = Create(self.context, lambda _: self.tasks_view.refresh())
         self.compare = Compare(self.context, self.controller)
         self.history = History(self.context, self.controller)
-        self.export = Export(self.context, self.create, self.tasks_view, self.compare)
+        self.export = Export(self.context, self.create, self.compare)
         self.connection = Connection(self.context, self.close)
-        name = f"mx-still-{uuid.uuid4().hex[:8]}"
-        self._snapshot = Snapshot(name, budget_of(self.context.session.settings).output)
-        self._head = widgets.HTML()
-        making = widgets.GridBox(
+        self._snapshot = Snapshot(budget_of(self.context.session.settings).output)
+        self.tabs = self._make_tabs()
+        page = PageParts(snapshot=self._snapshot.class_name)
+        super().__init__([self._head, self._status.view, self.tabs, page])
+        self.add_class("mx-panel")
+        self._closed = False
+        _open_panels.add(self)
+        self._start()
+
+    def _make_tabs(self) -> widgets.Tab:
+        two_columns = widgets.GridBox(
             [self.create.view, self.tasks_view.view],
             layout={"grid_template_columns": _TWO_COLUMNS, "grid_gap": "8px 20px", "width": "100%"},
         )
-        views = [
-            making,
-            self.compare.view,
-            self.history.view,
-            self.export.view,
-            self.connection.view,
-        ]
-        self.tabs = widgets.Tab(views, titles=TABS)
-        super().__init__(
-            [
-                self._head,
-                self._status.view,
-                self.tabs,
-                PageParts(scope="mx-panel", target="mx-generate", still=name),
-            ]
-        )
-        self.add_class("mx-panel")
-        self.tabs.observe(self._turned, "selected_index")
+        others = (self.compare, self.history, self.export, self.connection)
+        return widgets.Tab([two_columns, *(each.view for each in others)], titles=TABS)
+
+    def _start(self) -> None:
+        self.tabs.observe(lambda _: self._refresh_tab(), "selected_index")
         for gallery in self.controller.galleries:
-            gallery.on_presence = self._presence
-        self.context.on_session.append(self._new_session)
-        self.context.on_change.append(self._paint)
-        self.context.on_tick.append(self._keep_still)
-        _living.add(self)
-        self._ended = False
-        self.context.wake()
+            gallery.on_presence = self._on_presence
+        self.context.on_session = self._on_session
+        self.context.on_change = self._on_change
+        self.context.on_tick = self._on_tick
+        self.context.start()
 
     # -- what the context tells
 
-    def _new_session(self) -> None:
+    def _on_session(self) -> None:
         """Begin anew with a session that has just been taken up."""
         with self.context.lock:
             session = self.context.session
             where = "the sandbox: no key, no cost" if session.sandbox else session.settings.base_url
-            dot = f'<span style="color:{AMBER}">●</span> ' if session.sandbox else ""
-            self._head.value = f"<div>{dot}<b>Modellix</b> · {html(where)}</div>"
-            for view in (self.create, self.controller, self.tasks_view, self._tab()):
-                if view is not None:
-                    view.refresh()
+            name = el("b", html("Modellix"))
+            mark = dot(AMBER) if session.sandbox else html("")
+            self._head.value = el("div", mark, name, html(f" · {where}"))
+            for view in (self.create, self.controller, self.tasks_view):
+                view.refresh()
+            self._refresh_tab()
             if self._key_is_missing():
                 self.tabs.selected_index = TABS.index("Connection")
 
@@ -119,33 +194,35 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             return True
         return False
 
-    def _paint(self, changed: set[str]) -> None:
+    def _on_change(self, changed: set[str]) -> None:
         """Draw what changed; on the painter's thread."""
         with self.context.lock:
             self.tasks_view.paint(changed)
-            for view in (self.compare, self.history):
-                if self._tab() is view:
-                    view.paint(changed)
+            view = self._tab_view()
+            if isinstance(view, Compare | History):
+                view.paint(changed)
         self._stale = True
 
-    def _keep_still(self) -> None:
-        """Write the still picture anew where something ended since, but not too often."""
+    def _on_tick(self) -> None:
+        """Write the snapshot anew where something ended since, but not too often."""
         if self._stale and self._snapshot.due:
             self._stale = False
             self._write_snapshot()
 
     def _write_snapshot(self) -> None:
-        ended = [task.uid for task in self.tasks_view.tasks() if task.is_final]
-        self._snapshot.write([self.context.session.card(uid) for uid in ended[:MOST]])
+        session = self.context.session
+        ended = [uid for uid in self.context.uids()[::-1] if session.engine.get(uid).is_final]
+        self._snapshot.write([session.card(uid) for uid in ended[:MAX_SNAPSHOT_TASKS]])
 
     # -- what the user does
 
-    def _tab(self) -> Any:  # noqa: ANN401 - the views have refresh and paint in common
+    def _tab_view(self) -> Compare | History | Connection | None:
+        """Return the view of the open tab, if it reads anything of its own."""
         views = (None, self.compare, self.history, None, self.connection)
         return views[self.tabs.selected_index or 0]
 
-    def _turned(self, _: object) -> None:
-        view = self._tab()
+    def _refresh_tab(self) -> None:
+        view = self._tab_view()
         if view is not None:
             view.refresh()
 
@@ -153,38 +230,37 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.create.use(task)
         self.tabs.selected_index = TABS.index("Compose")
 
-    def _presence(self) -> None:
-        """Rest while no page shows the panel, and go on when one does."""
-        here = any(gallery.views for gallery in self.controller.galleries)
-        if here:
+    def _on_presence(self) -> None:
+        """Stop while no page shows the panel, and start when one does."""
+        if any(gallery.views for gallery in self.controller.galleries):
             self._seen = True
-            self.context.wake()
+            self.context.start()
         elif self._seen:
-            self.context.rest()
+            self.context.stop()
 
-    # -- showing and ending
+    # -- showing and closing
 
     @property
-    def resting(self) -> bool:
+    def abandoned(self) -> bool:
         """Whether it was shown once and no page shows it any more."""
         return self._seen and not any(gallery.views for gallery in self.controller.galleries)
 
     def _ipython_display_(self) -> None:
-        if self._ended:  # ipywidgets has taken its own ways to be shown from it
+        if self._closed:  # ipywidgets has taken its own ways to be shown from it
             print(CLOSED)  # noqa: T201 - this is IPython's hook for showing a value
             return
         from IPython.display import display
 
         display(self._repr_mimebundle_(), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types here
         self._snapshot.show()
-        if self.tasks_view.uids():
+        if self.context.uids():
             self._write_snapshot()
 
     def close(self) -> None:
         """Free everything: threads, listeners and widgets. The tasks go on."""
-        if self._ended:
+        if self._closed:
             return
-        self._ended = True
+        self._closed = True
         if self._snapshot.shown:
             self._write_snapshot()
         self.context.close()
@@ -199,7 +275,7 @@ def panel() -> Panel:
 
     Panels that were shown before and that no page shows any more are closed.
     """
-    for each in tuple(_living):
-        if each.resting:
+    for each in tuple(_open_panels):
+        if each.abandoned:
             each.close()
     return Panel()

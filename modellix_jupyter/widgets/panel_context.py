@@ -1,7 +1,7 @@
 """What the views of one panel share: the session in use, what changed, and work off the kernel.
 
-The kernel's own thread must never wait for the network or the disk, so whatever may takes place on
-a thread of the context's; and a callback may come on any of the front end's threads, so what views
+The kernel's own thread must never wait for the network or the disk, so whatever may do so runs on
+a thread of the context's. A callback may come on any of the front end's threads, so what views
 remember is changed under the context's lock. The painter's thread tells the views what to draw.
 """
 
@@ -31,136 +31,132 @@ log = logging.getLogger("modellix_jupyter.panel")
 TICK_S = 0.5
 """How often the clocks of running tasks are drawn, in seconds."""
 _THREADS = 2
+_FAULT = ModellixError(
+    "A fault of modellix-jupyter; the log has the details.", "Nothing that was sent is lost."
+)
 
 
 class PanelContext:
-    """The shared part of a panel.
+    """The shared part of a panel; with no session of its own it uses the one in use.
 
-    Parameters
-    ----------
-    session
-        Which it stays with; where it is not given, it goes with whatever session is in use.
-    say
-        Takes an error that concerns no single view.
-
+    `on_error` takes an error that concerns no single view.
     """
 
-    def __init__(
-        self, session: Session | None, say: Callable[[ModellixError | None], None]
-    ) -> None:
+    def __init__(self, session: Session | None, on_error: Callable[[ModellixError], None]) -> None:
         self.lock = threading.RLock()
         self.session = session or current_session.current()
         self.ticked: dict[str, None] = {}
-        self.on_session: list[Callable[[], None]] = []
-        self.on_change: list[Callable[[set[str]], None]] = []
-        self.on_tick: list[Callable[[], None]] = []
-        self._given = session is not None
-        self._say = say
-        self._news = threading.Lock()
+        self.on_session: Callable[[], None] = lambda: None
+        self.on_change: Callable[[set[str]], None] = lambda _: None
+        self.on_tick: Callable[[], None] = lambda: None
+        self._follows_current = session is None
+        self._on_error = on_error
+        self._changed_lock = threading.Lock()
         self._changed: set[str] = set()
         self._drawn_at = self._ticked_at = 0.0
-        self._heard: Session | None = None
+        self._subscribed: Session | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._pool: ThreadPoolExecutor | None = None
-        self._closed = False
-        self._awake = False
+        self._running = self._closed = False
 
-    # -- living
+    # -- lifetime
 
-    def wake(self) -> None:
+    def start(self) -> None:
         """Begin to follow the tasks."""
         with self.lock:
-            if self._closed or self._awake:
+            if self._closed or self._running:
                 return
-            self._awake = True
+            self._running = True
         painter.add(self)
-        self._follow()
+        self._attach()
 
-    def rest(self) -> None:
-        """Follow nothing while nobody looks: no listener, and no thread of ours."""
+    def stop(self) -> None:
+        """Follow nothing while no page shows the panel: no listener, and no thread of ours."""
         with self.lock:
-            self._awake = False
+            self._running = False
             pool, self._pool = self._pool, None
-            self._unsubscribe()
-            self._heard, self._unsubscribe = None, lambda: None
+            self._detach()
         painter.remove(self)
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """End for good."""
+        """Stop for good."""
         self._closed = True
-        self.rest()
+        self.stop()
 
     # -- what the painter's thread does
 
     @property
     def over(self) -> bool:
         """Whether nothing more is drawn."""
-        return not self._awake
-
-    def stop(self) -> None:
-        """Be drawn no more."""
-        self.rest()
+        return not self._running
 
     def tick(self) -> bool:
-        """Tell the views what changed, at most so often as the settings say."""
+        """Tell the views what changed, as often as the settings say at most."""
         now = time.monotonic()
         if now - self._drawn_at < 1 / self.session.settings.updates_per_second:
-            return self._awake
+            return self._running
         self._drawn_at = now
-        if not self._given and current_session.current() is not self.session:
-            self._follow()
+        if self._follows_current and current_session.current() is not self.session:
+            self._attach()
         changed = self._take_changed(now)
-        if changed:
-            for tell in self.on_change:
-                with contextlib.suppress(ModellixError):  # the session was exchanged just now
-                    tell(changed)
-        for tick in self.on_tick:
-            with contextlib.suppress(ModellixError):  # as above
-                tick()
-        return self._awake
+        with contextlib.suppress(ModellixError):  # the session was exchanged just now
+            if changed:
+                self.on_change(changed)
+            self.on_tick()
+        return self._running
 
     def _take_changed(self, now: float) -> set[str]:
-        with self._news:
+        with self._changed_lock:
             changed, self._changed = self._changed, set()
         with self.lock:
-            if self._heard is not None and now - self._ticked_at >= TICK_S:
+            session = self._subscribed
+            if session is not None and not session.closed and now - self._ticked_at >= TICK_S:
                 self._ticked_at = now
-                engine = self._heard.engine if not self._heard.closed else None
-                changed |= {u for u in engine.watched() if engine.watches(u)} if engine else set()
+                engine = session.engine
+                changed |= {uid for uid in engine.watched() if engine.watches(uid)}
         return changed
 
-    def _follow(self) -> None:
-        """Go with the session in use."""
+    def _attach(self) -> None:
+        """Take up the session in use."""
         with self.lock:
-            self._unsubscribe()
-            self._heard, self._unsubscribe = None, lambda: None
-            if not self._given:
+            self._detach()
+            if self._follows_current:
                 self.session = current_session.current()
             self.ticked.clear()
-        self.do(self._attach, lambda _: None)
+        self.do(self._subscribe, lambda _: None)
 
-    def _attach(self) -> None:
+    def _detach(self) -> None:
+        self._unsubscribe()
+        self._subscribed, self._unsubscribe = None, lambda: None
+
+    def _subscribe(self) -> None:
         session = self.session
         try:
             engine = session.engine
             with self.lock:
-                if session is self.session and self._awake:
-                    self._heard = session
-                    self._unsubscribe = engine.subscribe(self._hear)
+                if session is self.session and self._running:
+                    self._subscribed = session
+                    self._unsubscribe = engine.subscribe(self._on_update)
         finally:
-            for tell in self.on_session:
-                tell()
+            self.on_session()
 
-    def _hear(self, update: Update) -> None:
+    def _on_update(self, update: Update) -> None:
         # on the engine's thread: this takes no time, and the painter does the rest
         self.touch(update.task.uid)
 
     def touch(self, uid: str) -> None:
         """Have a task drawn anew."""
-        with self._news:
+        with self._changed_lock:
             self._changed.add(uid)
+
+    def uids(self) -> list[str]:
+        """Return the tasks of this kernel, the newest last; none where there is no key yet."""
+        try:
+            return self.session.engine.watched()
+        except ModellixError:
+            return []
 
     # -- what may take a while
 
@@ -170,45 +166,31 @@ class PanelContext:
         then: Callable[[_T], None],
         fail: Callable[[ModellixError], None] | None = None,
     ) -> None:
-        """Work on a thread of the context's, then tell what came of it, under the lock.
-
-        Parameters
-        ----------
-        work
-            May wait for the network or the disk.
-        then
-            Takes its value.
-        fail
-            Takes its error; the panel's own line where it is not given.
-
-        """
-
-        def body() -> None:
-            try:
-                value = work()
-            except CancelledError:
-                return  # the session was closed meanwhile, and with it the question
-            except ModellixError as error:
-                self._report(error, fail)
-            except Exception:
-                log.exception("A fault of modellix-jupyter in the panel")
-                self._report(_FAULT, fail)
-            else:
-                with self.lock:
-                    then(value)
-
+        """Work on a thread that may wait, then pass the value or the error on, under the lock."""
         with self.lock:
             if self._closed:
                 return
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="modellix-panel")
-            self._pool.submit(body)
+            self._pool.submit(self._work, work, then, fail or self._on_error)
 
-    def _report(self, error: ModellixError, fail: Callable[[ModellixError], None] | None) -> None:
-        with self.lock:
-            (fail or self._say)(error)
-
-
-_FAULT = ModellixError(
-    "A fault of modellix-jupyter; the log has the details.", "Nothing that was sent is lost."
-)
+    def _work(
+        self,
+        work: Callable[[], _T],
+        then: Callable[[_T], None],
+        fail: Callable[[ModellixError], None],
+    ) -> None:
+        try:
+            value = work()
+        except CancelledError:
+            return  # the session was closed meanwhile, and with it the request
+        except ModellixError as error:
+            with self.lock:
+                fail(error)
+        except Exception:
+            log.exception("A fault of modellix-jupyter in the panel")
+            with self.lock:
+                fail(_FAULT)
+        else:
+            with self.lock:
+                then(value)

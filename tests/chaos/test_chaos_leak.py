@@ -93,11 +93,11 @@ form.create.button.click()
 while len(session.engine.watched()) == before:
     time.sleep(0.05)
 session.resume().wait()
-form.context.ticked.update(dict.fromkeys(form.tasks_view.uids()))
+form.context.ticked.update(dict.fromkeys(form.context.uids()))
 for place in range(len(form.tabs.children)):
     form.tabs.selected_index = place
     time.sleep(1)
-form.connection.secret._hear(None, {{"secret": os.environ["MODELLIX_API_KEY"]}}, [])
+form.connection.secret.on_message(None, {{"secret": os.environ["MODELLIX_API_KEY"]}}, [])
 while "in use in this kernel" not in form.connection.status.view.value:
     time.sleep(0.05)
 # %%

@@ -37,7 +37,7 @@ class Page:
         self.sent: list[tuple[Gallery, dict[str, Any]]] = []
         for gallery in panel.controller.galleries:
             self._listen(gallery)
-            self.say(gallery, {"here": "page"})
+            self.say(gallery, {"view": "page", "see": [0, 12], "lack": []})
 
     def _listen(self, gallery: Gallery) -> None:
         def send(content: dict[str, Any], buffers: object = None) -> None:
@@ -48,7 +48,7 @@ class Page:
 
     def say(self, gallery: Gallery, message: object) -> None:
         """Say to Python what a browser would."""
-        gallery.hear(gallery, message, [])
+        gallery.on_message(gallery, message, [])
 
     def until(self, true: Callable[[], object]) -> None:
         """Wait until something is so, as it is between two changes of the panel."""
@@ -62,7 +62,7 @@ class Page:
     def leave(self) -> None:
         """Take every view away, as when the output is cleared."""
         for gallery in self.panel.controller.galleries:
-            self.say(gallery, {"gone": "page"})
+            self.say(gallery, {"view": "page", "gone": True})
 
     def choose(self, *models: str) -> None:
         """Choose models by their slugs, and wait for their fields."""
@@ -74,13 +74,21 @@ class Page:
 
     def generate(self, prompt: str, *models: str) -> list[Task]:
         """Fill in the form, press Generate, and wait until the tasks are over."""
-        before = set(self.panel.tasks_view.uids())
+        before = set(self.panel.context.uids())
         self.choose(*models)
         self.panel.create.prompt.value = prompt
         self.panel.create.button.click()
-        self.until(lambda: set(self.panel.tasks_view.uids()) - before)
-        self.until(lambda: all(task.is_final for task in self.panel.tasks_view.tasks()))
-        return [task for task in self.panel.tasks_view.tasks() if task.uid not in before]
+        self.until(lambda: set(self.panel.context.uids()) - before)
+        self.until_final()
+        return [task for task in self.tasks() if task.uid not in before]
+
+    def tasks(self) -> list[Task]:
+        """Return the tasks of this kernel as they are now."""
+        return [self.panel.context.session.engine.get(uid) for uid in self.panel.context.uids()]
+
+    def until_final(self) -> None:
+        """Wait until every task is over."""
+        self.until(lambda: all(task.is_final for task in self.tasks()))
 
     def open(self, tab: str) -> None:
         """Turn to a tab."""
@@ -88,12 +96,12 @@ class Page:
 
     def press(self, uid: str, word: str, gallery: Gallery | None = None) -> None:
         """Press a button of a card."""
-        self.say(gallery or self.panel.tasks_view.gallery, {"act": word, "uid": uid})
+        self.say(gallery or self.panel.tasks_view.gallery, {"do": word, "uid": uid})
 
     def tick(self, *uids: str) -> None:
         """Tick Compare on cards."""
         for uid in uids:
-            self.say(self.panel.tasks_view.gallery, {"tick": uid, "on": True})
+            self.say(self.panel.tasks_view.gallery, {"do": "tick", "uid": uid, "value": True})
 
     def seen(self, gallery: Gallery) -> dict[str, dict[str, Any]]:
         """Return the cards that a page would have now, by their tasks."""

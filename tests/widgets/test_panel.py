@@ -8,12 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ipywidgets
 import pandas as pd
-import pytest
 
-from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.notebook import current_session, display
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.cell_parser import parse_cell
@@ -21,9 +20,11 @@ from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Status
 from modellix_jupyter.widgets import panel as panels
-from modellix_jupyter.widgets.panel import Panel
 
 from .panel_rig import HANG_S, Page, until
+
+if TYPE_CHECKING:
+    import pytest
 
 QWEN, BANANA, FLUX = (
     "alibaba/qwen-image-plus",
@@ -81,17 +82,17 @@ def _stand(page: Page, models: list[str]) -> bool:
 def test_a_rating_reaches_the_ledger_and_the_same_star_takes_it_back(page: Page) -> None:
     session = page.panel.context.session
     (task,) = page.generate("a cat", QWEN)
-    page.say(page.panel.tasks_view.gallery, {"rate": task.uid, "stars": 4})
+    page.say(page.panel.tasks_view.gallery, {"do": "rate", "uid": task.uid, "value": 4})
     page.until(lambda: session.ledger.remarks().get(task.uid, {}).get("rating") == 4)
     page.until(lambda: page.seen(page.panel.tasks_view.gallery)[task.uid]["rating"] == 4)
-    page.say(page.panel.tasks_view.gallery, {"rate": task.uid, "stars": 4})
+    page.say(page.panel.tasks_view.gallery, {"do": "rate", "uid": task.uid, "value": 4})
     page.until(lambda: task.uid not in session.ledger.remarks())
 
 
-@pytest.mark.parametrize("stars", [0, 6, -1, 2.5, "5", None, True])
-def test_what_is_no_rating_is_not_recorded(page: Page, stars: object) -> None:
+def test_what_is_no_rating_is_not_recorded(page: Page) -> None:
     (task,) = page.generate("a cat", "sandbox/fast")
-    page.say(page.panel.tasks_view.gallery, {"rate": task.uid, "stars": stars})
+    for stars in (0, 6, -1, 2.5, "5", None, True):
+        page.say(page.panel.tasks_view.gallery, {"do": "rate", "uid": task.uid, "value": stars})
     assert page.panel.context.session.ledger.remarks() == {}
 
 
@@ -99,10 +100,12 @@ def test_the_count_and_the_price_stand_beside_generate(page: Page) -> None:
     create = page.panel.create
     page.choose(QWEN)
     create.prompt.value = "a cat\n---\na dog"
-    assert "2 tasks, 0.06 USD" in create.count.value
+    assert "2 tasks, 0.06 USD" in create.cost.value
     create.repeat.value = 3
     create.vary.value = "seed=1,2"
-    assert "12 tasks, 0.36 USD" in create.count.value
+    assert "12 tasks, 0.36 USD" in create.cost.value
+    create.form.put(QWEN, {"n": 4})
+    assert "12 tasks, 1.44 USD" in create.cost.value
 
 
 def test_above_the_limit_it_asks_first(page: Page, sandbox: Sandbox) -> None:
@@ -115,11 +118,11 @@ def test_above_the_limit_it_asks_first(page: Page, sandbox: Sandbox) -> None:
     assert create.question.layout.display == ""
     create.no.click()
     assert create.question.layout.display == "none"
-    assert page.panel.tasks_view.uids() == []
+    assert page.panel.context.uids() == []
     create.button.click()
     create.yes.click()
-    page.until(lambda: len(page.panel.tasks_view.uids()) == 13)
-    page.until(lambda: all(task.is_final for task in page.panel.tasks_view.tasks()))
+    page.until(lambda: len(page.panel.context.uids()) == 13)
+    page.until_final()
     assert len(sandbox.submissions) - before == 13
 
 
@@ -134,6 +137,9 @@ def test_what_is_missing_is_said_and_nothing_is_sent(page: Page, sandbox: Sandbo
     create.prompt.value, create.vary.value = "a cat", "seed"
     create.button.click()
     assert "no equals sign" in create.status.view.value
+    create.vary.value = "seed=1,2\nseed=3,4"
+    create.button.click()
+    assert "is given twice" in create.status.view.value
     create.model.value = "alibaba/qwen-image-plsu"
     assert "alibaba/qwen-image-plus" in create.status.view.value
     assert len(sandbox.submissions) == before
@@ -152,8 +158,8 @@ def test_a_task_is_let_go_taken_up_and_run_again(page: Page, session: Session) -
     panel = page.panel
     panel.create.prompt.value = "the sea"
     panel.create.button.click()
-    page.until(panel.tasks_view.uids)
-    (uid,) = panel.tasks_view.uids()
+    page.until(panel.context.uids)
+    (uid,) = panel.context.uids()
     page.until(lambda: session.engine.get(uid).task_id)
     page.press(uid, "stop")
     page.until(lambda: not session.engine.watches(uid))
@@ -166,8 +172,8 @@ def test_a_task_is_let_go_taken_up_and_run_again(page: Page, session: Session) -
         page.press(uid, "take_up")
     page.until(lambda: session.engine.get(uid).is_final)
     page.press(uid, "again")
-    page.until(lambda: len(panel.tasks_view.uids()) == 2)
-    page.until(lambda: all(task.is_final for task in panel.tasks_view.tasks()))
+    page.until(lambda: len(panel.context.uids()) == 2)
+    page.until_final()
 
 
 def test_settings_of_a_task_are_used_again(page: Page) -> None:
@@ -177,9 +183,9 @@ def test_settings_of_a_task_are_used_again(page: Page) -> None:
     (task,) = page.generate("a cat", QWEN)
     panel.create.choose_all([])
     panel.create.prompt.value = ""
-    page.until(lambda: not panel.create.form._models)
+    page.until(lambda: not panel.create.form.models)
     page.press(task.uid, "use")
-    page.until(lambda: panel.create.form._models == (QWEN,))
+    page.until(lambda: panel.create.form.models == (QWEN,))
     page.until(lambda: panel.create.form.params(QWEN) == {"seed": 7, "size": "1328*1328"})
     assert panel.create.prompt.value == "a cat"
     assert task.request.params == {"seed": 7, "size": "1328*1328"}
@@ -191,7 +197,7 @@ def test_a_picture_is_uploaded_or_taken_from_an_earlier_result(page: Page) -> No
     page.panel.create.choose_all([])
     page.until(lambda: not page.panel.create.form.models)
     page.choose(edit)
-    parts = [w for w in page.panel.create.form.box.children if isinstance(w, ipywidgets.VBox)]
+    parts = [w for w in page.panel.create.form.view.children if isinstance(w, ipywidgets.VBox)]
     address, more, said = parts[0].children
     files, choice = more.children
     assert address.description.startswith("image")
@@ -214,7 +220,7 @@ def test_a_picture_is_uploaded_or_taken_from_an_earlier_result(page: Page) -> No
 
 def test_what_cannot_be_uploaded_is_said_beside_the_field(page: Page) -> None:
     page.choose("google/nano-banana-2-edit")
-    parts = [w for w in page.panel.create.form.box.children if isinstance(w, ipywidgets.VBox)]
+    parts = [w for w in page.panel.create.form.view.children if isinstance(w, ipywidgets.VBox)]
     address, more, said = parts[0].children
     content, now = b"no picture at all", datetime.now(UTC)
     upload = {"name": "x.png", "type": "image/png", "size": len(content)}
@@ -235,11 +241,11 @@ def test_the_history_is_paged_and_what_is_unknown_stands_on_top(
     panel = page.panel
     for _ in range(3):
         session.send([task.request for task in page.generate("many", "sandbox/fast")] * 9)
-        page.until(lambda: all(task.is_final for task in panel.tasks_view.tasks()))
+        page.until_final()
     page.open("History")
-    page.until(lambda: panel.history.place.value.startswith("1 to 24 of 30"))
+    page.until(lambda: panel.history.position.value.startswith("1 to 24 of 30"))
     panel.history.next.click()
-    page.until(lambda: panel.history.place.value.startswith("25 to 30 of 30"))
+    page.until(lambda: panel.history.position.value.startswith("25 to 30 of 30"))
     assert panel.history.next.disabled
     panel.history.filters.text.value = "100%"
     page.until(lambda: panel.history.gallery.count == 0)
@@ -253,15 +259,15 @@ def test_an_unknown_task_is_settled_by_its_id(page: Page, session: Session) -> N
     )
     session.ledger.add([lost], "a-kernel-that-is-gone")
     page.open("History")
-    page.until(lambda: panel.history.settle.layout.display == "")
+    page.until(lambda: panel.history.resolve.layout.display == "")
     assert "none is sent again" in panel.history.open_line.value
-    panel.history.take.click()
+    panel.history.take_up.click()
     assert "Choose the unknown task" in panel.history.status.view.value
     panel.history.unknown.value = lost.uid
     panel.history.task_id.value = good.task_id or ""
-    panel.history.take.click()
+    panel.history.take_up.click()
     page.until(lambda: session.engine.get(lost.uid).status is Status.SUCCESS)
-    page.until(lambda: panel.history.settle.layout.display == "none")
+    page.until(lambda: panel.history.resolve.layout.display == "none")
 
 
 # -- taking away
@@ -322,22 +328,18 @@ def test_an_export_says_at_once_that_it_writes(page: Page, tmp_path: Path) -> No
     page.until(lambda: "Written" in export.status.view.value)
 
 
-@pytest.mark.parametrize("name", ["", "1st", "for", "a b"])
-def test_what_is_no_variable_is_not_bound(
-    page: Page, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    ip = Shell()
-    monkeypatch.setattr("modellix_jupyter.widgets.export.shell", lambda: ip)
-    page.panel.export.variable.value = name
-    page.panel.export.to_variable.click()
-    assert "not the name of a variable" in page.panel.export.status.view.value
-    assert ip.user_ns == {}
-
-
-def test_outside_a_notebook_there_is_no_variable_to_set(page: Page) -> None:
+def test_only_a_variable_of_a_notebook_is_set(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    export, ip = page.panel.export, Shell()
     assert display.shell() is None
-    page.panel.export.to_variable.click()
-    assert "no notebook" in page.panel.export.status.view.value
+    export.to_variable.click()
+    assert "no notebook" in export.status.view.value
+    monkeypatch.setattr("modellix_jupyter.widgets.export.shell", lambda: ip)
+    for name in ("", "1st", "for", "a b"):
+        export.status.clear()
+        export.variable.value = name
+        export.to_variable.click()
+        assert "not the name of a variable" in export.status.view.value, name
+    assert ip.user_ns == {}
 
 
 # -- the key
@@ -350,7 +352,7 @@ def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> No
         lambda: "99" in panel.connection.state.value or "USD" in panel.connection.state.value
     )
     secret = panel.connection.secret
-    secret._hear(secret, {"secret": key}, [])
+    secret.on_message(secret, {"secret": key}, [])
     page.until(lambda: "in use in this kernel" in panel.connection.status.view.value)
     page.until(lambda: panel.context.session is not session)
     assert current_session.current().key().reveal() == key
@@ -361,7 +363,7 @@ def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> No
 
 def test_a_key_of_the_wrong_form_changes_nothing(page: Page, session: Session) -> None:
     secret = page.panel.connection.secret
-    secret._hear(secret, {"secret": "two words"}, [])
+    secret.on_message(secret, {"secret": "two words"}, [])
     page.until(lambda: "characters that no key has" in page.panel.connection.status.view.value)
     assert "two words" not in page.panel.connection.status.view.value
     assert current_session.current() is session
@@ -399,7 +401,7 @@ def test_two_panels_show_the_same_tasks(page: Page, session: Session) -> None:
 def test_a_panel_that_no_page_shows_rests_and_wakes(page: Page, session: Session) -> None:
     page.generate("a cat", "sandbox/fast")
     page.leave()
-    assert page.panel.resting
+    assert page.panel.abandoned
     page.until(lambda: session.engine._listeners == [])
     page.until(lambda: not any(t.name.startswith("modellix-p") for t in threading.enumerate()))
     again = Page(page.panel)
@@ -429,9 +431,9 @@ def test_only_what_is_in_sight_is_sent(page: Page, session: Session) -> None:
     gallery = page.panel.tasks_view.gallery
     (task,) = page.generate("one", "sandbox/fast")
     session.send([task.request] * 60)
-    page.until(lambda: len(page.panel.tasks_view.uids()) == 61)
-    page.until(lambda: all(t.is_final for t in page.panel.tasks_view.tasks()))
-    page.until(lambda: all(_is_over(page, uid) for uid in gallery.uids_in_sight()))
+    page.until(lambda: len(page.panel.context.uids()) == 61)
+    page.until_final()
+    page.until(lambda: sum("<img" in card["html"] for card in page.seen(gallery).values()) >= 12)
     page.sent.clear()
     page.say(gallery, {"see": [20, 26], "lack": list(range(20, 26)), "view": "page"})
     sent = [at for f, said in page.sent if f is gallery for at, _ in said["cards"]]
@@ -445,32 +447,23 @@ def _is_over(page: Page, uid: str) -> bool:
     return "<img" in page.seen(page.panel.tasks_view.gallery).get(uid, {}).get("html", "")
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        None,
-        7,
-        [],
-        {},
-        {"see": None},
-        {"see": [5, 1]},
-        {"see": ["a", "b"]},
-        {"see": [0, 10**9], "view": "x"},
-        {"see": [0, 3], "lack": [[], {}, None, "a"], "view": "x"},
-        {"act": "stop", "uid": "nobody"},
-        {"act": "drop tables", "uid": "nobody"},
-        {"tick": ["a"], "on": 1},
-        {"rate": {}, "stars": 3},
-        {"look": None, "place": -1},
-    ],
-)
-def test_whatever_a_browser_says_breaks_nothing(page: Page, message: object) -> None:
-    page.say(page.panel.tasks_view.gallery, message)
-    assert len(page.panel.tasks_view.gallery.uids_in_sight()) <= 200
-
-
-def test_it_is_a_widget_with_named_tabs(shown: Panel) -> None:
-    assert shown.tabs.titles == panels.TABS
+def test_whatever_a_browser_says_breaks_nothing(page: Page) -> None:
+    (task,) = page.generate("one", "sandbox/fast")
+    gallery = page.panel.tasks_view.gallery
+    messages: tuple[object, ...] = (
+        *(None, 7, [], {}, {"view": [], "gone": True}, {"view": "x", "see": None}),
+        *({"view": "x", "see": [5, 1]}, {"view": "x", "see": ["a", "b"]}),
+        {"view": "x", "see": [-(10**9), 10**9]},
+        {"view": "x", "see": [0, 10**9], "lack": [[], {}, None, "a", -1, 10**9]},
+        *({"do": "stop", "uid": "nobody"}, {"do": [], "uid": task.uid}, {"do": "stop", "uid": []}),
+        *({"do": name, "uid": task.uid} for name in ("drop tables", "card", "rate", "tick")),
+        {"do": "enlarge", "uid": task.uid, "value": -1},
+    )
+    for message in messages:
+        page.say(gallery, message)
+    assert len(gallery._in_sight()) == 1
+    assert max(last - first for first, last in gallery._ranges.values()) <= 200
+    assert page.tasks() == [task]
 
 
 class Output:
@@ -488,25 +481,10 @@ def test_the_still_picture_has_the_last_result_and_is_not_written_for_a_clock(
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     still, output = page.panel._snapshot, Output()
-    monkeypatch.setattr("modellix_jupyter.widgets.snapshot.EVERY_S", 0.3)
-    still._handle = output
+    monkeypatch.setattr("modellix_jupyter.widgets.panel.SNAPSHOT_EVERY_S", 0.3)
+    still._handle, still._html = output, still._page(())
     for prompt in ("one", "two", "three"):
         page.generate(prompt, "sandbox/fast")
     page.until(lambda: output.pages and output.pages[-1].count("<img") == 3)
     assert len(output.pages) <= 3
-    assert all(text.startswith(f'<div class="{still._class}">') for text in output.pages)
-
-
-def test_a_parameter_that_is_varied_twice_is_said(page: Page) -> None:
-    page.choose("sandbox/fast")
-    page.panel.create.prompt.value = "a cat"
-    page.panel.create.vary.value = "seed=1,2\nseed=3,4"
-    with pytest.raises(InvalidRequest, match="'seed' is given twice"):
-        page.panel.create.plans()
-
-
-def test_the_price_goes_by_the_number_of_images(page: Page) -> None:
-    page.choose("alibaba/qwen-image-plus")
-    page.panel.create.prompt.value = "a cat"
-    page.panel.create.form.put("alibaba/qwen-image-plus", {"n": 4})
-    page.until(lambda: "1 task, 0.12 USD" in page.panel.create.count.value)
+    assert all(text.startswith(f'<div class="{still.class_name}">') for text in output.pages)

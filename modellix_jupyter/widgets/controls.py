@@ -1,0 +1,264 @@
+"""Controls that several views of the panel share."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as widgets
+
+from modellix_jupyter.html.markup import el, html
+from modellix_jupyter.ledger.search import SORTS, Search
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from modellix_jupyter.errors import ModellixError
+    from modellix_jupyter.values import Task
+
+    Upload = Callable[[Path, Callable[[str], None], Callable[[str], None]], None]
+    """Uploads a file, then calls the first function with its address or the second with why not."""
+
+WIDE = {"width": "auto", "min_width": "0"}
+LABEL = {"description_width": "9.5em"}
+
+STATES: dict[str, tuple[str, ...]] = {
+    "any state": (),
+    "running": ("submitting", "pending", "processing"),
+    "success": ("success",),
+    "failed": ("failed", "rejected"),
+    "unknown": ("unknown",),
+    "expired": ("expired",),
+}
+HOUR_US = 3_600_000_000
+TIMES: dict[str, int | None] = {
+    "any time": None,
+    "the last hour": HOUR_US,
+    "the last day": 24 * HOUR_US,
+    "the last week": 7 * 24 * HOUR_US,
+    "the last month": 30 * 24 * HOUR_US,
+}
+ANY_MODEL = "any model"
+MAX_EARLIER = 30
+"""Earlier pictures to choose from, the newest first."""
+
+_NARROW = {"width": "auto", "flex": "1 1 11em", "min_width": "11em", "max_width": "22em"}
+_ALERT = (
+    "border-left:3px solid #e5484d;padding:2px 0 2px 10px;line-height:1.5;overflow-wrap:anywhere"
+)
+_ENDINGS = {"image/jpeg": ".jpg", "image/webp": ".webp"}
+
+
+def button(label: str, click: Callable[[], object], **traits: Any) -> widgets.Button:  # noqa: ANN401 - traits
+    """Return a button as wide as its label."""
+    made = widgets.Button(description=label, **{"layout": {"width": "auto"}, **traits})
+    made.on_click(lambda _: click())
+    return made
+
+
+def field(kind: type[widgets.Widget], label: str, **traits: Any) -> widgets.Widget:  # noqa: ANN401 - traits
+    """Return a labelled control that reports its value when the user leaves it."""
+    if hasattr(kind, "continuous_update"):
+        traits["continuous_update"] = False
+    return kind(description=label, **{"layout": WIDE, "style": LABEL, **traits})
+
+
+def row(*children: widgets.Widget, **layout: str) -> widgets.HBox:
+    """Return controls side by side, on several lines where the page is narrow."""
+    wrap = {"flex_flow": "row wrap", "align_items": "center"}
+    return widgets.HBox(children, layout={**wrap, **layout})
+
+
+def column(*children: widgets.Widget, **layout: str) -> widgets.VBox:
+    """Return controls below each other."""
+    return widgets.VBox(children, layout={**WIDE, **layout})
+
+
+def set_visible(widget: widgets.Widget, *, visible: bool) -> None:
+    """Show a control, or take it out of the page."""
+    widget.layout.display = "" if visible else "none"
+
+
+def close_all(widget: widgets.Widget) -> None:
+    """Close a widget and all that it is made of, their layouts and styles included."""
+    for child in getattr(widget, "children", ()):
+        close_all(child)
+    for part in ("layout", "style"):
+        owned = getattr(widget, part, None)
+        if isinstance(owned, widgets.Widget):
+            owned.close()
+    widget.close()
+
+
+def title(task: Task, length: int = 60) -> str:
+    """Return a task's model and the start of its prompt, on one line."""
+    prompt = " ".join((task.request.prompt or "").split())[:length]
+    return f"{task.request.model}: {prompt}" if prompt else task.request.model
+
+
+class StatusLine:
+    """A line that a screen reader reads out when it changes."""
+
+    def __init__(self) -> None:
+        self.view = widgets.HTML()
+
+    def error(self, error: ModellixError) -> None:
+        """Show what went wrong and what to do."""
+        lines = el("div", html(error.message)), el("div", html(error.hint))
+        self.view.value = el("div", *lines, role="alert", style=_ALERT)
+
+    def message(self, text: str) -> None:
+        """Show a sentence."""
+        self.view.value = el("div", html(text), role="status", style="line-height:1.5")
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.view.value = ""
+
+
+class Filters:
+    """A row of controls that select and sort tasks; calls `changed` when one of them changes."""
+
+    def __init__(
+        self,
+        changed: Callable[[], None],
+        sorts: Iterable[str] = SORTS,
+        *,
+        descending: bool = True,
+    ) -> None:
+        self._changed = changed
+        self._offering = False
+        narrow: dict[str, Any] = {"layout": _NARROW, "style": {"description_width": "4.2em"}}
+        self.model = field(widgets.Dropdown, "Model", options=[ANY_MODEL], **narrow)
+        self.state = field(widgets.Dropdown, "State", options=list(STATES), **narrow)
+        self.text = field(widgets.Text, "Text", placeholder="in the prompt, id or note", **narrow)
+        self.time = field(widgets.Dropdown, "Made in", options=list(TIMES), **narrow)
+        self.sort = field(widgets.Dropdown, "Sort by", options=list(sorts), **narrow)
+        self.descending = widgets.Checkbox(
+            descending,
+            description="Largest or latest first",
+            indent=False,
+            layout={"width": "auto"},
+        )
+        self.view = row(self.model, self.state, self.text, self.time, self.sort, self.descending)
+        for control in self.view.children:
+            control.observe(self._on_value, "value")
+
+    def _on_value(self, _: object) -> None:
+        if not self._offering:
+            self._changed()
+
+    def offer(self, models: Iterable[str], sorts: Iterable[str] | None = None) -> None:
+        """Offer these models, and these columns to sort by; what is chosen stays if it can."""
+        self._offering = True
+        try:
+            _set_options(self.model, [ANY_MODEL, *models])
+            if sorts is not None:
+                _set_options(self.sort, list(sorts))
+        finally:
+            self._offering = False
+
+    def search(self, **more: Any) -> Search:  # noqa: ANN401 - fields of a search
+        """Return what the controls select, with more fields of `Search`."""
+        model, span = self.model.value, TIMES[self.time.value]
+        return Search(
+            model=None if model == ANY_MODEL else model,
+            states=STATES[self.state.value],
+            text=self.text.value,
+            since=None if span is None else int(time.time() * 1e6) - span,
+            **more,
+        )
+
+
+def _set_options(control: widgets.Dropdown, options: list[str]) -> None:
+    if list(control.options) != options:
+        chosen = control.value
+        control.options = options
+        control.value = chosen if chosen in options else options[0]
+
+
+class PictureField:
+    """A field for addresses of pictures, with an upload and a list of earlier results."""
+
+    def __init__(
+        self,
+        label: str,
+        tooltip: str | None,
+        *,
+        many: bool,
+        upload: Upload,
+        earlier: Sequence[Task],
+    ) -> None:
+        self._many = many
+        self._upload = upload
+        self._address = field(
+            widgets.Text, label, placeholder="https://… or upload", tooltip=tooltip
+        )
+        self._files = widgets.FileUpload(
+            description=f"Upload {label.removesuffix(' *')}",
+            accept="image/png,image/jpeg,image/webp",
+            multiple=many,
+            layout={"width": "auto"},
+        )
+        self._earlier = field(
+            widgets.Dropdown,
+            "or an earlier result",
+            options=[("choose", None), *_pictures(earlier)],
+            layout={"width": "auto", "max_width": "100%", "flex": "1 1 14em"},
+            style={"description_width": "initial"},
+        )
+        self._status = widgets.HTML()
+        self._files.observe(self._on_files, "value")
+        self._earlier.observe(self._on_earlier, "value")
+        self.view = widgets.VBox([self._address, row(self._files, self._earlier), self._status])
+
+    @property
+    def addresses(self) -> list[str]:
+        """What is in the field."""
+        return str(self._address.value).split()
+
+    @addresses.setter
+    def addresses(self, urls: Iterable[str]) -> None:
+        self._address.value = " ".join(urls)
+
+    def _on_files(self, change: dict[str, Any]) -> None:
+        for file in change["new"]:
+            folder = Path(tempfile.mkdtemp(prefix="modellix-upload-"))
+            # its name is the browser's, and untrusted: the ending alone is used
+            path = folder / f"upload{_ENDINGS.get(file['type'], '.png')}"
+            path.write_bytes(bytes(file["content"]))
+            self._send(path, f"{len(file['content']) / 1e6:.1f} MB", temporary=folder)
+        if change["new"]:
+            self._files.value = ()  # the bytes need not stay in a synced state
+
+    def _on_earlier(self, change: dict[str, Any]) -> None:
+        if change["new"] is not None:
+            self._send(Path(change["new"]), Path(change["new"]).name)
+
+    def _send(self, path: Path, name: str, temporary: Path | None = None) -> None:
+        """Upload a file, and remove the temporary folder afterwards."""
+
+        def finish(message: str) -> None:
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+            self._status.value = html(message)
+
+        def add(url: str) -> None:
+            self.addresses = [*(self.addresses if self._many else ()), url]
+            finish(f"Uploaded: {name}")
+
+        self._status.value = html("Uploading …")
+        self._upload(path, add, finish)
+
+
+def _pictures(tasks: Iterable[Task]) -> list[tuple[str, str]]:
+    """Return a label and the path of each picture of these tasks, as many as are offered."""
+    found = []
+    for task in tasks:
+        paths = [picture.path for picture in task.pictures if picture.path]
+        for number, path in enumerate(paths, 1):
+            found.append((title(task, 40) + (f" ({number})" if paths[1:] else ""), path))
+    return found[:MAX_EARLIER]
