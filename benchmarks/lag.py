@@ -38,7 +38,7 @@ DURATIONS = (1.0, 3.5, 20.0, 120.0)
 OTHERS = {2.0: "every 2 s", 0.1: "every 0.1 s"}
 LIVE_NAMES = {EVEN: "even", UNEVEN: "uneven (sigma 0.25)"}
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "polling.svg"
-SHARES = (0.15, 0.3, 0.6, PACE.share, 2.3)
+CLOSE_S = (0.1, 0.2, PACE.close_s, 0.7, 1.5)
 """Values of the main constant that the curve shows."""
 CURVES: dict[str, Draw] = {
     "even, 20 s (2 %)": steady(20.0),
@@ -144,7 +144,7 @@ def _live(model: str, duration: float, tasks: int) -> Iterator[Figure]:
 class Point:
     """What one value of the main constant comes to."""
 
-    share: float
+    close_s: float
     ours: Summary
     best: float
 
@@ -152,10 +152,10 @@ class Point:
 def points(draw: Draw, tasks: int = 1000) -> list[Point]:
     """Return the curve of a distribution: lag against questions."""
     found = []
-    for share in SHARES:
-        rule = at_pace(Pace(share=share, lag_s=0.0, lag=0.0))  # however small the lag is then
+    for close_s in CLOSE_S:
+        rule = at_pace(Pace(close_s=close_s))
         ours = summary(simulate(draw, rule=rule, tasks=tasks))
-        found.append(Point(share, ours, best_mean_lag(draw, ours.questions)))
+        found.append(Point(close_s, ours, best_mean_lag(draw, ours.questions)))
     return found
 
 
@@ -170,10 +170,10 @@ def curve() -> str:
     curves = {name: points(draw) for name, draw in CURVES.items()}
     marks = {name: chosen(draw) for name, draw in CURVES.items()}
     _draw(curves, marks)
-    head = [f"`SHARE` {share:g}" for share in SHARES]
+    head = [f"`close_s` {close_s:g}" for close_s in CLOSE_S]
     lines = [
         f"| Durations | {' | '.join(head)} | as it is | every 2 s |",
-        f"|---{'|---' * len(SHARES)}|---|---|",
+        f"|---{'|---' * len(CLOSE_S)}|---|---|",
     ]
     for name, found in curves.items():
         cells = [f"{p.ours.questions:.1f}: {p.ours.mean_s:.2f} s ({p.best:.2f})" for p in found]

@@ -90,7 +90,9 @@ class Context:
         """Return the seconds until a task of a model is asked about again."""
         waiting = max(1, self.waiting)
         known = self.durations(model)
-        return polling.next_delay(known, elapsed, waiting, self.budget, self.pace)
+        return polling.next_delay(
+            known, elapsed, in_flight=waiting, polls_per_second=self.budget, pace=self.pace
+        )
 
     def durations(self, model: str) -> tuple[float, ...]:
         """Return what a model's latest tasks took, in seconds; read from the ledger once."""
