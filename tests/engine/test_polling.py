@@ -122,7 +122,7 @@ def test_every_pause_is_bounded(
     assert PACE.shortest_s <= pause <= max(PACE.longest_s, in_flight / per_second, latest)
 
 
-@given(st.lists(positive, min_size=1, max_size=50), positive)
+@given(st.lists(st.floats(0.01, 300), min_size=1, max_size=50), st.floats(0.01, 300))
 def test_every_task_is_seen_after_a_bounded_number_of_polls(
     durations: list[float], duration: float
 ) -> None:
