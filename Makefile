@@ -17,7 +17,7 @@ SPREAD := --dist loadfile --no-loadscope-reorder --numprocesses
 
 .PHONY: help demo lab test fast chaos bench check format notebooks screenshots test-lowest build clean
 
-help: ## show this
+help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 $(BIN)/python:
@@ -39,52 +39,52 @@ else
 endif
 	@touch $@
 
-demo: $(VENV)/.demo ## run the notebooks on the sandbox; pages and tables in demo/
+demo: $(VENV)/.demo ## run the notebooks on the sandbox, with pages and tables in demo/
 	@$(BIN)/python notebooks/run.py --speed $(SPEED)
 
 lab: $(VENV)/.lab ## open the quickstart in JupyterLab
 	@$(BIN)/jupyter lab notebooks/quickstart.ipynb
 
-test: $(VENV)/.test+check ## everything: the checks, then the tests, fast ones first
+test: $(VENV)/.test+check ## run everything: the checks, then the tests, fast ones first
 	@$(MAKE) --no-print-directory check
 	@$(PYTEST) $(SPREAD) 3 -m "not kernel and not browser"
 	@$(PYTEST) $(SPREAD) 2 -m kernel
 	@$(PYTEST) $(SPREAD) 2 -m browser
 
-fast: $(VENV)/.test+check ## the tests that need neither a kernel nor a browser
+fast: $(VENV)/.test+check ## run the tests that take no kernel, no browser and no long time
 	@$(PYTEST) $(SPREAD) 3 -m "not kernel and not browser and not slow"
 
-chaos: $(VENV)/.test+check ## the tests of reliability at full length, with their figures: docs/reliability.md
+chaos: $(VENV)/.test+check ## run the reliability tests at full length and print the figures of docs/reliability.md
 	@MODELLIX_CHAOS=full $(PYTEST) tests/chaos
 
-bench: $(VENV)/.test+check ## measure how fast it is, into docs/performance.md; under ten minutes
+bench: $(VENV)/.test+check ## measure how fast it is, in under ten minutes, into docs/performance.md
 	@$(BIN)/python -m benchmarks.run --write
 
-check: $(VENV)/.test+check ## format, lint, types and layers, in seconds
+check: $(VENV)/.test+check ## check format, lint, types and layers, in seconds
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/ruff check --quiet
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo > .import-linter.log || { cat .import-linter.log; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+	@said=$$($(BIN)/lint-imports --no-logo 2>&1) || { echo "$$said"; exit 1; }
 
-format: $(VENV)/.test+check ## put the code in order
+format: $(VENV)/.test+check ## format the code and apply the safe fixes
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-notebooks: $(VENV)/.lab ## run the notebooks where they are, and save them with their outputs
+notebooks: $(VENV)/.lab ## run the notebooks in place and save them with their outputs
 	@$(BIN)/python notebooks/run.py --save
 
-screenshots: $(VENV)/.test+check ## take the pictures of the README and the docs anew
+screenshots: $(VENV)/.test+check ## take the screenshots of the README and the docs again
 	@MODELLIX_SCREENSHOTS=docs/images $(PYTEST) -m browser -k screenshot
 
-test-lowest: ## the tests on the lowest versions that pyproject.toml allows
+test-lowest: ## run the tests on the lowest versions that pyproject.toml allows
 	@$(if $(UV),,$(error test-lowest needs uv))
 	@$(UV) venv --quiet --clear --python 3.11 .venv-lowest
 	@$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[all]' --group test
 	@.venv-lowest/bin/python -m pytest $(SPREAD) 3 -m "not browser"
 
-build: $(VENV)/.test+check ## the wheel and the sdist, in dist/
+build: $(VENV)/.test+check ## build the wheel and the sdist in dist/
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(UV) pip install --quiet --python $(BIN)/python pip
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
-clean: ## remove what was made here
-	rm -rf .venv .venv-lowest demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove everything that was made here
+	rm -rf .venv .venv-lowest demo dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
