@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.html.table import table_html, table_text
-from modellix_jupyter.notebook.confirm import agreed, cost_words
 from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.notebook.functions import run
+from modellix_jupyter.notebook.spending import Quote, ask_first, confirmed
 from modellix_jupyter.planning.cell_options import help_text
 from modellix_jupyter.planning.plan import Plan, make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.planning.cell_parser import CellCommand
-    from modellix_jupyter.planning.pricing import Pricing
     from modellix_jupyter.results.results import Results
 
 _PLAN_ROWS = 50
@@ -53,16 +51,14 @@ def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | No
         vary=command.vary,
         repeat=command.repeat,
     )
-    session = current()
     if command.dry_run:
-        _show_plan(plan, _prices_if_known(session, plan))
+        _show_plan(plan, _quote_if_possible(plan))
         return None
     folder = _prepared(command.save)
-    prices = session.check(plan.requests)
-    limit = session.settings.ask_above
-    if not command.yes and not agreed(plan, prices, limit, add="--yes"):
+    confirm = confirmed if command.yes else ask_first("--yes")
+    results = current().submit(plan.requests, confirm=confirm)
+    if not results:
         return None
-    results = session.submit(plan, prices=prices)
     if command.out:
         variables[command.out] = results
     return _finish(results, command, folder)
@@ -105,17 +101,17 @@ def _prepared(save: str | None) -> Path | None:
     return folder
 
 
-def _prices_if_known(session: Session, plan: Plan) -> Mapping[str, Pricing]:
+def _quote_if_possible(plan: Plan) -> Quote:
     """Check the plan too, where there is a key: a dry run needs none."""
     from modellix_jupyter.errors import MissingKey
 
     try:
-        return session.check(plan.requests)
+        return current().quote(plan.requests)
     except MissingKey:
-        return {}
+        return Quote(plan.requests, {}, plan.count)
 
 
-def _show_plan(plan: Plan, prices: Mapping[str, Pricing]) -> None:
+def _show_plan(plan: Plan, quote: Quote) -> None:
     rows = plan.rows()
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = [[row.get(name) for name in columns] for row in rows[:_PLAN_ROWS]]
@@ -124,7 +120,7 @@ def _show_plan(plan: Plan, prices: Mapping[str, Pricing]) -> None:
     show_table(
         columns,
         shown,
-        caption=f"{plan.count} {noun}{cost_words(plan, prices)}; nothing was sent{more}.",
+        caption=f"{plan.count} {noun}{quote.cost}; nothing was sent{more}.",
     )
 
 

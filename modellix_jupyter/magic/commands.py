@@ -29,8 +29,8 @@ def _key(_: Sequence[str]) -> None:
     """Ask for a key, check it with the service, use it, and offer to keep it."""
     from modellix_jupyter.errors import InvalidRequest
     from modellix_jupyter.keys import SecretKey, store
-    from modellix_jupyter.notebook.confirm import ask, ask_hidden
     from modellix_jupyter.notebook.doctor import validate_key
+    from modellix_jupyter.notebook.spending import ask, ask_hidden
 
     key = SecretKey(ask_hidden("Modellix API key (not shown): "), "`%modellix key`")
     found = validate_key(key, current().settings)

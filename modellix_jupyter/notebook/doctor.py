@@ -104,7 +104,7 @@ def _answer(session: Session) -> str:
 
 
 def _home(session: Session) -> str:
-    session.check_home()
+    _ = session.kernel_lock  # its file is written there
     return str(session.home)
 
 

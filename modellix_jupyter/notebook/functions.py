@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Self
 
 from modellix_jupyter.engine.waiting import check_timeout, is_number
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.notebook.confirm import agreed
 from modellix_jupyter.notebook.current_session import current, leave, push
 from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.notebook.spending import ask_first, confirmed
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results.results import one_prompt
 
@@ -53,7 +53,7 @@ def submit(prompt: str | Sequence[str] | None, model: str, **params: Json) -> Re
         In two lines what to do; nothing was sent.
 
     """
-    return current().submit(make_plan(one_prompt(prompt), [model], params=params))
+    return current().submit(make_plan(one_prompt(prompt), [model], params=params).requests)
 
 
 def generate(
@@ -130,11 +130,9 @@ def compare(
     check_timeout(timeout)
     slugs = [models] if isinstance(models, str) else list(models)
     plan = make_plan(one_prompt(prompts), slugs, params=params, vary=vary, repeat=repeat)
-    session = current()
-    prices = session.check(plan.requests)
-    if not yes and not agreed(plan, prices, session.settings.ask_above, add="yes=True"):
-        return session.results([])
-    return run(session.submit(plan, prices=prices), timeout)
+    confirm = confirmed if yes else ask_first("yes=True")
+    results = current().submit(plan.requests, confirm=confirm)
+    return run(results, timeout) if results else results
 
 
 def submit_frame(
@@ -167,7 +165,7 @@ def submit_frame(
     """
     from modellix_jupyter.planning.plan import requests_of
 
-    return current().send(requests_of(frame, model), batch=batch)
+    return current().submit(requests_of(frame, model), batch=batch)
 
 
 async def agenerate(
@@ -189,7 +187,7 @@ async def agenerate(
 
     check_timeout(timeout)
     plan = make_plan(one_prompt(prompt), [model], params=params)
-    results = await asyncio.to_thread(current().submit, plan)
+    results = await asyncio.to_thread(current().submit, plan.requests)
     view = results.show()
     try:
         await results.wait_async(timeout)

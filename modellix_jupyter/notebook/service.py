@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.api import client
 from modellix_jupyter.errors import NoAnswer
+from modellix_jupyter.notebook.catalog import Catalog
 from modellix_jupyter.notebook.current_session import in_use
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class RestService:
 
     def __init__(self, client: client.AsyncClient, store: Store, download_timeout_s: float) -> None:
         self.client = client
+        self.catalog = Catalog(client)
         self._store = store
         self._timeout = download_timeout_s
 

@@ -5,22 +5,24 @@ Nothing is opened before it is first used, so that making a session costs nothin
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 from modellix_jupyter.engine.waiting import wait_for
 from modellix_jupyter.errors import ConfigError, MissingKey, ModellixError
 from modellix_jupyter.keys import SecretKey, places
+from modellix_jupyter.notebook.spending import Quote, confirmed, continue_batch
 from modellix_jupyter.settings import SETTING_NAMES, Settings, from_environment
 from modellix_jupyter.storage.thumbnail_cache import Thumbnails
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
@@ -28,11 +30,9 @@ if TYPE_CHECKING:
     from modellix_jupyter.engine.polling import Pace
     from modellix_jupyter.ledger.kernel_locks import KernelLock
     from modellix_jupyter.ledger.ledger import Ledger
-    from modellix_jupyter.notebook.catalog import Catalog
     from modellix_jupyter.notebook.display import LiveView
     from modellix_jupyter.notebook.service import RestService
-    from modellix_jupyter.planning.plan import Plan
-    from modellix_jupyter.planning.pricing import Pricing
+    from modellix_jupyter.notebook.spending import Confirm
     from modellix_jupyter.planning.schema import ModelSchema
     from modellix_jupyter.results.results import Results
     from modellix_jupyter.sandbox_server import Sandbox
@@ -56,6 +56,12 @@ AT_ANY_TIME = frozenset(
 """Settings that are read when they are needed, so that a change needs no new engine."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    engine: Engine
+    service: RestService
+
+
 class Session:
     """One service, one key, one ledger, and the engine that drives tasks between them.
 
@@ -69,6 +75,8 @@ class Session:
         A sandbox that this session owns and stops when it is closed.
     pace
         How often tasks are polled; the engine's own pace where it is not given.
+    sleep
+        Waits that many seconds, for every pause of the client and the engine.
 
     Raises
     ------
@@ -84,14 +92,18 @@ class Session:
         key: str | SecretKey | None = None,
         sandbox: Sandbox | None = None,
         pace: Pace | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.settings = settings or from_environment()
         self.sandbox = sandbox
         self.pace = pace
+        self._sleep = sleep
         # in the one object that hides it, also from whoever prints what a session is made of
         self._argument = SecretKey(key, "an argument") if isinstance(key, str) else key
         self._opening = threading.RLock()
-        self._engine: Engine | None = None
+        self._ledger: Ledger | None = None
+        self._kernel_lock: KernelLock | None = None
+        self._running: _Running | None = None
         self._closed = False
         self.media = Thumbnails(self._media)
 
@@ -102,80 +114,71 @@ class Session:
         """The folder of the ledger and of the files."""
         return self.settings.folder().absolute()
 
-    @cached_property
+    @property
     def ledger(self) -> Ledger:
         """The ledger of this home."""
         from modellix_jupyter.ledger.ledger import Ledger
 
         with self._opening:
-            # another thread may have been quicker: a cached property has no lock of its own
-            if "ledger" not in self.__dict__:
-                opened = Ledger(self.home / "ledger.sqlite3", self.home / "files")
-                self.__dict__["ledger"] = opened
-            return cast("Ledger", self.__dict__["ledger"])
+            if self._ledger is None:
+                self._ledger = Ledger(self.home / "ledger.sqlite3", self.home / "files")
+            return self._ledger
 
-    @cached_property
-    def _owner(self) -> KernelLock:
+    @property
+    def kernel_lock(self) -> KernelLock:
+        """The lock whose name stands in the ledger beside this session's tasks.
+
+        Raises
+        ------
+        ConfigError
+            The home folder cannot be written.
+
+        """
         from modellix_jupyter.ledger.kernel_locks import KernelLock
 
-        try:
-            with self._opening:
-                if "_owner" not in self.__dict__:
-                    self.__dict__["_owner"] = KernelLock(self.home / "owners")
-                return cast("KernelLock", self.__dict__["_owner"])
-        except OSError as error:
-            raise ConfigError(
-                f"The home folder {self.home} cannot be written: {error.strerror}.",
-                "Set MODELLIX_HOME to a folder that can be written.",
-            ) from error
+        with self._opening:
+            try:
+                self._kernel_lock = self._kernel_lock or KernelLock(self.home / "owners")
+            except OSError as error:
+                raise ConfigError(
+                    f"The home folder {self.home} cannot be written: {error.strerror}.",
+                    "Set MODELLIX_HOME to a folder that can be written.",
+                ) from error
+            return self._kernel_lock
 
     @property
     def engine(self) -> Engine:
         """The engine; opening it needs a key and a home that can be written."""
+        return self._run_engine().engine
+
+    def _run_engine(self) -> _Running:
         with self._opening:
-            if self._engine is None:
+            if self._running is None:
                 if self._closed:
                     raise ModellixError("This session is closed.", "Call it on a new one.")
-                self._engine = self._open_engine()
-            return self._engine
+                self._running = self._open()
+            return self._running
 
-    def _open_engine(self) -> Engine:
+    def _open(self) -> _Running:
+        from modellix_jupyter.api.client import AsyncClient
         from modellix_jupyter.engine.engine import Engine
         from modellix_jupyter.engine.polling import PACE
-
-        key = self.key()  # before anything is written: a newcomer has none
-        return Engine(
-            lambda: self._make_service(key),
-            self.ledger,
-            self._owner,
-            self.settings,
-            pace=self.pace or PACE,
-        )
-
-    def _make_service(self, key: SecretKey) -> RestService:
-        """Open the client; on the engine's loop, where its connections will live."""
-        from modellix_jupyter.api.client import AsyncClient
-        from modellix_jupyter.notebook.catalog import Catalog
         from modellix_jupyter.notebook.service import RestService
         from modellix_jupyter.storage.store import MIB, Limits, Store
 
-        s = self.settings
+        key, s = self.key(), self.settings  # before anything is written: a newcomer has none
+        ledger, lock = self.ledger, self.kernel_lock
         limits = Limits(s.max_file_mb * MIB, s.max_task_mb * MIB, s.max_files)
         store = Store(self.home / "files", limits)
         store.sweep()
-        client = AsyncClient(key, settings=s)
-        self._catalog: Catalog = Catalog(client)
-        return RestService(client, store, s.download_timeout_s)
+        client = AsyncClient(key, settings=s, sleep=self._sleep)
+        service = RestService(client, store, s.download_timeout_s)
+        pace = self.pace or PACE
+        engine = Engine(lambda: service, ledger, lock, s, pace=pace, sleep=self._sleep)
+        return _Running(engine, service)
 
     def key(self) -> SecretKey:
-        """Return the key.
-
-        Raises
-        ------
-        MissingKey
-            There is none anywhere.
-
-        """
+        """Return the key; `MissingKey` where there is none anywhere."""
         found = self._argument or places(self.home).find()
         if found is None:
             raise MissingKey("There is no Modellix API key yet.")
@@ -185,24 +188,9 @@ class Session:
         """Return the key that was given as an argument, for other settings of the same service."""
         return self._argument if settings.base_url == self.settings.base_url else None
 
-    def busy(self) -> bool:
-        """Whether tasks are being driven or followed; looking opens nothing."""
-        return self._engine is not None and self._engine.busy() > 0
-
-    def check_home(self) -> None:
-        """Make the home folder, and be sure that it can be written.
-
-        Raises
-        ------
-        ConfigError
-            It cannot.
-
-        """
-        _ = self._owner
-
     def adjust(self, settings: Settings) -> bool:
         """Take over settings that concern no open part; False where one does."""
-        if self._engine is not None or "ledger" in self.__dict__:
+        if self._running is not None or self._ledger is not None:
             differ = {n for n in SETTING_NAMES if getattr(settings, n) != getattr(self.settings, n)}
             if differ - AT_ANY_TIME:
                 return False
@@ -211,43 +199,44 @@ class Session:
         self.media.forget()
         return True
 
-    # -- sending
+    # -- spending
 
-    def check(self, requests: Sequence[Request]) -> dict[str, Pricing]:
-        """Check requests against the catalog and the schemas; return what they cost, by model.
+    def quote(self, requests: Sequence[Request]) -> Quote:
+        """Check requests against the catalog and the schemas, and price them; nothing is sent.
 
         Raises
         ------
         UserError
-            Something in them cannot be right; nothing was sent.
+            Something in them cannot be right.
 
         """
-        engine = self.engine
-        if not self.settings.check_requests:
-            return {}
-        return self._result(engine.run(lambda _: self._catalog.check(requests)))
+        _ = self.engine  # a missing key is said before anybody is asked to confirm
+        checked = self.settings.check_requests
+        prices = self._call(lambda s: s.catalog.check(requests)) if checked else {}
+        return Quote(requests, prices, self.settings.ask_above)
 
-    def submit(self, plan: Plan, *, prices: dict[str, Pricing] | None = None) -> Results:
-        """Check a plan, record its requests and begin to send them; see `send`."""
-        return self.send(plan.requests, prices=prices)
-
-    def send(
+    def submit(
         self,
         requests: Sequence[Request],
         *,
-        prices: dict[str, Pricing] | None = None,
+        confirm: Confirm = confirmed,
         batch: str | None = None,
     ) -> Results:
-        """Check requests, record them and begin to send them; returns at once.
+        """Check requests, have them confirmed, record them and begin to send them.
 
         Parameters
         ----------
         requests
-            What to send.
-        prices
-            What `check` returned, where it was called before.
+            One paid task each.
+        confirm
+            Is asked where there are more than the setting `ask_above`; by default nobody is.
         batch
             A name for them: those that the ledger has under it already are not sent again.
+
+        Returns
+        -------
+        Results
+            At once, in the order of the requests; of no tasks where it was not confirmed.
 
         Raises
         ------
@@ -255,35 +244,23 @@ class Session:
             Nothing was sent.
 
         """
-        known = self.check(requests) if prices is None else prices
+        quote = self.quote(requests)
+        if quote.needs_confirmation and not confirm(quote):
+            return self.results([])
         if batch is None:
-            return self.results(self.engine.submit(requests, prices=known))
-        return self._continue(requests, known, batch)
-
-    def _continue(
-        self, requests: Sequence[Request], prices: dict[str, Pricing], batch: str
-    ) -> Results:
-        """Send what a batch does not have yet, and take up what it has."""
-        from modellix_jupyter.planning.plan import matched
-        from modellix_jupyter.results.results import Results
-
-        origin = self.settings.base_url
-        with self.ledger.continuing():
-            tasks = [task for task in self.ledger.batch(batch) if task.origin == origin]
-            found = matched(requests, tasks)
-            missing = [r for r, uid in zip(requests, found, strict=True) if uid is None]
-            sent = iter(self.engine.submit(missing, prices=prices, batch=batch))
-        self.engine.resume(task for task in tasks if task.uid in found)
-        self.engine.send(task for task in tasks if task.uid in found)
-        return Results(self, [uid or next(sent).uid for uid in found])
+            return self.results(self.engine.submit(requests, prices=quote.prices))
+        return self._results(continue_batch(self, quote, batch))
 
     def results(self, tasks: Iterable[Task]) -> Results:
         """Return results of tasks of this session."""
+        return self._results([task.uid for task in tasks])
+
+    def _results(self, uids: Sequence[str]) -> Results:
         from modellix_jupyter.results.results import Results
 
-        return Results(self, [task.uid for task in tasks])
+        return Results(self, uids)
 
-    # -- what was left behind
+    # -- the ledger
 
     def unfinished(self) -> list[Task]:
         """Return the tasks of this service that are not over, by the ledger."""
@@ -298,24 +275,18 @@ class Session:
         return self.results(self.engine.resume(self.unfinished()))
 
     def find(self, ids: Iterable[str]) -> Results:
-        """Return results of tasks by their ids, and watch those that are not over.
-
-        Raises
-        ------
-        ModellixError
-            The ledger has no such task.
-
-        """
-        tasks = []
-        for task_id in ids:
-            task = self.ledger.find(task_id)
-            if task is None:
-                raise ModellixError(
-                    f"The ledger knows no task `{task_id}`.", "`%modellix history` lists them."
-                )
-            tasks.append(task)
+        """Return results of tasks by their ids, and watch those that are not over."""
+        tasks = [self._find(task_id) for task_id in ids]
         self.engine.resume(tasks)
         return self.results(tasks)
+
+    def _find(self, task_id: str) -> Task:
+        task = self.ledger.find(task_id)
+        if task is None:
+            raise ModellixError(
+                f"The ledger knows no task `{task_id}`.", "`%modellix history` lists them."
+            )
+        return task
 
     def history(self) -> pd.DataFrame:
         """Return every task that this machine's ledger knows, oldest first."""
@@ -334,49 +305,36 @@ class Session:
 
         return export(cards, self.history(), path)
 
-    # -- asking
+    # -- the service
 
     def models(self) -> list[Model]:
         """Return the catalog."""
-        engine = self.engine
-        return list(self._result(engine.run(lambda _: self._catalog.models())).values())
+        return list(self._call(lambda s: s.catalog.models()).values())
 
     def schema(self, model: str) -> ModelSchema | None:
         """Return a model's parameters, where they can be read."""
-        engine = self.engine
-        return self._result(engine.run(lambda _: self._catalog.schema(model)))
+        return self._call(lambda s: s.catalog.schema(model))
 
     def schema_if_known(self, model: str) -> ModelSchema | None:
         """Return a model's parameters, or None also where they cannot be read soon."""
-        engine = self.engine
-        return self._result(engine.run(lambda _: self._catalog.schema_if_known(model)))
+        return self._call(lambda s: s.catalog.schema_if_known(model))
 
     def upload(self, path: Path) -> str:
-        """Upload a picture as an input; return its URL.
-
-        Raises
-        ------
-        InvalidRequest
-            It cannot be read, or is too large.
-        ApiError
-            The service does not take it.
-
-        """
-        return self._ask(lambda service: service.client.upload(path))
+        """Upload a picture as an input; return its URL."""
+        return self._call(lambda s: s.client.upload(path))
 
     def balance(self) -> float:
         """Return the balance of the account, in USD."""
-        return self._ask(lambda service: service.client.balance())
+        return self._call(lambda s: s.client.balance())
 
     def key_is_valid(self) -> bool:
-        """Ask the service whether it takes the key."""
-        return self._ask(lambda service: service.client.key_is_valid())
+        """Return whether the service takes the key."""
+        return self._call(lambda s: s.client.key_is_valid())
 
-    def _ask(self, call: Callable[[RestService], Awaitable[_T]]) -> _T:
-        return self._result(self.engine.run(lambda s: call(cast("RestService", s))))
-
-    def _result(self, future: Future[_T]) -> _T:
-        """Wait as a cell does: the notebook's loop turns, and an interrupt ends it."""
+    def _call(self, call: Callable[[RestService], Awaitable[_T]]) -> _T:
+        """Call the service, and wait as a cell does: the notebook's loop turns meanwhile."""
+        running = self._run_engine()
+        future = running.engine.run(lambda _: call(running.service))
         wait_for([future], reentrant=self.settings.reentrant_wait)
         return future.result()
 
@@ -435,8 +393,8 @@ class Session:
 
     def block(self) -> None:
         """Wait until its engine is through with every task; on a thread with no event loop."""
-        if self._engine is not None:
-            wait_for(self._engine.futures(), reentrant=False)
+        if self._running is not None:
+            wait_for(self._running.engine.futures(), reentrant=False)
 
     def close(self) -> None:
         """End the engine, the ledger and a sandbox of its own; twice is as good as once.
@@ -445,14 +403,13 @@ class Session:
         """
         with self._opening:
             self._closed = True
-            engine = self._engine
-        if engine is not None:
-            engine.close()
+            running = self._running
+        if running is not None:
+            running.engine.close()
         self.media.close()
-        for part in ("ledger", "_owner"):
-            opened = self.__dict__.get(part)
-            if opened is not None:
-                opened.close()
+        for part in (self._ledger, self._kernel_lock):
+            if part is not None:
+                part.close()
         if self.sandbox is not None:
             self.sandbox.stop()
 

@@ -17,7 +17,6 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json, Request, Status
 
@@ -72,12 +71,6 @@ class Plan:
         row: dict[str, Json] = {"prompt": request.prompt, "model": request.model}
         row |= {f"param.{name}": value for name, value in request.params.items()}
         return row if self.repeat == 1 else {**row, "repeat": label.repeat}
-
-    def price(self, prices: Mapping[str, Pricing]) -> tuple[float, int]:
-        """Return the sum of the known prices in USD, and how many requests have no known price."""
-        costs = [prices[r.model].cost(r) for r in self.requests if r.model in prices]
-        known = [cost for cost in costs if cost is not None]
-        return math.fsum(known), self.count - len(known)
 
 
 def make_plan(

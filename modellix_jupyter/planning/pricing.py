@@ -8,7 +8,7 @@ is not known, neither is the cost: no figure is better than one that is four tim
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modellix_jupyter.planning.schema import ModelSchema
@@ -56,6 +56,13 @@ def pricing_of(price: Price | None, schema: ModelSchema | None) -> Pricing | Non
     default = next((value for value in defaults if value is not None), None)
     one = parameters is not _SECONDS  # a request makes one image unless it says more
     return Pricing(price.low, parameters, 1.0 if default is None and one else _units(default))
+
+
+def total_cost(requests: Sequence[Request], prices: Mapping[str, Pricing]) -> tuple[float, int]:
+    """Return what requests cost in USD, and how many of them have no known price."""
+    costs = [prices[r.model].cost(r) for r in requests if r.model in prices]
+    known = [cost for cost in costs if cost is not None]
+    return math.fsum(known), len(requests) - len(known)
 
 
 def _singular(unit: str) -> str:

@@ -73,7 +73,7 @@ ACTIONS = (
         "again",
         "Run again",
         lambda task, _: task.status.ended and task.status is not Status.UNKNOWN,
-        lambda session, task: session.send([task.request]),
+        lambda session, task: session.submit([task.request]),
     ),
     Action("use", "Use these settings", lambda _task, _watched: True),
 )

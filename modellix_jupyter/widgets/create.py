@@ -9,11 +9,12 @@ import ipywidgets as widgets
 from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.html.formatting import price_words, usd
 from modellix_jupyter.html.markup import el, html, join
+from modellix_jupyter.notebook.spending import confirm_later, confirmed
 from modellix_jupyter.planning.cell_parser import split_prompts
 from modellix_jupyter.planning.cell_writer import cell_text
 from modellix_jupyter.planning.interpolation import values_of
 from modellix_jupyter.planning.plan import check_slug, make_plan
-from modellix_jupyter.planning.pricing import Pricing, pricing_of
+from modellix_jupyter.planning.pricing import Pricing, pricing_of, total_cost
 from modellix_jupyter.planning.suggestions import did_you_mean
 from modellix_jupyter.widgets.controls import (
     StatusLine,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from modellix_jupyter.notebook.spending import Confirm
     from modellix_jupyter.planning.plan import Plan
     from modellix_jupyter.planning.schema import ModelSchema
     from modellix_jupyter.results.results import Results
@@ -50,7 +52,7 @@ class Create:
         self._sent = sent
         self._models: dict[str, Model] = {}
         self._chosen: dict[str, ModelSchema | None] = {}
-        self._unconfirmed: tuple[Request, ...] = ()
+        self._unconfirmed: Sequence[Request] = ()
         self.status = StatusLine()
         self.model = field(widgets.Combobox, "Model", placeholder=READING, disabled=True)
         self.chips = row()
@@ -222,14 +224,13 @@ class Create:
             self.cost.value = el("span", html(text), style="margin-left:6px") if text else ""
 
     def _cost(self) -> str:
-        plans, prices = self.plans(), self._prices()
-        costs = [plan.price(prices) for plan in plans]
-        count, unpriced = sum(plan.count for plan in plans), sum(number for _, number in costs)
-        tasks = f"{count} {'task' if count == 1 else 'tasks'}"
-        if unpriced == count:
+        requests = [request for plan in self.plans() for request in plan.requests]
+        total, unpriced = total_cost(requests, self._prices())
+        tasks = f"{len(requests)} {'task' if len(requests) == 1 else 'tasks'}"
+        if unpriced == len(requests):
             return f"{tasks}, price unknown"
         more = f" and {unpriced} of unknown price" if unpriced else ""
-        return f"{tasks}, {usd(sum(total for total, _ in costs))}{more}"
+        return f"{tasks}, {usd(total)}{more}"
 
     def _prices(self) -> dict[str, Pricing]:
         known = [slug for slug in self._chosen if slug in self._models]
@@ -247,13 +248,7 @@ class Create:
             except ModellixError as error:
                 self.status.error(error)
                 return
-            limit, count = self._context.session.settings.ask_above, len(requests)
-            if count <= limit:
-                self._send(requests)
-                return
-            self._unconfirmed = requests
-            set_visible(self.question, visible=True)
-            self.status.message(f"This sends {count} tasks, more than {limit}. Send them?")
+            self._send(requests, confirm_later)
 
     def _confirm(self, *, send: bool) -> None:
         with self._context.lock:
@@ -261,18 +256,29 @@ class Create:
             set_visible(self.question, visible=False)
             self.status.clear()
             if send and requests:
-                self._send(requests)
+                self._send(requests, confirmed)
 
-    def _send(self, requests: Sequence[Request]) -> None:
+    def _send(self, requests: Sequence[Request], confirm: Confirm) -> None:
         self.button.disabled = True
+        set_visible(self.question, visible=False)
         self.status.message(f"Sending {len(requests)} …")
         session = self._context.session
-        self._context.do(lambda: session.send(requests), self._done, self._refused)
 
-    def _done(self, results: Results) -> None:
-        self.button.disabled = False
-        self.status.clear()
-        self._sent(results)
+        def done(results: Results) -> None:
+            self.button.disabled = False
+            if results:
+                self.status.clear()
+                self._sent(results)
+            else:
+                self._ask(requests)
+
+        self._context.do(lambda: session.submit(requests, confirm=confirm), done, self._refused)
+
+    def _ask(self, requests: Sequence[Request]) -> None:
+        limit = self._context.session.settings.ask_above
+        self._unconfirmed = requests
+        set_visible(self.question, visible=True)
+        self.status.message(f"This sends {len(requests)} tasks, more than {limit}. Send them?")
 
     def _refused(self, error: ModellixError) -> None:
         self.button.disabled = False

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from chaos_world import KEY, HurriedSession, plan
+from chaos_world import KEY, hurried_session, plan
 
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.settings import Settings
@@ -83,10 +83,10 @@ def start(body: Callable[..., None], *arguments: object) -> Child:
 
 def submit_and_wait(pipe: Connection, settings: Settings, name: str, count: int) -> None:
     """Open everything, say so, then submit and wait for the last file."""
-    session = HurriedSession(settings, key=KEY)
+    session = hurried_session(settings)
     assert session.engine
     pipe.send("about to submit")
-    session.submit(plan(name, count), prices={}).block()
+    session.submit(plan(name, count).requests).block()
     pipe.send("done")
     session.close()
 
@@ -96,7 +96,7 @@ def submit_and_watch_all(pipe: Connection, settings: Settings, name: str, count:
     session = Session(settings, key=KEY)
     troubles: list[str] = []
     session.engine.subscribe(lambda update: troubles.extend(trouble(update)))
-    session.submit(plan(name, count), prices={})
+    session.submit(plan(name, count).requests)
     pipe.send("submitted")
     pipe.recv()
     session.resume().block()

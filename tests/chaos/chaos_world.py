@@ -11,9 +11,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from modellix_jupyter.engine.engine import Engine
-from modellix_jupyter.keys import SecretKey
-from modellix_jupyter.notebook.service import RestService
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import Plan, make_plan
 from modellix_jupyter.sandbox_server import Sandbox
@@ -37,27 +34,9 @@ async def hurried(seconds: float) -> None:
     await asyncio.sleep(seconds / HURRY)
 
 
-class HurriedSession(Session):
-    """A session whose client and engine pause for a fraction of what their rules say."""
-
-    def _open_engine(self) -> Engine:
-        key = self.key()
-        return Engine(
-            lambda: self._make_service(key),
-            self.ledger,
-            self._owner,
-            self.settings,
-            sleep=hurried,
-        )
-
-    def _make_service(self, key: SecretKey) -> RestService:
-        from modellix_jupyter.api.client import AsyncClient
-        from modellix_jupyter.storage.store import MIB, Limits, Store
-
-        s = self.settings
-        limits = Limits(s.max_file_mb * MIB, s.max_task_mb * MIB, s.max_files)
-        client = AsyncClient(key, settings=s, sleep=hurried)
-        return RestService(client, Store(self.home / "files", limits), s.download_timeout_s)
+def hurried_session(settings: Settings) -> Session:
+    """Return a session whose client and engine pause for a fraction of what their rules say."""
+    return Session(settings, key=KEY, sleep=hurried)
 
 
 def settings(sandbox: Sandbox, home: Path, **others: object) -> Settings:

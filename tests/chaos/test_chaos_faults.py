@@ -17,14 +17,13 @@ from pathlib import Path
 import pytest
 from chaos_world import (
     FULL,
-    KEY,
     SPEED,
-    HurriedSession,
     accepted,
     assert_once,
     assert_whole,
     compare,
     fetched,
+    hurried_session,
     lost,
     path_of,
     plan,
@@ -109,7 +108,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     began = time.monotonic()
     with Sandbox(speed=SPEED, faults=faults) as sandbox:
         session = opened(sandbox, home)
-        session.submit(plan("chaos", TASKS), prices={}).block()
+        session.submit(plan("chaos", TASKS).requests).block()
         rounds = finish(session)
         # what is looked at from here on is what the next kernel finds
         session.close()
@@ -118,7 +117,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
 def opened(sandbox: Sandbox, home: Path) -> Session:
     quick = settings(sandbox, home, submit_timeout_s=ANSWER_WITHIN_S)
-    return HurriedSession(quick, key=KEY)
+    return hurried_session(quick)
 
 
 def finish(session: Session) -> int:

@@ -18,14 +18,13 @@ import pytest
 from chaos_processes import PATIENCE_S, Child, start, submit_and_wait
 from chaos_world import (
     FULL,
-    KEY,
     SPEED,
-    HurriedSession,
     Outcome,
     accepted,
     assert_once,
     assert_whole,
     compare,
+    hurried_session,
     rows,
     settings,
 )
@@ -103,7 +102,7 @@ def test_a_kill_loses_nothing(yard: Yard, home: Path, kill: int) -> None:
     moment = (kill + within) / KILLS * yard.usual_s
     child.said(moment)  # or until it is done, where it was quicker than usual
     child.kill()
-    session = HurriedSession(settings(yard.sandbox, home), key=KEY)
+    session = hurried_session(settings(yard.sandbox, home))
     try:
         left = rows(session)
         assert len(left) in {0, TASKS}, "the intents are recorded all together, or not at all"

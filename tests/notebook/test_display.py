@@ -57,7 +57,9 @@ def painter() -> list[threading.Thread]:
 
 
 def send(session: Session, *prompts: str) -> Results:
-    return session.submit(make_plan(list(prompts), ["sandbox/fast"], params={"size": "256x256"}))
+    return session.submit(
+        make_plan(list(prompts), ["sandbox/fast"], params={"size": "256x256"}).requests
+    )
 
 
 def shown(results: Results, screen: FakeScreen) -> LiveView:

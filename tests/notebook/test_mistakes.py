@@ -80,7 +80,7 @@ def test_an_interrupted_call_still_hands_over_its_results(
     def interrupt(*_: object, **__: object) -> bool:
         raise KeyboardInterrupt
 
-    results = session.submit(make_plan(["p"], [FAST]))
+    results = session.submit(make_plan(["p"], [FAST]).requests)
     with monkeypatch.context() as patch:
         patch.setattr("modellix_jupyter.results.results.wait_for", interrupt)
         with pytest.raises(WaitInterrupted) as caught:
@@ -91,7 +91,7 @@ def test_an_interrupted_call_still_hands_over_its_results(
 
 def test_the_end_of_a_wait_still_goes_to_another_process(session: Session) -> None:
     session.pace = UNPOLLED
-    results = session.submit(make_plan(["p"], [FAST]))
+    results = session.submit(make_plan(["p"], [FAST]).requests)
     with pytest.raises(WaitTimeout) as caught:
         results.wait(0)
     session.close()
@@ -193,7 +193,7 @@ def test_a_sandbox_of_no_speed_is_not_begun(speed: Any) -> None:
 
 @pytest.fixture
 def three(session: Session) -> Results:
-    return session.submit(make_plan(["p0", "p1", "p2"], [FAST])).wait(HANG_S)
+    return session.submit(make_plan(["p0", "p1", "p2"], [FAST]).requests).wait(HANG_S)
 
 
 WAYS: dict[str, Callable[[Task], object]] = {

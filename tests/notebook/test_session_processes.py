@@ -42,7 +42,8 @@ for line in sys.stdin:
         continue
     session.models()  # all is open and connected: what follows is the tasks' own time
     print(os.getpid(), flush=True)
-    session.submit(make_plan(line.strip().split(","), ["sandbox/fast"], params={"size": "256x256"}))
+    plan = make_plan(line.strip().split(","), ["sandbox/fast"], params={"size": "256x256"})
+    session.submit(plan.requests)
     time.sleep(600)
 """
 """A process that loads everything once; each line of prompts makes a kernel of it."""
@@ -159,7 +160,7 @@ if sys.argv[3] in {"downloading", "done"}:
     assert all(is_whole(task) for task in rows)
     assert sessions.prompts() == dict.fromkeys([f"p{i}" for i in range(6)], 1)
     assert not list(home.rglob(".part-*"))
-    assert not [p for p in (home / "owners").iterdir() if p.name != after._owner.name]
+    assert not [p for p in (home / "owners").iterdir() if p.name != after.kernel_lock.name]
 
 
 def test_an_exit_by_an_error_is_clean_too(sessions: Sessions, home: Path) -> None:
@@ -181,7 +182,7 @@ signal.signal(signal.SIGALRM, signal.default_int_handler)
 
 def cell():
     plan = make_plan(["p0", "p1"], ["sandbox/slow"], params={"size": "256x256"})
-    results = session.submit(plan, prices={})
+    results = session.submit(plan.requests)
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     try:
         functions.run(results)
@@ -206,7 +207,9 @@ asyncio.run(in_a_loop()) if sys.argv[3] == "loop" else cell()
 
 def test_a_home_can_move_between_kernels(sessions: Sessions, home: Path) -> None:
     before = sessions()
-    before.submit(make_plan(["p0"], ["sandbox/fast"], params={"size": "256x256"})).wait(HANG_S)
+    before.submit(make_plan(["p0"], ["sandbox/fast"], params={"size": "256x256"}).requests).wait(
+        HANG_S
+    )
     before.close()
     moved = home.with_name("moved")
     home.rename(moved)

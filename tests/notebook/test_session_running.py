@@ -28,6 +28,7 @@ from modellix_jupyter.errors import (
 from modellix_jupyter.notebook import current_session, doctor, functions, recovery
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import Plan, make_plan
+from modellix_jupyter.planning.pricing import total_cost
 from modellix_jupyter.sandbox_server import Faults, Sandbox
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Status
@@ -187,7 +188,7 @@ def test_a_parameter_that_the_model_lacks_is_found_too(
 
 def test_without_a_key_nothing_is_written(sessions: Sessions, home: Path) -> None:
     session = sessions(key=None)
-    for use in (session.models, session.balance, lambda: session.submit(plan("a cat"))):
+    for use in (session.models, session.balance, lambda: session.submit(plan("a cat").requests)):
         with pytest.raises(MissingKey):
             use()
     assert not home.exists()
@@ -197,13 +198,13 @@ def test_without_a_key_nothing_is_written(sessions: Sessions, home: Path) -> Non
 def test_a_home_that_cannot_be_written_sends_nothing(sessions: Sessions, home: Path) -> None:
     home.write_text("in the way")
     with pytest.raises((LedgerError, ConfigError)) as caught:
-        sessions().submit(plan("a cat"))
+        sessions().submit(plan("a cat").requests)
     assert "MODELLIX_HOME" in caught.value.hint
     assert sessions.posts() == 0
 
 
 def test_a_wrong_key_is_a_refusal(sessions: Sessions) -> None:
-    results = sessions(key="wrong-key").submit(plan("a cat"), prices={}).wait(HANG_S)
+    results = sessions(key="wrong-key").submit(plan("a cat").requests).wait(HANG_S)
     with pytest.raises(Unauthorized):
         results.check()
     assert sessions.prompts() == {}
@@ -242,7 +243,7 @@ def test_what_may_have_been_accepted_is_never_sent_again(
 def test_a_session_closed_in_the_middle_is_resumed_by_the_next(sessions: Sessions) -> None:
     first = sessions(pace=UNPOLLED)
     prompts = [f"p{i}" for i in range(6)]
-    results = first.submit(plan(*prompts))
+    results = first.submit(plan(*prompts).requests)
     first.close()  # waits for the answers, and no longer
     assert {t.status for t in results} == {Status.PENDING}
     second = sessions()
@@ -257,7 +258,7 @@ def test_a_session_closed_in_the_middle_is_resumed_by_the_next(sessions: Session
 
 def test_a_task_whose_day_has_passed_is_expired(sessions: Sessions) -> None:
     first = sessions(pace=UNPOLLED)
-    (task,) = first.submit(plan("p"))
+    (task,) = first.submit(plan("p").requests)
     first.close()
     (task_id,) = sessions.sandbox.submissions
     sessions.sandbox.expire(task_id)
@@ -285,7 +286,7 @@ def test_files_cut_short_are_fetched_again(home: Path) -> None:
         sessions = Sessions(home, unlucky)
         session = sessions()
         try:
-            results = session.submit(plan("p0", "p1", "p2", "p3")).wait(HANG_S)
+            results = session.submit(plan("p0", "p1", "p2", "p3").requests).wait(HANG_S)
             assert all(is_whole(task) for task in results)
             assert sum(sessions.fetches().values()) > 4
         finally:
@@ -295,8 +296,8 @@ def test_files_cut_short_are_fetched_again(home: Path) -> None:
 
 def test_two_sessions_on_one_home_share_the_work(sessions: Sessions) -> None:
     one, other = sessions(), sessions()
-    mine = one.submit(plan("m0", "m1", "m2", model="sandbox/slow"))
-    theirs = other.submit(plan("t0", "t1", model="sandbox/slow"))
+    mine = one.submit(plan("m0", "m1", "m2", model="sandbox/slow").requests)
+    theirs = other.submit(plan("t0", "t1", model="sandbox/slow").requests)
     followed = [one.resume(), other.resume()]
     for results in (mine, theirs, *followed):
         results.wait(HANG_S)
@@ -310,13 +311,13 @@ def test_two_sessions_on_one_home_share_the_work(sessions: Sessions) -> None:
 
 def test_a_follower_takes_over_when_the_other_ends(sessions: Sessions) -> None:
     one, other = sessions(pace=UNPOLLED), sessions()
-    tasks = one.submit(plan("p0", "p1"))
+    tasks = one.submit(plan("p0", "p1").requests)
     watched = other.resume()
     one.close()
     assert len(watched) == 2
     watched.wait(HANG_S)
     assert all(is_whole(task) for task in watched)
-    assert {other.ledger.owner(t.uid) for t in tasks} == {other._owner.name}
+    assert {other.ledger.owner(t.uid) for t in tasks} == {other.kernel_lock.name}
     assert sessions.prompts() == {"p0": 1, "p1": 1}
 
 
@@ -359,10 +360,10 @@ def test_no_sandbox_where_a_key_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_closed_session_takes_nothing(sessions: Sessions) -> None:
     session = sessions()
-    session.submit(plan("p")).wait(HANG_S)
+    session.submit(plan("p").requests).wait(HANG_S)
     session.close()
     session.close()
-    for use in (session.balance, lambda: session.submit(plan("q"), prices={})):
+    for use in (session.balance, lambda: session.submit(plan("q").requests)):
         with pytest.raises(ModellixError, match="closed"):
             use()
     never_opened = sessions()
@@ -388,7 +389,7 @@ def test_before_anything_is_open_all_is_changed_in_place(session: Session) -> No
 def test_what_the_engine_is_made_of_needs_another_session(
     session: Session, sessions: Sessions
 ) -> None:
-    tasks = session.submit(plan("p0", "p1", model="sandbox/slow"))
+    tasks = session.submit(plan("p0", "p1", model="sandbox/slow").requests)
     other = current_session.configure(session.settings.changed(max_in_flight=2))
     assert other is not session
     assert current_session.current() is other
@@ -443,7 +444,7 @@ def test_the_session_in_use_is_made_of_the_environment(
 
 def test_tasks_are_found_by_their_ids(sessions: Sessions) -> None:
     first = sessions(pace=UNPOLLED)
-    results = first.submit(plan("p"))
+    results = first.submit(plan("p").requests)
     first.close()
     second = sessions()
     task_id = results[0].task_id
@@ -461,7 +462,7 @@ def test_nothing_is_announced_where_there_is_nothing(
     recovery.announce()
     assert capsys.readouterr().out == ""
     assert not home.exists()
-    session.submit(plan("p")).wait(HANG_S)
+    session.submit(plan("p").requests).wait(HANG_S)
     recovery.announce()
     assert capsys.readouterr().out == ""
 
@@ -470,8 +471,8 @@ def test_what_is_unfinished_is_announced_and_taken_up(
     sessions: Sessions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = sessions(pace=UNPOLLED)
-    first.submit(plan("p0", "p1"))
-    first.submit(plan("p", model="sandbox/silent")).wait(HANG_S)
+    first.submit(plan("p0", "p1").requests)
+    first.submit(plan("p", model="sandbox/silent").requests).wait(HANG_S)
     first.close()
     second = current_session.push(sessions())
     recovery.announce()
@@ -492,17 +493,17 @@ def test_nothing_is_taken_up_where_that_is_off(
     sessions: Sessions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = sessions(pace=UNPOLLED)
-    first.submit(plan("p"))
+    first.submit(plan("p").requests)
     first.close()
     second = current_session.push(sessions(auto_resume=False))
     recovery.announce()
     assert "1 task is unfinished" in capsys.readouterr().out
-    assert not second.busy()
+    assert second._running is None
 
 
 def test_what_never_left_is_told_apart(sessions: Sessions) -> None:
     first = sessions(pace=UNPOLLED, max_in_flight=1)
-    first.submit(plan("p0", "p1\x1b[31m", "p2"))
+    first.submit(plan("p0", "p1\x1b[31m", "p2").requests)
     first.close()
     second = sessions()
     results = second.resume()
@@ -521,7 +522,7 @@ def test_what_never_left_is_told_apart(sessions: Sessions) -> None:
 
 def test_the_doctor_never_shows_the_key(sessions: Sessions) -> None:
     session = sessions()
-    session.submit(plan("p")).wait(HANG_S)
+    session.submit(plan("p").requests).wait(HANG_S)
     checks = doctor.examine(session)
     assert KEY not in repr(checks)
     marks = {c.name: c.mark for c in checks}
@@ -572,7 +573,7 @@ def test_a_batch_that_is_sent_by_two_at_once_is_sent_once(
 
     def send(place: int) -> None:
         gate.wait(HANG_S)
-        results = both[place % 2].send(requests, prices={}, batch="night")
+        results = both[place % 2].submit(requests, batch="night")
         sent.append(tuple(task.uid for task in results))
 
     threads = [threading.Thread(target=send, args=(n,)) for n in range(4)]
@@ -601,8 +602,8 @@ def test_the_price_of_a_task_is_what_is_charged(
 ) -> None:
     before = session.balance()
     planned = make_plan(["a cat"], [model], params=params)
-    told, unknown = planned.price(session.check(planned.requests))
-    (task,) = session.submit(planned).wait(HANG_S)
+    told, unknown = total_cost(planned.requests, session.quote(planned.requests).prices)
+    (task,) = session.submit(planned.requests).wait(HANG_S)
     assert unknown == 0
     assert task.price == told == pytest.approx(before - session.balance())
 

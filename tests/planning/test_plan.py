@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.planning.plan import DEFAULT_CAP, EXAMPLE_MODEL, Label, check_slug, make_plan
-from modellix_jupyter.planning.pricing import Pricing
+from modellix_jupyter.planning.pricing import Pricing, total_cost
 from modellix_jupyter.values import Request
 
 
@@ -77,7 +77,7 @@ def test_a_parameter_called_model_or_repeat_collides_with_nothing() -> None:
 )
 def test_the_price(prices: dict[str, Pricing], expected: tuple[float, int]) -> None:
     plan = make_plan(["cat"], ["a/x", "b/y"], repeat=3)
-    assert plan.price(prices) == pytest.approx(expected)
+    assert total_cost(plan.requests, prices) == pytest.approx(expected)
 
 
 CIRCLE: list[Any] = []

@@ -28,8 +28,8 @@ def results(session: Session) -> Results:
     """Return three tasks that went well, of two prompts and two models."""
     plan = make_plan(["a cat", "a dog"], [FAST], params={"size": "256x256", "seed": 7})
     more = make_plan(["a cat"], ["sandbox/unavailable"], params={"size": "256x256"})
-    first = session.submit(plan)
-    second = session.submit(more)
+    first = session.submit(plan.requests)
+    second = session.submit(more.requests)
     return Results(session, [t.uid for t in (*first, *second)]).wait(HANG_S)
 
 
@@ -66,7 +66,7 @@ def test_results_of_nothing(session: Session, capsys: pytest.CaptureFixture[str]
 
 def test_a_wait_that_ends_too_soon_ends_nothing_else(session: Session, sessions: Sessions) -> None:
     session.pace = UNPOLLED
-    results = session.submit(make_plan(["p0", "p1"], [FAST]))
+    results = session.submit(make_plan(["p0", "p1"], [FAST]).requests)
     with pytest.raises(WaitTimeout, match=r"2 tasks go on after 0\.05 s") as caught:
         results.wait(0.05)
     assert "%modellix wait" in caught.value.hint
@@ -83,7 +83,7 @@ def test_a_wait_that_ends_too_soon_ends_nothing_else(session: Session, sessions:
 def test_results_can_be_awaited(session: Session) -> None:
     async def cell() -> Results:
         # sent from beside the loop: a wait within it would patch the loops of the whole process
-        results = await asyncio.to_thread(session.submit, make_plan(["p"], [FAST]))
+        results = await asyncio.to_thread(session.submit, make_plan(["p"], [FAST]).requests)
         return await results
 
     assert asyncio.run(cell())[0].status is Status.SUCCESS
@@ -114,7 +114,9 @@ def test_an_awaited_wait_that_is_cancelled_leaves_the_task_alone(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def cell() -> Results:
-        results = await asyncio.to_thread(session.submit, make_plan(["p"], ["sandbox/slow"]))
+        results = await asyncio.to_thread(
+            session.submit, make_plan(["p"], ["sandbox/slow"]).requests
+        )
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(results, 0.01)
         return results
@@ -181,7 +183,7 @@ def test_the_grid_has_models_across_and_prompts_down(results: Results) -> None:
 
 
 def test_frames_by_task_and_by_resource(session: Session) -> None:
-    results = session.submit(make_plan(["p"], [FAST], params={"n": 3, "size": "256x256"}))
+    results = session.submit(make_plan(["p"], [FAST], params={"n": 3, "size": "256x256"}).requests)
     results.wait(HANG_S)
     assert len(results.frame()) == 1
     assert len(results.frame(by="resource")) == 3

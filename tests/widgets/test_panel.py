@@ -114,12 +114,13 @@ def test_above_the_limit_it_asks_first(page: Page, sandbox: Sandbox) -> None:
     page.choose("sandbox/fast")
     create.prompt.value, create.repeat.value = "many", 13
     create.button.click()
+    page.until(lambda: create.question.layout.display == "")
     assert "13 tasks" in create.status.view.value
-    assert create.question.layout.display == ""
     create.no.click()
     assert create.question.layout.display == "none"
     assert page.panel.context.uids() == []
     create.button.click()
+    page.until(lambda: create.question.layout.display == "")
     create.yes.click()
     page.until(lambda: len(page.panel.context.uids()) == 13)
     page.until_final()
@@ -240,7 +241,7 @@ def test_the_history_is_paged_and_what_is_unknown_stands_on_top(
 ) -> None:
     panel = page.panel
     for _ in range(3):
-        session.send([task.request for task in page.generate("many", "sandbox/fast")] * 9)
+        session.submit([task.request for task in page.generate("many", "sandbox/fast")] * 9)
         page.until_final()
     page.open("History")
     page.until(lambda: panel.history.position.value.startswith("1 to 24 of 30"))
@@ -430,7 +431,7 @@ def test_a_closed_panel_says_that_it_is(page: Page, capsys: pytest.CaptureFixtur
 def test_only_what_is_in_sight_is_sent(page: Page, session: Session) -> None:
     gallery = page.panel.tasks_view.gallery
     (task,) = page.generate("one", "sandbox/fast")
-    session.send([task.request] * 60)
+    session.submit([task.request] * 60)
     page.until(lambda: len(page.panel.context.uids()) == 61)
     page.until_final()
     page.until(lambda: sum("<img" in card["html"] for card in page.seen(gallery).values()) >= 12)

@@ -9,7 +9,7 @@ from session_rig import HANG_S, Sessions
 
 from modellix_jupyter.errors import InvalidRequest, UserError
 from modellix_jupyter.notebook import current_session, functions
-from modellix_jupyter.notebook.confirm import cost_words
+from modellix_jupyter.notebook.spending import Quote
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.results.results import Results
@@ -109,4 +109,5 @@ def test_a_list_is_sent_without_a_question(limit: int, asked: list[str]) -> None
 def test_the_question_says_the_price_as_far_as_it_is_known(
     prices: dict[str, Pricing], words: str
 ) -> None:
-    assert cost_words(make_plan(["p", "q"], ["a/x", "b/y"]), prices) == words
+    plan = make_plan(["p", "q"], ["a/x", "b/y"])
+    assert Quote(plan.requests, prices, ask_above=0).cost == words

@@ -1,0 +1,117 @@
+"""What stands between a plan and its tasks: a quote, and whoever confirms it.
+
+`Session.submit` is the one way to spend: it quotes, has the quote confirmed, and only then sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.html.formatting import usd
+from modellix_jupyter.planning.pricing import Pricing, total_cost
+from modellix_jupyter.values import Request
+
+if TYPE_CHECKING:
+    from modellix_jupyter.notebook.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Requests that were checked, with what they cost by model; nothing of them was sent."""
+
+    requests: Sequence[Request]
+    prices: Mapping[str, Pricing]
+    ask_above: int
+
+    @property
+    def count(self) -> int:
+        """How many tasks they are."""
+        return len(self.requests)
+
+    @property
+    def needs_confirmation(self) -> bool:
+        """Whether they are more than are sent without a question."""
+        return self.count > self.ask_above
+
+    @property
+    def cost(self) -> str:
+        """What they cost, to stand after their count; with a space before it."""
+        total, unknown = total_cost(self.requests, self.prices)
+        if unknown == self.count:
+            return " (no price is known)"
+        more = f" and {unknown} of unknown price" if unknown else ""
+        return f" for {usd(total)}{more}"
+
+
+Confirm = Callable[[Quote], bool]
+"""Says whether to send a quote that needs a confirmation."""
+
+
+def confirmed(_: Quote) -> bool:
+    """Send it: whoever calls has confirmed it already."""
+    return True
+
+
+def confirm_later(_: Quote) -> bool:
+    """Send nothing yet: whoever calls will ask, and submit once more."""
+    return False
+
+
+def ask_first(option: str) -> Confirm:
+    """Return what asks the user of the cell that runs; `option` is how to answer beforehand."""
+
+    def confirm(quote: Quote) -> bool:
+        needed = f"The plan has {quote.count} tasks, and more than {quote.ask_above} need a yes."
+        hint = f"Nothing was sent; add {option} to send it."
+        if ask(f"Send {quote.count} tasks{quote.cost}?", otherwise=needed, hint=hint):
+            return True
+        print("Nothing was sent.")  # noqa: T201 - the answer to a question that was just asked
+        return False
+
+    return confirm
+
+
+def ask(question: str, *, otherwise: str, hint: str = "") -> bool:
+    """Ask a yes or no; where nobody can be asked, raise `InvalidRequest` with `otherwise`."""
+    try:
+        answer = input(f"{question} [y/N] ")
+    except (EOFError, OSError, _no_stdin()):
+        raise InvalidRequest(otherwise, hint) from None
+    return answer.strip().lower() in {"y", "yes"}
+
+
+def ask_hidden(question: str) -> str:
+    """Ask for a secret, which is not shown as it is typed."""
+    from getpass import getpass
+
+    try:
+        return getpass(question)
+    except (EOFError, OSError, _no_stdin()):
+        raise InvalidRequest(
+            "Nobody can be asked for a key here.", "Set the variable MODELLIX_API_KEY instead."
+        ) from None
+
+
+def _no_stdin() -> type[BaseException]:
+    from IPython.core.error import StdinNotImplementedError
+
+    return StdinNotImplementedError
+
+
+def continue_batch(session: Session, quote: Quote, batch: str) -> list[str]:
+    """Send what a batch does not have yet, and take up what it has; return the tasks' uids."""
+    from modellix_jupyter.planning.plan import matched
+
+    origin = session.settings.base_url
+    with session.ledger.continuing():
+        tasks = [task for task in session.ledger.batch(batch) if task.origin == origin]
+        found = matched(quote.requests, tasks)
+        missing = [r for r, uid in zip(quote.requests, found, strict=True) if uid is None]
+        sent = iter(session.engine.submit(missing, prices=quote.prices, batch=batch))
+    known = [task for task in tasks if task.uid in found]
+    session.engine.resume(known)
+    session.engine.send(known)
+    return [uid or next(sent).uid for uid in found]
