@@ -19,8 +19,8 @@ from difflib import SequenceMatcher
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.planning.suggestions import short
 
-SLIP = 0.8
-"""The likeness from which a name that is no option is taken for a slip in typing one.
+TYPO_RATIO = 0.8
+"""The likeness from which a name that is no option is taken for a typing error.
 
 Measured on the names that models really use: `safe` beside `save` has 0.75, `timout` 0.92.
 """
@@ -34,25 +34,12 @@ MAX_TIMEOUT_S = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of ``%%modellix``.
-
-    Parameters
-    ----------
-    name
-        Without its two dashes.
-    metavar
-        What stands for its value in the help; None where it takes none.
-    repeatable
-        Whether it may be given more than once.
-    help
-        What it does, in one phrase.
-
-    """
+    """One option of ``%%modellix``: its name without dashes, and what stands for its value."""
 
     name: str
     metavar: str | None
-    repeatable: bool
     help: str
+    repeatable: bool = False
 
     @property
     def usage(self) -> str:
@@ -62,19 +49,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command of ``%modellix``.
-
-    Parameters
-    ----------
-    name
-        The word that is typed.
-    metavar
-        What stands for its arguments: brackets where it may be left out, dots where there may
-        be several, None where it takes none.
-    help
-        What it does, in one phrase.
-
-    """
+    """One command of ``%modellix``; brackets are optional arguments, and dots are several."""
 
     name: str
     metavar: str | None
@@ -86,72 +61,40 @@ class Command:
         return f"{self.name} {self.metavar}" if self.metavar else self.name
 
     def takes(self, count: int) -> bool:
-        """Tell whether the command can have so many arguments."""
+        """Whether the command can have so many arguments."""
         if self.metavar is None:
             return count == 0
-        least = 0 if self.metavar.startswith("[") else 1
-        return count >= least and (count <= 1 or "..." in self.metavar)
+        minimum = 0 if self.metavar.startswith("[") else 1
+        return count >= minimum and (count <= 1 or "..." in self.metavar)
 
 
 OPTIONS: tuple[Option, ...] = (
     Option(
         "param",
         "NAME=VALUE",
+        "a parameter of the model whose name an option here has taken",
         repeatable=True,
-        help="a parameter of the model whose name an option here has taken",
     ),
     Option(
-        "body",
-        "JSON",
-        repeatable=False,
-        help="the whole body of the request but the prompt, for what flags cannot say",
+        "body", "JSON", "the whole body of the request but the prompt, for what flags cannot say"
     ),
-    Option(
-        "out",
-        "VAR",
-        repeatable=False,
-        help="bind the results to VAR too; they are always the value of the cell",
-    ),
-    Option(
-        "no-wait",
-        None,
-        repeatable=False,
-        help="return at once; the output goes on updating itself",
-    ),
-    Option(
-        "timeout",
-        "SECONDS",
-        repeatable=False,
-        help="how long the cell waits; the tasks live on",
-    ),
-    Option("repeat", "N", repeatable=False, help="make each request N times"),
+    Option("out", "VAR", "bind the results to VAR too; they are always the value of the cell"),
+    Option("no-wait", None, "return at once; the output goes on updating itself"),
+    Option("timeout", "SECONDS", "how long the cell waits; the tasks live on"),
+    Option("repeat", "N", "make each request N times"),
     Option(
         "vary",
         "NAME=a,b,c",
+        "one request for each value, or for each item of a JSON list; several make the product",
         repeatable=True,
-        help="one request for each value, or for each item of a JSON list; "
-        "several make the product",
     ),
     Option(
-        "dry-run",
-        None,
-        repeatable=False,
-        help="show the plan, with its count and its price where known; send nothing",
+        "dry-run", None, "show the plan, with its count and its price where known; send nothing"
     ),
-    Option(
-        "yes",
-        None,
-        repeatable=False,
-        help="ask no question where the plan is above the limit of tasks",
-    ),
-    Option("save", "DIR", repeatable=False, help="copy the files to DIR as well"),
-    Option(
-        "no-interpolate",
-        None,
-        repeatable=False,
-        help="leave {name} alone, in the prompt and in the options",
-    ),
-    Option("help", None, repeatable=False, help="show this"),
+    Option("yes", None, "ask no question where the plan is above the limit of tasks"),
+    Option("save", "DIR", "copy the files to DIR as well"),
+    Option("no-interpolate", None, "leave {name} alone, in the prompt and in the options"),
+    Option("help", None, "show this"),
 )
 """Every option that is not a parameter of the model."""
 
@@ -207,21 +150,21 @@ a paper crane
 
 
 def option_named(name: str) -> Option | None:
-    """Return our option of a name, in which an underscore is as good as a dash, or None."""
+    """Return the option of a name, in which an underscore is as good as a dash, or None."""
     canonical = name.replace("_", "-")
     return next((option for option in OPTIONS if option.name == canonical), None)
 
 
-def slip_of(name: str) -> Option | None:
-    """Return the option that a name is a slip in typing of, or None where it is a parameter.
+def typo_of(name: str) -> Option | None:
+    """Return the option that a name is probably a typing error of, or None.
 
-    A slip begins with the same letter, and is very like the option or has the very same letters.
-    It is meant to miss some slips (the model refuses those) and to take no parameter for one.
+    Such a name begins with the same letter, and is very like the option or has the very same
+    letters. Some errors are missed (the model refuses those), and no parameter is taken for one.
     """
     word = name.replace("_", "-").casefold()
     near = [(_likeness(word, option.name), option) for option in OPTIONS]
     best, option = max(near, key=lambda pair: pair[0])
-    return option if best >= SLIP else None
+    return option if best >= TYPO_RATIO else None
 
 
 def _likeness(word: str, name: str) -> float:
@@ -238,14 +181,7 @@ def command_named(name: str) -> Command | None:
 
 
 def repeat_of(text: str) -> int:
-    """Return how many times to make each request.
-
-    Raises
-    ------
-    InvalidRequest
-        If the option's value cannot be read.
-
-    """
+    """Return how many times to make each request."""
     number = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
     if not 1 <= number <= MAX_REPEAT:
         raise InvalidRequest(
@@ -256,14 +192,7 @@ def repeat_of(text: str) -> int:
 
 
 def seconds_of(text: str | None) -> float | None:
-    """Return how long to wait, if it was said.
-
-    Raises
-    ------
-    InvalidRequest
-        If the option's value cannot be read.
-
-    """
+    """Return how long to wait in seconds, if it is given."""
     if text is None:
         return None
     try:
@@ -279,14 +208,7 @@ def seconds_of(text: str | None) -> float | None:
 
 
 def variable_of(text: str | None) -> str | None:
-    """Return the name of the variable to bind, if there is one.
-
-    Raises
-    ------
-    InvalidRequest
-        If the option's value cannot be read.
-
-    """
+    """Return the name of the variable to bind, if there is one."""
     if text is None:
         return None
     name = unicodedata.normalize("NFKC", text)  # the form under which Python will look for it
@@ -299,14 +221,7 @@ def variable_of(text: str | None) -> str | None:
 
 
 def folder_of(text: str | None) -> str | None:
-    """Return the folder to copy to, if there is one.
-
-    Raises
-    ------
-    InvalidRequest
-        If the option's value cannot be read.
-
-    """
+    """Return the folder to copy to, if there is one."""
     if text is not None and not text.strip():
         raise InvalidRequest(
             "`--save` names no folder.", "Write --save pictures, or --save . for here."

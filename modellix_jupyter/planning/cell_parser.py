@@ -1,4 +1,4 @@
-"""``%%modellix`` and ``%modellix``, from what was typed to values; nothing here runs anything.
+"""``%%modellix`` and ``%modellix``, from what was typed to values, and back to a cell.
 
 A line is split as a shell splits it; then each word is found to be a model, an option or a
 parameter; and only then do texts become values with variables in them, so none can add a word.
@@ -6,10 +6,11 @@ parameter; and only then do texts become values with variables in them, so none 
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modellix_jupyter.errors import InvalidRequest
@@ -23,7 +24,7 @@ from modellix_jupyter.planning.cell_options import (
     option_named,
     repeat_of,
     seconds_of,
-    slip_of,
+    typo_of,
     variable_of,
 )
 from modellix_jupyter.planning.interpolation import (
@@ -38,6 +39,7 @@ from modellix_jupyter.planning.suggestions import did_you_mean, short, suggest
 from modellix_jupyter.values import Json
 
 _PARAMETER = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}")
 _OPTION = re.compile(r"--(?P<name>[^\s=-][^\s=]*)(?:=(?P<value>.*))?", re.DOTALL)
 _SEPARATOR = re.compile(r"^[^\S\n]*---[^\S\n]*$", re.MULTILINE)
 _DASHES = ("-", "\N{EN DASH}", "\N{EM DASH}")
@@ -45,33 +47,10 @@ _DASHES = ("-", "\N{EN DASH}", "\N{EM DASH}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellCommand:
-    """What one ``%%modellix`` cell asks for.
+    """What one ``%%modellix`` cell wants; with ``--help``, nothing else was read.
 
-    Parameters
-    ----------
-    models
-        Slugs, at least one, each once.
-    prompts
-        Texts that are not blank. None at all, which ``--body`` allows, is a request without one.
-    params
-        What ``--NAME``, ``--param`` and ``--body`` say.
-    vary
-        The values of each varied parameter, none of which is in `params`.
-    repeat
-        At least 1.
-    out
-        The variable to bind the results to.
-    wait, interpolate
-        False where ``--no-wait`` or ``--no-interpolate`` is given.
-    timeout
-        In seconds, above 0.
-    dry_run, yes
-        Whether the option is given.
-    save
-        The folder, as it was written.
-    help
-        Whether ``--help`` is given, and then nothing else was read.
-
+    `params` has what ``--NAME``, ``--param`` and ``--body`` say, and none of the parameters of
+    `vary`. No prompt at all, which ``--body`` allows, is one request without a prompt.
     """
 
     models: tuple[str, ...] = ()
@@ -85,51 +64,24 @@ class CellCommand:
     dry_run: bool = False
     yes: bool = False
     save: str | None = None
-    interpolate: bool = True
     help: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LineCommand:
-    """What one ``%modellix`` line asks for.
-
-    Parameters
-    ----------
-    name
-        One of the commands of the table.
-    arguments
-        As many as that command takes.
-
-    """
+    """A command of the table, with as many arguments as that command takes."""
 
     name: str
     arguments: tuple[str, ...] = ()
 
 
 def parse_cell(line: str, body: str, namespace: Mapping[str, object] | None = None) -> CellCommand:
-    """Read a ``%%modellix`` cell.
-
-    Parameters
-    ----------
-    line
-        What follows ``%%modellix`` on its line.
-    body
-        The lines below it.
-    namespace
-        The notebook's variables; None leaves every brace alone.
-
-    Raises
-    ------
-    InvalidRequest
-        In one sentence that names what cannot be read, with a hint how to write it.
-
-    """
+    """Read a ``%%modellix`` cell; without a namespace, every brace is left alone."""
     words = _words(line)
     if "--help" in words:
         return CellCommand(help=True)
     given = _sort(words)
-    off = "no-interpolate" in given.options
-    variables = None if off else namespace
+    variables = None if "no-interpolate" in given.options else namespace
     options = {
         name: interpolate(value, variables, where=f"`--{name}`")
         for name, value in given.options.items()
@@ -148,19 +100,11 @@ def parse_cell(line: str, body: str, namespace: Mapping[str, object] | None = No
         dry_run="dry-run" in options,
         yes="yes" in options,
         save=folder_of(options.get("save")),
-        interpolate=not off,
     )
 
 
 def parse_line(line: str) -> LineCommand:
-    """Read a ``%modellix`` line; an empty one is ``help``.
-
-    Raises
-    ------
-    InvalidRequest
-        If it is no command, or not what the command takes.
-
-    """
+    """Read a ``%modellix`` line; an empty one is ``help``."""
     name, *arguments = _words(line) or ["help"]
     if name in {"--help", "-h"}:
         return LineCommand("help")
@@ -174,8 +118,8 @@ def _no_command(name: str) -> InvalidRequest:
     if "/" in name:
         hint = "A model is called by a cell: %%modellix, with two percent signs, on its first line."
         return InvalidRequest(f"`{short(name)}` is not a command of %modellix.", hint)
-    question = did_you_mean(name, [command.name for command in COMMANDS])
-    hint = f"{question} `%modellix help` lists them.".strip()
+    suggestion = did_you_mean(name, [command.name for command in COMMANDS])
+    hint = f"{suggestion} `%modellix help` lists them.".strip()
     return InvalidRequest(f"`{short(name)}` is not a command of %modellix.", hint)
 
 
@@ -204,12 +148,12 @@ def _words(line: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Given:
-    """The words of a line by what they are, still as text."""
+    """The words of a line by what they are, still as text; a pair is its place, name and value."""
 
     models: list[str] = field(default_factory=list)
     options: dict[str, str] = field(default_factory=dict)
-    params: list[tuple[str, str, str]] = field(default_factory=list)  # where, name, value
-    vary: list[tuple[str, str]] = field(default_factory=list)
+    params: list[tuple[str, str, str]] = field(default_factory=list)
+    vary: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def _sort(words: list[str]) -> _Given:
@@ -224,33 +168,27 @@ def _sort(words: list[str]) -> _Given:
 
 
 def _take(given: _Given, name: str, value: str | None, rest: deque[str]) -> None:
-    """File one option, and its value, which may be the next word."""
+    """Store one option, and its value, which may be the next word."""
     option = option_named(name)
     if option is None:
-        _refuse_slip(name)
+        _refuse_typo(name)
     elif option.metavar is None:
         if value is not None:
             raise InvalidRequest(
                 f"`--{option.name}` takes no value, and here it has one.",
                 f"Write --{option.name} alone, or leave it out.",
             )
-        _set_once(given.options, option.name, "")
-        return
+        value = ""
     text = _value(name, rest) if value is None else value
     if option is None:
         given.params.append((f"`--{short(name)}`", name, text))
-    elif option.name == "param":
-        given.params.append((f"`--param {short(text)}`", *_pair(option, text)))
-    elif option.name == "vary":
-        given.vary.append(_pair(option, text))
+    elif option.repeatable:
+        pairs = given.vary if option.name == "vary" else given.params
+        pairs.append((f"`--{option.name} {short(text)}`", *_pair(option, text)))
+    elif option.name in given.options:
+        raise InvalidRequest(f"`--{option.name}` is given twice.", "Give it once.")
     else:
-        _set_once(given.options, option.name, text)
-
-
-def _set_once(options: dict[str, str], name: str, value: str) -> None:
-    if name in options:
-        raise InvalidRequest(f"`--{name}` is given twice.", "Give it once.")
-    options[name] = value
+        given.options[option.name] = text
 
 
 def _value(name: str, rest: deque[str]) -> str:
@@ -260,14 +198,14 @@ def _value(name: str, rest: deque[str]) -> str:
     option = option_named(name)
     if option is not None:
         raise InvalidRequest(message, f"Write {option.usage}.")
-    near = suggest(name, [known.name for known in OPTIONS], 1)
-    question = f"Did you mean `--{near[0]}`? " if near else ""
+    similar = suggest(name, [known.name for known in OPTIONS], 1)
+    suggestion = f"Did you mean `--{similar[0]}`? " if similar else ""
     hint = f"A boolean is written --{name} true, and a value like an option --{name}=--VALUE."
-    raise InvalidRequest(message, question + hint)
+    raise InvalidRequest(message, suggestion + hint)
 
 
-def _refuse_slip(name: str) -> None:
-    option = slip_of(name)
+def _refuse_typo(name: str) -> None:
+    option = typo_of(name)
     if option is not None:
         message = f"`--{name}` is not an option, and is very like `--{option.name}`."
         parameter = f"--param {name.replace('-', '_')}=VALUE"
@@ -295,7 +233,7 @@ def _parameters(
         _refuse_twice(name, params)
         params[name] = value_of(text, variables, where=where)
     vary: dict[str, tuple[Json, ...]] = {}
-    for written, text in given.vary:
+    for _, written, text in given.vary:
         name = _parameter_name(written, variables, "`--vary`")
         _refuse_twice(name, {**params, **vary})
         vary[name] = values_of(name, text, variables)
@@ -361,8 +299,8 @@ def _prompts(body: str, variables: Namespace, *, needed: bool) -> tuple[str, ...
     parts = split_prompts(body)
     count = f" of {len(parts)}" if parts[1:] else ""
     return tuple(
-        _prompt(part, variables, f"prompt {place}{count}" if count else "the prompt")
-        for place, part in enumerate(parts, 1)
+        _prompt(part, variables, f"prompt {index}{count}" if count else "the prompt")
+        for index, part in enumerate(parts, 1)
     )
 
 
@@ -373,3 +311,88 @@ def _prompt(text: str, variables: Namespace, where: str) -> str:
         single = "Its variables have no text."
         raise InvalidRequest(f"{where.capitalize()} is empty.", hint if " of " in where else single)
     return prompt
+
+
+# -- the other way around
+
+
+def cell_text(
+    prompts: Sequence[str | None],
+    models: Sequence[str],
+    *,
+    params: Mapping[str, Json],
+    vary: Mapping[str, Sequence[Json]] | None = None,
+    repeat: int = 1,
+) -> str:
+    """Return a cell that makes the same requests as `make_plan`; it was read back to be sure."""
+    wanted = CellCommand(
+        models=tuple(models),
+        prompts=tuple(p for p in prompts if p is not None),
+        params=dict(params),
+        vary={name: tuple(values) for name, values in (vary or {}).items()},
+        repeat=repeat,
+    )
+    body = "\n---\n".join(wanted.prompts)
+    for words in _first_lines(wanted):
+        line = " ".join(words)
+        if _says(line, body, wanted):
+            return f"%%modellix {line}\n{body}\n"
+    raise InvalidRequest(
+        "This cannot be written as a cell.", "`modellix_jupyter.compare(...)` says it in Python."
+    )
+
+
+def _first_lines(wanted: CellCommand) -> Iterator[list[str]]:
+    """Yield the ways to write the first line, the plainest first."""
+    rest = [f"--vary {shlex.quote(_vary_text(n, values))}" for n, values in wanted.vary.items()]
+    rest += [f"--repeat {wanted.repeat}"] if wanted.repeat > 1 else []
+    whole = [f"--body {shlex.quote(_json(wanted.params))}"]
+    each = [_parameter_text(name, value) for name, value in wanted.params.items()]
+    for given in (each, whole):
+        for more in ([], ["--no-interpolate"]):
+            yield [*wanted.models, *given, *rest, *more]
+
+
+def _says(line: str, body: str, wanted: CellCommand) -> bool:
+    if "\n" in line or (not body and "--body" not in line):
+        return False
+    try:
+        read = parse_cell(line, body, {})
+    except InvalidRequest:
+        return False
+    return (
+        (read.models, read.prompts, read.repeat) == (wanted.models, wanted.prompts, wanted.repeat)
+        # as JSON, in which 1 is not true
+        and _json(read.params) == _json(wanted.params)
+        and _json(read.vary) == _json(wanted.vary)
+    )
+
+
+def _parameter_text(name: str, value: Json) -> str:
+    text = _value_text(value)
+    own = option_named(name) or typo_of(name) or not _PLAIN_NAME.fullmatch(name)
+    if own:
+        return f"--param {shlex.quote(f'{name}={text}')}"
+    between = "=" if text.startswith("-") or not text else " "
+    return f"--{name}{between}{shlex.quote(text)}"
+
+
+def _value_text(value: Json) -> str:
+    """Write a value so that it is read as what it is: a text as text, where that is enough."""
+    if isinstance(value, str) and "\n" not in value and "{" not in value:
+        try:
+            if value_of(value, None, where="") == value:
+                return value
+        except InvalidRequest:
+            pass
+    return _json(value)
+
+
+def _vary_text(name: str, values: Sequence[Json]) -> str:
+    plain = [_value_text(value) for value in values]
+    simple = all(re.fullmatch(r"[\w.*-]+", text) for text in plain)
+    return f"{name}={','.join(plain) if simple else _json(list(values))}"
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

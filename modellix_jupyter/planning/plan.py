@@ -36,19 +36,9 @@ _SLUG = re.compile(f"{_PART}/{_PART}")
 _MODEL_HINT = f"Write it as provider/model, as in `{EXAMPLE_MODEL}`; `%modellix models` lists them."
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
-    """Where one request stands in its plan; `prompt` and `repeat` count from 0."""
-
-    prompt: int
-    model: str
-    varied: Mapping[str, Json]
-    repeat: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Requests that will be sent together, how they came about, and a label for each of them."""
+    """Requests that will be sent together, and how they came about."""
 
     prompts: tuple[str | None, ...]
     models: tuple[str, ...]
@@ -56,7 +46,6 @@ class Plan:
     vary: Mapping[str, tuple[Json, ...]]
     repeat: int
     requests: tuple[Request, ...]
-    labels: tuple[Label, ...]
 
     @property
     def count(self) -> int:
@@ -65,12 +54,12 @@ class Plan:
 
     def rows(self) -> list[dict[str, Json]]:
         """Return a row for each request: its prompt, model, parameters, and repeat if several."""
-        return [self._row(*pair) for pair in zip(self.requests, self.labels, strict=True)]
+        return [self._row(request, i % self.repeat) for i, request in enumerate(self.requests)]
 
-    def _row(self, request: Request, label: Label) -> dict[str, Json]:
+    def _row(self, request: Request, repeat: int) -> dict[str, Json]:
         row: dict[str, Json] = {"prompt": request.prompt, "model": request.model}
         row |= {f"param.{name}": value for name, value in request.params.items()}
-        return row if self.repeat == 1 else {**row, "repeat": label.repeat}
+        return row if self.repeat == 1 else {**row, "repeat": repeat}
 
 
 def make_plan(
@@ -100,17 +89,16 @@ def make_plan(
     sizes = {"prompt": len(checked_prompts), "model": len(checked_models)}
     sizes |= {name: len(values) for name, values in axes.items()}
     _check_count({**sizes, "repeat": repeat}, cap)
-    labels = _labels(checked_prompts, checked_models, axes, repeat)
+    combinations = product(checked_prompts, checked_models, product(*axes.values()), range(repeat))
     return Plan(
         prompts=checked_prompts,
         models=checked_models,
         params=checked_params,
         vary=axes,
         repeat=repeat,
-        labels=labels,
         requests=tuple(
-            Request(at.model, checked_prompts[at.prompt], {**checked_params, **at.varied})
-            for at in labels
+            Request(model, prompt, {**checked_params, **dict(zip(axes, values, strict=True))})
+            for prompt, model, values, _ in combinations
         ),
     )
 
@@ -130,19 +118,6 @@ def check_models_differ(models: Sequence[str]) -> None:
             f"The model `{twice}` is named twice.",
             "Name it once; to make each request again use `--repeat 2` (repeat=2 in Python).",
         )
-
-
-def _labels(
-    prompts: Sequence[str | None],
-    models: Sequence[str],
-    axes: Mapping[str, Sequence[Json]],
-    repeat: int,
-) -> tuple[Label, ...]:
-    combinations = product(range(len(prompts)), models, product(*axes.values()), range(repeat))
-    return tuple(
-        Label(prompt, model, dict(zip(axes, values, strict=True)), again)
-        for prompt, model, values, again in combinations
-    )
 
 
 def _check_prompts(prompts: Sequence[str | None]) -> tuple[str | None, ...]:

@@ -10,8 +10,7 @@ from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.html.formatting import price_words, usd
 from modellix_jupyter.html.markup import el, html, join
 from modellix_jupyter.notebook.spending import confirm_later, confirmed
-from modellix_jupyter.planning.cell_parser import split_prompts
-from modellix_jupyter.planning.cell_writer import cell_text
+from modellix_jupyter.planning.cell_parser import cell_text, split_prompts
 from modellix_jupyter.planning.interpolation import values_of
 from modellix_jupyter.planning.plan import check_slug, make_plan
 from modellix_jupyter.planning.pricing import Pricing, pricing_of, total_cost

@@ -10,7 +10,7 @@ import ipywidgets as widgets
 from modellix_jupyter.errors import ConfigError, InvalidRequest, ModellixError
 from modellix_jupyter.notebook.display import shell
 from modellix_jupyter.planning.cell_options import variable_of
-from modellix_jupyter.planning.cell_writer import cell_text
+from modellix_jupyter.planning.cell_parser import cell_text
 from modellix_jupyter.widgets.controls import StatusLine, button, column, field, row
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from modellix_jupyter.planning.cell_options import (
     OPTIONS,
     help_text,
     option_named,
-    slip_of,
+    typo_of,
 )
 from modellix_jupyter.planning.cell_parser import CellCommand, LineCommand, parse_cell, parse_line
 from modellix_jupyter.values import Json
@@ -64,7 +64,6 @@ def test_everything_at_once() -> None:
         dry_run=True,
         yes=True,
         save="my dir",
-        interpolate=False,
     )
 
 
@@ -433,9 +432,9 @@ def test_every_example_of_the_help_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("option", [o.name for o in OPTIONS])
-def test_an_option_is_itself_and_no_slip_of_another(option: str) -> None:
+def test_an_option_is_itself_and_no_typo_of_another(option: str) -> None:
     assert option_named(option) is option_named(option.replace("-", "_"))
-    assert slip_of(option) is option_named(option)
+    assert typo_of(option) is option_named(option)
 
 
 def is_text(value: str) -> bool:

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.planning.cell_parser import parse_cell
-from modellix_jupyter.planning.cell_writer import cell_text
+from modellix_jupyter.planning.cell_parser import cell_text, parse_cell
 
 MODEL = "a/b"
 scalars = (

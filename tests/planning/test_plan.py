@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.planning.plan import DEFAULT_CAP, EXAMPLE_MODEL, Label, check_slug, make_plan
+from modellix_jupyter.planning.plan import DEFAULT_CAP, EXAMPLE_MODEL, check_slug, make_plan
 from modellix_jupyter.planning.pricing import Pricing, total_cost
 from modellix_jupyter.values import Request
 
@@ -19,7 +19,6 @@ from modellix_jupyter.values import Request
 def test_one_request() -> None:
     plan = make_plan(["a cat"], ["a/x"], params={"size": "1024*1024"})
     assert plan.requests == (Request("a/x", "a cat", {"size": "1024*1024"}),)
-    assert plan.labels == (Label(0, "a/x", {}, 0),)
     assert plan.count == 1
 
 
@@ -29,15 +28,10 @@ def test_the_order_is_prompts_models_axes_repeats() -> None:
     )
     expected = product(("cat", "dog"), ("a/x", "b/y"), (1, 2), ("s", "l"), (0, 1))
     found = [
-        (r.prompt, r.model, r.params["seed"], r.params["size"], at.repeat)
-        for r, at in zip(plan.requests, plan.labels, strict=True)
+        (*(row[name] for name in ("prompt", "model", "param.seed", "param.size", "repeat")),)
+        for row in plan.rows()
     ]
     assert found == list(expected)
-
-
-def test_labels_say_where_a_request_stands() -> None:
-    plan = make_plan(["cat", "dog"], ["a/x"], vary={"seed": [7]})
-    assert plan.labels[1] == Label(prompt=1, model="a/x", varied={"seed": 7}, repeat=0)
 
 
 def test_a_request_without_a_prompt() -> None:
@@ -191,15 +185,15 @@ TEXTS = st.text(st.characters(codec="utf-8"), min_size=1)
     ),
     st.integers(1, 3),
 )
-def test_count_labels_and_order_agree(
+def test_the_count_and_the_order_agree(
     prompts: list[str], models: list[str], vary: dict[str, list[Any]], repeat: int
 ) -> None:
     plan = make_plan(prompts, models, vary=vary, repeat=repeat)
-    assert plan.count == len(plan.requests) == len(plan.labels) == len(plan.rows())
-    sizes = [len(prompts), len(models), *map(len, vary.values()), repeat]
-    assert plan.count == math.prod(sizes)
-    assert plan == make_plan(prompts, models, vary=vary, repeat=repeat)
-    for request, label in zip(plan.requests, plan.labels, strict=True):
-        assert request.prompt == prompts[label.prompt]
-        assert request.model == label.model
-        assert request.params == label.varied
+    expected = [
+        (prompt, model, dict(zip(vary, values, strict=True)))
+        for prompt, model, values, _ in product(
+            prompts, models, product(*vary.values()), range(repeat)
+        )
+    ]
+    assert [(r.prompt, r.model, r.params) for r in plan.requests] == expected
+    assert plan.count == len(plan.rows()) == len(expected)
