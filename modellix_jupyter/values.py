@@ -135,7 +135,7 @@ class Media:
     kind
         ``image``, ``video``, ``audio`` or ``link``; anything else is shown as a link.
     src
-        A ``data:`` URI made from the downloaded file, an http(s) URL, or None.
+        A ``data:`` URI made from the downloaded file, or None.
     width, height
         Of the original, in pixels.
     path

@@ -1,7 +1,7 @@
 """The only place where text becomes markup.
 
-`Html` is a type of its own, so that mypy refuses raw text where markup is expected: text gets in
-through `html`, and elements are made by `el`, which escapes every attribute.
+`Html` is a type of its own, so that mypy refuses raw text where markup is expected, and Jinja
+escapes whatever is not of it. Text gets in through `html`; `el` makes elements.
 """
 
 from __future__ import annotations
@@ -9,11 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import NewType
+from typing import Self
 from urllib.parse import quote, urlsplit
 
-Html = NewType("Html", str)
-"""Markup that is safe to show."""
+
+class Html(str):
+    """Markup that is safe to show."""
+
+    __slots__ = ()
+
+    def __html__(self) -> Self:
+        """Return it as it is: Jinja asks so whether it must escape."""
+        return self
+
 
 _HIDDEN = re.compile(
     "["

@@ -67,29 +67,11 @@ def fit(media: Media, box: int) -> tuple[int | None, int | None]:
     return max(round(media.width * scale), 1), max(round(media.height * scale), 1)
 
 
-def media_html(media: Media, alt: str, box: int, *, remote: bool = True) -> Html:
-    """Return the element that shows one resource, or words and a link where nothing can.
-
-    Parameters
-    ----------
-    media
-        What to show.
-    alt
-        What it shows, in words.
-    box
-        The side of the square it has to fit in, in pixels.
-    remote
-        Whether a video or a sound may be loaded from the service's URL.
-
-    """
-    if media.problem is None and _may_load(media, remote=remote):
+def media_html(media: Media, alt: str, box: int) -> Html:
+    """Return the element that shows a resource in a square, or text and a link without one."""
+    if media.problem is None and data_uri_ok(media.src, media.kind):
         return _embedded(media, alt, box)
     return fallback(media)
-
-
-def _may_load(media: Media, *, remote: bool) -> bool:
-    streamed = remote and media.kind in {"video", "audio"} and web_url_ok(media.src)
-    return streamed or data_uri_ok(media.src, media.kind)
 
 
 def _embedded(media: Media, alt: str, box: int) -> Html:

@@ -130,9 +130,9 @@ def export(
     _check_no_folder(target)
     ending = target.suffix.lower()
     if ending in PAGES:
-        from modellix_jupyter.results.report import page_of
+        from modellix_jupyter.results.report import report_html
 
-        return _write(page_of(cards(), frame), target)
+        return _write(report_html(cards(), frame), target)
     from modellix_jupyter.results.table_files import ENDINGS, unknown_ending, write_table
 
     if ending not in ENDINGS:
@@ -172,16 +172,15 @@ def _write(page: str, target: Path) -> Path:
 
 def _write_folder(cards: Sequence[Card], frame: pd.DataFrame, target: Path) -> Path:
     """Write the originals, a table of them, and a page that shows and links to them."""
-    from modellix_jupyter.results.report import page_of
+    from modellix_jupyter.results.report import report_html
     from modellix_jupyter.results.table_files import write_table
 
     copies = _copy_all((card.task for card in cards), target)
     names = {key: path.name for key, path in copies.items()}
     index = _index([card.task for card in cards], frame, names)
     write_table(index, target / "index.csv")
-    _write(
-        page_of([_beside(card, names) for card in cards], frame, files=names), target / "index.html"
-    )
+    page = report_html([_beside(card, names) for card in cards], frame, names)
+    _write(page, target / "index.html")
     return target
 
 

@@ -1,4 +1,4 @@
-"""What stands in a report: the comparison, the numbers, the plots, and every task."""
+"""A report: the comparison, the numbers, the plots and every task, on one page of its own."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import base64
 import platform
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from modellix_jupyter.errors import InvalidRequest, MissingExtra
-from modellix_jupyter.html.formatting import total_price, value_of
-from modellix_jupyter.html.report import FileLink, PagePlot, PageTable, report_html
+from modellix_jupyter.html.formatting import clip, total_price, value_of
+from modellix_jupyter.html.grid import grid_html
+from modellix_jupyter.html.markup import Html, file_anchor, html
+from modellix_jupyter.html.picture import media_html
+from modellix_jupyter.html.table import SHORT, THUMB, aligned, cell_text, numeric_columns
 from modellix_jupyter.results.grid_layout import arrange
 from modellix_jupyter.results.output_budget import lighter
+from modellix_jupyter.values import Media
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,81 +26,79 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from modellix_jupyter.html.grid import Grid
-    from modellix_jupyter.values import Card, Media
+    from modellix_jupyter.values import Card
 
-KEY_COLUMNS = (
-    "model",
-    "prompt",
-    "status",
-    "elapsed_s",
-    "price",
-    "rating",
-    "note",
-    "submitted_at",
-    "task_id",
-    "error_message",
-)
-"""What of the frame comes first, and is also printed."""
+KEY_COLUMNS = "model prompt status elapsed_s price rating note submitted_at task_id error_message"
+"""The columns of the frame that come first and are also printed."""
 LEFT_OUT = frozenset({"path", "url", "params"})
 """A path is of this machine, a URL ends in a day, and the parameters have columns of their own."""
-PAGE_BYTES = 8_000_000
-"""What all media of a page weigh at most; the pictures shrink first."""
-PICTURE_BYTES = 96_000
+PAGE_BYTES, PICTURE_BYTES = 8_000_000, 96_000
+"""Limits of all media of a page and of one picture; the pictures shrink to them."""
 SMALL_PX, SMALL_BYTES = 144, 3_000
 """A thumbnail of the table, which would otherwise repeat each picture of the comparison."""
-MOST_VALUES = 12
-INKS = ("#16181d", "#e6e8ec")
-"""Of a plot on a light page and on a dark one."""
+BOXES = {1: 384, 2: 300, 3: 300}
+"""Sides of a picture by the number of pictures in a line; with more of them it is `BOX`."""
+BOX = 232
+MAX_VALUES = 12
+INKS = {"light": "#16181d", "dark": "#e6e8ec"}
+"""The colour of the text of a plot by the scheme of the page."""
 CAPTIONS = {
     "seconds": "Seconds by model, each task a point",
     "price": "Price against seconds",
     "success": "Success by model",
 }
+SUMMARY = {
+    "model": "model",
+    "count": "tasks",
+    "success_rate": "success, %",
+    "median_s": "median, s",
+    "p90_s": "90 % within, s",
+    "images_per_minute": "images a minute",
+    "price": "USD",
+    "price_per_image": "USD an image",
+}
 
 
-def page_of(
+def report_html(
     cards: Sequence[Card],
     frame: pd.DataFrame,
-    *,
     files: Mapping[tuple[str, int], str] | None = None,
 ) -> str:
-    """Return tasks as a page of its own.
-
-    Parameters
-    ----------
-    cards
-        As they are shown.
-    frame
-        One row each, in the same order.
-    files
-        Where the originals lie beside the page, by the uid of a task and the place of its resource.
-
-    """
+    """Return tasks as a page; `files` are the copies beside it, by uid and index of a resource."""
     light = lighter(cards, PAGE_BYTES, PICTURE_BYTES)
     grid = arrange(cards)
-    columns, rows, keys = _table(cards, frame, files or {})
-    return report_html(
-        _title(cards),
-        list(map(light, cards)),
-        columns,
-        rows,
+    return render(
+        title=_title(cards),
         generated_at=datetime.now(UTC),
         facts=_facts(cards),
-        grid=grid.mapped(light) if _compares(grid) else None,
-        tables=[*_summary(frame), *_parameters(cards)],
+        heading="Comparison" if _compares(grid) else "Gallery",
+        grid=_grid_html(grid.mapped(light)) if cards else None,
+        tables=[*_summary(frame), *_parameters(cards), *_every_task(cards, frame, files or {})],
         plots=_plots(frame),
-        key_columns=keys,
         made_with=_versions(),
     )
 
 
+def render(**parts: object) -> str:
+    """Return the template with its parts filled in: `Html` as it is, anything else escaped."""
+    environment = Environment(
+        loader=PackageLoader("modellix_jupyter", "html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Html) else html(str(value)),
+    )
+    return environment.get_template("report.html.jinja").render(parts)
+
+
+def _grid_html(grid: Grid) -> Html:
+    across = len(grid.rows) if grid.flows else len(grid.columns) * grid.abreast
+    return grid_html(grid, box=BOXES.get(across, BOX))
+
+
 def _compares(grid: Grid) -> bool:
     """Whether there is more than one model, prompt or value of a parameter."""
-    return len(grid.rows) > 1 or len(grid.columns) > 1 or bool(_told_apart(grid))
-
-
-def _told_apart(grid: Grid) -> list[str]:
-    return [axis for axis in grid.caption_axes() if axis != "param.seed"]
+    told_apart = any(axis != "param.seed" for axis in grid.caption_axes())
+    return len(grid.rows) > 1 or len(grid.columns) > 1 or told_apart
 
 
 def _title(cards: Sequence[Card]) -> str:
@@ -117,58 +121,74 @@ def _facts(cards: Sequence[Card]) -> dict[str, object]:
     return facts | ({"price": price} if price else {})
 
 
-def _summary(frame: pd.DataFrame) -> list[PageTable]:
+def table(
+    heading: str, columns: Sequence[str], rows: Sequence[Sequence[object]], keys: int | None = None
+) -> dict[str, Any]:
+    """Return a table for the template; only the first `keys` columns are also printed."""
+    numeric = numeric_columns(len(columns), rows)
+    printed = len(columns) if keys is None else keys
+    kinds = [
+        ("n " if number else "") + ("" if i < printed else "x") for i, number in enumerate(numeric)
+    ]
+    body = [
+        [_cell(value, kind) for value, kind in zip(row, kinds, strict=True)]
+        for row in aligned(len(columns), rows)
+    ]
+    head = list(zip(columns, kinds, strict=True))
+    return {"heading": heading, "count": "", "head": head, "rows": body}
+
+
+def _cell(value: object, kind: str) -> tuple[str, str]:
+    """Return what a cell shows, and its class in the style sheet."""
+    if isinstance(value, Media) and value.src and value.kind == "image":
+        return media_html(value, "thumbnail", THUMB), kind
+    text = value if isinstance(value, Html) else clip(cell_text(value), 500)
+    if not kind.startswith("n"):
+        kind = f"{'s' if len(text) <= SHORT or isinstance(value, Html) else 'l'} {kind}"
+    return text, kind
+
+
+def _summary(frame: pd.DataFrame) -> list[dict[str, Any]]:
     from modellix_jupyter.results.summary import summarise
 
     if frame.empty:
         return []
-    table = summarise(frame, "model")
-    table["success_rate"] = table["success_rate"] * 100
-    names = {
-        "model": "model",
-        "count": "tasks",
-        "success_rate": "success, %",
-        "median_s": "median, s",
-        "p90_s": "90 % within, s",
-        "images_per_minute": "images a minute",
-        "price": "USD",
-        "price_per_image": "USD an image",
-    }
-    rounded = table.round({"success_rate": 1, "median_s": 2, "p90_s": 2, "images_per_minute": 2})
-    return [PageTable("Summary", list(names.values()), _cells(rounded[list(names)]))]
+    sums = summarise(frame, "model")
+    sums["success_rate"] = sums["success_rate"] * 100
+    sums = sums.round({"success_rate": 1, "median_s": 2, "p90_s": 2, "images_per_minute": 2})
+    return [table("Summary", list(SUMMARY.values()), _rows(sums[list(SUMMARY)]))]
 
 
-def _cells(table: pd.DataFrame) -> list[list[object]]:
-    plain = table.astype(object).where(table.notna(), None)
-    return [list(row) for row in plain.to_numpy()]
+def _rows(frame: pd.DataFrame) -> list[list[object]]:
+    return frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
 
 
-def _parameters(cards: Sequence[Card]) -> list[PageTable]:
+def _parameters(cards: Sequence[Card]) -> list[dict[str, Any]]:
     values: dict[str, dict[str, None]] = {}
     for card in cards:
         for name, value in card.task.request.params.items():
             values.setdefault(name, {})[value_of(value)] = None
     rows = [[name, _listed(list(known))] for name, known in values.items()]
-    return [PageTable("Parameters", ["name", "values"], rows)] if rows else []
+    return [table("Parameters", ["name", "values"], rows)] if rows else []
 
 
 def _listed(values: Sequence[str]) -> str:
-    more = len(values) - MOST_VALUES
-    text = ", ".join(values[:MOST_VALUES])
+    more = len(values) - MAX_VALUES
+    text = ", ".join(values[:MAX_VALUES])
     return f"{text} and {more} more" if more > 0 else text
 
 
-def _plots(frame: pd.DataFrame) -> list[PagePlot]:
+def _plots(frame: pd.DataFrame) -> list[dict[str, str]]:
     """Return what can be drawn of the table; nothing where matplotlib is not installed."""
     plots = []
     for kind, caption in CAPTIONS.items():
         try:
-            light, dark = (_png(frame, kind, ink) for ink in INKS)
+            pictures = {scheme: _png(frame, kind, ink) for scheme, ink in INKS.items()}
         except InvalidRequest:  # no task has what this one shows
             continue
         except MissingExtra:
             return []
-        plots.append(PagePlot(caption, light, dark))
+        plots.append({"caption": caption, **pictures})
     return plots
 
 
@@ -179,21 +199,21 @@ def _png(frame: pd.DataFrame, kind: str, ink: str) -> str:
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
 
-def _table(
+def _every_task(
     cards: Sequence[Card], frame: pd.DataFrame, files: Mapping[tuple[str, int], str]
-) -> tuple[list[str], list[list[object]], int]:
-    """Return the table of every task: its columns, its rows, and how many columns are the key."""
+) -> list[dict[str, Any]]:
+    """Return the table of the frame with thumbnails, the columns that matter most at the front."""
     filled = [str(name) for name in frame.columns if frame[name].notna().any()]
-    keys = [name for name in KEY_COLUMNS if name in filled]
-    spread_out = [name for name in filled if name.startswith("param.")]
-    keys[2:2] = spread_out[:4]
+    keys = [name for name in KEY_COLUMNS.split() if name in filled]
+    keys[2:2] = [name for name in filled if name.startswith("param.")][:4]
     rest = [name for name in filled if name not in LEFT_OUT and name not in keys]
-    front = ["picture", *(["file"] if files else [])]
+    front = ["picture", "file"] if files else ["picture"]
     rows = [
-        [_small(card), *([_file(card, files)] if files else []), *row]
-        for card, row in zip(cards, _cells(frame[[*keys, *rest]]), strict=True)
+        [_small(card), *([_link(card, files)] if files else []), *row]
+        for card, row in zip(cards, _rows(frame[[*keys, *rest]]), strict=True)
     ]
-    return [*front, *keys, *rest], rows, len(front) + len(keys)
+    made = table("Every task", [*front, *keys, *rest], rows, len(front) + len(keys))
+    return [made | {"count": f"{len(rows)} rows" if len(rows) != 1 else "1 row"}]
 
 
 def _small(card: Card) -> Media | None:
@@ -204,14 +224,14 @@ def _small(card: Card) -> Media | None:
     return smaller(card.media[0], pixels=SMALL_PX, picture_bytes=SMALL_BYTES)
 
 
-def _file(card: Card, files: Mapping[tuple[str, int], str]) -> FileLink | None:
-    places = range(len(card.task.resources))
-    found = (files.get((card.task.uid, place)) for place in places)
-    return next((FileLink(name) for name in found if name), None)
+def _link(card: Card, files: Mapping[tuple[str, int], str]) -> Html | None:
+    """Return a link to the first copy of the files of a task."""
+    names = (files.get((card.task.uid, index)) for index in range(len(card.task.resources)))
+    return next((file_anchor(name, html(name)) for name in names if name), None)
 
 
 def _versions() -> str:
-    """Return what made the page, with the versions that a reader may have to know."""
+    """Return the versions of what made the page, which a reader may have to know."""
     names = ("modellix-jupyter", "pandas")
     ours, pandas = (f"{name} {metadata.version(name)}" for name in names)
     return f"{ours}, Python {platform.python_version()} and {pandas}"

@@ -171,7 +171,7 @@ def test_html_is_a_report_in_one_file(results: Results, tmp_path: Path) -> None:
     assert page.headings == ["Comparison", "Summary", "Plots", "Parameters", "Every task"]
     assert all(source.startswith("data:image/") for source in page.sources)
     assert len(page.sources) == 4 + 4 + 6  # the comparison, the table, and each plot twice
-    assert "default-src &#x27;none&#x27;" in text
+    assert "default-src 'none'" in text
     assert "2 models compared" in page.text
     assert "refused by the safety system" in page.text
     assert "modellix-jupyter 0." in page.text

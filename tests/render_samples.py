@@ -75,11 +75,9 @@ PAGE_TAGS: dict[str, set[str]] = TAGS | {
     "h2": set(),
     "small": set(),
     "time": {"datetime"},
-    "dl": set(),
+    "dl": {"class"},
     "dt": set(),
     "dd": set(),
-    "b": set(),
-    "p": {"dir"},
     "picture": set(),
     "source": {"media", "srcset"},
 }
