@@ -5,7 +5,7 @@ is an independent check of what the client sends. Tornado and Pillow are loaded 
 """
 
 from modellix_jupyter.sandbox_server.faults import Fault, Faults
-from modellix_jupyter.sandbox_server.journal import JournalEntry, Submission
 from modellix_jupyter.sandbox_server.server import Sandbox
+from modellix_jupyter.sandbox_server.tasks import JournalEntry, Submission
 
 __all__ = ["Fault", "Faults", "JournalEntry", "Sandbox", "Submission"]

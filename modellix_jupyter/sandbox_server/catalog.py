@@ -2,10 +2,51 @@
 
 from collections.abc import Mapping
 
-from modellix_jupyter.sandbox_server import parameters as p
 from modellix_jupyter.sandbox_server.faults import Fault
-from modellix_jupyter.sandbox_server.model import Model, Pace, Price, Quirk
-from modellix_jupyter.sandbox_server.parameters import Parameter
+from modellix_jupyter.sandbox_server.models import Model, Pace, Parameter, Price, Quirk
+
+
+def _prompt(longest: int = 4000) -> Parameter:
+    """Return the parameter every model has."""
+    text = "What to make, in plain words."
+    return Parameter(type="string", description=text, min_length=1, max_length=longest)
+
+
+def _seed() -> Parameter:
+    """Return the parameter that tells repeats apart."""
+    text = "The same seed and request give the same result; leave it out for one of its own."
+    return Parameter(type="integer", description=text, minimum=0, maximum=2**31 - 1)
+
+
+def _choice(description: str, default: object, *others: object) -> Parameter:
+    """Return a string parameter with a fixed set of values, the default first."""
+    return Parameter(
+        type="string", description=description, default=default, enum=(default, *others)
+    )
+
+
+def _count(description: str, default: int, low: int, high: int) -> Parameter:
+    """Return a bounded integer parameter."""
+    return Parameter(
+        type="integer", description=description, default=default, minimum=low, maximum=high
+    )
+
+
+def _flag(description: str, *, default: bool) -> Parameter:
+    """Return a boolean parameter."""
+    return Parameter(type="boolean", description=description, default=default)
+
+
+def _text(description: str, longest: int = 1000) -> Parameter:
+    """Return an optional string parameter."""
+    return Parameter(type="string", description=description, max_length=longest)
+
+
+def _image() -> Parameter:
+    """Return the parameter of a model that begins from a picture."""
+    about = "Where the picture is: an https address, or the url that /api/v1/media/files returned."
+    return Parameter(type="string", description=about, pattern=r"(https?://|data:image/)")
+
 
 _FAST = Pace(median=0.6, low=0.5, high=0.8, spread=0.1)
 _RATIOS = ("16:9", "9:16", "4:3", "3:4")
@@ -14,76 +55,80 @@ _RATIO = "Width to height."
 _MANY = "How many pictures to make."
 _SECONDS = "Length in seconds."
 
-_WRITE: Mapping[str, Parameter] = {"prompt": p.prompt(), "seed": p.seed()}
-_FORMAT = {"output_format": p.choice("How the picture is stored.", "png", "jpeg", "webp")}
+_WRITE: Mapping[str, Parameter] = {"prompt": _prompt(), "seed": _seed()}
+_FORMAT = {"output_format": _choice("How the picture is stored.", "png", "jpeg", "webp")}
 
 _QWEN = Model(
     slug="alibaba/qwen-image-plus",
     type="text-to-image",
-    description="Layered mountains under a low sun, in the manner of an ink wash.",
+    description="Layered hills under a low sun, in the blues of a winter morning.",
     parameters={
         **_WRITE,
-        "negative_prompt": p.text("What to keep out of the picture.", 500),
-        "size": p.choice(
+        "negative_prompt": _text("What to keep out of the picture.", 500),
+        "size": _choice(
             _SIZE, "1024*1024", "1328*1328", "1664*928", "928*1664", "1472*1104", "1104*1472"
         ),
-        "n": p.count(_MANY, 1, 1, 4),
-        "prompt_extend": p.flag("Let the model add to a short prompt.", default=True),
+        "n": _count(_MANY, 1, 1, 4),
+        "prompt_extend": _flag("Let the model add to a short prompt.", default=True),
     },
     price=Price(0.03),
     pace=Pace(median=3.2, low=2.0, high=6.0),
-    style="mountains",
+    style="hills",
+    palette="12263f 2f5d8c 6fa8d0 b9dcec f7fbff",
     featured=True,
 )
 
 _BANANA = Model(
     slug="google/nano-banana-2",
     type="text-to-image",
-    description="Bold tiles of circles, arcs and triangles, as from a Bauhaus poster.",
+    description="Bold tiles of circles and arcs, as from a Bauhaus poster.",
     parameters={
         **_WRITE,
-        "aspect_ratio": p.choice(_RATIO, "1:1", *_RATIOS, "3:2", "2:3", "21:9"),
-        "resolution": p.choice("Pixels on the long side.", "1K", "2K", "4K"),
-        "n": p.count(_MANY, 1, 1, 4),
+        "aspect_ratio": _choice(_RATIO, "1:1", *_RATIOS, "3:2", "2:3", "21:9"),
+        "resolution": _choice("Pixels on the long side.", "1K", "2K", "4K"),
+        "n": _count(_MANY, 1, 1, 4),
         **_FORMAT,
     },
     price=Price(0.04, "image", "resolution", {"1K": 0.04, "2K": 0.08, "4K": 0.15}),
     pace=Pace(median=2.8, low=2.0, high=5.0),
-    style="bauhaus",
+    style="tiles",
+    palette="1c1c22 1f4e9c d8352a f2b705 f4ecd8",
     featured=True,
 )
 
 _EDIT = Model(
     slug="google/nano-banana-2-edit",
     type="image-to-image",
-    description="Prints the picture it is given as a two-tone halftone.",
+    description="Prints the picture it is given in a few warm tones, as a poster.",
     parameters={
         **_WRITE,
-        "image": p.image(),
-        "aspect_ratio": p.choice(_RATIO, "1:1", *_RATIOS),
-        "resolution": p.choice("Pixels on the long side.", "1K", "2K"),
+        "image": _image(),
+        "aspect_ratio": _choice(_RATIO, "1:1", *_RATIOS),
+        "resolution": _choice("Pixels on the long side.", "1K", "2K"),
         **_FORMAT,
     },
     required=("prompt", "image"),
     price=Price(0.05),
     pace=Pace(median=3.5, low=2.0, high=6.0),
-    style="halftone",
+    style="hills",
+    palette="2b1b3d 7b2d5e d9505a f6955f ffe0a3",
 )
 
 _GPT = Model(
     slug="openai/gpt-image-2",
     type="text-to-image",
-    description="Washes of watercolour on rough paper.",
+    description="Soft pink fields with lights out of focus.",
     parameters={
-        "prompt": p.prompt(32_000),
-        "size": p.choice(_SIZE, "1024x1024", "1536x1024", "1024x1536"),
-        "quality": p.choice("More care for more money.", "medium", "low", "high"),
-        "n": p.count(_MANY, 1, 1, 10),
+        "prompt": _prompt(32_000),
+        "size": _choice(_SIZE, "1024x1024", "1536x1024", "1024x1536"),
+        "quality": _choice("More care for more money.", "medium", "low", "high"),
+        "n": _count(_MANY, 1, 1, 10),
         **_FORMAT,
     },
     price=Price(0.04, "image", "quality", {"low": 0.01, "medium": 0.04, "high": 0.17}),
     pace=Pace(median=4.5, low=3.0, high=6.0),
-    style="watercolor",
+    style="lights",
+    palette="3d1f4f a63d8f f2709c ffb199 fff0e1",
     featured=True,
 )
 
@@ -93,8 +138,8 @@ _FLUX = Model(
     description="Paper cut in layers, lit from the upper left.",
     parameters={
         **_WRITE,
-        "width": p.count("Width in pixels.", 1024, 256, 2048),
-        "height": p.count("Height in pixels.", 1024, 256, 2048),
+        "width": _count("Width in pixels.", 1024, 256, 2048),
+        "height": _count("Height in pixels.", 1024, 256, 2048),
         "guidance": Parameter(
             type="number",
             description="How closely to follow the prompt.",
@@ -106,23 +151,25 @@ _FLUX = Model(
     },
     price=Price(0.05),
     pace=Pace(median=3.6, low=2.0, high=6.0),
-    style="papercut",
+    style="paper",
+    palette="14323a 1f7a7a f08a6c f7c59f fdf3e4",
     featured=True,
 )
 
 _SEEDREAM = Model(
     slug="bytedance/seedream-4",
     type="text-to-image",
-    description="A night sky with a planet over dark hills.",
+    description="Planets on their rings about a sun, at night.",
     parameters={
         **_WRITE,
-        "size": p.choice("Pixels on the long side.", "1K", "2K", "4K"),
-        "aspect_ratio": p.choice(_RATIO, "1:1", *_RATIOS),
-        "n": p.count(_MANY, 1, 1, 6),
+        "size": _choice("Pixels on the long side.", "1K", "2K", "4K"),
+        "aspect_ratio": _choice(_RATIO, "1:1", *_RATIOS),
+        "n": _count(_MANY, 1, 1, 6),
     },
     price=Price(0.03),
     pace=Pace(median=2.4, low=2.0, high=4.0),
-    style="nightsky",
+    style="orbits",
+    palette="0a0d24 222a68 5a4fb0 b48be0 ffe9c7",
 )
 
 
@@ -130,9 +177,9 @@ def _film(shortest: int, default: int, longest: int) -> dict[str, Parameter]:
     """Return the parameters that every video model has."""
     return {
         **_WRITE,
-        "duration": p.count(_SECONDS, default, shortest, longest),
-        "aspect_ratio": p.choice(_RATIO, "16:9", "9:16", "1:1"),
-        "resolution": p.choice("Pixels on the short side.", "270p", "480p", "720p"),
+        "duration": _count(_SECONDS, default, shortest, longest),
+        "aspect_ratio": _choice(_RATIO, "16:9", "9:16", "1:1"),
+        "resolution": _choice("Pixels on the short side.", "270p", "480p", "720p"),
     }
 
 
@@ -140,52 +187,51 @@ _VIDEOS = (
     Model(
         slug="alibaba/wan-2.5-t2v",
         type="text-to-video",
-        description="Northern lights that sway over a frozen ridge.",
+        description="A rolling sea: the sandbox has one film, of four seconds.",
         parameters=_film(1, 4, 10),
         price=Price(0.05, "second"),
         pace=Pace(median=17.0, low=12.0, high=25.0),
-        style="aurora",
     ),
     Model(
         slug="google/veo-3-fast",
         type="text-to-video",
-        description="A rolling sea with the sun low on the horizon.",
+        description="A rolling sea: the sandbox has one film, of four seconds.",
         parameters=_film(1, 4, 8),
         price=Price(0.10, "second", "resolution", {"270p": 0.1, "480p": 0.1, "720p": 0.15}),
         pace=Pace(median=14.0, low=12.0, high=20.0),
-        style="waves",
         featured=True,
     ),
     Model(
         slug="bytedance/seedance-1-pro",
         type="image-to-video",
-        description="Moves slowly across the picture it is given; without one, a clockwork sky.",
-        parameters={**_film(1, 3, 10), "image": p.image()},
+        description="A rolling sea, whatever picture it is given: the sandbox has one film.",
+        parameters={**_film(1, 3, 10), "image": _image()},
         required=("prompt", "image"),
         price=Price(0.06, "second"),
         pace=Pace(median=18.0, low=12.0, high=25.0),
-        style="orbits",
     ),
 )
 
 _SPEECH = Model(
     slug="minimax/speech-2.6",
     type="text-to-speech",
-    description="Hums the prompt: one note for each syllable or so.",
+    description="Plays a few notes of a bell: the sandbox has one sound.",
     parameters={
-        "prompt": p.prompt(5000),
-        "voice": p.choice("Who hums.", "flute", "bell", "organ"),
-        "seed": p.seed(),
+        "prompt": _prompt(5000),
+        "voice": _choice("Who speaks.", "flute", "bell", "organ"),
+        "seed": _seed(),
     },
     price=Price(0.01, "task"),
     pace=Pace(median=2.8, low=2.0, high=4.0),
-    style="tune",
 )
+
+_OCEAN = "061a33 0d4b75 1b8aa6 6fd0c8 eaf7e6"
+_CITRUS = "1f3b2d 3f8f5b f2a032 f5c542 fff4d2"
 
 _SMALL: Mapping[str, Parameter] = {
     **_WRITE,
-    "size": p.choice(_SIZE, "512x512", "256x256", "1024x1024", "768x512", "512x768"),
-    "n": p.count(_MANY, 1, 1, 4),
+    "size": _choice(_SIZE, "512x512", "256x256", "1024x1024", "768x512", "512x768"),
+    "n": _count(_MANY, 1, 1, 4),
     **_FORMAT,
 }
 
@@ -194,7 +240,7 @@ _NONE = Quirk()
 
 
 def _sandbox(
-    name: str, description: str, quirk: Quirk = _NONE, pace: Pace = _FAST, style: str = "ridges"
+    name: str, description: str, quirk: Quirk = _NONE, pace: Pace = _FAST, palette: str = _CITRUS
 ) -> Model:
     """Return a small, cheap model of the sandbox's own provider."""
     return Model(
@@ -204,7 +250,8 @@ def _sandbox(
         parameters=_SMALL,
         price=Price(0.001),
         pace=pace,
-        style=style,
+        style="facets",
+        palette=palette,
         quirk=quirk,
     )
 
@@ -213,7 +260,7 @@ _MINUTE = Pace(median=60.0, low=60.0, high=60.0, spread=0.0)
 _POLICY = "Content policy: the prompt was refused by the safety system"
 
 _ON_PURPOSE = (
-    _sandbox("fast", "A mosaic in about half a second.", style="mosaic"),
+    _sandbox("fast", "Facets of coloured glass in about half a second.", palette=_OCEAN),
     _sandbox("slow", "Takes a whole minute.", pace=_MINUTE),
     _sandbox("bad-request", "Answers 400 to every request.", Quirk(Fault.BAD_REQUEST)),
     _sandbox("unauthorized", "Answers 401 to every key.", Quirk(Fault.UNAUTHORIZED)),

@@ -1,21 +1,17 @@
 """Chosen misfortune: what can go wrong on the wire, and a repeatable chooser of when it does."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Self
 
-from modellix_jupyter.sandbox_server.seeding import fraction
-
 Operation = Literal["submit", "read", "download"]
 
 
 class Fault(StrEnum):
-    """One way for a request to end badly.
-
-    The names of the first group are HTTP statuses. A submission that meets a fault of `BEFORE`
-    was not accepted; one that meets any other was accepted, and paid for.
-    """
+    """One way for a request to end badly."""
 
     BAD_REQUEST = "400"
     UNAUTHORIZED = "401"
@@ -92,20 +88,7 @@ class Faults:
 
     @classmethod
     def everywhere(cls, rate: float, *, seed: int = 0, hang_seconds: float = 5.0) -> Self:
-        """Share one rate equally among all the faults that each operation can have.
-
-        Parameters
-        ----------
-        rate
-            The share of requests that go wrong, from 0 to 1.
-        seed, hang_seconds
-            As for the class.
-
-        Returns
-        -------
-        Faults
-            An injector in which no kind of trouble is missing.
-        """
+        """Share one rate equally among all the faults that each operation can have."""
         shares = {
             operation: {fault.value: rate / len(possible) for fault in sorted(possible)}
             for operation, possible in POSSIBLE.items()
@@ -119,37 +102,13 @@ class Faults:
         )
 
     def rates(self, operation: Operation) -> Mapping[str, float]:
-        """Return the probabilities of one operation.
-
-        Parameters
-        ----------
-        operation
-            "submit", "read" or "download".
-
-        Returns
-        -------
-        Mapping[str, float]
-            Probability by the fault's value.
-        """
+        """Return the probabilities of one operation."""
         by_operation = {"submit": self.submit, "read": self.read, "download": self.download}
         return by_operation[operation]
 
     def choose(self, operation: Operation, n: int) -> Fault | None:
-        """Say what befalls the n-th request of an operation.
-
-        Parameters
-        ----------
-        operation
-            "submit", "read" or "download".
-        n
-            The number of the request among those of its operation, from 0.
-
-        Returns
-        -------
-        Fault or None
-            Always the same for the same seed, rates, operation and number; None for no fault.
-        """
-        left = fraction("fault", self.seed, operation, n)
+        """Say what befalls the n-th request of an operation."""
+        left = _fraction("fault", self.seed, operation, n)
         for name, rate in sorted(self.rates(operation).items()):
             left -= rate
             if left < 0:
@@ -166,3 +125,9 @@ def _check(operation: str, rates: Mapping[str, float], possible: frozenset[Fault
     if any(rate < 0 for rate in rates.values()) or sum(rates.values()) > 1 + rounding:
         message = f"the rates of {operation} must be positive and at most 1 together"
         raise ValueError(message)
+
+
+def _fraction(*parts: object) -> float:
+    """Return a number in [0, 1) that is a hash of the parts: 53 bits, so never rounded up to 1."""
+    text = json.dumps(parts, separators=(",", ":"))
+    return (int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 11) / 2**53

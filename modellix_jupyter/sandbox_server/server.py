@@ -11,8 +11,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from modellix_jupyter.sandbox_server.faults import Faults
-from modellix_jupyter.sandbox_server.journal import JournalEntry, Submission
-from modellix_jupyter.sandbox_server.tasks import TaskStore
+from modellix_jupyter.sandbox_server.tasks import JournalEntry, Submission, TaskStore
 
 if TYPE_CHECKING:
     from tornado.httpserver import HTTPServer
@@ -97,18 +96,7 @@ class Sandbox:
         return self._thread is not None
 
     def start(self) -> Self:
-        """Serve in the background, and return once connections are taken.
-
-        Returns
-        -------
-        Sandbox
-            Itself. Nothing happens if it runs already.
-
-        Raises
-        ------
-        OSError
-            If the port is taken or the address is not this machine's.
-        """
+        """Serve in the background, and return once connections are taken."""
         with self._lock:
             if self._thread is None:
                 started: Future[None] = Future()
@@ -125,10 +113,7 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Close every connection and wait for the threads; nothing happens if it has stopped.
-
-        The journal, the submissions and the tasks stay, and `start` may be called again.
-        """
+        """Close every connection and wait for the threads; nothing happens if it has stopped."""
         with self._lock:
             if self._thread is None or self._stopper is None:
                 return
@@ -138,18 +123,7 @@ class Sandbox:
             self._thread = self._stopper = None
 
     def expire(self, task_id: str) -> None:
-        """Let a task's day pass: from now on it and its files answer 404.
-
-        Parameters
-        ----------
-        task_id
-            A task that was accepted.
-
-        Raises
-        ------
-        KeyError
-            If it never was.
-        """
+        """Let a task's day pass: from now on it and its files answer 404."""
         self._tasks.expire(task_id)
 
     def serve_forever(self) -> None:
@@ -187,15 +161,15 @@ class Sandbox:
 
     async def _serve(self, started: "Future[None]") -> None:
         """Serve both origins until told to stop."""
-        from modellix_jupyter.sandbox_server import api, cdn
+        from modellix_jupyter.sandbox_server import handlers
         from modellix_jupyter.sandbox_server.site import Site
 
         site = Site(self._tasks, self.journal, self._faults, self._speed)
         stopping = asyncio.Event()
         first = second = None
         try:
-            first, self.base_url = self._listen(api.application(site), self._port)
-            second, self.cdn_url = self._listen(cdn.application(site), 0)
+            first, self.base_url = self._listen(handlers.api_application(site), self._port)
+            second, self.cdn_url = self._listen(handlers.cdn_application(site), 0)
             site.api_url, site.cdn_url = self.base_url, self.cdn_url
             self._stopper = asyncio.get_running_loop(), stopping
             started.set_result(None)
@@ -222,7 +196,6 @@ async def _close(site: "Site", servers: "list[HTTPServer]") -> None:
     for server in servers:
         server.stop()
     site.closing.set()
-    site.files.close()
     asyncio.get_running_loop().set_exception_handler(_report)
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for server in servers:

@@ -1,52 +1,38 @@
-"""The state behind both origins: the account, the tasks, the files and the misfortunes."""
+"""The state behind both origins: the account, the tasks, the files, the journal and the faults."""
 
 import asyncio
 import itertools
+import json
 from collections import OrderedDict
 from collections.abc import Mapping
+from importlib.resources import files
 
 from modellix_jupyter.sandbox_server.catalog import MODELS
 from modellix_jupyter.sandbox_server.faults import Fault, Faults, Operation
-from modellix_jupyter.sandbox_server.files import Files
-from modellix_jupyter.sandbox_server.journal import JournalEntry
-from modellix_jupyter.sandbox_server.model import Model
-from modellix_jupyter.sandbox_server.seeding import fingerprint
-from modellix_jupyter.sandbox_server.tasks import TaskStore
+from modellix_jupyter.sandbox_server.models import Model, canvas
+from modellix_jupyter.sandbox_server.painter import Artwork, paint
+from modellix_jupyter.sandbox_server.tasks import JournalEntry, Task, TaskStore
 
-_MOST_BODIES = 10_000
+#: A sandbox that runs for days keeps the newest requests, bodies and uploads only.
+_MAX_ENTRIES = 50_000
+_MAX_BODIES = 10_000
+_MAX_UPLOADS = 32
 #: How long a 429 asks to wait, in seconds, before `speed`.
 _RATE_LIMIT_SECONDS = 2.0
+#: The one film and the one sound of the sandbox: file, format, width and height.
+_RECORDINGS = {"video": ("film.webm", "webm", 480, 270), "audio": ("tune.mp3", "mp3", None, None)}
 
 
 class Site:
-    """Everything the handlers share. Only the server's loop changes it.
-
-    Parameters
-    ----------
-    tasks
-        The task store.
-    journal
-        Where requests are written down.
-    faults
-        The fault injector, or None.
-    speed
-        What durations are divided by.
-
-    Attributes
-    ----------
-    api_url, cdn_url : str
-        The two origins, once they are bound.
-    closing : asyncio.Event
-        Set when the server goes down, so that held answers are let go.
-    """
+    """Everything the handlers share. Only the server's loop changes it."""
 
     def __init__(
         self, tasks: TaskStore, journal: list[JournalEntry], faults: Faults | None, speed: float
     ) -> None:
         self.models: Mapping[str, Model] = MODELS
         self.tasks = tasks
-        self.files = Files()
         self.journal = journal
+        self.uploads: OrderedDict[str, bytes] = OrderedDict()
         self.api_url = ""
         self.cdn_url = ""
         self.closing = asyncio.Event()
@@ -57,42 +43,101 @@ class Site:
             "read": itertools.count(),
             "download": itertools.count(),
         }
-        self._seen: OrderedDict[int, int] = OrderedDict()
+        self._met: OrderedDict[str, int] = OrderedDict()
 
     @property
     def reset_after(self) -> str:
-        """The X-RateLimit-Reset of a 429: seconds from now, whole ones at the usual speed."""
+        """The X-RateLimit-Reset of an injected 429: seconds from now."""
         return f"{_RATE_LIMIT_SECONDS / self._speed:g}"
 
+    def record(self, entry: JournalEntry) -> None:
+        """Add to the journal, and forget its older half where it has grown too long."""
+        self.journal.append(entry)
+        if len(self.journal) > _MAX_ENTRIES:
+            del self.journal[: _MAX_ENTRIES // 2]
+
     def chance(self, operation: Operation) -> Fault | None:
-        """Return what the injector has in store for the next request of an operation."""
+        """Return the fault that the injector has for the next request of an operation."""
         return self._faults.choose(operation, next(self._counters[operation]))
 
     def quirk(self, model: Model, body: Mapping[str, object]) -> Fault | None:
-        """Return what the model itself does to a submission, and count it.
-
-        Parameters
-        ----------
-        model, body
-            The submission.
-
-        Returns
-        -------
-        Fault or None
-            None once the body was met with the fault as often as the model does.
-        """
+        """Return the model's own fault, until the body has met it as often as the model says."""
         if model.quirk.submit is None or model.quirk.times is None:
             return model.quirk.submit
-        key = fingerprint(model.slug, body)
-        met = self._seen.pop(key, 0)
-        self._seen[key] = met + 1
-        if len(self._seen) > _MOST_BODIES:
-            self._seen.popitem(last=False)
+        key = json.dumps([model.slug, body], sort_keys=True)
+        met = self._met.pop(key, 0)
+        self._met[key] = met + 1
+        if len(self._met) > _MAX_BODIES:
+            self._met.popitem(last=False)
         return model.quirk.submit if met < model.quirk.times else None
 
     async def hold(self) -> None:
-        """Keep an answer back for as long as the injector says, or until the server goes down."""
+        """Keep an answer back for as long as the injector says, or until the server stops."""
         try:
             await asyncio.wait_for(self.closing.wait(), self._faults.hang_seconds)
         except TimeoutError:
             return
+
+    def keep_upload(self, name: str, content: bytes) -> None:
+        """Keep a file that was sent."""
+        self.uploads[name] = content
+        if len(self.uploads) > _MAX_UPLOADS:
+            self.uploads.popitem(last=False)
+
+    def resources(self, task: Task) -> list[dict[str, object]]:
+        """Return a task's files as its answer lists them."""
+        media = task.model.media
+        if media in _RECORDINGS:
+            _, form, width, height = _RECORDINGS[media]
+            shapes: list[tuple[str, int | None, int | None]] = [(form, width, height)]
+        else:
+            shapes = [(each.format, each.width, each.height) for each in artworks(task)]
+        return [
+            {
+                "url": f"{self.cdn_url}/files/{task.token}{index:02d}.{form}",
+                "type": media,
+                "width": width,
+                "height": height,
+                "format": form,
+                "role": "primary",
+            }
+            for index, (form, width, height) in enumerate(shapes)
+        ]
+
+    def task_of(self, name: str) -> Task | None:
+        """Return the task that made a file, or None where there is no such file any longer."""
+        task = self.tasks.find_by_token(name[:24])
+        names = (
+            [str(each["url"]).rpartition("/")[2] for each in self.resources(task)] if task else []
+        )
+        return task if name in names else None
+
+    async def content(self, task: Task, name: str) -> bytes:
+        """Return the bytes of a task's file; a picture is painted when it is asked for."""
+        if task.model.media in _RECORDINGS:
+            recording = files(__package__) / _RECORDINGS[task.model.media][0]
+            return recording.read_bytes()
+        folder, _, source = str(task.body.get("image", "")).rpartition("/")
+        given = self.uploads.get(source) if folder.endswith("/media") else None
+        # In a thread, as it would stall every other request on the loop.
+        return await asyncio.to_thread(paint, artworks(task)[int(name[24:26])], given)
+
+
+def artworks(task: Task) -> list[Artwork]:
+    """Return what a task asks to be painted: a function of its request alone."""
+    model, values = task.model, task.model.values(task.body)
+    width, height = canvas(values)
+    count = values.get("n", 1)
+    return [
+        Artwork(
+            style=model.style,
+            palette=model.palette,
+            slug=model.slug,
+            prompt=str(values["prompt"]),
+            key=json.dumps([model.slug, values, index], sort_keys=True),
+            width=width,
+            height=height,
+            format=str(values.get("output_format", "png")),
+        )
+        for index in range(count if isinstance(count, int) else 1)
+    ]

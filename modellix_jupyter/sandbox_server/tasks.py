@@ -1,17 +1,17 @@
-"""Tasks: what was accepted, and what becomes of it as time passes."""
+"""The journal of requests, the tasks, and the account that pays for them."""
 
 import itertools
+import random
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from modellix_jupyter.sandbox_server.journal import Submission
-from modellix_jupyter.sandbox_server.model import Model
-from modellix_jupyter.sandbox_server.seeding import stream
+from modellix_jupyter.sandbox_server.models import Model
 
+Origin = Literal["api", "cdn"]
 Status = Literal["pending", "processing", "success", "failed"]
 
 #: Results are kept for a day, as the API's documentation says.
@@ -20,25 +20,37 @@ KEPT_SECONDS = 24 * 3600.0
 OPENING_BALANCE = 100.0
 
 
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One request."""
+
+    origin: Origin
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str] = field(repr=False)
+    body_size: int
+    at: float
+
+    @property
+    def authorized(self) -> bool:
+        """Whether the request carried an Authorization header, which some must never do."""
+        return "authorization" in self.headers
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One submission that was accepted, and so was paid for."""
+
+    task_id: str
+    model: str
+    body: Mapping[str, object]
+    at: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """An accepted task. Nothing in it ever changes: its state is a function of the time.
-
-    Parameters
-    ----------
-    id, request_id
-        Random, so that tasks of two sandboxes never meet in a client's ledger.
-    token
-        Random too: the beginning of its files' names, which nobody can guess.
-    model, body
-        What was asked for.
-    submitted_at
-        Seconds since 1970.
-    queued_s, total_s
-        Seconds until it is begun and until it is done.
-    price
-        US dollars.
-    """
+    """An accepted task. Nothing in it ever changes: its state is a function of the time."""
 
     id: str
     request_id: str
@@ -56,18 +68,7 @@ class Task:
         return self.submitted_at + self.total_s
 
     def status(self, now: float) -> Status:
-        """Return the state of the task at a time.
-
-        Parameters
-        ----------
-        now
-            Seconds since 1970.
-
-        Returns
-        -------
-        str
-            One of the API's four states.
-        """
+        """Return the state of the task at a time."""
         if now < self.submitted_at + self.queued_s:
             return "pending"
         if now < self.ended_at:
@@ -79,20 +80,7 @@ class Task:
         return now >= self.ended_at + KEPT_SECONDS
 
     def answer(self, now: float, resources: list[dict[str, object]]) -> dict[str, object]:
-        """Return the task as the API describes it.
-
-        Parameters
-        ----------
-        now
-            Seconds since 1970.
-        resources
-            Its results, for when it has succeeded.
-
-        Returns
-        -------
-        dict
-            The `data` of the answer.
-        """
+        """Return the task as the API describes it."""
         status = self.status(now)
         data: dict[str, object] = {
             "status": status,
@@ -126,22 +114,7 @@ def iso(at: float) -> str:
 
 
 class TaskStore:
-    """The tasks of one sandbox, and the account that pays for them.
-
-    Parameters
-    ----------
-    seed
-        Decides how long each task takes, by its number.
-    speed
-        What durations are divided by.
-    clock
-        Returns seconds since 1970.
-
-    Attributes
-    ----------
-    submissions : dict of str to Submission
-        Everything that was accepted, by task id.
-    """
+    """The tasks of one sandbox, and the account that pays for them."""
 
     def __init__(
         self, *, seed: int = 0, speed: float = 1.0, clock: Callable[[], float] = time.time
@@ -162,19 +135,8 @@ class TaskStore:
         return round(OPENING_BALANCE - self._spent, 4)
 
     def accept(self, model: Model, body: Mapping[str, object]) -> Task:
-        """Take a submission on, and its price off the account.
-
-        Parameters
-        ----------
-        model, body
-            What is asked for; it has been checked.
-
-        Returns
-        -------
-        Task
-            The new task.
-        """
-        rng = stream("pace", self._seed, next(self._numbers))
+        """Take a submission on, and its price off the account."""
+        rng = random.Random(f"pace {self._seed} {next(self._numbers)}")  # noqa: S311 - no secret
         queued, total = model.pace.draw(rng)
         task = Task(
             id=f"task-{secrets.token_hex(8)}",
@@ -207,18 +169,7 @@ class TaskStore:
         return task if task and task.status(self.clock()) == "success" else None
 
     def expire(self, task_id: str) -> None:
-        """Make a task as old as if its day had passed.
-
-        Parameters
-        ----------
-        task_id
-            A task that was accepted.
-
-        Raises
-        ------
-        KeyError
-            If it never was.
-        """
+        """Make a task as old as if its day had passed."""
         if task_id not in self._tasks:
             raise KeyError(task_id)
         self._expired.add(task_id)

@@ -28,8 +28,7 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
-from modellix_jupyter.sandbox_server import Sandbox
-from modellix_jupyter.sandbox_server.journal import JournalEntry
+from modellix_jupyter.sandbox_server import JournalEntry, Sandbox
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 

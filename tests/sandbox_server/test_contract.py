@@ -193,7 +193,7 @@ def test_the_catalogue_has_no_envelope_and_a_price(http: httpx.Client, sandbox: 
         "slug": "alibaba/qwen-image-plus",
         "type": "text-to-image",
         "docs_url": f"{sandbox.base_url}/models/alibaba/qwen-image-plus/api_schema",
-        "description": "Layered mountains under a low sun, in the manner of an ink wash.",
+        "description": "Layered hills under a low sun, in the blues of a winter morning.",
         "price": {"amount": 0.03, "currency": "USD", "unit": "image"},
     }
     assert by_slug["openai/gpt-image-2"]["price"] == {

@@ -107,7 +107,7 @@ def test_stop_in_the_middle_of_drawing_leaves_no_error(caplog: pytest.LogCapture
     threads = []
     for seed in range(6):
         body = {"prompt": "x", "seed": seed, "duration": 1}
-        sent = post(f"{url}/alibaba/wan-2.5-t2v", json=body, headers=KEY).json()["data"]
+        sent = post(f"{url}/alibaba/qwen-image-plus", json=body, headers=KEY).json()["data"]
         time.sleep(0.005)
         task = get(f"{url}/tasks/{sent['task_id']}", headers=KEY).json()["data"]
         file = task["result"]["resources"][0]["url"]
@@ -139,7 +139,7 @@ def test_speed_must_be_positive() -> None:
 def test_drawing_does_not_stall_the_api() -> None:
     with Sandbox(speed=10_000) as sandbox, httpx.Client(verify=NO_TLS, headers=KEY) as client:
         url = f"{sandbox.base_url}/api/v1"
-        sent = client.post(f"{url}/alibaba/wan-2.5-t2v", json={"prompt": "x"})
+        sent = client.post(f"{url}/alibaba/qwen-image-plus", json={"prompt": "x"})
         time.sleep(0.005)
         task = client.get(f"{url}/tasks/{sent.json()['data']['task_id']}").json()["data"]
         file = task["result"]["resources"][0]["url"]

@@ -3,36 +3,94 @@
 import math
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from modellix_jupyter.sandbox_server.faults import Fault
-from modellix_jupyter.sandbox_server.parameters import Parameter, complaint
 
 Media = Literal["image", "video", "audio"]
 
 #: The long side in pixels of each spelling of a resolution.
 _LONG_SIDE = {"1K": 1024, "2K": 2048, "4K": 4096}
-#: The short side in pixels of a video's resolution.
-_SHORT_SIDE = {"270p": 270, "480p": 480, "720p": 720}
+
+
+def _is_integer(value: object) -> bool:
+    """Tell a JSON integer; `True` is an `int` in Python but not in JSON."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_IS: Mapping[str, Callable[[object], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": _is_integer,
+    "number": lambda value: _is_integer(value) or isinstance(value, float),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter of a model, as JSON Schema knows it."""
+
+    type: str
+    description: str
+    default: object = None
+    enum: tuple[object, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+    pattern: str | None = None
+
+    def schema(self) -> dict[str, object]:
+        """Return the parameter as a JSON Schema object, without the keys it does not use."""
+        keys: dict[str, object] = {
+            "type": self.type,
+            "description": self.description,
+            "default": self.default,
+            "enum": list(self.enum) or None,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "minLength": self.min_length,
+            "maxLength": self.max_length,
+            "pattern": self.pattern,
+        }
+        return {key: value for key, value in keys.items() if value is not None}
+
+    def problem(self, value: object) -> str | None:
+        """Return what is wrong with a value, or None."""
+        if not _IS[self.type](value):
+            return f"must be of type {self.type}"
+        if self.enum and value not in self.enum:
+            return f"must be one of {', '.join(map(str, self.enum))}"
+        if isinstance(value, str):
+            return self._text_problem(value)
+        return self._range_problem(value)
+
+    def _text_problem(self, value: str) -> str | None:
+        """Check a string's length and form."""
+        if self.min_length is not None and len(value.strip()) < self.min_length:
+            return f"must have at least {self.min_length} character(s)"
+        if self.max_length is not None and len(value) > self.max_length:
+            return f"must have at most {self.max_length} characters"
+        if self.pattern is not None and not re.match(self.pattern, value):
+            return f"must match {self.pattern}"
+        return None
+
+    def _range_problem(self, value: object) -> str | None:
+        """Check a number's range."""
+        if not isinstance(value, int | float):
+            return None
+        if self.minimum is not None and value < self.minimum:
+            return f"must be at least {self.minimum}"
+        if self.maximum is not None and value > self.maximum:
+            return f"must be at most {self.maximum}"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one unit costs.
-
-    Parameters
-    ----------
-    amount
-        US dollars a unit.
-    unit
-        "image", "second" or "task".
-    by
-        The parameter that changes the price, if one does.
-    amounts
-        The price for each value of that parameter.
-    """
+    """What one unit costs."""
 
     amount: float
     unit: str = "image"
@@ -47,18 +105,7 @@ class Price:
         return {"min": min(self.amounts.values()), "max": max(self.amounts.values()), **tail}
 
     def of(self, values: Mapping[str, object]) -> float:
-        """Return what a request costs in US dollars.
-
-        Parameters
-        ----------
-        values
-            The request, with the defaults filled in.
-
-        Returns
-        -------
-        float
-            The price of all its units.
-        """
+        """Return what a request costs in US dollars."""
         each = self.amounts.get(str(values.get(self.by or "")), self.amount)
         units = {"image": values.get("n", 1), "second": values.get("duration", 1)}
         many = units.get(self.unit, 1)
@@ -67,15 +114,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long tasks take: lognormal, as the times of real services are, inside two bounds.
-
-    Parameters
-    ----------
-    median, low, high
-        Seconds.
-    spread
-        The standard deviation of the logarithm.
-    """
+    """How long tasks take: lognormal, as the times of real services are, inside two bounds."""
 
     median: float
     low: float
@@ -91,19 +130,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Quirk:
-    """What a model does wrong on purpose.
-
-    Parameters
-    ----------
-    submit
-        The fault that its submissions meet.
-    times
-        How often each distinct body meets it before one is accepted; None for always.
-    download
-        The fault that its files meet.
-    refusal
-        Why its tasks fail after they were accepted.
-    """
+    """What a model does wrong on purpose."""
 
     submit: Fault | None = None
     times: int | None = None
@@ -113,29 +140,7 @@ class Quirk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model of the catalogue.
-
-    Parameters
-    ----------
-    slug
-        provider/model.
-    type
-        "text-to-image" and the like.
-    description
-        What it does, and what it does wrong on purpose.
-    parameters
-        Its parameters by name.
-    required
-        Those that a request must have.
-    price, pace
-        What it costs and how long it takes.
-    style
-        Which painter draws for it.
-    featured
-        Whether ``?featured=true`` lists it.
-    quirk
-        What it does wrong on purpose.
-    """
+    """One model of the catalogue."""
 
     slug: str
     type: str
@@ -144,7 +149,8 @@ class Model:
     required: tuple[str, ...] = ("prompt",)
     price: Price
     pace: Pace
-    style: str
+    style: str = ""
+    palette: str = ""
     featured: bool = False
     quirk: Quirk = Quirk()
 
@@ -172,21 +178,17 @@ class Model:
 
     def complaint(self, body: Mapping[str, object]) -> str | None:
         """Return what is wrong with a body, or None."""
-        return complaint(self.parameters, self.required, body)
+        for name in self.required:
+            if name not in body:
+                return f"parameter '{name}' is required"
+        for name, parameter in self.parameters.items():
+            problem = parameter.problem(body[name]) if name in body else None
+            if problem:
+                return f"parameter '{name}' {problem}"
+        return None
 
     def entry(self, origin: str) -> dict[str, object]:
-        """Return the model as the catalogue lists it.
-
-        Parameters
-        ----------
-        origin
-            Where the sandbox is served.
-
-        Returns
-        -------
-        dict
-            A JSON object.
-        """
+        """Return the model as the catalogue lists it."""
         return {
             "slug": self.slug,
             "type": self.type,
@@ -196,18 +198,7 @@ class Model:
         }
 
     def openapi(self, origin: str) -> dict[str, object]:
-        """Return the model's request as an OpenAPI fragment.
-
-        Parameters
-        ----------
-        origin
-            Where the sandbox is served.
-
-        Returns
-        -------
-        dict
-            A JSON object.
-        """
+        """Return the model's request as an OpenAPI fragment."""
         properties = {name: each.schema() for name, each in self.parameters.items()}
         schema = {"type": "object", "required": list(self.required), "properties": properties}
         content = {"application/json": {"schema": schema}}
@@ -222,42 +213,13 @@ class Model:
         }
 
 
-def canvas(media: Media, values: Mapping[str, object]) -> tuple[int, int]:
-    """Return the width and height in pixels that a request asks for, however it says so.
-
-    Parameters
-    ----------
-    media
-        What is made.
-    values
-        The request, with the defaults filled in.
-
-    Returns
-    -------
-    tuple of int
-        Width and height. Even for a video, as its codec wants.
-    """
+def canvas(values: Mapping[str, object]) -> tuple[int, int]:
+    """Return the width and height in pixels that a request asks for, however it says so."""
     width, height, size = values.get("width"), values.get("height"), str(values.get("size"))
     if isinstance(width, int) and isinstance(height, int):
         return width, height
     if exact := re.fullmatch(r"(\d+)[x*](\d+)", size):
         return int(exact[1]), int(exact[2])
     across, _, down = str(values.get("aspect_ratio", "1:1")).partition(":")
-    ratio = int(across) / int(down)
-    if media == "video":
-        return _from_short(_SHORT_SIDE[str(values.get("resolution", "270p"))], ratio)
-    return _from_long(_LONG_SIDE[str(values.get("resolution", size))], ratio)
-
-
-def _from_short(side: int, ratio: float) -> tuple[int, int]:
-    """Return even sides of this ratio, of which `side` is the shorter."""
-    if ratio >= 1:
-        return 2 * round(side * ratio / 2), side
-    return side, 2 * round(side / ratio / 2)
-
-
-def _from_long(side: int, ratio: float) -> tuple[int, int]:
-    """Return sides of this ratio, of which `side` is the longer."""
-    if ratio >= 1:
-        return side, round(side / ratio)
-    return round(side * ratio), side
+    ratio, long = int(across) / int(down), _LONG_SIDE[str(values.get("resolution", size))]
+    return (long, round(long / ratio)) if ratio >= 1 else (round(long * ratio), long)

@@ -1,0 +1,452 @@
+"""The handlers of both origins: the API, and the files, which must never be sent a key."""
+
+import asyncio
+import io
+import json
+import logging
+import re
+import secrets
+import socket
+import struct
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, NoReturn
+
+from PIL import Image
+from tornado.iostream import StreamClosedError
+from tornado.web import Application, HTTPError, RequestHandler
+
+from modellix_jupyter.sandbox_server.faults import BEFORE, Fault
+from modellix_jupyter.sandbox_server.models import Model
+from modellix_jupyter.sandbox_server.site import Site
+from modellix_jupyter.sandbox_server.tasks import JournalEntry, Origin, iso
+
+log = logging.getLogger("modellix_jupyter.sandbox_server")
+
+_LARGEST_UPLOAD = 16 * 2**20
+_SLUG = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+_KEY = re.compile(r"[!-~]{1,16384}")
+_PART = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
+_CONTENT_TYPES = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "webm": "video/webm",
+    "mp3": "audio/mpeg",
+}
+#: What the message of each status says: a category, and a detail where there is none better.
+_MESSAGES: Mapping[int, tuple[str, str]] = {
+    400: ("Invalid parameters", "the request was refused"),
+    401: ("Unauthorized", "the API key is invalid"),
+    402: ("Payment required", "the balance is insufficient"),
+    404: ("Not found", "there is nothing here"),
+    405: ("Method not allowed", "this path does not take this method"),
+    416: ("Range not satisfiable", "the file has no such part"),
+    429: ("Too many requests", "the rate limit is exceeded"),
+    500: ("Internal server error", "an unexpected error"),
+    503: ("Service unavailable", "the service is temporarily unavailable"),
+}
+_PROXY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"
+
+
+class Refusal(HTTPError):
+    """An answer that is not 200."""
+
+    def __init__(self, status: int, detail: str = "") -> None:
+        super().__init__(status)
+        self.detail = detail
+
+
+class Answer(RequestHandler):
+    """The base of every handler."""
+
+    def initialize(self, site: Site, origin: Origin) -> None:
+        """Take what the route carries; tornado calls this instead of a constructor."""
+        self.site = site
+        self.origin = origin
+
+    def prepare(self) -> None:
+        """Write the request down before anything is decided about it."""
+        request = self.request
+        headers = {name.lower(): value for name, value in request.headers.get_all()}
+        entry = JournalEntry(
+            origin=self.origin,
+            method=str(request.method),
+            path=request.path,
+            query=request.query,
+            headers=headers,
+            body_size=len(request.body),
+            at=self.site.tasks.clock(),
+        )
+        self.site.record(entry)
+
+    def succeed(self, data: Mapping[str, object]) -> None:
+        """Answer 200 with the usual envelope."""
+        self.finish(_enveloped(data))
+
+    def write_error(self, status_code: int, **kwargs: object) -> None:
+        """Answer every error in the one documented form."""
+        raised = kwargs.get("exc_info")
+        error = raised[1] if isinstance(raised, tuple) else None
+        category, usual = _MESSAGES.get(status_code, ("Error", "the request failed"))
+        detail = (error.detail if isinstance(error, Refusal) else "") or usual
+        if status_code == Fault.RATE_LIMITED.status:
+            self.set_header("X-RateLimit-Reset", self.site.reset_after)
+        self.finish({"code": status_code, "message": f"{category}: {detail}"})
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Log a mistake of the sandbox's own; a refusal is none, nor is being shut down."""
+        meant = isinstance(value, HTTPError) or self.site.closing.is_set()
+        if not meant and typ is not None and value is not None:
+            log.error("%s %s", self.request.method, self.request.path, exc_info=(typ, value, tb))
+
+    def hang_up(self, *, reset: bool = False) -> None:
+        """Close the connection as it is."""
+        stream = self.detach()
+        if reset and isinstance(stream.socket, socket.socket):
+            # To linger for no time at all is how a socket is made to send a reset.
+            linger = struct.pack("ii", 1, 0)
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        stream.close()
+
+    def refuse(self, fault: Fault) -> None:
+        """Meet a request with a fault that does nothing of what it asked."""
+        if fault.status:
+            raise Refusal(fault.status)
+        if fault is Fault.RESET_BEFORE:
+            self.hang_up(reset=True)
+        else:
+            self.set_status(502)
+            self.set_header("Content-Type", "text/html")
+            self.finish(_PROXY_PAGE)
+
+    async def deliver(self, data: dict[str, object], fault: Fault | None) -> None:
+        """Answer with data, as well as a fault allows."""
+        if fault in {Fault.RESET_AFTER, Fault.SILENCE}:
+            self.hang_up(reset=fault is Fault.RESET_AFTER)
+            return
+        if fault is Fault.HANG:
+            await self.site.hold()
+        if fault is Fault.WRONG_TASK_ID:
+            data["task_id"] = "task-of-somebody-else"
+        self.set_header("Content-Type", "application/json; charset=UTF-8")
+        text = json.dumps(_enveloped(data))
+        if fault is Fault.TRUNCATED_JSON:
+            text = text[: len(text) // 2]
+        if fault is Fault.GARBLED_JSON:
+            text = text.replace('"', "\N{LEFT DOUBLE QUOTATION MARK}").replace(":", ";")
+        await self.send(text.encode())
+
+    async def send(self, content: bytes) -> None:
+        """Finish with some bytes; it is no error if the client has left meanwhile."""
+        try:
+            await self.finish(content)
+        except StreamClosedError:
+            log.debug("the client left before the answer to %s", self.request.path)
+
+
+class Nothing(Answer):
+    """The answer to a path that nothing is at."""
+
+    def prepare(self) -> NoReturn:
+        """Refuse every method alike."""
+        super().prepare()
+        raise Refusal(404, f"no such path: {self.request.path}")
+
+
+class Keyed(Answer):
+    """A handler that wants a key."""
+
+    def prepare(self) -> None:
+        """Refuse a key that is missing, made to be refused, or no key at all."""
+        super().prepare()
+        scheme, _, key = self.request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise Refusal(401, "the API key is missing")
+        if key.startswith("expired"):
+            raise Refusal(401, "the API key has expired")
+        if key.startswith("wrong") or not _KEY.fullmatch(key):
+            raise Refusal(401, "the API key is invalid")
+
+    def model(self, provider: str, name: str) -> Model:
+        """Return the model of a path."""
+        slug = f"{provider}/{name}"
+        if slug in self.site.models:
+            return self.site.models[slug]
+        if not any(known.startswith(f"{provider}/") for known in self.site.models):
+            raise Refusal(404, f"provider '{provider}' does not exist")
+        raise Refusal(404, f"model '{slug}' does not exist")
+
+
+class Submit(Keyed):
+    """POST /api/v1/{provider}/{model}, with /async at its end or without."""
+
+    async def post(self, provider: str, name: str) -> None:
+        """Check a request, meet it with its faults, and accept it."""
+        model = self.model(provider, name)
+        body = self._body()
+        if problem := model.complaint(body):
+            raise Refusal(400, problem)
+        fault = self.site.chance("submit") or self.site.quirk(model, body)
+        if fault in BEFORE:
+            self.refuse(fault)
+            return
+        if self.site.tasks.price(model, body) > self.site.tasks.balance:
+            raise Refusal(402)
+        task = self.site.tasks.accept(model, body)
+        where = f"{self.site.api_url}/api/v1/tasks/{task.id}"
+        receipt: dict[str, object] = {
+            "status": "pending",
+            "task_id": task.id,
+            "model_id": model.name,
+            "get_result": {"method": "GET", "url": where},
+        }
+        await self.deliver(receipt, fault)
+
+    def _body(self) -> dict[str, object]:
+        """Return the request's JSON object."""
+        try:
+            body = json.loads(self.request.body, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            raise Refusal(400, "the body is not JSON") from None
+        if not isinstance(body, dict):
+            raise Refusal(400, "the body must be a JSON object")
+        return body
+
+
+def _no_constant(name: str) -> object:
+    """Refuse NaN and the infinities, which Python reads but JSON does not have."""
+    raise ValueError(name)
+
+
+class Read(Keyed):
+    """GET /api/v1/tasks/{task_id}."""
+
+    async def get(self, task_id: str) -> None:
+        """Tell how a task is."""
+        fault = self.site.chance("read")
+        if fault in BEFORE:
+            self.refuse(fault)
+            return
+        task = self.site.tasks.find(task_id)
+        if task is None:
+            raise Refusal(404, f"task '{task_id}' does not exist, or its day has passed")
+        await self.deliver(task.answer(self.site.tasks.clock(), self.site.resources(task)), fault)
+
+
+class Models(Keyed):
+    """GET /api/v1/models, the one answer without the usual envelope."""
+
+    def get(self) -> None:
+        """List the models."""
+        chosen = self.get_query_argument("featured", "").lower() == "true"
+        listed = [
+            model.entry(self.site.api_url)
+            for model in self.site.models.values()
+            if model.featured or not chosen
+        ]
+        self.finish({"models": listed})
+
+
+class Validate(Keyed):
+    """GET /api/v1/apikey/validate."""
+
+    def get(self) -> None:
+        """Say that the key is good; a bad one never comes this far."""
+        self.succeed({"is_valid": True})
+
+
+class Balance(Keyed):
+    """GET /api/v1/team/balance."""
+
+    def get(self) -> None:
+        """Tell what is left."""
+        self.succeed({"balance": self.site.tasks.balance})
+
+
+class Upload(Keyed):
+    """POST /api/v1/media/files."""
+
+    async def post(self) -> None:
+        """Keep a picture and say where it is."""
+        sent = self.request.files.get("file")
+        if not sent:
+            raise Refusal(400, "parameter 'file' is required, as multipart/form-data")
+        content = sent[0].body
+        if len(content) > _LARGEST_UPLOAD:
+            raise Refusal(400, "parameter 'file' must have at most 16 MiB")
+        kind = await asyncio.to_thread(picture_format, content)
+        if kind is None:
+            raise Refusal(400, "parameter 'file' must be a PNG, JPEG or WebP picture")
+        identifier = secrets.token_hex(12)
+        self.site.keep_upload(f"{identifier}.{kind}", content)
+        self.succeed(
+            {
+                "file_id": f"file-{identifier}",
+                "type": "image",
+                "url": f"{self.site.cdn_url}/media/{identifier}.{kind}",
+                "filename": sent[0].filename,
+                "size": len(content),
+                "created_at": iso(self.site.tasks.clock()),
+            }
+        )
+
+
+def picture_format(content: bytes) -> str | None:
+    """Return "png", "jpeg" or "webp" where the bytes are a picture of that kind, or None."""
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as opened:
+            opened.verify()
+            return str(opened.format).lower()
+    # what Pillow raises for broken pictures and for ones too large to open, depending on where
+    except (
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+        OSError,
+        SyntaxError,
+        ValueError,
+    ):
+        return None
+
+
+class Schema(Keyed):
+    """GET /models/{provider}/{model}/api_schema, for which no key must ever be sent."""
+
+    def prepare(self) -> None:
+        """Want no key. The journal shows whether one was sent all the same."""
+        Answer.prepare(self)
+
+    def get(self, provider: str, name: str) -> None:
+        """Describe a model's request."""
+        self.finish(self.model(provider, name).openapi(self.site.api_url))
+
+
+class Served(Answer):
+    """A handler that sends a file, or the part of it that is asked for."""
+
+    async def give(self, name: str, content: bytes) -> None:
+        """Send a file."""
+        self._headers_for(name)
+        part = byte_range(self.request.headers.get("Range", ""), len(content))
+        if part is not None:
+            start, end = part
+            self.set_status(206)
+            self.set_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
+            content = content[start:end]
+        await self.send(content)
+
+    async def cut_short(self, name: str, content: bytes) -> None:
+        """Promise a whole file, send half of it and hang up."""
+        self._headers_for(name)
+        self.set_header("Content-Length", str(len(content)))
+        self.write(content[: len(content) // 2])
+        with suppress(StreamClosedError):
+            await self.flush()
+        self.hang_up()
+
+    def _headers_for(self, name: str) -> None:
+        """Set what is the same for the whole and its parts."""
+        self.set_header("Content-Type", _CONTENT_TYPES[name.rpartition(".")[2]])
+        self.set_header("Accept-Ranges", "bytes")
+        self.set_header("Cache-Control", "no-store")
+
+
+class ResultFile(Served):
+    """GET and HEAD /files/{name}."""
+
+    async def get(self, name: str) -> None:
+        """Send a result, drawn on demand."""
+        task = self.site.task_of(name)
+        if task is None:
+            raise Refusal(404, "this file does not exist, or its day has passed")
+        fault = self.site.chance("download") or task.model.quirk.download
+        if fault is Fault.EXPIRED_FILE:
+            raise Refusal(404, "this file has expired")
+        if fault in BEFORE:
+            self.refuse(fault)
+            return
+        content = await self.site.content(task, name)
+        if fault is Fault.HANG:
+            await self.site.hold()
+        if fault is Fault.TRUNCATED_FILE:
+            await self.cut_short(name, content)
+        else:
+            await self.give(name, content)
+
+    head = get
+
+
+class Media(Served):
+    """GET and HEAD /media/{name}."""
+
+    async def get(self, name: str) -> None:
+        """Send back a picture that was uploaded."""
+        content = self.site.uploads.get(name)
+        if content is None:
+            raise Refusal(404, "this file does not exist")
+        await self.give(name, content)
+
+    head = get
+
+
+def byte_range(header: str, size: int) -> tuple[int, int] | None:
+    """Return the part of a file that a Range header asks for."""
+    parts = _PART.fullmatch(header.strip())
+    if parts is None or not any(parts.groups()):
+        return None
+    first, last = parts.groups()
+    if not first:
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1) if last else size
+    if start >= end:
+        raise Refusal(416)
+    return start, end
+
+
+def api_application(site: Site) -> Application:
+    """Return the API's origin."""
+    return _application(
+        site,
+        "api",
+        {
+            r"/api/v1/models/?": Models,
+            r"/api/v1/tasks/([^/]+)": Read,
+            r"/api/v1/apikey/validate": Validate,
+            r"/api/v1/team/balance": Balance,
+            r"/api/v1/media/files": Upload,
+            rf"/api/v1/({_SLUG})/({_SLUG})(?:/async)?": Submit,
+            rf"/models/({_SLUG})/({_SLUG})/api_schema": Schema,
+        },
+    )
+
+
+def cdn_application(site: Site) -> Application:
+    """Return the second origin."""
+    return _application(site, "cdn", {r"/files/([\w.]+)": ResultFile, r"/media/([\w.]+)": Media})
+
+
+def _application(site: Site, origin: Origin, routes: Mapping[str, type[Answer]]) -> Application:
+    about: dict[str, Any] = {"site": site, "origin": origin}
+    return Application(
+        [(path, handler, about) for path, handler in routes.items()],
+        default_handler_class=Nothing,
+        default_handler_args=about,
+        log_function=_log_request,
+    )
+
+
+def _enveloped(data: Mapping[str, object]) -> dict[str, object]:
+    """Return data in the envelope of a success."""
+    return {"code": 0, "message": "success", "data": data}
+
+
+def _log_request(handler: RequestHandler) -> None:
+    """Log a request for those who want to see it, instead of tornado's own access log."""
+    log.debug("%s %s %s", handler.get_status(), handler.request.method, handler.request.path)

@@ -1,0 +1,266 @@
+"""The sandbox's pictures: a composition in the model's own colours, with the prompt on it."""
+
+import io
+import math
+import random
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
+
+RGB = tuple[int, int, int]
+Size = tuple[int, int]
+Painter = Callable[[random.Random, Size, Sequence[RGB]], Image.Image]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+# Painting larger than the result smooths the edges; no picture takes longer than one of this size.
+_LONG_SIDE = 1600
+_MAX_LINES = 3
+_SAVE: Mapping[str, Mapping[str, int]] = {
+    "png": {"compress_level": 2},
+    "jpeg": {"quality": 88},
+    "webp": {"quality": 82, "method": 1},
+}
+_WORDS = re.compile(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]{1,24}|\s")
+# Pillow's own font has ASCII only. These are where systems usually keep more.
+_WIDE_FONTS = (
+    *("NotoSansCJK-Regular.ttc", "PingFang.ttc", "msyh.ttc", "Arial Unicode.ttf"),
+    *("wqy-zenhei.ttc", "DejaVuSans.ttf", "arial.ttf"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artwork:
+    """Everything that decides the bytes of a picture; `key` is made of the whole request."""
+
+    style: str
+    palette: str
+    slug: str
+    prompt: str
+    key: str
+    width: int
+    height: int
+    format: str
+
+
+@lru_cache(maxsize=32)
+def paint(artwork: Artwork, source: bytes | None = None) -> bytes:
+    """Return a picture as a file; one that begins from another picture is a print of that."""
+    size = artwork.width, artwork.height
+    finer = min(1.5, _LONG_SIDE / max(size))
+    large = max(2, round(size[0] * finer)), max(2, round(size[1] * finer))
+    colours = [_rgb(colour) for colour in artwork.palette.split()]
+    if source is None:
+        painted = STYLES[artwork.style](random.Random(artwork.key), large, colours)  # noqa: S311 - no secret
+    else:
+        painted = _print(source, large, colours)
+    painted = painted.resize(size, Image.Resampling.BICUBIC)
+    _caption(painted, artwork.prompt, artwork.slug)
+    target = io.BytesIO()
+    painted.save(target, artwork.format, **_SAVE[artwork.format])
+    return target.getvalue()
+
+
+def _rgb(colour: str) -> RGB:
+    red, green, blue = bytes.fromhex(colour)
+    return red, green, blue
+
+
+def _mix(one: RGB, other: RGB, share: float) -> RGB:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
+
+
+def _blend(size: Size, across: int, colours: Sequence[RGB]) -> Image.Image:
+    """Return a smooth blend of a grid of colours, `across` of them in each row."""
+    small = Image.frombytes("RGB", (across, len(colours) // across), bytes(sum(colours, ())))
+    return small.resize(size, Image.Resampling.BICUBIC)
+
+
+def _disc(image: Image.Image, x: float, y: float, radius: float, *fill: int) -> None:
+    box = (x - radius, y - radius, x + radius, y + radius)
+    ImageDraw.Draw(image, "RGBA").ellipse(box, fill=fill)
+
+
+def _glow(image: Image.Image, x: float, y: float, radius: float, colour: RGB) -> None:
+    mask = Image.radial_gradient("L").point([220 - min(220, value * 2) for value in range(256)])
+    place = round(x - radius), round(y - radius)
+    image.paste(colour, place, mask.resize((round(radius * 2), round(radius * 2))))
+
+
+def _hills(rng: random.Random, size: Size, colours: Sequence[RGB]) -> Image.Image:
+    """Paint ridges that darken as they come nearer, under a low sun."""
+    (width, height), unit = size, min(size) / 100
+    image = _blend(size, 1, [colours[3], colours[4], colours[3], colours[3]])
+    sun = width * rng.uniform(0.2, 0.8), height * rng.uniform(0.2, 0.36)
+    _glow(image, *sun, unit * 40, (255, 255, 255))
+    _disc(image, *sun, unit * rng.uniform(7, 12), *_mix(colours[2], colours[4], 0.35))
+    shades = _blend((1, 6), 1, [colours[3], colours[2], colours[1], colours[0]])
+    for layer in range(6):
+        waves = [(n, rng.uniform(0, math.tau)) for n in (0.8, 1.7, 2.9, 5.3, 11.0)]
+        outline: list[tuple[float, float]] = [(0, height)]
+        for x in range(0, width + 8, 8):
+            rise = sum(math.sin(x * n * 6 / width + start) / n for n, start in waves)
+            outline.append((x, height * (0.45 + 0.08 * layer - 0.08 * rise)))
+        outline.append((width + 8, height))
+        ImageDraw.Draw(image).polygon(outline, fill=shades.getpixel((0, layer)))
+    return image
+
+
+def _tiles(rng: random.Random, size: Size, colours: Sequence[RGB]) -> Image.Image:
+    """Lay a grid of quarter circles and rings in flat colours."""
+    image = Image.new("RGB", size)
+    draw, side = ImageDraw.Draw(image), math.ceil(min(size) / rng.choice((4, 5)))
+    for left, top in product(range(0, size[0], side), range(0, size[1], side)):
+        ground, ink, accent = rng.sample(colours, 3)
+        draw.rectangle((left, top, left + side, top + side), fill=ground)
+        # the centre of the shape, in halves of a side, and the angle at which it begins
+        shapes = ((0, 0, 0), (2, 0, 90), (2, 2, 180), (0, 2, 270), (1, 1, 0))
+        across, down, start = rng.choice(shapes)
+        x, y, whole = left + across * side // 2, top + down * side // 2, across == 1
+        for share, fill in ((1.0, ink), (0.55, accent)):
+            radius = side * share * (0.45 if whole else 1)
+            box = (x - radius, y - radius, x + radius, y + radius)
+            draw.pieslice(box, start, start + (360 if whole else 90), fill=fill)
+    return image
+
+
+def _lights(rng: random.Random, size: Size, colours: Sequence[RGB]) -> Image.Image:
+    """Blend large fields of colour, with discs of light out of focus."""
+    image = _blend(size, 3, rng.choices((*colours[1:4], colours[2]), k=12))
+    for _ in range(26):
+        centre = rng.uniform(0, size[0]), rng.uniform(0, size[1])
+        radius = min(size) * rng.uniform(0.02, 0.17)
+        _disc(image, *centre, radius, *rng.choice(colours[3:]), rng.randint(20, 90))
+    return image
+
+
+def _facets(rng: random.Random, size: Size, colours: Sequence[RGB]) -> Image.Image:
+    """Cut a blend of colours into triangles that catch the light differently."""
+    image, shade = Image.new("RGB", size), _blend((96, 96), 3, rng.choices(colours[1:], k=9))
+    draw = ImageDraw.Draw(image, "RGBA")
+    side, cells = max(size) / 9, range(-1, 11)
+    corners = {
+        (x, y): ((x + rng.uniform(-0.35, 0.35)) * side, (y + rng.uniform(-0.35, 0.35)) * side)
+        for x, y in product(cells, cells)
+    }
+    for x, y in product(cells[:-1], cells[:-1]):
+        a, b = corners[x, y], corners[x + 1, y]
+        c, d = corners[x + 1, y + 1], corners[x, y + 1]
+        place = round((x + 1.5) * shade.width / 12), round((y + 1.5) * shade.height / 12)
+        for triangle in ((a, b, c), (a, c, d)):
+            draw.polygon(triangle, fill=shade.getpixel(place))
+            light = rng.choice((colours[0], colours[4]))
+            draw.polygon(triangle, fill=(*light, rng.randint(0, 64)))
+    return image
+
+
+def _paper(rng: random.Random, size: Size, colours: Sequence[RGB]) -> Image.Image:
+    """Cut holes into layers of paper, each of which throws its shadow on the one below."""
+    image, offset = Image.new("RGB", size, colours[4]), min(size) // 70
+    centre = size[0] * rng.uniform(0.4, 0.6), size[1] * rng.uniform(0.36, 0.5)
+    waves = [(n, rng.uniform(0, math.tau), rng.uniform(0.04, 0.12)) for n in (2, 3, 5)]
+    for layer in range(4):
+        outline = []
+        for angle in (math.tau * step / 120 for step in range(120)):
+            bulge = sum(a * math.sin(n * angle + p + layer * 0.5) for n, p, a in waves)
+            reach = (0.52 - 0.11 * layer) * (1 + bulge)
+            x, y = size[0] * reach * math.cos(angle), size[1] * reach * math.sin(angle)
+            outline.append((centre[0] + x, centre[1] + y))
+        mask, shadow = Image.new("L", size), Image.new("L", size, 130)
+        ImageDraw.Draw(mask).polygon(outline, fill=255)
+        shadow.paste(0, (offset, offset), mask)
+        sheet = Image.new("RGB", size, colours[3 - layer])
+        blurred = shadow.reduce(4).filter(ImageFilter.GaussianBlur(offset / 4))
+        sheet.paste((0, 0, 0), (0, 0), blurred.resize(size))
+        image.paste(sheet, (0, 0), mask)
+    return image
+
+
+def _orbits(rng: random.Random, size: Size, colours: Sequence[RGB]) -> Image.Image:
+    """Paint planets on rings about a sun, among stars."""
+    image, unit = _blend(size, 1, [colours[0], colours[0], colours[1]]), min(size) / 100
+    for _ in range(150):
+        star = rng.uniform(0, size[0]), rng.uniform(0, size[1])
+        _disc(image, *star, unit * rng.uniform(0.08, 0.3), *colours[4], rng.randint(90, 255))
+    x, y = size[0] * rng.uniform(0.3, 0.7), size[1] * rng.uniform(0.3, 0.5)
+    _glow(image, x, y, unit * 45, colours[3])
+    _disc(image, x, y, unit * 9, *colours[4])
+    for radius in (unit * each for each in (17, 26, 37, 50, 66)):
+        box = (x - radius, y - radius, x + radius, y + radius)
+        ring = max(1, round(unit / 4))
+        ImageDraw.Draw(image, "RGBA").ellipse(box, outline=(*colours[4], 70), width=ring)
+        angle = rng.uniform(0, math.tau)
+        planet = x + radius * math.cos(angle), y + radius * math.sin(angle)
+        _disc(image, *planet, unit * rng.uniform(1.5, 4), *rng.choice(colours[2:]))
+    return image
+
+
+STYLES: Mapping[str, Painter] = {
+    "hills": _hills,
+    "tiles": _tiles,
+    "lights": _lights,
+    "facets": _facets,
+    "paper": _paper,
+    "orbits": _orbits,
+}
+
+
+def _print(source: bytes, size: Size, colours: Sequence[RGB]) -> Image.Image:
+    """Print a picture in a few tones of the palette."""
+    with Image.open(io.BytesIO(source)) as opened:
+        opened.draft("RGB", size)
+        grey = ImageOps.exif_transpose(opened).convert("L")
+    grey = ImageOps.posterize(ImageOps.autocontrast(ImageOps.fit(grey, size)), 3)
+    return ImageOps.colorize(grey, colours[0], colours[4], colours[2])
+
+
+def _caption(image: Image.Image, prompt: str, slug: str) -> None:
+    """Write the prompt, the model and the word "sandbox" on a shade along the bottom."""
+    # A lone surrogate is legal JSON, but no font takes it.
+    text = " ".join(prompt[:600].encode("utf-8", "replace").decode().split())[:300]
+    width, height = image.size
+    unit = max(11, min(image.size) // 24)
+    margin, step = round(unit * 1.1), round(unit * 1.3)
+    font, text = _font(unit, text)
+    lines = _wrap(text, font, width - 2 * margin)
+    top = height - margin - unit - step * len(lines)
+    shade = Image.linear_gradient("L").point([min(170, value * 3) for value in range(256)])
+    start = max(0, top - 2 * unit)
+    image.paste((8, 9, 16), (0, start), shade.resize((width, height - start)))
+    draw = ImageDraw.Draw(image, "RGBA")
+    for number, line in enumerate(lines):
+        draw.text((margin, top + number * step), line, (255, 255, 255, 255), font)
+    small, _ = _font(max(9, round(unit * 0.6)), "")
+    foot = height - round(margin * 0.8)
+    draw.text((margin, foot), slug, (255, 255, 255, 190), small, anchor="ls")
+    draw.text((width - margin, foot), "sandbox", (255, 255, 255, 150), small, anchor="rs")
+
+
+def _font(size: int, text: str) -> tuple[Font, str]:
+    """Return a font for a text, and the text without accents where only ASCII can be drawn."""
+    if not text.isascii():
+        for name in _WIDE_FONTS:
+            try:
+                return ImageFont.truetype(name, size), text
+            except OSError:
+                continue
+        decomposed = unicodedata.normalize("NFKD", text)
+        text = "".join(part for part in decomposed if not unicodedata.combining(part))
+    return ImageFont.load_default(size), text
+
+
+def _wrap(text: str, font: Font, width: float) -> list[str]:
+    """Break a text into three lines at most; a longer one ends with dots."""
+    lines = [""]
+    for word in _WORDS.findall(text):
+        if font.getlength(lines[-1] + word) > width and lines[-1]:
+            lines.append("")
+        lines[-1] = (lines[-1] + word).lstrip()
+    if len(lines) > _MAX_LINES:
+        lines[_MAX_LINES - 1 :] = [lines[_MAX_LINES - 1].rstrip()[:-1] + "…"]
+    return lines
