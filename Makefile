@@ -3,6 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
+# Compiling the tests takes a process seconds, with pytest's rewriting: it is done once, and kept.
+export PYTHONDONTWRITEBYTECODE :=
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ import hypothesis
 import pytest
 
 from modellix_jupyter.notebook import current_session
+
+# jsonschema, and so nbformat, takes seconds to import where this is there: it builds 38 grammars
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # as "not installed"
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
@@ -99,7 +101,8 @@ def a_shell(folder: Path, config: Config | None = None) -> Iterator[Shell]:
     finally:
         current_session.close_all()
         ip.restore_sys_module_state()
-        ip.atexit_operations()
+        with mock.patch.object(gc, "collect"):  # a quarter of a second for each shell
+            ip.atexit_operations()
         atexit.unregister(ip.atexit_operations)
         InteractiveShell.clear_instance()
 
