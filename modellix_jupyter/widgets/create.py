@@ -259,6 +259,7 @@ class Create:
 
     def _send(self, requests: Sequence[Request], confirm: Confirm) -> None:
         self.button.disabled = True
+        self._unconfirmed = ()
         set_visible(self.question, visible=False)
         self.status.message(f"Sending {len(requests)} …")
         session = self._context.session
