@@ -1,4 +1,4 @@
-"""What is known of the models: the catalog and the schemas, read when first needed, kept a while.
+"""The models and their schemas, read when first needed and kept for an hour.
 
 Both are a help, never a gate: where they cannot be read soon, the request goes out unchecked and
 the service is the judge.
@@ -23,33 +23,26 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-KEPT_S = 3600.0
-"""How long a catalog or a schema is used before it is read again, in seconds."""
-PATIENCE_S = 5.0
-"""How long a submission waits for them, in seconds."""
+MAX_AGE_S = 3600.0
+"""Seconds after which the catalog is read again."""
+MAX_WAIT_S = 5.0
+"""Seconds that a submission waits for them."""
 
 
 class Catalog:
-    """The models of one service; used on the engine's loop only.
-
-    Parameters
-    ----------
-    client
-        Which asks for them.
-
-    """
+    """The models of one service; used on the engine's loop only."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
         self._models: dict[str, Model] = {}
-        self._read_at = -KEPT_S
+        self._read_at = -MAX_AGE_S
         self._schemas: dict[str, ModelSchema | None] = {}
         self._lock = asyncio.Lock()
 
     async def models(self, *, fresh: bool = False) -> dict[str, Model]:
         """Return the models by slug, read again where that was long ago."""
         async with self._lock:
-            if fresh or time.monotonic() - self._read_at > KEPT_S:
+            if fresh or time.monotonic() - self._read_at > MAX_AGE_S:
                 self._models = {m.slug: m for m in await self._client.models()}
                 self._read_at = time.monotonic()
         return self._models
@@ -65,21 +58,7 @@ class Catalog:
         return await self._soon(self.schema(model))
 
     async def check(self, requests: Sequence[Request]) -> dict[str, Pricing]:
-        """Check requests before anything is sent, and return what they cost.
-
-        Raises
-        ------
-        UnknownModel
-            With the nearest names.
-        InvalidRequest
-            A parameter that the model's schema does not have, or a value outside it.
-
-        Returns
-        -------
-        dict
-            By model, where that can be said.
-
-        """
+        """Check requests before anything is sent; return what they cost by model, where known."""
         names = list(dict.fromkeys(request.model for request in requests))
         catalog = asyncio.ensure_future(self._soon(self.models()))
         schemas = await asyncio.gather(*(self._soon(self.schema(name)) for name in names))
@@ -96,7 +75,7 @@ class Catalog:
 
     async def _soon(self, reading: Awaitable[_T]) -> _T | None:
         try:
-            return await asyncio.wait_for(reading, PATIENCE_S)
+            return await asyncio.wait_for(reading, MAX_WAIT_S)
         except (ModellixError, TimeoutError):
             return None
 

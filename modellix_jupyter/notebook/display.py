@@ -117,7 +117,7 @@ class LiveView:
         self._weight = 0
         self._note: str | None = None
         self._cell = execution_count()
-        self._unsubscribe = session.engine.subscribe(self._hear)
+        self._unsubscribe = session.engine.subscribe(self._on_update)
         self._futures = [session.engine.future(uid) for uid in self._uids]
 
     def start(self) -> LiveView:
@@ -132,9 +132,9 @@ class LiveView:
         if self.over:
             self.stop()
 
-    def say(self, note: str) -> None:
+    def note(self, text: str) -> None:
         """Draw a note with it: that only the waiting ended, say."""
-        self._note = note
+        self._note = text
         self.finish()
 
     @property
@@ -174,15 +174,15 @@ class LiveView:
     def bundle(self, *, final: bool) -> Bundle:
         """Return what there is to see, as HTML and as text."""
         cards = [self._session.card(uid) for uid in self._uids]
-        now, note = time.time(), self._words(final=final)
+        now, note = time.time(), self._message(final=final)
         budget = budget_of(self._session.settings).output
         return {
             "text/html": cards_html(cards, now, stopped=note, budget=budget),
             "text/plain": cards_text(cards, now, stopped=note),
         }
 
-    def _words(self, *, final: bool) -> str | None:
-        """Return what is to be said with it: the note of the cell, and what concerns every task."""
+    def _message(self, *, final: bool) -> str | None:
+        """Return the note of the cell, and the warnings that concern every task."""
         notes = [] if final or self._note is None else [self._note]
         return " ".join([*notes, *self._session.engine.warnings]) or None
 
@@ -191,7 +191,7 @@ class LiveView:
         """Whether this engine is through with all of its tasks."""
         return all(future.done() for future in self._futures)
 
-    def _hear(self, update: Update) -> None:
+    def _on_update(self, update: Update) -> None:
         if update.task.uid in self._mine:
             self._session.media.begin([update.task])
             self._changed = True

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 from modellix_jupyter.engine.waiting import check_timeout, is_number
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.notebook.current_session import current, leave, push
-from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.notebook.spending import ask_first, confirmed
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results.results import one_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
     import pandas as pd
 
@@ -192,7 +191,7 @@ async def agenerate(
     try:
         await results.wait_async(timeout)
     except TimeoutError as stop:
-        _say(view, stop)
+        _note_stop(view, stop)
         raise
     if view is not None:
         view.finish()
@@ -200,33 +199,22 @@ async def agenerate(
 
 
 def run(results: Results, timeout: float | None = None, *, raising: bool = True) -> Results:
-    """Show results live and wait for them.
-
-    Parameters
-    ----------
-    results
-        What to wait for.
-    timeout
-        In seconds.
-    raising
-        Whether the error of a single task is raised, and that of several that all failed.
-
-    """
+    """Show results live and wait for them; `raising` raises the error of tasks that all failed."""
     check_timeout(timeout)
     view = results.show()
     try:
         results.wait(timeout)
     except (KeyboardInterrupt, TimeoutError) as stop:
-        _say(view, stop)
+        _note_stop(view, stop)
         raise
     if view is not None:
         view.finish()
     return results.check() if raising else results
 
 
-def _say(view: View | None, stop: BaseException) -> None:
+def _note_stop(view: View | None, stop: BaseException) -> None:
     if view is not None:
-        view.say(str(stop).partition("\n")[0])
+        view.note(str(stop).partition("\n")[0])
 
 
 def history() -> pd.DataFrame:
@@ -234,7 +222,7 @@ def history() -> pd.DataFrame:
     return current().history()
 
 
-class SandboxSession:
+class SandboxSession(AbstractContextManager["SandboxSession"]):
     """A running sandbox that this kernel is pointed at, until it is left or stopped.
 
     Attributes
@@ -252,15 +240,7 @@ class SandboxSession:
         """Stop it, and use again what was used before."""
         leave(self._server)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:
@@ -292,6 +272,7 @@ def sandbox(*, speed: float = 1.0, unless_key: bool = False) -> SandboxSession |
 
     """
     from modellix_jupyter.keys import places
+    from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.sandbox_server import Sandbox
 
     if not (is_number(speed) and speed > 0):

@@ -1,10 +1,11 @@
-"""What earlier kernels left behind: one line when the extension is loaded, more when asked.
+"""Tasks that earlier kernels left unfinished: one line when the extension loads, more on demand.
 
-The one line is all that loading the extension needs, so what only the rest needs is imported there.
+Loading the extension needs only `announce`, so the imports of the rest stand in its functions.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -19,51 +20,45 @@ if TYPE_CHECKING:
     from modellix_jupyter.values import Task
 
 SHORT = 8
-"""Characters of our own name of a task that are shown, and that name it."""
+"""Characters of a task's uid that are shown, and that name it."""
 
 
 def announce() -> None:
-    """Say in one line what is unfinished, and take it up in the background if that is on."""
+    """Print in one line what is unfinished, and take it up in the background if that is on."""
     try:
-        words = _words()
+        message = _summary()
     except ModellixError as error:
-        print(f"Modellix: {error.message} {error.hint}")  # noqa: T201 - on the main thread, for the user
+        print(f"Modellix: {error.message} {error.hint}")
         return
-    if words:
-        print(f"Modellix: {words}; `%modellix resume` shows what can be done.")  # noqa: T201 - see above
-    if words and settings().auto_resume:
-        threading.Thread(target=_take_up, name="modellix-resume", daemon=True).start()
+    if message:
+        print(f"Modellix: {message}; `%modellix resume` shows what can be done.")
+    if message and settings().auto_resume:
+        threading.Thread(target=_resume, name="modellix-resume", daemon=True).start()
 
 
-def _words() -> str:
+def _summary() -> str:
     ledger = settings().folder() / "ledger.sqlite3"
     if not ledger.exists():
         return ""
     from modellix_jupyter.ledger.pending_counts import left_behind
 
     left = left_behind(ledger, settings().base_url)
-    parts = []
-    if left.unfinished:
-        parts.append(f"{left.unfinished} {_tasks(left.unfinished)} unfinished")
-    if left.unknown:
-        parts.append(f"{left.unknown} {_tasks(left.unknown)} of unknown outcome")
-    return " and ".join(parts)
+    counts = {"unfinished": left.unfinished, "of unknown outcome": left.unknown}
+    return " and ".join(
+        f"{count} {'task is' if count == 1 else 'tasks are'} {state}"
+        for state, count in counts.items()
+        if count
+    )
 
 
-def _tasks(count: int) -> str:
-    return "task is" if count == 1 else "tasks are"
-
-
-def _take_up() -> None:
-    try:
+def _resume() -> None:
+    # with no key yet, say: the line that was printed says what can be done
+    with contextlib.suppress(ModellixError):
         current().resume()
-    except ModellixError:
-        # no key yet, say: what can be done was said when the extension was loaded
-        return
 
 
 def report(session: Session, results: Results) -> Iterator[str]:
-    """Yield what was taken up, what is unknown, and what never left, with what to do about each."""
+    """Yield lines on what was taken up, what is unknown, and what was never sent."""
     unknown = session.unknown()
     unsent = [task for task in session.unfinished() if task.unsent]
     if not (results or unknown or unsent):
@@ -99,19 +94,7 @@ def _line(task: Task) -> str:
 
 
 def resolve_unknown(session: Session, words: Sequence[str]) -> list[Task]:
-    """Do what the user decided: ``send``, ``NAME=TASK_ID`` or ``NAME=none``.
-
-    Returns
-    -------
-    list of Task
-        Those that go on now.
-
-    Raises
-    ------
-    InvalidRequest
-        A word is none of these, or names no task of unknown outcome; nothing was done.
-
-    """
+    """Do what the user decided (``send``, ``NAME=TASK_ID``, ``NAME=none``); return what goes on."""
     found = [_decision(session, word) for word in words if word != "send"]
     going = [session.engine.resolve_unknown(task, task_id) for task, task_id in found]
     if "send" in words:

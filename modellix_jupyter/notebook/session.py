@@ -14,29 +14,32 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from modellix_jupyter.api.client import AsyncClient
+from modellix_jupyter.engine.engine import Engine
+from modellix_jupyter.engine.polling import PACE, Pace
 from modellix_jupyter.engine.waiting import wait_for
 from modellix_jupyter.errors import ConfigError, MissingKey, ModellixError
 from modellix_jupyter.keys import SecretKey, places
-from modellix_jupyter.notebook.spending import Quote, confirmed, continue_batch
+from modellix_jupyter.ledger.kernel_locks import KernelLock
+from modellix_jupyter.ledger.ledger import Ledger
+from modellix_jupyter.notebook.display import LiveView, painter, show_live
+from modellix_jupyter.notebook.service import RestService
+from modellix_jupyter.notebook.spending import Confirm, Quote, confirmed, continue_batch
+from modellix_jupyter.results.results import Results
 from modellix_jupyter.settings import SETTING_NAMES, Settings, from_environment
+from modellix_jupyter.storage.store import MIB, Limits, Store
 from modellix_jupyter.storage.thumbnail_cache import Thumbnails
+from modellix_jupyter.storage.thumbnails import embed
+from modellix_jupyter.values import Card, Media, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
-    from modellix_jupyter.engine.engine import Engine
-    from modellix_jupyter.engine.polling import Pace
-    from modellix_jupyter.ledger.kernel_locks import KernelLock
-    from modellix_jupyter.ledger.ledger import Ledger
-    from modellix_jupyter.notebook.display import LiveView
-    from modellix_jupyter.notebook.service import RestService
-    from modellix_jupyter.notebook.spending import Confirm
     from modellix_jupyter.planning.schema import ModelSchema
-    from modellix_jupyter.results.results import Results
     from modellix_jupyter.sandbox_server import Sandbox
-    from modellix_jupyter.values import Card, Media, Model, Request, Resource, Task
+    from modellix_jupyter.values import Model, Request, Task
 
 _T = TypeVar("_T")
 
@@ -65,24 +68,8 @@ class _Running:
 class Session:
     """One service, one key, one ledger, and the engine that drives tasks between them.
 
-    Parameters
-    ----------
-    settings
-        The defaults and the environment's where they are not given.
-    key
-        An API key, which is looked for in the documented places where it is not given.
-    sandbox
-        A sandbox that this session owns and stops when it is closed.
-    pace
-        How often tasks are polled; the engine's own pace where it is not given.
-    sleep
-        Waits that many seconds, for every pause of the client and the engine.
-
-    Raises
-    ------
-    ConfigError
-        A setting or the key is of the wrong form.
-
+    The settings and the key are looked for where they are not given. A session stops its sandbox
+    when it is closed. Tests set the pace of polling, and how the client and the engine sleep.
     """
 
     def __init__(
@@ -117,8 +104,6 @@ class Session:
     @property
     def ledger(self) -> Ledger:
         """The ledger of this home."""
-        from modellix_jupyter.ledger.ledger import Ledger
-
         with self._opening:
             if self._ledger is None:
                 self._ledger = Ledger(self.home / "ledger.sqlite3", self.home / "files")
@@ -126,16 +111,7 @@ class Session:
 
     @property
     def kernel_lock(self) -> KernelLock:
-        """The lock whose name stands in the ledger beside this session's tasks.
-
-        Raises
-        ------
-        ConfigError
-            The home folder cannot be written.
-
-        """
-        from modellix_jupyter.ledger.kernel_locks import KernelLock
-
+        """The lock whose name stands in the ledger beside this session's tasks."""
         with self._opening:
             try:
                 self._kernel_lock = self._kernel_lock or KernelLock(self.home / "owners")
@@ -160,12 +136,6 @@ class Session:
             return self._running
 
     def _open(self) -> _Running:
-        from modellix_jupyter.api.client import AsyncClient
-        from modellix_jupyter.engine.engine import Engine
-        from modellix_jupyter.engine.polling import PACE
-        from modellix_jupyter.notebook.service import RestService
-        from modellix_jupyter.storage.store import MIB, Limits, Store
-
         key, s = self.key(), self.settings  # before anything is written: a newcomer has none
         ledger, lock = self.ledger, self.kernel_lock
         limits = Limits(s.max_file_mb * MIB, s.max_task_mb * MIB, s.max_files)
@@ -202,14 +172,7 @@ class Session:
     # -- spending
 
     def quote(self, requests: Sequence[Request]) -> Quote:
-        """Check requests against the catalog and the schemas, and price them; nothing is sent.
-
-        Raises
-        ------
-        UserError
-            Something in them cannot be right.
-
-        """
+        """Check requests against the catalog and the schemas, and price them; nothing is sent."""
         _ = self.engine  # a missing key is said before anybody is asked to confirm
         checked = self.settings.check_requests
         prices = self._call(lambda s: s.catalog.check(requests)) if checked else {}
@@ -222,43 +185,22 @@ class Session:
         confirm: Confirm = confirmed,
         batch: str | None = None,
     ) -> Results:
-        """Check requests, have them confirmed, record them and begin to send them.
+        """Check requests, have them confirmed, record them and begin to send them; return at once.
 
-        Parameters
-        ----------
-        requests
-            One paid task each.
-        confirm
-            Is asked where there are more than the setting `ask_above`; by default nobody is.
-        batch
-            A name for them: those that the ledger has under it already are not sent again.
-
-        Returns
-        -------
-        Results
-            At once, in the order of the requests; of no tasks where it was not confirmed.
-
-        Raises
-        ------
-        UserError, MissingKey, LedgerError
-            Nothing was sent.
-
+        `confirm` is called where there are more than the setting ``ask_above``; the results are
+        empty where it says no. Of a batch, requests that the ledger has under its name already
+        are not sent again. Where an error is raised, nothing was sent.
         """
         quote = self.quote(requests)
         if quote.needs_confirmation and not confirm(quote):
             return self.results([])
         if batch is None:
             return self.results(self.engine.submit(requests, prices=quote.prices))
-        return self._results(continue_batch(self, quote, batch))
+        return Results(self, continue_batch(self, quote, batch))
 
     def results(self, tasks: Iterable[Task]) -> Results:
         """Return results of tasks of this session."""
-        return self._results([task.uid for task in tasks])
-
-    def _results(self, uids: Sequence[str]) -> Results:
-        from modellix_jupyter.results.results import Results
-
-        return Results(self, uids)
+        return Results(self, [task.uid for task in tasks])
 
     # -- the ledger
 
@@ -297,7 +239,6 @@ class Session:
     def export_history(self, path: str | Path) -> Path:
         """Write every task that the ledger knows, in the format of the path's ending."""
         from modellix_jupyter.results.export import export
-        from modellix_jupyter.values import Card
 
         def cards() -> list[Card]:
             tasks = self.ledger.tasks()
@@ -312,11 +253,7 @@ class Session:
         return list(self._call(lambda s: s.catalog.models()).values())
 
     def schema(self, model: str) -> ModelSchema | None:
-        """Return a model's parameters, where they can be read."""
-        return self._call(lambda s: s.catalog.schema(model))
-
-    def schema_if_known(self, model: str) -> ModelSchema | None:
-        """Return a model's parameters, or None also where they cannot be read soon."""
+        """Return a model's parameters, or None where they cannot be read soon."""
         return self._call(lambda s: s.catalog.schema_if_known(model))
 
     def upload(self, path: Path) -> str:
@@ -340,41 +277,26 @@ class Session:
 
     # -- showing
 
-    def card(self, uid: str) -> Card:
-        """Return a task as it is shown."""
-        from modellix_jupyter.values import Card
-
+    def card(self, uid: str, *, pictures: bool = True) -> Card:
+        """Return a task as it is shown; `pictures` makes its thumbnails."""
         update = self.engine.update(uid)
         task = update.task
         return Card(
             task=task,
             activity=update.activity,
             usual_s=None if task.is_final else self.engine.usual_s(task.request.model),
-            media=self.media.of(task),
+            media=self.media.of(task) if pictures else (),
         )
 
     def show(self, uids: Sequence[str]) -> LiveView | None:
         """Show tasks in the cell that runs, kept up to date until they end; None in a script."""
-        from modellix_jupyter.notebook.display import show_live
-
         return show_live(self, uids)
 
     def draw_ended(self) -> None:
         """Draw every view whose tasks have ended, for the last time."""
-        from modellix_jupyter.notebook.display import painter
-
         painter.draw_ended()
 
-    def plain_card(self, uid: str) -> Card:
-        """Return a task as it is shown where its pictures are not."""
-        from modellix_jupyter.values import Card
-
-        update = self.engine.update(uid)
-        return Card(task=update.task, activity=update.activity)
-
     def _media(self, resource: Resource) -> Media:
-        from modellix_jupyter.storage.thumbnails import embed
-
         s = self.settings
         media = embed(
             resource,

@@ -68,7 +68,7 @@ def ask_first(option: str) -> Confirm:
         hint = f"Nothing was sent; add {option} to send it."
         if ask(f"Send {quote.count} tasks{quote.cost}?", otherwise=needed, hint=hint):
             return True
-        print("Nothing was sent.")  # noqa: T201 - the answer to a question that was just asked
+        print("Nothing was sent.")
         return False
 
     return confirm

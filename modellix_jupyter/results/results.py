@@ -43,7 +43,7 @@ class View(Protocol):
         """Draw what the cell ends with."""
         ...
 
-    def say(self, note: str) -> None:
+    def note(self, text: str) -> None:
         """Draw a note with it, and finish."""
         ...
 
@@ -294,7 +294,7 @@ class Results(Sequence["Task"]):
         Parameters
         ----------
         task
-            One of them, its place, or its id.
+            One of them, its index, or its id.
         rating
             It stands in the ledger, and in the frame's column ``rating``.
 
@@ -315,7 +315,7 @@ class Results(Sequence["Task"]):
         Parameters
         ----------
         task
-            One of them, its place, or its id.
+            One of them, its index, or its id.
         note
             It stands in the ledger, and in the frame's column ``note``.
 
@@ -340,16 +340,16 @@ class Results(Sequence["Task"]):
                     return uid
         raise InvalidRequest(
             f"None of these results is the task {wanted!r:.80}.",
-            f"Give its place or its id. {self._places()}",
+            f"Give its index or its id. {self._index_hint()}",
         )
 
-    def _uid_at(self, place: int) -> str:
+    def _uid_at(self, index: int) -> str:
         try:
-            return self._uids[place]
+            return self._uids[index]
         except IndexError:
-            raise InvalidRequest(f"There is no result {place}.", self._places()) from None
+            raise InvalidRequest(f"There is no result {index}.", self._index_hint()) from None
 
-    def _places(self) -> str:
+    def _index_hint(self) -> str:
         if len(self) == 1:
             return "There is 1 result, 0."
         count = len(self)

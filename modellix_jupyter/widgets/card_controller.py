@@ -221,5 +221,5 @@ class TasksView:
         session, uids = self._context.session, self._context.uids()
         self.gallery.show(uids[::-1])
         self.gallery.paint(changed)
-        cards = [session.plain_card(uid) for uid in uids]
+        cards = [session.card(uid, pictures=False) for uid in uids]
         self.line.value = overview(cards, time.time()) if cards else ""

@@ -148,7 +148,7 @@ class Create:
         session = self._context.session
 
         def read() -> dict[str, ModelSchema | None]:
-            return {slug: session.schema_if_known(slug) for slug in wanted}
+            return {slug: session.schema(slug) for slug in wanted}
 
         def show(schemas: dict[str, ModelSchema | None]) -> None:
             if list(self._chosen) != wanted:

@@ -114,7 +114,7 @@ def test_a_note_stands_while_the_tasks_go_on(session: Session) -> None:
     session.pace = UNPOLLED
     results = send(session, "a cat")
     view = shown(results, seen)
-    view.say("only the waiting ended")
+    view.note("only the waiting ended")
     wait_until_accepted(session, results)
     assert "only the waiting ended" in seen.texts[-1]
     assert "only the waiting ended" in seen.draws[-1][0]["text/html"]
@@ -192,7 +192,7 @@ def test_only_its_own_tasks_change_a_view(session: Session) -> None:
     view.draw(last=False)
     changed = []
     for task in (second[0], first[0]):
-        view._hear(session.engine.update(task.uid))
+        view._on_update(session.engine.update(task.uid))
         changed.append(view._changed)
     assert changed == [False, True]
     view.stop()
