@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,58 +30,30 @@ MAX_PICTURE_BYTES = 32_000_000
 _MIME_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A button of a card: whether a task has it, watched or not, and what it does to a session.
-
-    Those with nothing to perform concern the panel alone.
-    """
-
-    name: str
-    label: str
-    fits: Callable[[Task, bool], bool]
-    perform: Callable[[Session, Task], object] | None = None
+PERFORM: dict[str, Callable[[Session, Task], object]] = {
+    "stop": lambda session, task: session.engine.unwatch(task.uid),
+    "take_up": lambda session, task: session.engine.resume([task]),
+    "send": lambda session, task: session.engine.send([task]),
+    "never": lambda session, task: session.engine.resolve_unknown(task, None),
+    "again": lambda session, task: session.submit([task.request]),
+}
+"""What the actions do that concern more than the panel; they may wait for the disk."""
 
 
-ACTIONS = (
-    Action(
-        "stop",
-        "Stop waiting",
-        lambda task, watched: watched and not task.is_final and not task.in_flight,
-        lambda session, task: session.engine.unwatch(task.uid),
-    ),
-    Action(
-        "take_up",
-        "Take up again",
-        lambda task, watched: not watched and not task.is_final and _is_accepted(task),
-        lambda session, task: session.engine.resume([task]),
-    ),
-    Action(
-        "send",
-        "Send it now",
-        lambda task, watched: task.unsent and not watched,
-        lambda session, task: session.engine.send([task]),
-    ),
-    Action(
-        "never",
-        "It was never accepted",
-        lambda task, _: task.status is Status.UNKNOWN,
-        lambda session, task: session.engine.resolve_unknown(task, None),
-    ),
-    Action("enlarge", "Enlarge", lambda task, _: bool(task.pictures)),
-    Action(
-        "again",
-        "Run again",
-        lambda task, _: task.status.ended and task.status is not Status.UNKNOWN,
-        lambda session, task: session.submit([task.request]),
-    ),
-    Action("use", "Use these settings", lambda _task, _watched: True),
-)
-"""The most urgent first."""
-
-
-def _is_accepted(task: Task) -> bool:
-    return task.status not in {Status.SUBMITTING, Status.UNKNOWN}
+def actions_of(task: Task, *, watched: bool) -> tuple[tuple[str, str], ...]:
+    """Return the name and the label of each action that a task has, the most urgent first."""
+    open_, unknown = not task.is_final, task.status is Status.UNKNOWN
+    accepted = not unknown and task.status is not Status.SUBMITTING
+    fitting = {
+        ("stop", "Stop waiting"): open_ and watched and not task.in_flight,
+        ("take_up", "Take up again"): open_ and not watched and accepted,
+        ("send", "Send it now"): task.unsent and not watched,
+        ("never", "It was never accepted"): unknown,
+        ("enlarge", "Enlarge"): bool(task.pictures),
+        ("again", "Run again"): task.status.ended and not unknown,
+        ("use", "Use these settings"): True,
+    }
+    return tuple(action for action, fits in fitting.items() if fits)
 
 
 class CardController:
@@ -114,7 +86,7 @@ class CardController:
             uid=uid,
             html=cards_html([_without_paths(card)], time.time()) + left,
             name=title(task),
-            actions=tuple((a.name, a.label) for a in ACTIONS if a.fits(task, watched)),
+            actions=actions_of(task, watched=watched),
             ticked=uid in self._context.ticked,
             rating=self._ratings.get(uid),
         )
@@ -143,7 +115,7 @@ class CardController:
                 self._enlarge(gallery, uid, value if type(value) is int else 0)
             elif name == "use":
                 self._use(self._context.session.engine.get(uid))
-            else:
+            elif name in PERFORM:
                 self._perform(name, uid)
 
     def _tick(self, uid: str, *, on: bool) -> None:
@@ -173,10 +145,8 @@ class CardController:
 
     def _perform(self, name: str, uid: str) -> None:
         session = self._context.session
-        perform = next((a.perform for a in ACTIONS if a.name == name), None)
-        if perform is not None:
-            task = session.engine.get(uid)
-            self._context.do(lambda: perform(session, task), lambda _: self._context.touch(uid))
+        task = session.engine.get(uid)
+        self._context.do(lambda: PERFORM[name](session, task), lambda _: self._context.touch(uid))
 
 
 def _without_paths(card: Card) -> Card:

@@ -10,14 +10,7 @@ import ipywidgets as widgets
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.html.table import table_html
 from modellix_jupyter.ledger.search import Search
-from modellix_jupyter.widgets.controls import (
-    Filters,
-    StatusLine,
-    button,
-    column,
-    row,
-    set_visible,
-)
+from modellix_jupyter.widgets.controls import Filters, StatusLine, button, column, row, set_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import anywidget
 import ipywidgets as widgets
-import traitlets
 
 from modellix_jupyter.html.markup import el, html, join
 from modellix_jupyter.keys import SecretKey, store
@@ -33,8 +32,6 @@ class SecretField(anywidget.AnyWidget):
 
     _esm = _HERE / "secret.js"
     _css = _HERE / "secret.css"
-    label = traitlets.Unicode("API key").tag(sync=True)
-    button = traitlets.Unicode("Use this key").tag(sync=True)
 
     def __init__(self, use: Callable[[str], None]) -> None:
         self._use = use

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 import tempfile
 import time
 from pathlib import Path
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
+from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.ledger.search import SORTS, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from modellix_jupyter.errors import ModellixError
     from modellix_jupyter.values import Task
 
     Upload = Callable[[Path, Callable[[str], None], Callable[[str], None]], None]
@@ -118,16 +118,20 @@ class StatusLine:
         """Show nothing."""
         self.view.value = ""
 
+    @contextlib.contextmanager
+    def show_errors(self) -> Iterator[None]:
+        """Show an error of the block instead of raising it."""
+        try:
+            yield
+        except ModellixError as error:
+            self.error(error)
+
 
 class Filters:
     """A row of controls that select and sort tasks; calls `changed` when one of them changes."""
 
     def __init__(
-        self,
-        changed: Callable[[], None],
-        sorts: Iterable[str] = SORTS,
-        *,
-        descending: bool = True,
+        self, changed: Callable[[], None], sorts: Iterable[str] = SORTS, *, descending: bool = True
     ) -> None:
         self._changed = changed
         self._offering = False
@@ -226,11 +230,11 @@ class PictureField:
 
     def _on_files(self, change: dict[str, Any]) -> None:
         for file in change["new"]:
-            folder = Path(tempfile.mkdtemp(prefix="modellix-upload-"))
             # its name is the browser's, and untrusted: the ending alone is used
-            path = folder / f"upload{_ENDINGS.get(file['type'], '.png')}"
-            path.write_bytes(bytes(file["content"]))
-            self._send(path, f"{len(file['content']) / 1e6:.1f} MB", temporary=folder)
+            ending = _ENDINGS.get(file["type"], ".png")
+            with tempfile.NamedTemporaryFile(suffix=ending, delete=False) as copy:
+                copy.write(file["content"])
+            self._send(Path(copy.name), f"{len(file['content']) / 1e6:.1f} MB", temporary=True)
         if change["new"]:
             self._files.value = ()  # the bytes need not stay in a synced state
 
@@ -238,12 +242,12 @@ class PictureField:
         if change["new"] is not None:
             self._send(Path(change["new"]), Path(change["new"]).name)
 
-    def _send(self, path: Path, name: str, temporary: Path | None = None) -> None:
-        """Upload a file, and remove the temporary folder afterwards."""
+    def _send(self, path: Path, name: str, *, temporary: bool = False) -> None:
+        """Upload a file; a temporary one is removed afterwards."""
 
         def finish(message: str) -> None:
-            if temporary is not None:
-                shutil.rmtree(temporary, ignore_errors=True)
+            if temporary:
+                path.unlink(missing_ok=True)
             self._status.value = html(message)
 
         def add(url: str) -> None:

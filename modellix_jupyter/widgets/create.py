@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+import shlex
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
 from modellix_jupyter.errors import InvalidRequest, ModellixError
-from modellix_jupyter.html.formatting import price_words, usd
+from modellix_jupyter.html.formatting import price_words
 from modellix_jupyter.html.markup import el, html, join
-from modellix_jupyter.notebook.spending import confirm_later, confirmed
-from modellix_jupyter.planning.cell_parser import cell_text, split_prompts
-from modellix_jupyter.planning.interpolation import values_of
+from modellix_jupyter.notebook.spending import Quote, confirm_later, confirmed
+from modellix_jupyter.planning.cell_parser import cell_text, parse_cell, split_prompts
 from modellix_jupyter.planning.plan import check_slug, make_plan
-from modellix_jupyter.planning.pricing import Pricing, pricing_of, total_cost
+from modellix_jupyter.planning.pricing import Pricing, pricing_of
 from modellix_jupyter.planning.suggestions import did_you_mean
-from modellix_jupyter.widgets.controls import (
-    StatusLine,
-    button,
-    column,
-    field,
-    row,
-    set_visible,
-)
+from modellix_jupyter.widgets.controls import StatusLine, button, column, field, row, set_visible
 from modellix_jupyter.widgets.form import PROMPT, ModelForm, replace_children
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from modellix_jupyter.notebook.spending import Confirm
@@ -119,14 +113,10 @@ class Create:
 
     def _on_model(self, change: dict[str, Any]) -> None:
         slug, *_ = change["new"].split() or [""]
-        if not slug:
-            return
-        try:
-            self.choose(slug)
-        except InvalidRequest as error:
-            self.status.error(error)
-        else:
-            self.model.value = ""
+        if slug:
+            with self.status.show_errors():
+                self.choose(slug)
+                self.model.value = ""
 
     def choose(self, slug: str) -> None:
         """Add a model to those chosen; raise `InvalidRequest` where there is no such model."""
@@ -185,33 +175,18 @@ class Create:
         if prompts == [None] and all(_needs_prompt(s) for s in self._chosen.values()):
             raise InvalidRequest("The prompt is empty.", "Write what to make.")
         vary, repeat = self._axes(), self.repeat.value
-        groups: list[tuple[list[str], dict[str, Json]]] = []
-        for slug in self._chosen:
-            params = self.form.params(slug)
-            if groups and groups[-1][1] == params:
-                groups[-1][0].append(slug)
-            else:
-                groups.append(([slug], params))
+        params = {slug: self.form.params(slug) for slug in self._chosen}
         return [
-            make_plan(prompts, models, params=params, vary=vary, repeat=repeat)
-            for models, params in groups
+            make_plan(prompts, list(models), params=same, vary=vary, repeat=repeat)
+            for same, models in groupby(self._chosen, params.__getitem__)
         ]
 
-    def _axes(self) -> dict[str, tuple[Json, ...]]:
-        """Return the values of each parameter that is varied."""
-        axes: dict[str, tuple[Json, ...]] = {}
-        for line in filter(str.strip, self.vary.value.splitlines()):
-            name, equals, values = map(str.strip, line.partition("="))
-            if not equals:
-                raise InvalidRequest(
-                    f"`{name[:40]}` in Vary has no equals sign.", "As in: seed=1,2,3"
-                )
-            if name in axes:
-                raise InvalidRequest(
-                    f"The parameter {name!r} is given twice in Vary.", "Write it once."
-                )
-            axes[name] = values_of(name, values, None)
-        return axes
+    def _axes(self) -> Mapping[str, tuple[Json, ...]]:
+        """Return the values of each parameter that is varied, read as a cell reads them."""
+        pairs = [line.split("=", 1) for line in self.vary.value.splitlines() if line.strip()]
+        words = [shlex.quote("=".join(map(str.strip, pair))) for pair in pairs]
+        line = " ".join([*self._chosen, *(f"--vary {word}" for word in words)])
+        return parse_cell(line, "the prompt does not matter here").vary
 
     def _show_cost(self) -> None:
         """Show beside the button how many tasks it would send, and what they cost."""
@@ -224,12 +199,8 @@ class Create:
 
     def _cost(self) -> str:
         requests = [request for plan in self.plans() for request in plan.requests]
-        total, unpriced = total_cost(requests, self._prices())
-        tasks = f"{len(requests)} {'task' if len(requests) == 1 else 'tasks'}"
-        if unpriced == len(requests):
-            return f"{tasks}, price unknown"
-        more = f" and {unpriced} of unknown price" if unpriced else ""
-        return f"{tasks}, {usd(total)}{more}"
+        quote = Quote(requests, self._prices(), self._context.session.settings.ask_above)
+        return f"{quote.count} {'task' if quote.count == 1 else 'tasks'}{quote.cost}"
 
     def _prices(self) -> dict[str, Pricing]:
         known = [slug for slug in self._chosen if slug in self._models]
@@ -240,14 +211,9 @@ class Create:
 
     def generate(self) -> None:
         """Send what the form says, off this thread; ask first above the limit."""
-        with self._context.lock:
-            self.status.clear()
-            try:
-                requests = tuple(r for plan in self.plans() for r in plan.requests)
-            except ModellixError as error:
-                self.status.error(error)
-                return
-            self._send(requests, confirm_later)
+        self.status.clear()
+        with self._context.lock, self.status.show_errors():
+            self._send([r for plan in self.plans() for r in plan.requests], confirm_later)
 
     def _confirm(self, *, send: bool) -> None:
         with self._context.lock:

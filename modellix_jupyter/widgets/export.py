@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import keyword
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
-from modellix_jupyter.errors import ConfigError, InvalidRequest, ModellixError
+from modellix_jupyter.errors import ConfigError, InvalidRequest
 from modellix_jupyter.notebook.display import shell
-from modellix_jupyter.planning.cell_options import variable_of
 from modellix_jupyter.planning.cell_parser import cell_text
 from modellix_jupyter.widgets.controls import StatusLine, button, column, field, row
 
@@ -67,12 +68,11 @@ class Export:
 
     def _export(self) -> None:
         path = self.path.value.strip()
-        if not path:
-            self.status.error(InvalidRequest("There is no file name.", "As in: modellix.csv"))
-            return
         session, everything = self._context.session, self.which.value == ALL
 
         def write() -> Path:
+            if not path:
+                raise InvalidRequest("There is no file name.", "As in: modellix.csv")
             if everything:
                 return session.export_history(path)
             results = self._results()
@@ -87,17 +87,9 @@ class Export:
 
     def _bind(self) -> None:
         session, everything = self._context.session, self.which.value == ALL
-        try:
-            name = variable_of(self.variable.value.strip()) or ""
-        except InvalidRequest:
-            self.status.error(InvalidRequest("This is not the name of a variable.", "As in: tasks"))
-            return
         ip = shell()
-        if ip is None:
-            self.status.error(
-                ConfigError("There is no notebook here.", "Export to a file instead.")
-            )
-            return
+        # the form under which Python looks for it
+        name = unicodedata.normalize("NFKC", self.variable.value.strip())
 
         def read() -> pd.DataFrame:
             return session.history() if everything else self._results().frame()
@@ -106,15 +98,17 @@ class Export:
             ip.user_ns[name] = frame
             self.status.message(f"{name} is a DataFrame of {len(frame)} rows.")
 
-        self._context.do(read, bind, self.status.error)
+        with self.status.show_errors():
+            if ip is None:
+                raise ConfigError("There is no notebook here.", "Export to a file instead.")
+            if not name.isidentifier() or keyword.iskeyword(name):
+                raise InvalidRequest("This is not the name of a variable.", "As in: tasks")
+            self._context.do(read, bind, self.status.error)
 
     def _write(self, cells: Callable[[], str]) -> None:
-        with self._context.lock:
-            self.status.clear()
-            try:
-                self.cell.value = cells()
-            except ModellixError as error:
-                self.status.error(error)
+        self.status.clear()
+        with self._context.lock, self.status.show_errors():
+            self.cell.value = cells()
 
     def _cells(self) -> str:
         """Return a cell for each different request of the tasks, as they were made."""

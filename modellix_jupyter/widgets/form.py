@@ -49,10 +49,7 @@ class ModelForm:
     """
 
     def __init__(
-        self,
-        upload: Upload,
-        earlier: Callable[[], Sequence[Task]],
-        changed: Callable[[], None],
+        self, upload: Upload, earlier: Callable[[], Sequence[Task]], changed: Callable[[], None]
     ) -> None:
         self._upload = upload
         self._earlier = earlier
@@ -216,11 +213,7 @@ def _choice(parameter: Parameter, values: Mapping[str, Json]) -> Field:
     options = [(NOT_SET + known, UNSET), *values.items()]
     control = _control(parameter, widgets.Dropdown, options=options, value=UNSET)
     by_json = {json.dumps(value): value for value in values.values()}  # in which 1 is not true
-
-    def put(value: object) -> None:
-        control.value = UNSET if value is UNSET else by_json.get(json.dumps(value), UNSET)
-
-    return Field(parameter.name, control, lambda: control.value, put)
+    return _with_default(parameter, control, lambda value: by_json.get(json.dumps(value), UNSET))
 
 
 def _checkbox(parameter: Parameter) -> Field:
@@ -229,14 +222,8 @@ def _checkbox(parameter: Parameter) -> Field:
 
 
 def _has_range(parameter: Parameter) -> bool:
-    low, high, default = parameter.minimum, parameter.maximum, parameter.default
-    return (
-        low is not None
-        and high is not None
-        and isinstance(default, int | float)
-        and not isinstance(default, bool)
-        and low <= default <= high
-    )
+    ends: list[Any] = [parameter.minimum, parameter.default, parameter.maximum]
+    return all(type(end) in {int, float} for end in ends) and ends == sorted(ends)
 
 
 def _bounded(parameter: Parameter) -> Field:

@@ -8,6 +8,8 @@
 // by Python; everything else is set as text here.
 
 const STARS = 5;
+const MIN_WIDTH = 235; // of a card, in pixels
+const HEIGHT = 400;
 const ROWS_AHEAD = 1;
 // asked for before the page knows what it shows: a kernel that runs a cell hears nothing later
 const FIRST_SIGHT = [0, 12];
@@ -144,8 +146,8 @@ class Gallery {
 
   layout() {
     const width = this.scroller.clientWidth || 600;
-    const across = Math.max(1, Math.floor(width / this.model.get("card_width")));
-    return { across, width: width / across, height: this.model.get("card_height") };
+    const across = Math.max(1, Math.floor(width / MIN_WIDTH));
+    return { across, width: width / across, height: HEIGHT };
   }
 
   inSight() {
@@ -178,7 +180,7 @@ class Gallery {
     const { across, width, height } = this.layout();
     const rows = Math.ceil(count / across);
     scroller.setAttribute("aria-label", model.get("label"));
-    scroller.style.height = `${Math.min(model.get("height"), Math.max(1, rows) * height + 2)}px`;
+    scroller.style.height = `${Math.min(model.get("max_height"), Math.max(1, rows) * height + 2)}px`;
     scroller.style.display = count ? "" : "none";
     this.empty.textContent = count ? "" : model.get("empty");
     this.spacer.style.height = `${rows * height}px`;

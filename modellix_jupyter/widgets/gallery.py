@@ -44,9 +44,7 @@ class Gallery(anywidget.AnyWidget):
     count = traitlets.Int(0).tag(sync=True)
     label = traitlets.Unicode("Tasks").tag(sync=True)
     empty = traitlets.Unicode("").tag(sync=True)
-    card_width = traitlets.Int(235).tag(sync=True)  # at least
-    card_height = traitlets.Int(400).tag(sync=True)
-    height = traitlets.Int(812).tag(sync=True)  # at most
+    max_height = traitlets.Int(812).tag(sync=True)
 
     def __init__(
         self,

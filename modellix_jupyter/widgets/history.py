@@ -58,7 +58,7 @@ class History:
     def _make_open_box(self, controller: CardController) -> widgets.VBox:
         """Return the part that shows what is not final, and has the controls for it."""
         self.open_line = widgets.HTML()
-        self.open_gallery = controller.gallery(label="Unfinished and unknown tasks", height=410)
+        self.open_gallery = controller.gallery(label="Unfinished and unknown tasks", max_height=410)
         self.take_up_all = button("Take up all", self._take_up_all)
         self.unknown = field(widgets.Dropdown, "Unknown task", options=[("choose", None)])
         self.task_id = field(widgets.Text, "Its task id", placeholder="from the console")
@@ -135,9 +135,8 @@ class History:
     def _take_up(self) -> None:
         uid, task_id = self.unknown.value, self.task_id.value.strip()
         if uid is None or not usable_task_id(task_id):
-            self.status.error(
-                InvalidRequest("Choose the unknown task and give its id.", "The console has it.")
-            )
+            hint = "The console has it."
+            self.status.error(InvalidRequest("Choose the unknown task and give its id.", hint))
             return
         engine = self._context.session.engine
         task = engine.get(uid)

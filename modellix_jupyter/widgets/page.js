@@ -11,9 +11,9 @@ function render({ model, el }) {
   const press = (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     // looked up at each event: the panel stands in the page only some time after this
-    const panel = el.closest(`.${model.get("scope")}`);
+    const panel = el.closest(".mx-panel");
     if (!panel?.contains(event.target)) return;
-    const button = panel.querySelector(`button.${model.get("target")}`);
+    const button = panel.querySelector("button.mx-generate");
     if (!button) return;
     event.preventDefault();
     event.stopPropagation(); // the notebook has a Ctrl+Enter of its own, which runs the cell

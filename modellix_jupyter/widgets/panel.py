@@ -20,6 +20,7 @@ from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.cards import cards_html
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.html.style import AMBER, dot
+from modellix_jupyter.notebook.display import NotebookScreen
 from modellix_jupyter.results.output_budget import budget_of
 from modellix_jupyter.widgets.card_controller import CardController, TasksView
 from modellix_jupyter.widgets.compare import Compare
@@ -55,17 +56,15 @@ _open_panels: weakref.WeakSet[Panel] = weakref.WeakSet()
 class PageParts(anywidget.AnyWidget):
     """What concerns a panel's page: Ctrl+Enter, its style, and the hiding of its snapshot.
 
-    The traits are classes: of the panel, of the button that Ctrl+Enter presses, of the snapshot.
+    `snapshot` is the class of the snapshot.
     """
 
     _esm = _HERE / "page.js"
     _css = _HERE / "page.css"
-    scope = traitlets.Unicode("mx-panel").tag(sync=True)
-    target = traitlets.Unicode("mx-generate").tag(sync=True)
     snapshot = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, **classes: str) -> None:
-        super().__init__(**classes)
+    def __init__(self, snapshot: str) -> None:
+        super().__init__(snapshot=snapshot)
         self.on_msg(self._on_message)
 
     def _on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
@@ -82,44 +81,30 @@ class Snapshot:
 
     def __init__(self, budget: int) -> None:
         self.class_name = f"mx-snapshot-{uuid.uuid4().hex[:8]}"
+        self.shown = False
         self._budget = budget
-        self._handle: Any = None
-        self._html = ""
+        self._screen = NotebookScreen()
+        self._size = 0
         self._written_at = 0.0
 
     def show(self) -> None:
         """Put it below what the cell has shown so far."""
-        from IPython.display import display
-
-        self._html = self._page(())
-        self._handle = display(self._bundle(), raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types here
-
-    @property
-    def shown(self) -> bool:
-        """Whether there is an output to write to."""
-        return self._handle is not None
+        self.shown = True
+        self.write(())
 
     @property
     def due(self) -> bool:
         """Whether it may be written again by now."""
-        pause = max(SNAPSHOT_EVERY_S, len(self._html) / SNAPSHOT_BYTES_S)
+        pause = max(SNAPSHOT_EVERY_S, self._size / SNAPSHOT_BYTES_S)
         return self.shown and time.monotonic() - self._written_at >= pause
 
     def write(self, cards: Sequence[Card]) -> None:
         """Write it anew, if it says something else now."""
-        page = self._page(cards)
-        self._written_at = time.monotonic()
-        if page != self._html and self.shown:
-            self._html = page
-            self._handle.update(self._bundle(), raw=True)
-
-    def _page(self, cards: Sequence[Card]) -> str:
         note = html(NOTE)
         shown = cards_html(cards, time.time(), stopped=NOTE, budget=self._budget) if cards else note
-        return el("div", shown, class_=self.class_name)
-
-    def _bundle(self) -> dict[str, str]:
-        return {"text/html": self._html, "text/plain": NOTE}
+        page = el("div", shown, class_=self.class_name)
+        self._screen.draw({"text/html": page, "text/plain": NOTE}, last=False)
+        self._size, self._written_at = len(page), time.monotonic()
 
 
 class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -147,7 +132,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.connection = Connection(self.context, self.close)
         self._snapshot = Snapshot(budget_of(self.context.session.settings).output)
         self.tabs = self._make_tabs()
-        page = PageParts(snapshot=self._snapshot.class_name)
+        page = PageParts(self._snapshot.class_name)
         super().__init__([self._head, self._status.view, self.tabs, page])
         self.add_class("mx-panel")
         self._closed = False
@@ -184,15 +169,10 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             for view in (self.create, self.controller, self.tasks_view):
                 view.refresh()
             self._refresh_tab()
-            if self._key_is_missing():
+            try:
+                session.key()
+            except ModellixError:
                 self.tabs.selected_index = TABS.index("Connection")
-
-    def _key_is_missing(self) -> bool:
-        try:
-            self.context.session.key()
-        except ModellixError:
-            return True
-        return False
 
     def _on_change(self, changed: set[str]) -> None:
         """Draw what changed; on the painter's thread."""
@@ -232,11 +212,11 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _on_presence(self) -> None:
         """Stop while no page shows the panel, and start when one does."""
-        if any(gallery.views for gallery in self.controller.galleries):
-            self._seen = True
-            self.context.start()
-        elif self._seen:
+        self._seen = True
+        if self.abandoned:
             self.context.stop()
+        else:
+            self.context.start()
 
     # -- showing and closing
 

@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from modellix_jupyter.errors import ModellixError
@@ -167,30 +168,24 @@ class PanelContext:
         fail: Callable[[ModellixError], None] | None = None,
     ) -> None:
         """Work on a thread that may wait, then pass the value or the error on, under the lock."""
+
+        def body() -> None:
+            finish: Callable[[], None]
+            try:
+                finish = partial(then, work())
+            except CancelledError:
+                return  # the session was closed meanwhile, and with it the request
+            except ModellixError as error:
+                finish = partial(fail or self._on_error, error)
+            except Exception:
+                log.exception("A fault of modellix-jupyter in the panel")
+                finish = partial(fail or self._on_error, _FAULT)
+            with self.lock:
+                finish()
+
         with self.lock:
             if self._closed:
                 return
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="modellix-panel")
-            self._pool.submit(self._work, work, then, fail or self._on_error)
-
-    def _work(
-        self,
-        work: Callable[[], _T],
-        then: Callable[[_T], None],
-        fail: Callable[[ModellixError], None],
-    ) -> None:
-        try:
-            value = work()
-        except CancelledError:
-            return  # the session was closed meanwhile, and with it the request
-        except ModellixError as error:
-            with self.lock:
-                fail(error)
-        except Exception:
-            log.exception("A fault of modellix-jupyter in the panel")
-            with self.lock:
-                fail(_FAULT)
-        else:
-            with self.lock:
-                then(value)
+            self._pool.submit(body)

@@ -4,7 +4,7 @@ function render({ model, el }) {
   const form = document.createElement("form");
   form.className = "mx-secret";
   const label = document.createElement("label");
-  label.textContent = model.get("label");
+  label.textContent = "API key";
   const field = document.createElement("input");
   field.type = "password";
   field.autocomplete = "off";
@@ -12,7 +12,7 @@ function render({ model, el }) {
   label.append(field);
   const button = document.createElement("button");
   button.type = "submit";
-  button.textContent = model.get("button");
+  button.textContent = "Use this key";
   form.append(label, button);
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -100,12 +100,12 @@ def test_the_count_and_the_price_stand_beside_generate(page: Page) -> None:
     create = page.panel.create
     page.choose(QWEN)
     create.prompt.value = "a cat\n---\na dog"
-    assert "2 tasks, 0.06 USD" in create.cost.value
+    assert "2 tasks for 0.06 USD" in create.cost.value
     create.repeat.value = 3
     create.vary.value = "seed=1,2"
-    assert "12 tasks, 0.36 USD" in create.cost.value
+    assert "12 tasks for 0.36 USD" in create.cost.value
     create.form.put(QWEN, {"n": 4})
-    assert "12 tasks, 1.44 USD" in create.cost.value
+    assert "12 tasks for 1.44 USD" in create.cost.value
 
 
 def test_above_the_limit_it_asks_first(page: Page, sandbox: Sandbox) -> None:
@@ -483,7 +483,9 @@ def test_the_still_picture_has_the_last_result_and_is_not_written_for_a_clock(
 ) -> None:
     still, output = page.panel._snapshot, Output()
     monkeypatch.setattr("modellix_jupyter.widgets.panel.SNAPSHOT_EVERY_S", 0.3)
-    still._handle, still._html = output, still._page(())
+    still._screen._handle = output
+    still.show()
+    output.pages.clear()
     for prompt in ("one", "two", "three"):
         page.generate(prompt, "sandbox/fast")
     page.until(lambda: output.pages and output.pages[-1].count("<img") == 3)
