@@ -12,8 +12,8 @@ from pathlib import Path
 from modellix_jupyter.errors import ConfigError
 
 VARIABLE = "MODELLIX_API_KEY"
+# Characters of a key at most (the notes on the API).
 LONGEST = 16_384
-"""Characters of a key at most (the notes on the API)."""
 _SERVICE = "modellix-jupyter"
 
 

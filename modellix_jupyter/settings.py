@@ -16,8 +16,8 @@ DEFAULT_BASE_URL = "https://api.modellix.ai"
 DEFAULT_SCHEMA_URL = "https://www.modellix.ai"
 
 
-def _setting(default: Any, description: str, *, least: float | None = None) -> Any:  # noqa: ANN401 - stands for a field of any type
-    return field(default=default, metadata={"help": description, "least": least})
+def _setting(default: Any, description: str, *, min_value: float | None = None) -> Any:  # noqa: ANN401 - stands for a field of any type
+    return field(default=default, metadata={"help": description, "min": min_value})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,29 +38,33 @@ class Settings:
     submit_path: str = _setting("/async", 'Ending of the path of a submission: "/async" or "".')
     home: str = _setting("", "Folder of the ledger and the files; MODELLIX_HOME.")
     ask_above: int = _setting(
-        12, "Number of tasks above which a cell or compare asks first.", least=1
+        12, "Number of tasks above which a cell or compare asks first.", min_value=1
     )
-    max_in_flight: int = _setting(64, "Tasks that may run at the service at once.", least=1)
+    max_in_flight: int = _setting(64, "Tasks that may run at the service at once.", min_value=1)
     requests_per_second: float = _setting(
-        10.0, "Requests a second, for all tasks together.", least=0.1
+        10.0, "Requests a second, for all tasks together.", min_value=0.1
     )
     submit_timeout_s: float = _setting(
-        60.0, "Seconds until a submission with no answer counts as unknown.", least=0.1
+        60.0, "Seconds until a submission with no answer counts as unknown.", min_value=0.1
     )
     retry_deadline_s: float = _setting(
-        600.0, "Seconds for which a refused request is retried.", least=0
+        600.0, "Seconds for which a refused request is retried.", min_value=0
     )
-    download_timeout_s: float = _setting(600.0, "Seconds one download may take.", least=1)
-    max_file_mb: int = _setting(1024, "Largest file that is downloaded, in MiB.", least=1)
-    max_task_mb: int = _setting(4096, "Largest sum of one task's files, in MiB.", least=1)
-    max_files: int = _setting(100, "Files of one task that are downloaded.", least=1)
-    thumbnail_px: int = _setting(384, "Longer side of an embedded picture, in pixels.", least=16)
-    picture_kb: int = _setting(64, "Bytes of an embedded picture, in kB.", least=4)
-    media_kb: int = _setting(2000, "Largest video or sound that is embedded whole, in kB.", least=0)
+    download_timeout_s: float = _setting(600.0, "Seconds one download may take.", min_value=1)
+    max_file_mb: int = _setting(1024, "Largest file that is downloaded, in MiB.", min_value=1)
+    max_task_mb: int = _setting(4096, "Largest sum of one task's files, in MiB.", min_value=1)
+    max_files: int = _setting(100, "Files of one task that are downloaded.", min_value=1)
+    thumbnail_px: int = _setting(
+        384, "Longer side of an embedded picture, in pixels.", min_value=16
+    )
+    picture_kb: int = _setting(64, "Bytes of an embedded picture, in kB.", min_value=4)
+    media_kb: int = _setting(
+        2000, "Largest video or sound that is embedded whole, in kB.", min_value=0
+    )
     output_kb: int = _setting(
-        2000, "Bytes of all embedded pictures of one output, in kB.", least=16
+        2000, "Bytes of all embedded pictures of one output, in kB.", min_value=16
     )
-    updates_per_second: float = _setting(4.0, "Redraws of a live status a second.", least=0.1)
+    updates_per_second: float = _setting(4.0, "Redraws of a live status a second.", min_value=0.1)
     reentrant_wait: bool = _setting(
         default=True,
         description="Keep the notebook's own event loop turning while a cell waits.",
@@ -81,7 +85,7 @@ class Settings:
         if self.submit_path not in {"", "/async"}:
             raise ConfigError('submit_path is neither "/async" nor "".')
         for item in fields(self):
-            _check_least(item.name, getattr(self, item.name), item.metadata.get("least"))
+            _check_min(item.name, getattr(self, item.name), item.metadata.get("min"))
 
     @property
     def local(self) -> bool:
@@ -146,8 +150,8 @@ def check_origin(url: str, name: str = "base_url") -> str:
     return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
 
 
-def _check_least(name: str, value: object, least: float | None) -> None:
-    if least is None:
+def _check_min(name: str, value: object, min_value: float | None) -> None:
+    if min_value is None:
         return
-    if not isinstance(value, int | float) or not least <= value < float("inf"):
-        raise ConfigError(f"{name} is {value!r}; it must be a number of at least {least:g}.")
+    if not isinstance(value, int | float) or not min_value <= value < float("inf"):
+        raise ConfigError(f"{name} is {value!r}; it must be a number of at least {min_value:g}.")

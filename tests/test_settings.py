@@ -12,9 +12,9 @@ from modellix_jupyter.errors import ConfigError
 from modellix_jupyter.settings import SETTING_NAMES, Settings, check_origin, from_environment
 
 BOUNDED = {
-    item.name: item.metadata["least"]
+    item.name: item.metadata["min"]
     for item in dataclasses.fields(Settings)
-    if item.metadata["least"] is not None
+    if item.metadata["min"] is not None
 }
 
 
@@ -129,11 +129,11 @@ def test_where_schemas_are_read(base: str, schema: str, local: bool, origin: str
 
 @pytest.mark.parametrize("name", BOUNDED)
 def test_a_number_that_is_too_small_is_refused_by_name(name: str) -> None:
-    least: Any = BOUNDED[name]
-    assert getattr(Settings(**{name: least}), name) == least
-    wrong: list[Any] = [least - 0.01, -1, float("nan"), float("inf"), -float("inf")]
+    min_value: Any = BOUNDED[name]
+    assert getattr(Settings(**{name: min_value}), name) == min_value
+    wrong: list[Any] = [min_value - 0.01, -1, float("nan"), float("inf"), -float("inf")]
     for value in wrong:
-        with pytest.raises(ConfigError, match=f"^{name} is .* at least {least:g}"):
+        with pytest.raises(ConfigError, match=f"^{name} is .* at least {min_value:g}"):
             Settings(**{name: value})
 
 
@@ -144,7 +144,7 @@ def test_what_is_no_number_is_refused_by_name(name: str, value: Any) -> None:
         Settings(**{name: value})
 
 
-def test_every_setting_that_counts_has_a_least() -> None:
+def test_every_setting_that_counts_has_a_minimum() -> None:
     """A setting that could be 0 or negative by mistake would hang or flood."""
     numbers = {
         item.name for item in dataclasses.fields(Settings) if type(item.default) in {int, float}

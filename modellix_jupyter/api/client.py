@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+# Bytes of an uploaded picture at most (the notes on the API).
 MAX_UPLOAD = 16 * 1024 * 1024
-"""Bytes of an uploaded picture at most (the notes on the API)."""
 _MAX_PAGES = 50
 
 

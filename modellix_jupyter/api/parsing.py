@@ -29,11 +29,11 @@ from modellix_jupyter.values import (
 
 _T = TypeVar("_T")
 
+# Files of one task that are looked at (the cap of the vendor's own command line).
 MAX_RESOURCES = 100
-"""Files of one task that are looked at (the cap of the vendor's own command line)."""
 
+# Entries; a catalog that claims larger pages is not believed.
 _MAX_PAGE_SIZE = 100_000
-"""Entries; a catalog that claims larger pages is not believed."""
 
 _STATUS = {
     "pending": Status.PENDING,

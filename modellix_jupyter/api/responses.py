@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from modellix_jupyter.errors import ModellixError
     from modellix_jupyter.keys import SecretKey
 
+# Bytes of an API answer at most (the cap of the vendor's own command line).
 MAX_ANSWER = 16 * 1024 * 1024
-"""Bytes of an API answer at most (the cap of the vendor's own command line)."""
+# Characters of a key from which on its appearance in a text is no coincidence.
 _MIN_REDACTED = 8
-"""Characters of a key from which on its appearance in a text is no coincidence."""
+# What JSON may be written in, by the bytes of it alone.
 _CODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
-"""What JSON may be written in, by the bytes of it alone."""
+# Codings that grow a chunk by at most a thousand; one in another has no such bound.
 _BOUNDED = frozenset({"", "identity", "gzip", "deflate"})
-"""Codings that grow a chunk by at most a thousand; one in another has no such bound."""
 
 # Only what httpx raises before a byte of the request has left may stand here.
 NEVER_SENT: tuple[type[Exception], ...] = (

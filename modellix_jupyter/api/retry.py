@@ -35,12 +35,12 @@ from modellix_jupyter.errors import (
     Unavailable,
 )
 
+# No single wait is longer, whatever a header claims, in seconds.
 MAX_PAUSE_S = 300.0
-"""No single wait is longer, whatever a header claims, in seconds."""
+# Where exponential backoff stops growing, in seconds.
 MAX_BACKOFF_S = 30.0
-"""Where exponential backoff stops growing, in seconds."""
+# Retries of a 500 ("retry up to 3 times"), and of a connection that was never made.
 MAX_RETRIES = 3
-"""Retries of a 500 ("retry up to 3 times"), and of a connection that was never made."""
 _DAY_S = 86_400.0
 
 

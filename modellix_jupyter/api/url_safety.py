@@ -14,8 +14,8 @@ from modellix_jupyter.errors import DownloadError
 if TYPE_CHECKING:
     import httpx
 
+# What a network without IPv4 puts before an IPv4 address (RFC 6052).
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""What a network without IPv4 puts before an IPv4 address (RFC 6052)."""
 
 
 def is_public(address: str) -> bool:

@@ -19,17 +19,16 @@ from difflib import SequenceMatcher
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.planning.suggestions import short
 
+# The likeness from which a name that is no option is taken for a typing error.
+#
+# Measured on the names that models really use: `safe` beside `save` has 0.75, `timout` 0.92.
 TYPO_RATIO = 0.8
-"""The likeness from which a name that is no option is taken for a typing error.
 
-Measured on the names that models really use: `safe` beside `save` has 0.75, `timout` 0.92.
-"""
-
+# More repeats of one request than anybody means; larger plans are several cells.
 MAX_REPEAT = 1000
-"""More repeats of one request than anybody means; larger plans are several cells."""
 
+# Thirty years; a lock's own limit is nine times that, and beyond it a wait raises.
 MAX_TIMEOUT_S = 1e9
-"""Thirty years; a lock's own limit is nine times that, and beyond it a wait raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,7 @@ class Command:
         return count >= minimum and (count <= 1 or "..." in self.metavar)
 
 
+# Every option that is not a parameter of the model.
 OPTIONS: tuple[Option, ...] = (
     Option(
         "param",
@@ -96,8 +96,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("no-interpolate", None, "leave {name} alone, in the prompt and in the options"),
     Option("help", None, "show this"),
 )
-"""Every option that is not a parameter of the model."""
 
+# Every command, in the order of the help.
 COMMANDS: tuple[Command, ...] = (
     Command("help", None, "show this"),
     Command("key", None, "ask for an API key, without showing it"),
@@ -115,7 +115,6 @@ COMMANDS: tuple[Command, ...] = (
     Command("balance", None, "show what is left on the account"),
     Command("sandbox", None, "run a local Modellix and use it: no key, no cost"),
 )
-"""Every command, in the order of the help."""
 
 _HEAD = """\
 %%modellix provider/model [provider/model ...] [options] [--NAME VALUE ...]

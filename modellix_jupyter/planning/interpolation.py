@@ -24,8 +24,8 @@ from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json
 
+# The notebook's variables, or None where braces are to be left alone.
 Namespace: TypeAlias = Mapping[str, object] | None
-"""The notebook's variables, or None where braces are to be left alone."""
 
 _BRACED = re.compile(r"\{([^{}\s]+)\}")
 _JSON_STARTS = ("[", '"', '{"')

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.values import Task
 
+# The model that the service's own first page calls.
 EXAMPLE_MODEL = "alibaba/qwen-image-plus"
-"""The model that the service's own first page calls."""
 
+# How many requests one plan may hold; beyond it, a product was probably not meant.
 DEFAULT_CAP = 10_000
-"""How many requests one plan may hold; beyond it, a product was probably not meant."""
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _SLUG = re.compile(f"{_PART}/{_PART}")
@@ -241,8 +241,8 @@ def _of_numpy(value: object) -> object:
 
 # -- plans from a frame
 
+# Ends after which a row of a batch is sent again: nothing of them is left to use.
 GONE = frozenset({Status.REJECTED, Status.FAILED, Status.EXPIRED})
-"""Ends after which a row of a batch is sent again: nothing of them is left to use."""
 
 
 def requests_of(frame: pd.DataFrame, model: str | None = None) -> list[Request]:

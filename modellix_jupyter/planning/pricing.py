@@ -16,15 +16,15 @@ from modellix_jupyter.values import Json, Price, Request, number
 
 _IMAGES = ("n", "num_images", "number_of_images", "image_count")
 _SECONDS = ("duration", "duration_seconds", "seconds")
+# The parameters that say how many of a unit a request has; none where a request is one.
 _UNIT_PARAMETERS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("", "task", "request", "generation", "call", "run"), ()),
     **dict.fromkeys(("image", "picture"), _IMAGES),
     **dict.fromkeys(("second", "sec", "s"), _SECONDS),
 }
-"""The parameters that say how many of a unit a request has; none where a request is one."""
 
+# USD for one request: whoever says that is not believed, and sums stay finite.
 _BEYOND_BELIEF = 1e9
-"""USD for one request: whoever says that is not believed, and sums stay finite."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
+# The ratio below which two names have nothing to do with each other (difflib's own default).
 CUTOFF = 0.6
-"""The ratio below which two names have nothing to do with each other (difflib's own default)."""
 
+# How many letters make a part of a name worth finding inside another.
 MIN_PART = 3
-"""How many letters make a part of a name worth finding inside another."""
 
 
 def suggest(word: str, known: Iterable[str], n: int = 3) -> list[str]:
