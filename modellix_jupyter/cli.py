@@ -34,6 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     sandbox = commands.add_parser("sandbox", help="run a local Modellix, until it is interrupted")
     sandbox.add_argument("--port", type=_port, default=8765, help="0 takes a free one")
+    sandbox.add_argument("--concurrent", type=_limit, metavar="N", help="take N tasks at once")
+    sandbox.add_argument("--rpm", type=_limit, metavar="N", help="take N requests a minute")
     sandbox.set_defaults(run=_sandbox)
     doctor = commands.add_parser("doctor", help="test the key, the network and the disk")
     doctor.set_defaults(run=_doctor)
@@ -51,11 +53,17 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _limit(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return int(text)
+
+
 def _sandbox(given: argparse.Namespace) -> int:
     from modellix_jupyter.sandbox_server import Sandbox
 
     try:
-        server = Sandbox(port=given.port).start()
+        server = Sandbox(port=given.port, concurrent=given.concurrent, rpm=given.rpm).start()
     except OSError as error:
         raise ModellixError(
             f"The sandbox cannot listen on port {given.port}: {error.strerror}.",

@@ -74,6 +74,23 @@ def test_the_sandbox_answers_until_it_is_told_to_end(how: signal.Signals) -> Non
     assert (out, err) == ("", "")
 
 
+def test_the_sandbox_takes_the_limits_of_an_account() -> None:
+    with a_sandbox("--port", "0", "--concurrent", "1", "--rpm", "9") as (_, address):
+        key = {"Authorization": f"Bearer {KEY}"}
+        url = f"{address}/api/v1/sandbox/slow"
+        answers = [httpx.post(url, json={"prompt": "x"}, headers=key) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert "Concurrent limit exceeded" in answers[1].json()["message"]
+    assert answers[1].headers["X-RateLimit-Remaining"] == "7"
+
+
+def test_a_limit_that_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for limit in ("0", "-1", "many"):
+        with pytest.raises(SystemExit):
+            cli.main(["sandbox", "--rpm", limit])
+        assert "not a whole number above 0" in capsys.readouterr().err
+
+
 def test_a_port_that_is_taken_is_two_lines(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -93,7 +93,14 @@ class Answer(RequestHandler):
         detail = (error.detail if isinstance(error, Refusal) else "") or usual
         if status_code == Fault.RATE_LIMITED.status:
             self.set_header("X-RateLimit-Reset", self.site.reset_after)
+        self.set_limit_headers()
         self.finish({"code": status_code, "message": f"{category}: {detail}"})
+
+    def set_limit_headers(self) -> None:
+        """Tell the limits with an answer of the API; files are not subject to them."""
+        if self.origin == "api":
+            for name, value in self.site.limits.headers().items():
+                self.set_header(name, value)
 
     def log_exception(
         self,
@@ -164,8 +171,12 @@ class Keyed(Answer):
     """A handler that wants a key."""
 
     def prepare(self) -> None:
-        """Refuse a key that is missing, made to be refused, or no key at all."""
+        """Count the request, and refuse a key that is missing, malformed or made to be refused."""
         super().prepare()
+        within = self.site.limits.take(self.site.tasks.clock())
+        self.set_limit_headers()
+        if not within:
+            raise Refusal(429, "Rate limit exceeded")
         scheme, _, key = self.request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise Refusal(401, "the API key is missing")
@@ -197,6 +208,9 @@ class Submit(Keyed):
         if fault in BEFORE:
             self.refuse(fault)
             return
+        most = self.site.limits.concurrent
+        if most is not None and self.site.tasks.running() >= most:
+            raise Refusal(429, "Concurrent limit exceeded")
         if self.site.tasks.price(model, body) > self.site.tasks.balance:
             raise Refusal(402)
         task = self.site.tasks.accept(model, body)

@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Self
 
 from modellix_jupyter.sandbox_server.faults import Faults
-from modellix_jupyter.sandbox_server.tasks import JournalEntry, Submission, TaskStore
+from modellix_jupyter.sandbox_server.tasks import JournalEntry, Limits, Submission, TaskStore
 
 if TYPE_CHECKING:
     from tornado.httpserver import HTTPServer
@@ -41,6 +41,9 @@ class Sandbox:
         Decides how long each task takes, by its number.
     faults
         Misfortunes to inject; see `Faults`.
+    concurrent, rpm
+        The limits of an account: tasks at once, and requests a minute of real time. Downloads do
+        not count. None for no limit.
 
     Attributes
     ----------
@@ -56,7 +59,7 @@ class Sandbox:
     True
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all are keyword-only, and each has a default
         self,
         *,
         port: int = 0,
@@ -64,6 +67,8 @@ class Sandbox:
         speed: float = 1.0,
         seed: int = 0,
         faults: Faults | None = None,
+        concurrent: int | None = None,
+        rpm: int | None = None,
     ) -> None:
         if not speed > 0:
             message = f"speed must be above 0, not {speed}"
@@ -75,6 +80,7 @@ class Sandbox:
         self._host = host
         self._speed = speed
         self._faults = faults
+        self._limits = Limits(concurrent, rpm)
         self._tasks = TaskStore(seed=seed, speed=speed)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -164,7 +170,7 @@ class Sandbox:
         from modellix_jupyter.sandbox_server import handlers
         from modellix_jupyter.sandbox_server.site import Site
 
-        site = Site(self._tasks, self.journal, self._faults, self._speed)
+        site = Site(self._tasks, self.journal, self._faults, self._limits, self._speed)
         stopping = asyncio.Event()
         first = second = None
         try:

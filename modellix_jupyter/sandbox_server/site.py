@@ -11,7 +11,7 @@ from modellix_jupyter.sandbox_server.catalog import MODELS
 from modellix_jupyter.sandbox_server.faults import Fault, Faults, Operation
 from modellix_jupyter.sandbox_server.models import Model, canvas
 from modellix_jupyter.sandbox_server.painter import Artwork, paint
-from modellix_jupyter.sandbox_server.tasks import JournalEntry, Task, TaskStore
+from modellix_jupyter.sandbox_server.tasks import JournalEntry, Limits, Task, TaskStore
 
 #: A sandbox that runs for days keeps the newest requests, bodies and uploads only.
 _MAX_ENTRIES = 50_000
@@ -27,11 +27,17 @@ class Site:
     """Everything the handlers share. Only the server's loop changes it."""
 
     def __init__(
-        self, tasks: TaskStore, journal: list[JournalEntry], faults: Faults | None, speed: float
+        self,
+        tasks: TaskStore,
+        journal: list[JournalEntry],
+        faults: Faults | None,
+        limits: Limits,
+        speed: float,
     ) -> None:
         self.models: Mapping[str, Model] = MODELS
         self.tasks = tasks
         self.journal = journal
+        self.limits = limits
         self.uploads: OrderedDict[str, bytes] = OrderedDict()
         self.api_url = ""
         self.cdn_url = ""

@@ -1,6 +1,7 @@
 """The journal of requests, the tasks, and the account that pays for them."""
 
 import itertools
+import math
 import random
 import secrets
 import time
@@ -168,6 +169,11 @@ class TaskStore:
         task = self._known(self._by_token.get(token))
         return task if task and task.status(self.clock()) == "success" else None
 
+    def running(self) -> int:
+        """Return how many tasks have not ended."""
+        now = self.clock()
+        return sum(task.ended_at > now for task in self._tasks.values())
+
     def expire(self, task_id: str) -> None:
         """Make a task as old as if its day had passed."""
         if task_id not in self._tasks:
@@ -190,3 +196,37 @@ class TaskStore:
         if task is None or task.id in self._expired or task.gone(self.clock()):
             return None
         return task
+
+
+class Limits:
+    """The limits of an account: tasks at once, and requests in each minute that begins with one.
+
+    A minute is one of real time, whatever the sandbox's `speed`. None is no limit.
+    """
+
+    def __init__(self, concurrent: int | None = None, rpm: int | None = None) -> None:
+        if any(limit is not None and limit < 1 for limit in (concurrent, rpm)):
+            raise ValueError(f"limits must be at least 1, not {concurrent} and {rpm}")
+        self.concurrent = concurrent
+        self._rpm = rpm
+        self._used = 0
+        self._reset = 0.0
+
+    def take(self, now: float) -> bool:
+        """Count a request, and return whether it is within the limit."""
+        if self._rpm is None:
+            return True
+        if now >= self._reset:
+            self._used, self._reset = 0, now + 60
+        self._used += 1
+        return self._used <= self._rpm
+
+    def headers(self) -> dict[str, str]:
+        """Return the three headers of every answer; the reset is in seconds since 1970."""
+        if self._rpm is None:
+            return {}
+        return {
+            "X-RateLimit-Limit": str(self._rpm),
+            "X-RateLimit-Remaining": str(max(0, self._rpm - self._used)),
+            "X-RateLimit-Reset": str(math.ceil(self._reset)),
+        }
