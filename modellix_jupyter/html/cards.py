@@ -1,11 +1,12 @@
-"""The output of a cell: while tasks run and when they ended, the same function of their state."""
+"""The output of a cell as HTML and as text: a function of the state of its tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from modellix_jupyter.html import formatting, style
-from modellix_jupyter.html.markup import Html, el, html
+from modellix_jupyter.html.formatting import GAP, WIDTH, fit_line, terminal_width, wrap_lines
+from modellix_jupyter.html.markup import Html, el, html, plain
 from modellix_jupyter.html.picture import (
     BUDGET,
     LARGE,
@@ -23,6 +24,9 @@ MAX_LINES = 6
 MAX_PROBLEMS = 5
 MAX_PICTURES = 24
 MAX_IDS = 3
+MAX_TEXT_LINES = 8
+MIN_WIDTH, TEXT_BAR = 20, 20
+"""Columns of the narrowest terminal and of a bar in it."""
 
 _MEASURE = "max-width:640px"
 """How wide a line of text and numbers may be before the eye loses it."""
@@ -36,23 +40,7 @@ def cards_html(
     pictures: int = MAX_PICTURES,
     budget: int = BUDGET,
 ) -> Html:
-    """Return the tasks as ``text/html``, for a page that may keep only inline styles.
-
-    Parameters
-    ----------
-    cards
-        The tasks of one cell, in their order.
-    now
-        Seconds since the epoch.
-    stopped
-        Why nobody waits any more, in one sentence; nothing moves then.
-    pictures
-        How many pictures, videos and sounds are drawn at most.
-    budget
-        Bytes that they may weigh together; what is over is words and a link. The only one of an
-        output is shown whatever it weighs: how large it may be is settled where it is embedded.
-
-    """
+    """Return the tasks as ``text/html``, for a page that may keep only inline styles."""
     if not cards:
         return el("div", html("no tasks"), style=f"{style.ROOT};{style.DIM}")
     body = _single if len(cards) == 1 else _batch
@@ -71,7 +59,7 @@ def _single(cards: Sequence[Card], now: float, *, moving: bool, shown: Html) -> 
     if formatting.is_problem(card):
         return problems_html(cards)
     if formatting.is_open(card):
-        return [_roomy(card, now, moving=moving), shown if card.media else Html("")]
+        return [_detailed(card, now, moving=moving), shown if card.media else Html("")]
     media = media_of(card)
     if len(media) != 1:
         return [_headline(card), shown]
@@ -81,13 +69,12 @@ def _single(cards: Sequence[Card], now: float, *, moving: bool, shown: Html) -> 
 def _large(card: Card) -> Html:
     item = media_of(card)[0]
     picture = media_html(item, formatting.alternative(card.task), LARGE)
-    # A text beside the picture already says the path where there is no picture.
-    said = picture == fallback(item)
-    path = style.dim(item.path or "", f"{style.DIM};{style.CODE}") if not said else Html("")
+    # The text in place of a picture has the path already.
+    path = "" if picture == fallback(item) else item.path or ""
     return el(
         "div",
         el("div", picture, style=f"max-width:{LARGE}px;margin:8px 0 4px 0"),
-        path,
+        style.dim(path, f"{style.DIM};{style.CODE}"),
     )
 
 
@@ -106,7 +93,7 @@ def _headline(card: Card) -> Html:
 def _batch(cards: Sequence[Card], now: float, *, moving: bool, shown: Html) -> list[Html]:
     waited = formatting.by_urgency(card for card in cards if formatting.is_open(card))
     crowd = len(cards) > FEW
-    line = _compact if crowd else _roomy
+    line = _compact if crowd else _detailed
     limit = MAX_LINES if crowd else FEW
     rest = waited[limit:]
     return [
@@ -171,15 +158,15 @@ def _bar_of(card: Card, now: float, width: str) -> Html:
     return style.bar(formatting.progress(card, now), passed, label=label, width=width)
 
 
-def _state_words(card: Card, now: float) -> str:
+def _state_text(card: Card, now: float) -> str:
     held = formatting.waiting(card.activity, now)
     return f"{formatting.state(card)} · {held}" if held else formatting.state(card)
 
 
-def _roomy(card: Card, now: float, *, moving: bool) -> Html:
+def _detailed(card: Card, now: float, *, moving: bool) -> Html:
     line = style.row(
         style.model_name(card.task.request.model, style.colour_of(card)),
-        style.dim(_state_words(card, now)),
+        style.dim(_state_text(card, now)),
         style.dim(formatting.clock(card, now), style.RIGHT),
     )
     progress = el("div", _bar_of(card, now, "100%"), style="margin:4px 0") if moving else Html("")
@@ -198,7 +185,7 @@ def _compact(card: Card, now: float, *, moving: bool) -> Html:
         "div",
         el("span", progress, style="flex:0 0 auto;align-self:center") if moving else Html(""),
         style.model_name(card.task.request.model, None if moving else style.colour_of(card)),
-        style.dim(_state_words(card, now)),
+        style.dim(_state_text(card, now)),
         style.dim(formatting.seconds(formatting.elapsed(card.task, now), live=True), style.RIGHT),
         style=f"{style.ROW};padding:1px 0;{_MEASURE}",
     )
@@ -237,3 +224,81 @@ def _ids(group: Sequence[Card]) -> Html:
     ids = [card.task.task_id for card in group if card.task.task_id]
     more = f" and {len(ids) - MAX_IDS} more" if len(ids) > MAX_IDS else ""
     return style.dim(", ".join(ids[:MAX_IDS]) + more, f"{style.DIM};{style.CODE}")
+
+
+def cards_text(
+    cards: Sequence[Card],
+    now: float,
+    *,
+    width: int = WIDTH,
+    stopped: str | None = None,
+    lines: int = MAX_TEXT_LINES,
+) -> str:
+    """Return the tasks as ``text/plain``."""
+    width = max(width, MIN_WIDTH)
+    if not cards:
+        return "no tasks"
+    waited = formatting.by_urgency(card for card in cards if formatting.is_open(card))
+    ended = [card for card in cards if not formatting.is_open(card)]
+    out = [fit_line(_summary(cards, now), width)] if len(cards) > 1 else []
+    for card in waited[:lines]:
+        out += _open_lines(card, now, width)
+    out += _and_more(len(waited) - lines, "waiting")
+    for card in ended[:lines]:
+        out += _ended_lines(card, width)
+    out += _and_more(len(ended) - lines, "ended")
+    out += [*wrap_lines(formatting.missing(cards), width), *wrap_lines(stopped or "", width)]
+    return "\n".join(out)
+
+
+def _and_more(count: int, what: str) -> list[str]:
+    return [f"and {count} more {what}"] if count > 0 else []
+
+
+def _summary(cards: Sequence[Card], now: float) -> str:
+    active = any(formatting.is_open(card) for card in cards)
+    passed = formatting.seconds(formatting.span(cards, now), live=active)
+    known = [formatting.counts(cards), passed, formatting.total_price(cards)]
+    return GAP.join(part for part in known if part)
+
+
+def _open_lines(card: Card, now: float, width: int) -> list[str]:
+    """Return an open task on one line, and where that is too long, what it waits for below."""
+    clock, held = formatting.clock(card, now), formatting.waiting(card.activity, now)
+    parts = [
+        card.task.request.model,
+        formatting.state(card),
+        _text_bar(formatting.progress(card, now)),
+        clock,
+    ]
+    line = plain(GAP.join(part for part in [*parts, held] if part))
+    if terminal_width(line) <= width:
+        return [line]
+    return [fit_line(GAP.join([*parts[:2], clock]), width), *wrap_lines(held, width, GAP)]
+
+
+def _text_bar(part: float | None) -> str:
+    if part is None:
+        return ""
+    filled = int(part * TEXT_BAR)
+    return f"[{'#' * filled}{'.' * (TEXT_BAR - filled)}]"
+
+
+def _ended_lines(card: Card, width: int) -> list[str]:
+    task = card.task
+    known = [task.request.model, str(task.status), *formatting.facts(card), task.task_id or ""]
+    head = fit_line(GAP.join(part for part in known if part), width)
+    if task.status is Status.SUCCESS:
+        return [head, *_files(card, width)]
+    message, hint = formatting.reason(task)
+    return [head, *wrap_lines(message, width, GAP), *wrap_lines(hint, width, GAP)]
+
+
+def _files(card: Card, width: int) -> list[str]:
+    out: list[str] = []
+    for item in media_of(card):
+        if item.path or not item.problem:
+            out += [GAP + plain(item.path or item.url or item.kind)]
+        else:
+            out += wrap_lines(item.problem, width, GAP)
+    return out

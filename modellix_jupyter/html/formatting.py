@@ -1,12 +1,15 @@
-"""The words and numbers of a task, for a page and for a terminal alike."""
+"""The text and numbers of a task, for a page and for a terminal alike."""
 
 from __future__ import annotations
 
 import json
 import math
+import textwrap
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from modellix_jupyter.html.markup import plain
 from modellix_jupyter.values import Activity, Card, Media, Price, Status, Task
 
 MINUTE = 60
@@ -15,6 +18,9 @@ AT_USUAL = 0.9
 """How full a bar is when the usual time is over; the rest is approached and never reached."""
 TAIL = 0.09
 MAX_SETTINGS = 4
+WIDTH = 80
+"""Columns of a terminal."""
+GAP = "  "
 
 _COUNTED = {
     Status.FAILED: "failed",
@@ -29,21 +35,12 @@ _URGENCY = {Status.PROCESSING: 0, Status.PENDING: 1, Status.SUBMITTING: 2}
 
 
 def clip(text: str, limit: int) -> str:
-    """Return at most `limit` characters, the last of which says that there were more."""
+    """Return at most `limit` characters, with an ellipsis where there were more."""
     return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
 
 
 def seconds(value: float | None, *, live: bool = False) -> str:
-    """Return a duration: ``7.4 s``, ``1 min 05 s``, ``2 h 03 min``; empty where there is none.
-
-    Parameters
-    ----------
-    value
-        In seconds.
-    live
-        Whether it is still counting, when tenths would only flicker.
-
-    """
+    """Return a duration: ``7.4 s``, ``1 min 05 s``, ``2 h 03 min``; empty where there is none."""
     if value is None or not math.isfinite(value):
         return ""
     value = max(value, 0.0)
@@ -56,7 +53,7 @@ def seconds(value: float | None, *, live: bool = False) -> str:
     return f"{int(value)} s" if live else f"{value:.1f} s"
 
 
-def price_words(price: Price | None) -> str:
+def price_range(price: Price | None) -> str:
     """Return a price of the catalog as people write it; empty where there is none."""
     if price is None:
         return ""
@@ -65,7 +62,7 @@ def price_words(price: Price | None) -> str:
 
 
 def money(value: float | None) -> str:
-    """Return US dollars, to the cent or as many more places as it takes, up to four."""
+    """Return US dollars with two to four decimals."""
     if value is None or not math.isfinite(value):
         return ""
     whole, _, cents = f"{value:.4f}".partition(".")
@@ -133,19 +130,7 @@ def span(cards: Sequence[Card], now: float) -> float | None:
 
 
 def fraction(elapsed_s: float, usual_s: float | None) -> float | None:
-    """Return how far a task seems to be, below 1, or None where nobody can know.
-
-    It grows evenly until the usual time, and then ever slower: a bar that stands full while
-    nothing comes is a lie.
-
-    Parameters
-    ----------
-    elapsed_s
-        Seconds since the submission.
-    usual_s
-        Seconds this model usually takes.
-
-    """
+    """Return how far a task seems to be, below 1, or None where nobody can know."""
     if usual_s is None or not math.isfinite(usual_s) or usual_s <= 0:
         return None
     part = max(elapsed_s, 0.0) / usual_s
@@ -256,10 +241,7 @@ def settings(task: Task, names: Sequence[str]) -> list[str]:
 
 
 def reason(task: Task) -> tuple[str, str]:
-    """Return what went wrong and what to do about it; both empty where nothing did.
-
-    The message begins after the model, the id and the status, which stand above it already.
-    """
+    """Return what went wrong and what to do about it; both empty where nothing did."""
     error = task.error()
     if error is None:
         return "", ""
@@ -282,5 +264,41 @@ def missing(cards: Sequence[Card]) -> str:
 def alternative(task: Task) -> str:
     """Return the text in place of a picture: the prompt, clipped, or else the model."""
     prompt = task.request.prompt
-    words = " ".join(prompt.split()) if prompt else ""
-    return clip(words, 160) or f"made by {task.request.model}"
+    line = " ".join(prompt.split()) if prompt else ""
+    return clip(line, 160) or f"made by {task.request.model}"
+
+
+def terminal_width(text: str) -> int:
+    """Return how many columns of a terminal the text takes."""
+    return sum(_width_of(char) for char in text)
+
+
+def _width_of(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
+
+
+def fit_line(text: str, width: int) -> str:
+    """Return the text, safe for a terminal, in at most so many columns."""
+    text = plain(text)
+    if terminal_width(text) <= width:
+        return text
+    kept, used = "", 1  # one column is for the ellipsis
+    for char in text:
+        used += _width_of(char)
+        if used > width:
+            break
+        kept += char
+    return kept.rstrip() + "…"
+
+
+def wrap_lines(text: str, width: int, indent: str = "") -> list[str]:
+    """Return the text as lines of at most so many columns, each after the indent."""
+    remaining = max(width - len(indent), 1)
+    text = plain(text)
+    if terminal_width(text) > len(
+        text
+    ):  # the standard wrapper counts characters; wide ones take two
+        remaining = max(remaining // 2, 1)
+    return [indent + line for line in textwrap.wrap(text, remaining)]

@@ -1,7 +1,7 @@
 """A comparison: models across, prompts down, or whatever else two axes hold.
 
 Each heading of a row stands above its pictures, over the whole width, so that on a telephone the
-pictures have all of the room. Where there is one column only, the pictures flow instead.
+pictures have the whole width. Where there is only one column, the pictures flow instead.
 """
 
 from __future__ import annotations
@@ -11,19 +11,18 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from modellix_jupyter.html import formatting, style
+from modellix_jupyter.html.formatting import WIDTH, fit_line, wrap_lines
 from modellix_jupyter.html.markup import Html, el, html
-from modellix_jupyter.html.picture import fit, media_html, media_of, well
+from modellix_jupyter.html.picture import figure, fit, media_html, media_of, well
 from modellix_jupyter.html.table import table_text
-from modellix_jupyter.html.text import WIDTH, wrap
-from modellix_jupyter.html.text import fit as fit_text
 from modellix_jupyter.values import Card, Media, Status
 
 THUMB = 200
-NARROWEST = 124
-"""Pixels of a column at least; below, the grid scrolls in its own box."""
+MIN_COLUMN = 124
+"""Minimal width of a column in pixels; in less, the grid scrolls in its own box."""
 GAP = 12
 MAX_ABREAST = 4
-"""How many tasks of one place stand side by side before they go on below."""
+"""Pictures of one cell in a line."""
 LONG = 4
 """Rows above which each picture names its column: the heading may be a screen away."""
 PARAM = "param."
@@ -32,50 +31,27 @@ PARAM = "param."
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What was compared.
-
-    Parameters
-    ----------
-    columns
-        The headings across, as a rule model slugs.
-    rows
-        The headings down, as a rule prompts.
-    cells
-        The cards at (row, column), both counted from 0; a place may have none or several.
-    axes
-        What the headings are: of the columns, the rows and the sections. Each is ``model``,
-        ``prompt``, ``repeat`` or ``param.NAME``.
-    sections
-        For each row the heading of its section; none where there are no sections.
-    captions
-        Which axes stand below each picture; what tells the cards apart where it is None.
-    common
-        What all cards share and no heading says, as pairs of an axis and its value.
-    facts
-        What is known of the whole, in words; counted from the cards where it is empty.
-    note
-        What is to be said below.
-
-    """
+    """What was compared."""
 
     columns: tuple[str, ...]
     rows: tuple[str, ...]
-    cells: Mapping[tuple[int, int], tuple[Card, ...]]
+    cells: Mapping[tuple[int, int], tuple[Card, ...]]  # by row and column, from 0
+    # What the columns, the rows and the sections are: model, prompt, repeat or param.NAME.
     axes: tuple[str, str, str] = ("model", "prompt", "")
-    sections: tuple[str, ...] = ()
-    captions: tuple[str, ...] | None = None
-    common: tuple[tuple[str, str], ...] = ()
-    facts: str = ""
-    note: str = ""
+    sections: tuple[str, ...] = ()  # the heading of the section of each row
+    captions: tuple[str, ...] | None = None  # axes below each picture; None: what tells them apart
+    common: tuple[tuple[str, str], ...] = ()  # axes with one value for all cards
+    facts: str = ""  # about all of them; "": counted from the cards
+    note: str = ""  # below the grid
 
     def cards(self) -> list[Card]:
         """Return every card, row after row."""
-        places = [(r, c) for r in range(len(self.rows)) for c in range(len(self.columns))]
-        return [card for place in places for card in self.cells.get(place, ())]
+        positions = [(r, c) for r in range(len(self.rows)) for c in range(len(self.columns))]
+        return [card for at in positions for card in self.cells.get(at, ())]
 
     @property
     def abreast(self) -> int:
-        """How many pictures the fullest place has."""
+        """How many pictures the fullest cell has."""
         return max((len(_shown(cards)) for cards in self.cells.values()), default=1)
 
     @property
@@ -95,7 +71,7 @@ class Grid:
         return [range(start, end) for start, end in pairwise([*starts, len(self.rows)])]
 
     def part(self, rows: Iterable[int]) -> Grid:
-        """Return some of the rows, by their places."""
+        """Return some of the rows, by their indexes."""
         kept = list(rows)
         return replace(
             self,
@@ -113,7 +89,7 @@ class Grid:
 
     def mapped(self, change: Callable[[Card], Card]) -> Grid:
         """Return the same with each card changed."""
-        cells = {place: tuple(map(change, cards)) for place, cards in self.cells.items()}
+        cells = {at: tuple(map(change, cards)) for at, cards in self.cells.items()}
         return replace(self, cells=cells)
 
     def counted(self) -> str:
@@ -132,7 +108,7 @@ class Grid:
 
 
 def label(axis: str, value: str) -> str:
-    """Return a value of an axis in words: ``seed 7``; a model or a prompt speaks for itself."""
+    """Return a value of an axis with its name, as in ``seed 7``; models and prompts have none."""
     return f"{noun} {value}" if (noun := _noun(axis)) else value
 
 
@@ -165,16 +141,7 @@ def entry_problem(card: Card) -> str:
 
 
 def grid_html(grid: Grid, *, box: int = THUMB) -> Html:
-    """Return the comparison, for a page that may keep only inline styles.
-
-    Parameters
-    ----------
-    grid
-        What was compared.
-    box
-        The side of a picture at most, in pixels.
-
-    """
+    """Return the comparison, for a page that may keep only inline styles."""
     if not grid.rows:
         return el("div", html("no tasks"), style=f"{style.ROOT};{style.DIM}")
     grid = replace(grid, captions=grid.caption_axes())
@@ -213,8 +180,8 @@ def _flow(grid: Grid, box: int) -> Html:
         cards = grid.cells.get((r, 0), ())
         tiles = [_tile(card, item, grid, box, name) for card, item in _shown(cards)]
         # Two to a row on a telephone; where calc() is not allowed, the width alone still holds.
-        look = f"width:{box}px;max-width:calc(50% - {GAP // 2}px)"
-        parts.append(el("div", *tiles, style=look))
+        css = f"width:{box}px;max-width:calc(50% - {GAP // 2}px)"
+        parts.append(el("div", *tiles, style=css))
     return el(
         "div", *parts, style=f"display:flex;flex-wrap:wrap;align-items:flex-start;gap:{GAP}px"
     )
@@ -222,8 +189,8 @@ def _flow(grid: Grid, box: int) -> Html:
 
 def _section(grid: Grid, r: int) -> Html:
     heading = el("div", _named(grid.axes[2], grid.sections[r]), style=_STAYS)
-    look = f"width:100%;font-size:15px;padding:14px 0 4px 0;border-bottom:2px solid {style.LINE}"
-    return el("div", heading, style=look)
+    css = f"width:100%;font-size:15px;padding:14px 0 4px 0;border-bottom:2px solid {style.LINE}"
+    return el("div", heading, style=css)
 
 
 _PLAIN_ROW = "background-color:transparent"
@@ -231,25 +198,25 @@ _CELL = "text-align:left;vertical-align:top;border:0;white-space:normal"
 _LINE = "max-width:640px;max-width:min(640px,85vw)"
 _STAYS = f"display:inline-block;position:sticky;left:0;{_LINE}"
 """So that a heading is read whole where the grid scrolls under it."""
-_PLACE = f"{_CELL};padding:0 {GAP}px 14px 0"
+_CELL_STYLE = f"{_CELL};padding:0 {GAP}px 14px 0"
 
 
 def _table(grid: Grid, box: int, abreast: int) -> Html:
     head = el("tr", *(_heading(grid.axes[0], name) for name in grid.columns), style=_PLAIN_ROW)
     body = [part for r in range(len(grid.rows)) for part in _row(grid, r, box, abreast)]
     count = len(grid.columns)
-    # Equal columns that shrink with the page to their least, and then scroll in the box around.
-    look = (
+    # Equal columns that shrink with the page to their minimum, and then scroll in the box around.
+    css = (
         "border-collapse:collapse;border:0;margin:0;table-layout:fixed;font-size:13px;width:100%;"
-        f"min-width:{count * (NARROWEST + GAP)}px;max-width:{count * abreast * (box + GAP)}px"
+        f"min-width:{count * (MIN_COLUMN + GAP)}px;max-width:{count * abreast * (box + GAP)}px"
     )
-    table = el("table", el("thead", head), el("tbody", *body), style=look)
+    table = el("table", el("thead", head), el("tbody", *body), style=css)
     return el("div", table, style="overflow-x:auto;max-width:100%")
 
 
 def _heading(axis: str, name: str) -> Html:
-    look = f"{_PLACE};padding-bottom:4px;font-weight:400"
-    return el("th", _named(axis, name, 120), scope="col", style=look)
+    css = f"{_CELL_STYLE};padding-bottom:4px;font-weight:400"
+    return el("th", _named(axis, name, 120), scope="col", style=css)
 
 
 def _row(grid: Grid, r: int, box: int, abreast: int) -> list[Html]:
@@ -257,29 +224,29 @@ def _row(grid: Grid, r: int, box: int, abreast: int) -> list[Html]:
     parts = [_span(_section(grid, r), span, "0")] if grid.begins(r) else []
     heading = el("div", _named(grid.axes[1], grid.rows[r]), style=_STAYS)
     parts.append(_span(heading, span, "0" if parts else f"1px solid {style.LINE}"))
-    places = [_place(grid, r, c, box, abreast) for c in range(span)]
-    return [*parts, el("tr", *places, style=_PLAIN_ROW)]
+    cells = [_cell(grid, r, c, box, abreast) for c in range(span)]
+    return [*parts, el("tr", *cells, style=_PLAIN_ROW)]
 
 
 def _span(content: Html, span: int, line: str) -> Html:
-    look = f"{_CELL};border-top:{line};padding:8px 0;font-weight:400"
-    cell = el("th", content, scope="rowgroup", colspan=span, style=look)
+    css = f"{_CELL};border-top:{line};padding:8px 0;font-weight:400"
+    cell = el("th", content, scope="rowgroup", colspan=span, style=css)
     return el("tr", cell, style=_PLAIN_ROW)
 
 
-def _place(grid: Grid, r: int, c: int, box: int, abreast: int) -> Html:
+def _cell(grid: Grid, r: int, c: int, box: int, abreast: int) -> Html:
     shown = _shown(grid.cells.get((r, c), ()))
     if not shown:
-        return el("td", style.dim("not run"), style=_PLACE)
+        return el("td", style.dim("not run"), style=_CELL_STYLE)
     long = len(grid.rows) > LONG
     name = style.dim(_short(grid.axes[0], grid.columns[c])) if long else Html("")
     tiles = [_tile(card, item, grid, box, name) for card, item in shown]
     if abreast == 1:
-        return el("td", el("div", *tiles, style=f"max-width:{box}px"), style=_PLACE)
-    # As many to a line as fit, none wider than its picture, in every place the same.
+        return el("td", el("div", *tiles, style=f"max-width:{box}px"), style=_CELL_STYLE)
+    # As many in a line as fit, none wider than its picture, the same in every cell.
     track = f"repeat(auto-fill,minmax(min(100%,{box * 3 // 4}px),{box}px))"
-    look = f"display:grid;gap:{GAP}px;grid-template-columns:{track}"
-    return el("td", el("div", *tiles, style=look), style=_PLACE)
+    css = f"display:grid;gap:{GAP}px;grid-template-columns:{track}"
+    return el("td", el("div", *tiles, style=css), style=_CELL_STYLE)
 
 
 def _short(axis: str, name: str) -> str:
@@ -289,7 +256,7 @@ def _short(axis: str, name: str) -> str:
 
 
 def _shown(cards: Sequence[Card]) -> list[tuple[Card, int | None]]:
-    """Return each picture of each card, or one place for words where a card shows nothing."""
+    """Return each picture of each card by its index, or None for a card that shows nothing."""
     return [pair for card in cards for pair in _of(card)]
 
 
@@ -299,23 +266,12 @@ def _of(card: Card) -> list[tuple[Card, int | None]]:
 
 
 def _tile(card: Card, i: int | None, grid: Grid, box: int, name: Html) -> Html:
-    task = card.task
     facts = entry_facts(card, grid.caption_axes())
     several = len(media_of(card))
     if i is not None and several > 1:
         facts = [*(facts if i == 0 else []), f"{i + 1} of {several}"]
-    lines = [el("div", name)] if name else []
-    return el(
-        "div",
-        _words(card) if i is None else _picture(card, media_of(card)[i], box),
-        el(
-            "div",
-            *lines,
-            style.dotted(facts),
-            style="font-size:12px;line-height:1.4;margin-top:4px",
-        ),
-        title=task.task_id or task.uid,
-    )
+    shown = _reason(card) if i is None else _picture(card, media_of(card)[i], box)
+    return figure(card.task, shown, [name, style.dotted(facts)])
 
 
 def _picture(card: Card, item: Media, box: int) -> Html:
@@ -326,10 +282,10 @@ def _picture(card: Card, item: Media, box: int) -> Html:
     shown = media_html(item, alt, box)
     embedded = item.kind == "image" and item.src
     frame = el("div", shown, style=f"max-width:{share}") if embedded else shown
-    return well(frame, NARROWEST)
+    return well(frame, MIN_COLUMN)
 
 
-def _words(card: Card) -> Html:
+def _reason(card: Card) -> Html:
     why = entry_problem(card)
     state = el("strong", html(formatting.state(card)))
     return el(
@@ -337,21 +293,12 @@ def _words(card: Card) -> Html:
         el("div", style.dot(style.colour_of(card)), state),
         el("div", html(formatting.clip(why, 240)), style=style.DIM) if why else Html(""),
         style=f"border:1px dashed {style.LINE};border-radius:6px;padding:10px;font-size:12px;"
-        f"box-sizing:border-box;{style.BREAK};aspect-ratio:1/1;min-height:{NARROWEST}px",
+        f"box-sizing:border-box;{style.BREAK};aspect-ratio:1/1;min-height:{MIN_COLUMN}px",
     )
 
 
 def grid_text(grid: Grid, *, width: int = WIDTH) -> str:
-    """Return the comparison for a terminal: state, seconds and price at each place.
-
-    Parameters
-    ----------
-    grid
-        What was compared.
-    width
-        Columns of the terminal.
-
-    """
+    """Return the comparison for a terminal: state, seconds and price in each cell."""
     if not grid.rows:
         return "no tasks"
     names = [label(grid.axes[0], name) for name in grid.columns]
@@ -365,16 +312,16 @@ def grid_text(grid: Grid, *, width: int = WIDTH) -> str:
         )
         for rows in grid.section_ranges()
     ]
-    above = [fit_text(text, width) for text in lead]
-    return "\n".join([*above, "\n\n".join(tables), *wrap(grid.note, width)])
+    above = [fit_line(text, width) for text in lead]
+    return "\n".join([*above, "\n\n".join(tables), *wrap_lines(grid.note, width)])
 
 
 def _row_text(grid: Grid, r: int) -> list[str]:
-    cells = [_place_text(grid.cells.get((r, c), ())) for c in range(len(grid.columns))]
+    cells = [_cell_text(grid.cells.get((r, c), ())) for c in range(len(grid.columns))]
     return [grid.rows[r], *cells]
 
 
-def _place_text(cards: Sequence[Card]) -> str:
+def _cell_text(cards: Sequence[Card]) -> str:
     if not cards:
         return "not run"
     states = [", ".join([formatting.state(card), *formatting.facts(card)]) for card in cards]

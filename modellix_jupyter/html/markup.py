@@ -7,7 +7,7 @@ escapes whatever is not of it. Text gets in through `html`; `el` makes elements.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from html import escape
 from typing import Self
 from urllib.parse import quote, urlsplit
@@ -50,52 +50,18 @@ def _name_of(match: re.Match[str]) -> str:
 
 
 def plain(text: str, *, newlines: bool = False) -> str:
-    r"""Return text with every character that hides or drives something spelled out.
-
-    Parameters
-    ----------
-    text
-        Anything.
-    newlines
-        Whether ``\n`` stays one; else, as a tab always does, it becomes a space.
-
-    Returns
-    -------
-    str
-        The text, with ``[U+202E]`` for a right-to-left override, and so on.
-
-    """
+    r"""Return text with every character that hides or drives something spelled out."""
     lines = text.replace("\r\n", "\n").replace("\t", " ").split("\n")
     return ("\n" if newlines else " ").join(_HIDDEN.sub(_name_of, line) for line in lines)
 
 
 def html(text: str, *, newlines: bool = False) -> Html:
-    r"""Return text as markup, safe in an element and in a quoted attribute.
-
-    Parameters
-    ----------
-    text
-        Anything.
-    newlines
-        Whether ``\n`` stays one; it shows as a line break only under ``white-space:pre-wrap``.
-
-    """
+    r"""Return text as markup, safe in an element and in a quoted attribute."""
     return Html(escape(plain(text, newlines=newlines), quote=True))
 
 
 def el(name: str, /, *children: Html, **attributes: str | float | None) -> Html:
-    """Return one element; None leaves an attribute out, True gives it no value.
-
-    Parameters
-    ----------
-    name
-        The element's name, always ours.
-    *children
-        Markup.
-    **attributes
-        Their values are escaped; an underscore in a name is a dash, and a last one is dropped.
-
-    """
+    """Return one element; None leaves an attribute out, True gives it no value."""
     pairs = "".join(
         _attribute(key, value)
         for key, value in attributes.items()
@@ -110,9 +76,9 @@ def _attribute(key: str, value: str | float) -> str:
     return f" {name}" if value is True else f' {name}="{html(str(value))}"'
 
 
-def join(parts: Sequence[Html], between: str = "") -> Html:
-    """Return pieces of markup as one; `between` is text and is escaped."""
-    return Html(html(between).join(parts))
+def join(parts: Iterable[Html]) -> Html:
+    """Return pieces of markup as one."""
+    return Html("".join(parts))
 
 
 def web_url_ok(url: str | None) -> bool:
@@ -127,31 +93,13 @@ def web_url_ok(url: str | None) -> bool:
 
 
 def data_uri_ok(uri: str | None, kind: str | None = None) -> bool:
-    """Whether an element may load it: base64 of a picture, a video or a sound of a known type.
-
-    Parameters
-    ----------
-    uri
-        What was given as a source.
-    kind
-        ``image``, ``video`` or ``audio``, where it must be that.
-
-    """
+    """Whether an element may load it: base64 of a picture, a video or a sound of a known type."""
     match = None if uri is None else _DATA.fullmatch(uri)
     return match is not None and (kind is None or match.lastgroup == kind)
 
 
 def link(url: str | None, label: str) -> Html:
-    """Return a link that opens beside the notebook, or only the label where the URL will not do.
-
-    Parameters
-    ----------
-    url
-        Untrusted.
-    label
-        What to show; escaped here.
-
-    """
+    """Return a link that opens beside the notebook, or only the label where the URL will not do."""
     if not web_url_ok(url):
         return html(label)
     return anchor(url, html(label))
@@ -163,16 +111,7 @@ def anchor(url: str | None, content: Html) -> Html:
 
 
 def file_anchor(path: str | None, content: Html) -> Html:
-    """Return markup as a link to a file below the page's own folder, or as it is where it is not.
-
-    Parameters
-    ----------
-    path
-        From the page's folder, with slashes; no part of it begins with a dot.
-    content
-        Markup.
-
-    """
+    """Return markup as a link to a file below the folder of the page, or without one."""
     if path is None or not _BESIDE.fullmatch(path):
         return content
     return _anchor(quote(path, errors="replace"), content)

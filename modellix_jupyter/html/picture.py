@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from modellix_jupyter.html import formatting
@@ -16,8 +16,8 @@ from modellix_jupyter.html.markup import (
     link,
     web_url_ok,
 )
-from modellix_jupyter.html.style import DIM, FAINT, LINE, note
-from modellix_jupyter.values import Card, Media, Resource, Status
+from modellix_jupyter.html.style import DIM, FAINT, LINE, dim, note
+from modellix_jupyter.values import Card, Media, Resource, Status, Task
 
 LARGE = 384
 """Pixels of the only picture of an output; the thumbnails that are embedded are as large."""
@@ -27,14 +27,14 @@ FEW_TILES = 4
 BUDGET = 2_000_000
 """Bytes of one output where nobody says another number; what is over is linked instead."""
 TILE = 1_200
-"""Bytes of a tile beside its picture: its words, its style and its link."""
+"""Bytes of a tile without its picture."""
 
 _NOUNS = {"image": "picture", "video": "video", "audio": "sound"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One resource of a card in a gallery, and its words."""
+    """One resource of a card in a gallery, with its captions."""
 
     card: Card
     media: Media
@@ -114,7 +114,7 @@ def _image(media: Media, alt: str, box: int) -> Html:
 
 
 def fallback(media: Media) -> Html:
-    """Return words in place of a picture: what it is, what is wrong, and where to get it."""
+    """Return text in place of a picture: what it is, what is wrong, and where to get it."""
     noun = _NOUNS.get(media.kind, "file")
     size = formatting.dimensions(media.width, media.height)
     about = " · ".join(part for part in (noun, size, formatting.file_size(media.size)) if part)
@@ -155,29 +155,18 @@ def tiles_of(cards: Sequence[Card]) -> list[Tile]:
 def _captions(card: Card, i: int, names: Sequence[str], *, show_prompt: bool) -> tuple[str, ...]:
     task = card.task
     several = len(media_of(card))
-    place = [f"{i + 1} of {several}"] if several > 1 else []
+    count = [f"{i + 1} of {several}"] if several > 1 else []
     known = [
         formatting.seconds(task.elapsed_s),
         *formatting.settings(task, names),
         formatting.price(task),
     ]
     prompt = formatting.alternative(task) if show_prompt and task.request.prompt else ""
-    return (task.request.model, " · ".join(p for p in [*known, *place] if p), prompt)
+    return (task.request.model, " · ".join(p for p in [*known, *count] if p), prompt)
 
 
 def gallery(tiles: Sequence[Tile], limit: int, budget: int = BUDGET) -> Html:
-    """Return the tiles side by side, in as many rows as the page needs.
-
-    Parameters
-    ----------
-    tiles
-        All there are.
-    limit
-        How many are drawn; the rest are counted.
-    budget
-        The most that they weigh, in bytes.
-
-    """
+    """Return the tiles side by side, in as many rows as the page needs."""
     if not tiles:
         return Html("")
     shown = affordable(tiles[:limit], budget)
@@ -187,7 +176,7 @@ def gallery(tiles: Sequence[Tile], limit: int, budget: int = BUDGET) -> Html:
         "div",
         el(
             "div",
-            *(_figure(tile, box) for tile in shown),
+            *(_tile_html(tile, box) for tile in shown),
             style="display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start;margin-top:10px",
         ),
         note(f"and {more} more that are not drawn here" if more else ""),
@@ -195,63 +184,50 @@ def gallery(tiles: Sequence[Tile], limit: int, budget: int = BUDGET) -> Html:
 
 
 def affordable(tiles: Sequence[Tile], budget: int) -> list[Tile]:
-    """Return the tiles within a budget of bytes: what is too heavy is words and a link.
-
-    Parameters
-    ----------
-    tiles
-        In their order.
-    budget
-        In bytes; where not even the words fit, the tiles end.
-
-    """
+    """Return the tiles within a budget of bytes: what is too heavy is text and a link."""
     kept: list[Tile] = []
-    room = budget - TILE * len(tiles)
+    remaining = budget - TILE * len(tiles)
     for tile in tiles[: max(budget // TILE, 1)]:
         weight = len(tile.media.src or "")
-        fits = weight <= room
-        room -= weight if fits else 0
+        fits = weight <= remaining
+        remaining -= weight if fits else 0
         kept.append(tile if fits else replace(tile, media=replace(tile.media, src=None)))
     return kept
 
 
-def _figure(tile: Tile, box: int) -> Html:
-    task = tile.card.task
+def _tile_html(tile: Tile, box: int) -> Html:
     name, facts, prompt = tile.captions or ("", "", "")
     lines = [
-        el("div", html(text), style=style)
-        for text, style in (
-            (name.rpartition("/")[2], "font-weight:600"),
-            (facts, DIM),
-            (formatting.clip(prompt, 70), DIM),
-        )
-        if text
+        el("span", html(name.rpartition("/")[2]), style="font-weight:600") if name else Html(""),
+        dim(facts),
+        dim(formatting.clip(prompt, 70)),
     ]
-    picture = media_html(tile.media, formatting.alternative(task), box)
+    picture = media_html(tile.media, formatting.alternative(tile.card.task), box)
+    shown = well(picture, box if box == SMALL else 0)
+    # Two to a row on a telephone; where calc() is not allowed, the width alone still holds.
+    return figure(tile.card.task, shown, lines, f"width:{box}px;max-width:calc(50% - 6px)")
+
+
+def figure(task: Task, content: Html, lines: Iterable[Html], css: str = "") -> Html:
+    """Return a picture, or text in its place, with the lines of its caption below."""
     return el(
         "figure",
-        well(picture, box if box == SMALL else 0),
-        el("figcaption", *lines, style="font-size:12px;line-height:1.4;margin-top:5px"),
+        content,
+        el(
+            "figcaption",
+            *(el("div", line) for line in lines if line),
+            style="font-size:12px;line-height:1.4;margin-top:4px",
+        ),
         title=task.task_id or task.uid,
-        # Two to a row on a telephone; where calc() is not allowed, the width alone still holds.
-        style=f"width:{box}px;max-width:calc(50% - 6px);margin:0 0 4px 0",
+        style=f"margin:0;{css}",
     )
 
 
-def well(content: Html, least: int) -> Html:
-    """Return a square that holds a picture of any shape in its middle.
-
-    Parameters
-    ----------
-    content
-        The picture.
-    least
-        Its height at least, in pixels, which holds where no aspect ratio is allowed.
-
-    """
+def well(content: Html, min_height: int) -> Html:
+    """Return a square that holds a picture of any shape in its middle."""
     return el(
         "div",
         content,
         style="display:flex;align-items:center;justify-content:center;aspect-ratio:1/1;"
-        f"min-height:{least}px;background-color:{FAINT};border-radius:6px",
+        f"min-height:{min_height}px;background-color:{FAINT};border-radius:6px",
     )

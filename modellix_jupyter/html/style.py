@@ -74,7 +74,7 @@ def dim(text: str, style: str = DIM) -> Html:
 
 
 def dotted(parts: Sequence[str]) -> Html:
-    """Return words with a dot between them, of lesser weight."""
+    """Return texts with a dot between them, of lesser weight."""
     return dim(" · ".join(part for part in parts if part))
 
 
@@ -114,20 +114,7 @@ def note(text: str) -> Html:
 
 
 def bar(part: float | None, elapsed_s: float, *, label: str, width: str = "100%") -> Html:
-    """Return a bar filled as far as `part`, or with a mark that sweeps where nobody knows.
-
-    Parameters
-    ----------
-    part
-        From 0 to below 1.
-    elapsed_s
-        Where the mark is; the page is drawn again as time passes, so that it moves.
-    label
-        What a screen reader says of it.
-    width
-        Of the whole bar, as CSS.
-
-    """
+    """Return a bar filled as far as `part`, or with a mark that sweeps where nobody knows."""
     if part is None:
         phase = elapsed_s % SWEEP_S / SWEEP_S
         left = (100 - SWEEP_WIDTH) * (1 - abs(2 * phase - 1))

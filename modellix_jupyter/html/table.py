@@ -7,16 +7,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from numbers import Real
 
-from modellix_jupyter.html.formatting import file_size, value_of
+from modellix_jupyter.html.formatting import (
+    GAP,
+    WIDTH,
+    file_size,
+    fit_line,
+    terminal_width,
+    value_of,
+)
 from modellix_jupyter.html.markup import Html, el, html
 from modellix_jupyter.html.picture import media_html
 from modellix_jupyter.html.style import DIM, LINE
-from modellix_jupyter.html.text import GAP, WIDTH, fit
-from modellix_jupyter.html.text import columns as columns_of
 from modellix_jupyter.values import Media
 
 THUMB = 72
-NARROWEST_COLUMN = 6
+MIN_COLUMN = 6
 SHORT = 26
 """Characters of a cell that stay on one line; a longer one wraps, in a column of some width."""
 MAX_DECIMALS = 4
@@ -53,23 +58,14 @@ def _all_numbers(values: Sequence[object]) -> bool:
 
 
 def aligned(count: int, rows: Rows) -> list[list[object]]:
-    """Return full rows in which the numbers of a column have as many decimals each.
-
-    Parameters
-    ----------
-    count
-        How many columns there are; a shorter row is filled up.
-    rows
-        The cells.
-
-    """
+    """Return full rows in which the numbers of a column have as many decimals each."""
     full = [[row[i] if i < len(row) else None for i in range(count)] for row in rows]
     for i, numeric in enumerate(numeric_columns(count, rows)):
-        places = max((_decimals(row[i]) for row in full), default=0) if numeric else 0
-        for row in full if places else []:
+        decimals = max((_decimals(row[i]) for row in full), default=0) if numeric else 0
+        for row in full if decimals else []:
             value = row[i]
             if isinstance(value, Real) and math.isfinite(value):
-                row[i] = f"{value:.{places}f}"
+                row[i] = f"{value:.{decimals}f}"
     return full
 
 
@@ -80,18 +76,7 @@ def _decimals(value: object) -> int:
 
 
 def table_html(columns: Columns, rows: Rows, *, caption: str | None = None) -> Html:
-    """Return a table; a wide one scrolls within its own box.
-
-    Parameters
-    ----------
-    columns
-        The headings.
-    rows
-        The cells, any values; a `Media` is drawn as a small picture.
-    caption
-        What stands above it.
-
-    """
+    """Return a table; a wide one scrolls within its own box."""
     right = numeric_columns(len(columns), rows)
     head = el("tr", *(_head(name, right=right[i]) for i, name in enumerate(columns)), style=_ROW)
     body = [el("tr", *_cells(row, right), style=_ROW) for row in aligned(len(columns), rows)]
@@ -140,36 +125,24 @@ def _cell(value: object, *, right: bool) -> Html:
 def table_text(
     columns: Columns, rows: Rows, *, caption: str | None = None, width: int = WIDTH
 ) -> str:
-    """Return a table for a terminal, its widest columns cut until it fits.
-
-    Parameters
-    ----------
-    columns
-        The headings.
-    rows
-        The cells, any values.
-    caption
-        What stands above it.
-    width
-        Columns of the terminal.
-
-    """
+    """Return a table for a terminal, its widest columns cut until it fits."""
     right = numeric_columns(len(columns), rows)
     cells = [
-        [fit(cell_text(value), 10 * width) for value in row] for row in aligned(len(columns), rows)
+        [fit_line(cell_text(value), 10 * width) for value in row]
+        for row in aligned(len(columns), rows)
     ]
-    heads = [fit(name, width) for name in columns]
+    heads = [fit_line(name, width) for name in columns]
     wide = _narrowed(
-        [max(map(columns_of, column)) for column in zip(heads, *cells, strict=True)], width
+        [max(map(terminal_width, column)) for column in zip(heads, *cells, strict=True)], width
     )
     lines = [_line(one, wide, right) for one in [heads, ["-" * size for size in wide], *cells]]
-    return "\n".join(([fit(caption, width)] if caption else []) + lines)
+    return "\n".join(([fit_line(caption, width)] if caption else []) + lines)
 
 
 def _narrowed(wide: list[int], width: int) -> list[int]:
-    """Return the sizes with the widest cut until all fit, or until all are at their least."""
-    room = width - len(GAP) * (len(wide) - 1)
-    while sum(wide) > room and max(wide) > NARROWEST_COLUMN:
+    """Return the sizes with the widest cut until all fit, or until none can be cut."""
+    remaining = width - len(GAP) * (len(wide) - 1)
+    while sum(wide) > remaining and max(wide) > MIN_COLUMN:
         wide[wide.index(max(wide))] -= 1
     return wide
 
@@ -177,7 +150,7 @@ def _narrowed(wide: list[int], width: int) -> list[int]:
 def _line(cells: Sequence[str], wide: Sequence[int], right: Sequence[bool]) -> str:
     padded = []
     for cell, size, numeric in zip(cells, wide, right, strict=True):
-        text = fit(cell, size)
-        space = " " * (size - columns_of(text))
+        text = fit_line(cell, size)
+        space = " " * (size - terminal_width(text))
         padded.append(space + text if numeric else text + space)
     return GAP.join(padded).rstrip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.html.formatting import price_words
+from modellix_jupyter.html.formatting import price_range
 from modellix_jupyter.magic.cells import show_table
 from modellix_jupyter.notebook.current_session import configure, current
 from modellix_jupyter.notebook.functions import run, sandbox
@@ -55,7 +55,7 @@ def _doctor(_: Sequence[str]) -> None:
 def _models(arguments: Sequence[str]) -> None:
     text = arguments[0].lower() if arguments else ""
     found = [m for m in current().models() if text in f"{m.slug} {m.type} {m.description}".lower()]
-    rows = [[m.slug, m.type, price_words(m.price), m.description] for m in found]
+    rows = [[m.slug, m.type, price_range(m.price), m.description] for m in found]
     caption = f"{len(found)} models" + (f" that match “{text}”" if text else "")
     show_table(["model", "type", "price", "description"], rows, caption=caption)
 

@@ -13,8 +13,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from modellix_jupyter.html.cards import cards_html
-from modellix_jupyter.html.text import cards_text
+from modellix_jupyter.html.cards import cards_html, cards_text
 from modellix_jupyter.results.output_budget import budget_of
 
 if TYPE_CHECKING:

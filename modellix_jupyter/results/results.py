@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
 from modellix_jupyter.engine.waiting import check_timeout, wait_async, wait_for
 from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted, WaitTimeout
-from modellix_jupyter.html.cards import cards_html
-from modellix_jupyter.html.text import cards_text
+from modellix_jupyter.html.cards import cards_html, cards_text
 from modellix_jupyter.results.output_budget import budget_of
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from modellix_jupyter.errors import InvalidRequest, ModellixError
-from modellix_jupyter.html.formatting import price_words
+from modellix_jupyter.html.formatting import price_range
 from modellix_jupyter.html.markup import el, html, join
 from modellix_jupyter.notebook.spending import Quote, confirm_later, confirmed
 from modellix_jupyter.planning.cell_parser import cell_text, parse_cell, split_prompts
@@ -284,7 +284,7 @@ def _option(model: Model) -> str:
 def _facts(model: Model, length: int | None = None) -> list[str]:
     """Return a model's type, price and description, as far as they are known."""
     description = " ".join(model.description.split())[:length]
-    return [fact for fact in (model.type, price_words(model.price), description) if fact]
+    return [fact for fact in (model.type, price_range(model.price), description) if fact]
 
 
 def _needs_prompt(schema: ModelSchema | None) -> bool:

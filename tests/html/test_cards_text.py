@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from render_samples import NOW, done, resource, task
 
-from modellix_jupyter.html.text import cards_text, columns, fit
+from modellix_jupyter.html.cards import cards_text
+from modellix_jupyter.html.formatting import fit_line, terminal_width
 from modellix_jupyter.values import Activity, Card, Request, Status
 
 
@@ -62,7 +63,7 @@ def test_no_line_is_wider_than_the_terminal(
     one = task(status, request=Request(model, "p"), error_message=reason)
     card = Card(task=one, activity=Activity(what=what, until=NOW + 5), usual_s=30)
     shown = cards_text([card, card], NOW, width=width, stopped=reason)
-    assert max(columns(line) for line in shown.split("\n")) <= width
+    assert max(terminal_width(line) for line in shown.split("\n")) <= width
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_no_line_is_wider_than_the_terminal(
     ],
 )
 def test_wide_characters_take_two_columns_and_marks_none(text: str, width: int, shown: str) -> None:
-    assert fit(text, width) == shown
+    assert fit_line(text, width) == shown
 
 
 def test_no_tasks_are_no_error() -> None:

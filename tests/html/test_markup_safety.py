@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from render_samples import INJECTIONS, NOW, PAGE_TAGS, PIXEL, TAGS, Parsed, hostile
 
-from modellix_jupyter.html.cards import cards_html
+from modellix_jupyter.html.cards import cards_html, cards_text
 from modellix_jupyter.html.grid import Grid, grid_html
 from modellix_jupyter.html.markup import data_uri_ok, file_anchor, html, web_url_ok
 from modellix_jupyter.html.table import table_html
-from modellix_jupyter.html.text import cards_text
 from modellix_jupyter.results.report import render, table
 from modellix_jupyter.values import Card, Status
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from render_samples import Parsed, picture
 
+from modellix_jupyter.html.formatting import terminal_width
 from modellix_jupyter.html.table import table_html, table_text
-from modellix_jupyter.html.text import columns as columns_of
 
 ROWS: list[list[object]] = [["a/x", 0.04, None, True], ["b/y", 1, "sure", False]]
 
@@ -61,7 +61,7 @@ def test_a_table_for_a_terminal() -> None:
 )
 def test_no_line_is_wider_than_the_terminal(rows: list[list[object]], width: int) -> None:
     shown = table_text(["first", "second", "third", "fourth"], rows, width=width)
-    assert max(columns_of(line) for line in shown.split("\n")) <= width
+    assert max(terminal_width(line) for line in shown.split("\n")) <= width
 
 
 @pytest.mark.parametrize("rows", [[], [[]], [["a"]]])
