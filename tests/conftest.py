@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import signal
 import sys
 import threading
@@ -33,6 +34,15 @@ hypothesis.settings.load_profile("ours")
 # that a test starts: a handler of one's own is not inherited, and "ignored" is.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder in one system call: pytest's own takes several, for each of the tests."""
+    return tmp_path_factory.mktemp(f"test-{next(_numbers)}", numbered=False)
 
 
 @pytest.fixture(autouse=True)
