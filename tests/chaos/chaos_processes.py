@@ -13,23 +13,21 @@ from typing import Any
 
 from chaos_world import KEY, hurried_session, plan
 
+from modellix_jupyter.api import client
+from modellix_jupyter.engine import engine
+from modellix_jupyter.ledger import ledger
+from modellix_jupyter.notebook import service
 from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.results import results
 from modellix_jupyter.settings import Settings
+from modellix_jupyter.storage import store
 from modellix_jupyter.values import Update
 
 PATIENCE_S = 60.0
 """Far above what anything here takes, so that a hang is a failure."""
 # Imported once, by the server that all processes are forked from. It has one thread.
-_PRELOADED = [
-    "pytest",
-    "PIL.PngImagePlugin",
-    "modellix_jupyter.api.client",
-    "modellix_jupyter.engine.engine",
-    "modellix_jupyter.storage.store",
-    "modellix_jupyter.ledger.ledger",
-    "modellix_jupyter.results.results",
-    "modellix_jupyter.notebook.service",
-]
+_PRELOADED = ["pytest", "PIL.PngImagePlugin"]
+_PRELOADED += [m.__name__ for m in (client, engine, store, ledger, results, service)]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_PRELOADED)
 

@@ -41,7 +41,7 @@ from modellix_jupyter.values import Status
 
 pytestmark = pytest.mark.slow
 
-TASKS = 1000 if FULL else 200
+TASKS = 1000 if FULL else 120
 RATE = 0.3
 SEED = 13
 ANSWER_WITHIN_S = 2.0

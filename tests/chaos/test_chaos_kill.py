@@ -38,7 +38,7 @@ from modellix_jupyter.values import Status, Task
 
 pytestmark = pytest.mark.slow
 
-KILLS = 100 if FULL else 25
+KILLS = 100 if FULL else 15
 TASKS = 6
 AT_ONCE = 2
 """Tasks that are at the service at once: at any moment some have not left yet."""

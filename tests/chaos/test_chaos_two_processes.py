@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from chaos_processes import PATIENCE_S, start, submit_and_watch_all
 from chaos_world import (
+    FULL,
     KEY,
     SPEED,
     assert_once,
@@ -28,7 +29,7 @@ from modellix_jupyter.values import Status, Task
 
 pytestmark = pytest.mark.slow
 
-EACH = 100
+EACH = 100 if FULL else 40
 
 
 @pytest.fixture
