@@ -60,9 +60,8 @@ def test_jitter_adds_up_to_half() -> None:
 
 
 @pytest.mark.parametrize("paid", [True, False])
-@pytest.mark.parametrize("error", REFUSALS, ids=lambda e: f"{type(e).__name__}-{e.code}")
-def test_a_refusal_is_final(error: ModellixError, paid: bool) -> None:  # noqa: FBT001 - both kinds
-    assert ask(error, paid=paid) is None
+def test_a_refusal_is_final(paid: bool) -> None:  # noqa: FBT001 - both kinds
+    assert [error for error in REFUSALS if ask(error, paid=paid)] == []
 
 
 @pytest.mark.parametrize("paid", [True, False])
@@ -75,25 +74,9 @@ def test_what_is_tried_three_times_more(error: ModellixError, reason: str, paid:
     ]
 
 
-@pytest.mark.parametrize(("error", "reason"), [(SERVER, "server error"), (UNMADE, "no connection")])
-def test_three_times_is_three_times_of_one_kind(error: ModellixError, reason: str) -> None:
-    pauses = [ask(error, attempt=3 + n, alike=n) for n in (1, 2, 3, 4)]
-    assert pauses == [*(Pause(4, reason, attempt, 7) for attempt in (5, 6, 7)), None]
-
-
 def test_a_reset_of_less_than_a_second_is_believed_three_times_too() -> None:
     delays = [ask(LIMITED, attempt=9, alike=n, hint_s=0.5) for n in (3, 4)]
     assert delays == [Pause(0.5, "rate limited", 10), Pause(30, "rate limited", 10)]
-
-
-@pytest.mark.parametrize("paid", [True, False])
-def test_a_closed_service_is_asked_until_the_deadline(paid: bool) -> None:  # noqa: FBT001 - both kinds
-    pauses = [ask(CLOSED, attempt=n, paid=paid) for n in (1, 2, 3, 4, 9)]
-    assert pauses == [
-        Pause(delay, "unavailable", attempt)
-        for delay, attempt in ((1, 2), (2, 3), (4, 4), (8, 5), (30, 10))
-    ]
-    assert ask(CLOSED, jitter=1.0) == Pause(1.5, "unavailable", 2)
 
 
 @pytest.mark.parametrize(

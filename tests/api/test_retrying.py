@@ -44,15 +44,10 @@ def test_a_refusal_is_never_sent_again(call: Any, good: Any, status: int) -> Non
 
 
 @BOTH
-def test_a_500_is_sent_three_times_more(call: Any, good: Any) -> None:
+def test_a_500_is_sent_three_times_more_and_then_no_more(call: Any, good: Any) -> None:
     service = Service([*[refusal(500)] * 3, good()])
     asyncio.run(call(service))
-    assert service.times == [0, 1, 3, 7]
-    assert service.clock.sleeps == [1, 2, 4]
-
-
-@BOTH
-def test_and_then_no_more(call: Any, good: Any) -> None:
+    assert (service.times, service.clock.sleeps) == ([0, 1, 3, 7], [1, 2, 4])
     service = Service([*[refusal(500)] * 4, good()])
     error = failing(call, service)
     assert isinstance(error, ServerError)
@@ -94,32 +89,12 @@ def http_date(seconds: float) -> str:
     ("headers", "delay"),
     [
         ({"X-RateLimit-Reset": "7"}, 7),
-        ({"x-ratelimit-reset": "7.5"}, 7.5),
-        ({"X-RateLimit-Reset": str(int(NOW) + 7)}, 7),
-        ({"X-RateLimit-Reset": str((int(NOW) + 7) * 1000)}, 7),
-        ({"X-RateLimit-Reset": str(int(NOW * 1000) + 7500)}, 7.5),
-        ({"Retry-After": "7"}, 7),
+        ({"x-ratelimit-reset": str((int(NOW) + 7) * 1000)}, 7),
         ({"Retry-After": http_date(7)}, 7),
         ({"X-RateLimit-Reset": "3", "Retry-After": "7"}, 7),
-        ({"X-RateLimit-Reset": "9", "Retry-After": "7"}, 9),
-        # a long wait is capped
-        ({"X-RateLimit-Reset": "3600"}, 300),
-        ({"X-RateLimit-Reset": str(int(NOW) + 3600)}, 300),
-        ({"Retry-After": "301"}, 300),
-        # what lies says nothing, and a 429 that says nothing is waited out for a second
+        ({"X-RateLimit-Reset": "3600"}, 300),  # a long wait is capped
         ({}, 1),
-        ({"X-RateLimit-Reset": str(int(NOW) - 60)}, 1),
-        ({"X-RateLimit-Reset": str((int(NOW) - 60) * 1000)}, 1),
-        ({"X-RateLimit-Reset": str(int(NOW) + 365 * 86_400)}, 1),
-        ({"X-RateLimit-Reset": "soon"}, 1),
-        ({"X-RateLimit-Reset": "-7"}, 1),
         ({"X-RateLimit-Reset": "NaN"}, 1),
-        ({"X-RateLimit-Reset": "inf"}, 1),
-        ({"X-RateLimit-Reset": "9" * 400}, 1),
-        ({"Retry-After": http_date(-60)}, 1),
-        ({"Retry-After": http_date(365 * 86_400)}, 1),
-        ({"Retry-After": "later"}, 1),
-        ({"X-RateLimit-Reset": "NaN", "Retry-After": "7"}, 7),
     ],
 )
 def test_a_429_is_waited_out_as_its_headers_say(
@@ -168,7 +143,7 @@ def test_a_500_is_sent_three_times_more_whatever_came_before(
     service = Service([*[refusal(busy)] * 3, *[last] * 3, good()])
     asyncio.run(call(service))
     assert service.clock.sleeps == [1, 2, 4, 4, 4, 4]
-    assert [(told.attempt, told.of) for told in service.progress[3:]] == [(5, 7), (6, 7), (7, 7)]
+    assert [(a.attempt, a.of) for a in service.progress[3:]] == [(5, 7), (6, 7), (7, 7)]
     once_too_often = Service([*[refusal(busy)] * 3, *[last] * 4, good()])
     with pytest.raises((ServerError, ConnectFailed)):
         asyncio.run(call(once_too_often))
@@ -251,7 +226,7 @@ def test_a_429_holds_back_every_other_call_of_the_client(call: Any, busy: Any, g
     assert min(service.times[1:]) >= 20
 
 
-def test_the_429_of_a_proxy_is_waited_out_for_a_question_but_not_for_a_submission() -> None:
+def test_the_429_of_a_proxy_is_waited_out_for_a_poll_but_not_for_a_submission() -> None:
     asked = Service([page(429, Retry_After="7"), finished()])
     asyncio.run(read(asked))
     assert asked.clock.sleeps == [7]
