@@ -18,16 +18,7 @@ _SERVICE = "modellix-jupyter"
 
 
 class SecretKey:
-    """A key that shows itself to nobody; `reveal` is called where the request is built.
-
-    Parameters
-    ----------
-    value
-        Printable ASCII without spaces.
-    source
-        Where it came from, in words; safe to show.
-
-    """
+    """A key that shows itself to nobody; `source` says in words where it came from."""
 
     __slots__ = ("__value", "source")
 
@@ -73,18 +64,7 @@ def check_key(value: str) -> str:
 
 @dataclass(frozen=True)
 class KeyPlaces:
-    """The places where a key may be, so that tests can give others.
-
-    Parameters
-    ----------
-    environment
-        Variables by name.
-    folder
-        Where a ``.env`` is looked for.
-    stored
-        The file, readable by its owner only, that `%modellix key` may write.
-
-    """
+    """The places where a key may be: variables, the folder of a ``.env``, and the stored file."""
 
     environment: Mapping[str, str]
     folder: Path

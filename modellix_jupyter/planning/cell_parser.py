@@ -34,7 +34,7 @@ from modellix_jupyter.planning.interpolation import (
     value_of,
     values_of,
 )
-from modellix_jupyter.planning.plan import EXAMPLE_MODEL, check_models_differ, check_slug
+from modellix_jupyter.planning.plan import EXAMPLE_MODEL, check_slug
 from modellix_jupyter.planning.suggestions import did_you_mean, short, suggest
 from modellix_jupyter.values import Json
 
@@ -115,11 +115,10 @@ def parse_line(line: str) -> LineCommand:
 
 
 def _no_command(name: str) -> InvalidRequest:
-    if "/" in name:
-        hint = "A model is called by a cell: %%modellix, with two percent signs, on its first line."
-        return InvalidRequest(f"`{short(name)}` is not a command of %modellix.", hint)
     suggestion = did_you_mean(name, [command.name for command in COMMANDS])
     hint = f"{suggestion} `%modellix help` lists them.".strip()
+    if "/" in name:
+        hint = "A model is called by a cell: %%modellix, with two percent signs, on its first line."
     return InvalidRequest(f"`{short(name)}` is not a command of %modellix.", hint)
 
 
@@ -268,9 +267,7 @@ def _models(words: list[str], variables: Namespace) -> tuple[str, ...]:
         raise InvalidRequest(
             "The first line names no model.", f"Begin it with one: %%modellix {EXAMPLE_MODEL}."
         )
-    models = tuple(_model(interpolate(word, variables, where="the models")) for word in words)
-    check_models_differ(models)
-    return models
+    return tuple(_model(interpolate(word, variables, where="the models")) for word in words)
 
 
 def _model(word: str) -> str:

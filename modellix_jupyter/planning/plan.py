@@ -1,6 +1,6 @@
 """What a cell or a call will send: every combination, counted and checked before anything is paid.
 
-The order is part of the contract, because rows, grids and labels follow it: prompts change
+The order is part of the contract, because rows and grids follow it: prompts change
 slowest, then models, then the varied parameters in the order in which they were given, and the
 repeats of one and the same request stand next to each other.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 EXAMPLE_MODEL = "alibaba/qwen-image-plus"
 
 # How many requests one plan may hold; beyond it, a product was probably not meant.
-DEFAULT_CAP = 10_000
+MAX_REQUESTS = 10_000
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _SLUG = re.compile(f"{_PART}/{_PART}")
@@ -69,12 +69,11 @@ def make_plan(
     params: Mapping[str, object] | None = None,
     vary: Mapping[str, Sequence[object]] | None = None,
     repeat: int = 1,
-    cap: int = DEFAULT_CAP,
 ) -> Plan:
     """Check what is wanted, count it, and only then build the product; values are copied.
 
-    A prompt of None stands for a request without one. A plan of more than `cap` requests is
-    taken for a mistake.
+    A prompt of None stands for a request without one. Too large a plan is taken for a
+    mistake.
     """
     checked_prompts = _check_prompts(prompts)
     checked_models = _check_models(models)
@@ -88,7 +87,7 @@ def make_plan(
     _check_repeat(repeat)
     sizes = {"prompt": len(checked_prompts), "model": len(checked_models)}
     sizes |= {name: len(values) for name, values in axes.items()}
-    _check_count({**sizes, "repeat": repeat}, cap)
+    _check_count({**sizes, "repeat": repeat})
     combinations = product(checked_prompts, checked_models, product(*axes.values()), range(repeat))
     return Plan(
         prompts=checked_prompts,
@@ -108,16 +107,6 @@ def check_slug(model: object) -> str:
     if isinstance(model, str) and _SLUG.fullmatch(model):
         return model
     raise InvalidRequest(f"`{short(model)}` is not the name of a model.", _MODEL_HINT)
-
-
-def check_models_differ(models: Sequence[str]) -> None:
-    """Refuse a model that is named twice, which would be paid for twice."""
-    twice = next((name for i, name in enumerate(models) if name in models[:i]), None)
-    if twice is not None:
-        raise InvalidRequest(
-            f"The model `{twice}` is named twice.",
-            "Name it once; to make each request again use `--repeat 2` (repeat=2 in Python).",
-        )
 
 
 def _check_prompts(prompts: Sequence[str | None]) -> tuple[str | None, ...]:
@@ -152,7 +141,12 @@ def _check_models(models: Sequence[str]) -> tuple[str, ...]:
     checked = tuple(check_slug(model) for model in models)
     if not checked:
         raise InvalidRequest("There is no model.", _MODEL_HINT)
-    check_models_differ(checked)
+    twice = next((name for i, name in enumerate(checked) if name in checked[:i]), None)
+    if twice is not None:  # it would be paid for twice
+        raise InvalidRequest(
+            f"The model `{twice}` is named twice.",
+            "Name it once; to make each request again use `--repeat 2` (repeat=2 in Python).",
+        )
     return checked
 
 
@@ -207,13 +201,13 @@ def _check_repeat(repeat: object) -> None:
         )
 
 
-def _check_count(sizes: Mapping[str, int], cap: int) -> None:
+def _check_count(sizes: Mapping[str, int]) -> None:
     count = math.prod(sizes.values())
-    if count <= cap:
+    if count <= MAX_REQUESTS:
         return
     factors = " x ".join(f"{size:,} {name}" for name, size in sizes.items() if size > 1)
     raise InvalidRequest(
-        f"{factors} makes {count:,} requests; one plan holds {cap:,} at most.",
+        f"{factors} makes {count:,} requests; one plan holds {MAX_REQUESTS:,} at most.",
         "Vary or repeat less, or run it in several cells.",
     )
 
@@ -257,9 +251,9 @@ def requests_of(frame: pd.DataFrame, model: str | None = None) -> list[Request]:
             'Write pd.DataFrame({"prompt": [...]}) around them.',
         )
     columns = _frame_columns(frame, model)
-    if len(frame) > DEFAULT_CAP:
+    if len(frame) > MAX_REQUESTS:
         raise InvalidRequest(
-            f"The frame has {len(frame):,} rows; one batch holds {DEFAULT_CAP:,} at most.",
+            f"The frame has {len(frame):,} rows; one batch holds {MAX_REQUESTS:,} at most.",
             "Send it in parts.",
         )
     values = {name: frame[name].tolist() for name in columns}

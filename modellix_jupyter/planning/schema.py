@@ -6,6 +6,7 @@ request that the service would take is worse than letting it refuse one itself, 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ def check_request(request: Request, schema: ModelSchema) -> None:
     if unknown is not None and not schema.extensible:
         raise InvalidRequest(
             f"{request.model} takes no `{unknown}`.",
-            f"{did_you_mean(unknown, known)} {_takes(known)}".strip(),
+            f"{did_you_mean(unknown, known)} It takes {short(', '.join(known), 400)}.".strip(),
         )
     missing = next((p for p in known.values() if p.required and p.name not in body), None)
     if missing is not None:
@@ -96,15 +97,13 @@ def _operations(document: object) -> Iterator[object]:
 def _body_schema(operation: object) -> dict[str, Any] | None:
     content = _get(_get(_get(operation, "requestBody"), "content"), "application/json")
     schema = _get(content, "schema")
-    return schema if isinstance(schema, dict) and _is_filled(schema.get("properties")) else None
+    properties = _get(schema, "properties")
+    filled = isinstance(properties, dict) and bool(properties)
+    return schema if isinstance(schema, dict) and filled else None
 
 
 def _get(value: object, key: str) -> object:
     return value.get(key) if isinstance(value, dict) else None
-
-
-def _is_filled(value: object) -> bool:
-    return isinstance(value, dict) and bool(value)
 
 
 def _flat(schema: dict[str, Any]) -> dict[str, Any]:
@@ -173,12 +172,10 @@ def _bounds(
 
 
 def _check_value(model: str, parameter: Parameter, value: Json) -> None:
-    wrong = _problem(parameter, value)
-    if wrong is None:
-        return
-    raise InvalidRequest(
-        f"`{parameter.name}` of {model} {wrong}; it is {_shown(value)}.", _hint(parameter, value)
-    )
+    problem = _problem(parameter, value)
+    if problem is not None:
+        message = f"`{parameter.name}` of {model} {problem}; it is {_shown(value)}."
+        raise InvalidRequest(message, _hint(parameter, value))
 
 
 def _problem(parameter: Parameter, value: Json) -> str | None:
@@ -188,14 +185,16 @@ def _problem(parameter: Parameter, value: Json) -> str | None:
     if parameter.enum is not None:
         fits = any(_same(value, choice) for choice in parameter.enum)
         return None if fits else f"must be {_one_of(parameter.enum)}"
-    if parameter.type is not None and not _TYPES[parameter.type](value):
-        return f"must be {_WORDS[parameter.type]}"
+    if parameter.type is not None:
+        noun, fits_type = _TYPES[parameter.type]
+        if not fits_type(value):
+            return f"must be {noun}"
     if _is_number(value):
         return _outside("must be", value, parameter.minimum, parameter.maximum)
     if isinstance(value, str):
         low, high = parameter.min_length, parameter.max_length
-        wrong = _outside("must have", len(value), low, high)
-        return wrong and f"{wrong} characters, and has {len(value):,}"
+        problem = _outside("must have", len(value), low, high)
+        return problem and f"{problem} characters, and has {len(value):,}"
     return None
 
 
@@ -214,7 +213,7 @@ def _hint(parameter: Parameter, value: Json) -> str:
         suggestion = did_you_mean(value, [c for c in parameter.enum if isinstance(c, str)])
         if suggestion:
             return suggestion
-    if parameter.type == "string" and _is_scalar(value):
+    if parameter.type == "string" and (value is None or isinstance(value, bool | int | float)):
         # A value on the magic's line is JSON where it can be, and so 7 is a number there.
         return f"To give it as a text in a cell: --param {parameter.name}='\"{_shown(value)}\"'."
     return _how_to_give(parameter)
@@ -229,27 +228,19 @@ def _how_to_give(parameter: Parameter) -> str:
     return f"To give it in a cell: --param {parameter.name}=VALUE.{says}"
 
 
-def _takes(known: Mapping[str, Parameter]) -> str:
-    return f"It takes {short(', '.join(known), 400)}."
-
-
 def _same(value: Json, choice: Json) -> bool:
     """Compare as JSON does: 1 is 1.0, but is not true."""
     return isinstance(value, bool) is isinstance(choice, bool) and value == choice
 
 
 def _one_of(values: tuple[Json, ...]) -> str:
-    return (
-        _shown(values[0])
-        if len(values) == 1
-        else f"one of {short(', '.join(map(_shown, values)), 400)}"
-    )
+    listed = short(", ".join(map(_shown, values)), 400)
+    return listed if len(values) == 1 else f"one of {listed}"
 
 
 def _shown(value: Json) -> str:
-    names: dict[Json, str] = {None: "null", True: "true", False: "false"}
     if value is None or isinstance(value, bool):
-        return names[value]
+        return json.dumps(value)
     return short(f"`{value}`" if isinstance(value, str) else value)
 
 
@@ -273,24 +264,11 @@ def _is_integer(value: object) -> bool:
     return _is_number(value) and (isinstance(value, int) or value.is_integer())
 
 
-def _is_scalar(value: object) -> bool:
-    return value is None or isinstance(value, bool | int | float)
-
-
-_TYPES: dict[str, Callable[[object], bool]] = {
-    "string": lambda value: isinstance(value, str),
-    "integer": _is_integer,
-    "number": _is_number,
-    "boolean": lambda value: isinstance(value, bool),
-    "array": lambda value: isinstance(value, list | tuple),
-    "object": lambda value: isinstance(value, Mapping),
-}
-
-_WORDS = {
-    "string": "a text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "an object",
+_TYPES: dict[str, tuple[str, Callable[[object], bool]]] = {
+    "string": ("a text", lambda value: isinstance(value, str)),
+    "integer": ("a whole number", _is_integer),
+    "number": ("a number", _is_number),
+    "boolean": ("true or false", lambda value: isinstance(value, bool)),
+    "array": ("a list", lambda value: isinstance(value, list | tuple)),
+    "object": ("an object", lambda value: isinstance(value, Mapping)),
 }

@@ -217,7 +217,6 @@ def test_prompts_that_are_refused(body: str, words: list[str]) -> None:
         ("a/x \u2014seed 7", ["`\u2014seed`", "two plain dashes"]),
         ("a/x --", ["`--`"]),
         ("a/x --=7", ["`--=7`"]),
-        ("a/x a/x", ["`a/x`", "twice", "--repeat"]),
         ("a/x 'open", ["quote that never ends"]),
         ("a/x --style it's", ["quote that never ends", "double quotes"]),
         ("a/x \\", ["backslash"]),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.planning.plan import DEFAULT_CAP, EXAMPLE_MODEL, check_slug, make_plan
+from modellix_jupyter.planning.plan import EXAMPLE_MODEL, MAX_REQUESTS, check_slug, make_plan
 from modellix_jupyter.planning.pricing import Pricing, total_cost
 from modellix_jupyter.values import Request
 
@@ -89,7 +89,7 @@ CIRCLE.append(CIRCLE)
         ({"prompts": ["half \ud83d"]}, ["The prompt", "JSON"]),
         ({"models": []}, ["no model"]),
         ({"models": "a/x"}, ["models", "list"]),
-        ({"models": ["a/x", "a/x"]}, ["a/x", "twice"]),
+        ({"models": ["a/x", "a/x"]}, ["a/x", "twice", "--repeat"]),
         ({"models": ["x"]}, ["`x`", EXAMPLE_MODEL]),
         ({"models": [None]}, ["`None`"]),
         ({"params": {"strength": math.nan}}, ["`strength`", "JSON"]),
@@ -115,9 +115,9 @@ CIRCLE.append(CIRCLE)
         ({"repeat": -1}, ["-1", "repeats"]),
         ({"repeat": True}, ["True", "repeats"]),
         ({"repeat": 1.5}, ["1.5", "repeats"]),
-        ({"repeat": DEFAULT_CAP + 1}, ["10,001", "10,000"]),
+        ({"repeat": MAX_REQUESTS + 1}, ["10,001", "10,000"]),
         ({"repeat": 10**40}, ["10,000"]),
-        ({"repeat": 6, "vary": {"seed": [1, 2]}, "cap": 11}, ["2 seed", "6 repeat", "12", "11"]),
+        ({"repeat": 6000, "vary": {"seed": [1, 2]}}, ["2 seed", "6,000 repeat", "12,000"]),
     ],
 )
 def test_what_is_refused(arguments: dict[str, Any], words: list[str]) -> None:
