@@ -27,14 +27,7 @@ _FROM_RESOURCE = ("type", "width", "height", "format", "url", "path")
 
 
 def save_files(tasks: Iterable[Task], folder: str | Path) -> list[Path]:
-    """Copy the files of tasks to a folder, named by prompt, model and seed.
-
-    Raises
-    ------
-    InvalidRequest
-        There is no name, or the folder cannot be written.
-
-    """
+    """Copy the files of tasks to a folder, named by prompt, model and seed."""
     _check_named(folder, "Write save('pictures'), or save('.') for here.")
     return list(_copy_all(tasks, Path(folder).expanduser()).values())
 
@@ -73,14 +66,14 @@ def _copy(source: Path, folder: Path, name: str) -> Path:
     return target
 
 
-def _name(task: Task, place: int) -> str:
+def _name(task: Task, index: int) -> str:
     """Name a copy; our own id keeps names apart, and makes saving twice write the same files."""
     seed = task.request.params.get("seed")
     parts = [
         _plain(task.request.prompt or "no prompt"),
         _plain(task.request.model.partition("/")[2]),
         f"seed{_plain(str(seed))}" if seed is not None else "",
-        f"{task.uid[:8]}-{place + 1}",
+        f"{task.uid[:8]}-{index + 1}",
     ]
     return "_".join(part for part in parts if part)
 
@@ -97,28 +90,7 @@ def export(
     *,
     format: Literal["folder"] | None = None,  # noqa: A002 - the word that users know for it
 ) -> Path:
-    """Write tasks as a table, as a page where the path ends in html, or as a folder.
-
-    Parameters
-    ----------
-    cards
-        Returns the rows of the frame as they are shown; a plain table needs none of them.
-    frame
-        By task.
-    path
-        Its ending chooses the format; with a slash at its end it is a folder.
-    format
-        ``folder``, where the path does not say so.
-
-    Raises
-    ------
-    InvalidRequest
-        There is no such format, the path is that of a folder and does not say so, or the place
-        cannot be written.
-    MissingExtra
-        The format needs a library that is not installed.
-
-    """
+    """Write tasks as a table, as a page where the path ends in html, or as a folder."""
     if format not in {None, "folder"}:
         raise InvalidRequest(
             f"There is no format {format!r}.", "Say format='folder', or let the ending choose."
@@ -192,18 +164,14 @@ def _index(
 
     from modellix_jupyter.results.frame import task_frame
 
-    rows = [(at, place) for at, task in enumerate(tasks) for place in _places(task)]
+    rows = [(at, i) for at, task in enumerate(tasks) for i in range(max(len(task.resources), 1))]
     index = frame.iloc[[at for at, _ in rows]].reset_index(drop=True)
     one_each = task_frame(tasks, by="resource")
     for name in _FROM_RESOURCE:
         index[name] = one_each[name]
-    files = [names.get((tasks[at].uid, place)) for at, place in rows]
+    files = [names.get((tasks[at].uid, i)) for at, i in rows]
     index.insert(0, "file", pd.Series(files, dtype="string"))
     return index
-
-
-def _places(task: Task) -> range:
-    return range(max(len(task.resources), 1))
 
 
 def _beside(card: Card, names: dict[tuple[str, int], str]) -> Card:

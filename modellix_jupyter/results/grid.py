@@ -1,4 +1,4 @@
-"""Results as a comparison that shows itself, within the bytes that an output may have."""
+"""Tasks laid out as a grid, which shows itself within the bytes that an output may have."""
 
 from __future__ import annotations
 
@@ -7,14 +7,25 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.html.grid import grid_html, grid_text
+from modellix_jupyter.html.formatting import MAX_SETTINGS, value_of
+from modellix_jupyter.html.grid import PARAM, Grid, grid_html, grid_text
+from modellix_jupyter.planning.suggestions import did_you_mean
 from modellix_jupyter.results.output_budget import fitted, paginate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from modellix_jupyter.html.grid import Grid
     from modellix_jupyter.results.output_budget import Budget
+    from modellix_jupyter.values import Card, Task
+
+FIXED = ("model", "prompt", "repeat")
+"""The axes that are no parameters."""
+_NO_PROMPT = "(no prompt)"
+_NOT_SET = "not set"
+
+Values = dict[str, list[str]]
+"""For each axis what each card has of it, in the cards' order."""
 
 
 class ResultsGrid:
@@ -109,3 +120,114 @@ class ResultsGrid:
     def __repr__(self) -> str:
         rows = self._pages[self._number - 1]
         return grid_text(replace(self.grid.part(rows), note=self._note(rows)))
+
+
+def arrange(
+    cards: Sequence[Card],
+    *,
+    columns: str | None = None,
+    rows: str | None = None,
+    pages: str | None = None,
+) -> Grid:
+    """Place cards by two or three axes, whose values keep the order in which they first come."""
+    values = _values(cards)
+    axes = _axes(values, (columns, rows, pages))
+    across, down, paged = (values.get(axis, [""] * len(cards)) for axis in axes)
+    names = list(dict.fromkeys(across))
+    lines = _lines(paged, down)
+    cells: dict[tuple[int, int], tuple[Card, ...]] = {}
+    for card, column, line in zip(cards, across, zip(paged, down, strict=True), strict=True):
+        at = (lines[line], names.index(column))
+        cells[at] = (*cells.get(at, ()), card)
+    return Grid(
+        tuple(names),
+        tuple(row for _, row in lines),
+        cells,
+        axes=axes,
+        sections=tuple(page for page, _ in lines) if pages else (),
+        captions=_captions(values, axes),
+        common=_common(values, axes),
+    )
+
+
+def _lines(paged: Sequence[str], down: Sequence[str]) -> dict[tuple[str, str], int]:
+    """Return the index of each row: section after section, in each only what it has."""
+    sections, order = list(dict.fromkeys(paged)), list(dict.fromkeys(down))
+    found = set(zip(paged, down, strict=True))
+    lines = [(page, row) for page in sections for row in order if (page, row) in found]
+    return {line: index for index, line in enumerate(lines)}
+
+
+def _values(cards: Sequence[Card]) -> Values:
+    requests = [card.task.request for card in cards]
+    values = {
+        "model": [request.model for request in requests],
+        "prompt": [request.prompt or _NO_PROMPT for request in requests],
+        "repeat": _repeats([card.task for card in cards]),
+    }
+    for name in dict.fromkeys(name for request in requests for name in request.params):
+        values[f"{PARAM}{name}"] = [
+            value_of(request.params[name]) if name in request.params else _NOT_SET
+            for request in requests
+        ]
+    return values
+
+
+def _repeats(tasks: Sequence[Task]) -> list[str]:
+    """Return which of the tasks with one and the same request each is, from 1."""
+    counts: dict[str, int] = {}
+    out = []
+    for task in tasks:
+        same = f"{task.request.model} {value_of(task.request.body())}"
+        counts[same] = counts.get(same, 0) + 1
+        out.append(str(counts[same]))
+    return out
+
+
+def _varies(values: Values, axis: str) -> bool:
+    return len(set(values[axis])) > 1
+
+
+def _axes(values: Values, asked: tuple[str | None, ...]) -> tuple[str, str, str]:
+    """Return the axes of the columns, the rows and the sections; no section is an empty text."""
+    given = [None if axis is None else _known(axis, values) for axis in asked]
+    named = [axis for axis in given if axis is not None]
+    twice = next((axis for i, axis in enumerate(named) if axis in named[:i]), None)
+    if twice is not None:
+        hint = "Columns, rows and pages each take one of their own."
+        raise InvalidRequest(f"`{twice}` is asked for twice in one grid.", hint)
+    columns, rows, pages = given
+    rows = rows or _free(values, [*named, "model"], ("prompt",), named)
+    columns = columns or _free(values, [*named, rows], ("model",), [*named, rows])
+    return columns, rows, pages or ""
+
+
+def _free(values: Values, taken: Sequence[str], first: Sequence[str], never: Sequence[str]) -> str:
+    """Return the first axis that is not taken and varies, or else the first that may be."""
+    order = [*first, *(axis for axis in values if axis not in FIXED), "prompt", "model"]
+    varied = (axis for axis in order if axis not in taken and _varies(values, axis))
+    return next(varied, None) or next(axis for axis in [*order, "repeat"] if axis not in never)
+
+
+def _known(axis: object, values: Values) -> str:
+    """Return the axis that a name means."""
+    for name in (axis, f"{PARAM}{axis}"):
+        if isinstance(name, str) and name in values:
+            return name
+    known = [name.removeprefix(PARAM) for name in values]
+    hint = did_you_mean(str(axis).removeprefix(PARAM), known) or f"It has: {', '.join(known)}."
+    raise InvalidRequest(f"The grid has no axis {axis!r}.", hint)
+
+
+def _captions(values: Values, axes: Sequence[str]) -> tuple[str, ...]:
+    """Return what stands below each picture: the seed, and what varies and is no heading."""
+    varied = [axis for axis in values if axis != "repeat" and _varies(values, axis)]
+    seed = [axis for axis in values if axis == f"{PARAM}seed"]
+    captions = [axis for axis in dict.fromkeys([*seed, *varied]) if axis not in axes]
+    return tuple(captions[:MAX_SETTINGS])
+
+
+def _common(values: Values, axes: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return the only model and the only prompt, where they are no headings."""
+    single = [a for a in ("model", "prompt") if a not in axes and not _varies(values, a)]
+    return tuple((axis, values[axis][0]) for axis in single if values[axis])

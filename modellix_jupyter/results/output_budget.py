@@ -1,9 +1,10 @@
-"""What a grid may weigh in a notebook: its thumbnails shrink first, and then it goes to pages."""
+"""Bytes of a grid in a notebook: its thumbnails shrink first, and then it gets pages."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from modellix_jupyter.html.grid import grid_html
@@ -15,31 +16,22 @@ if TYPE_CHECKING:
     from modellix_jupyter.settings import Settings
     from modellix_jupyter.values import Card, Media
 
-FLOOR = 6_000
-"""Bytes of the notebook that a picture shrinks to before there are pages: about 160 pixels."""
+MIN_BYTES = 6_000
+"""Bytes of the notebook that a picture shrinks to before there are pages."""
 STEPS = ((40_000, 384), (24_000, 320), (14_000, 256), (9_000, 208))
-"""From so many bytes on, a picture looks best with so many pixels; below them all, with `LEAST`."""
-LEAST = 160
+MIN_PIXELS = 160
+"""The best sizes of a picture in pixels by its minimal bytes, and below all of them."""
 HEAD = len("data:image/jpeg;base64,")
 NOTE = 400
 """Bytes that are kept for the line that says there are more pages."""
-_STANDIN = "data:image/jpeg;base64,AAAA"
+_PLACEHOLDER = "data:image/jpeg;base64,AAAA"
 """What a thumbnail is replaced by where only the rest is weighed."""
 
 
 class Budget(NamedTuple):
-    """The most an output may weigh.
+    """Maximal bytes of an output and of one picture."""
 
-    Parameters
-    ----------
-    output
-        All of it, in bytes of the notebook, in which base64 makes four of three.
-    picture
-        One picture, in bytes of the notebook.
-
-    """
-
-    output: int
+    output: int  # in bytes of the notebook, in which base64 makes four of three
     picture: int
 
 
@@ -49,59 +41,33 @@ def budget_of(settings: Settings) -> Budget:
 
 
 def paginate(grid: Grid, budget: Budget) -> list[range]:
-    """Return the rows of each page: as many as fit with their pictures at the smallest.
-
-    Parameters
-    ----------
-    grid
-        The whole.
-    budget
-        Of one page.
-
-    """
+    """Return the rows of each page: as many as fit with their pictures at the smallest."""
     if weight(grid) <= budget.output:
         return [range(len(grid.rows))]
     frame = weight(grid.part([])) + NOTE
-    pages, start, room = [], 0, budget.output - frame
+    pages, start, remaining = [], 0, budget.output - frame
     for r in range(len(grid.rows)):
         row = grid.part([r])
-        needed = _markup(row) - frame + NOTE + sum(map(_least, _media(row.cards())))
-        if needed > room and r > start:
+        pictures = sum(_min_size(item) for card in row.cards() for item in card.media)
+        needed = _markup(row) - frame + NOTE + pictures
+        if needed > remaining and r > start:
             pages.append(range(start, r))
-            start, room = r, budget.output - frame
-        room -= needed
+            start, remaining = r, budget.output - frame
+        remaining -= needed
     return [*pages, range(start, len(grid.rows))]
 
 
 def fitted(grid: Grid, budget: Budget) -> Grid:
-    """Return the same grid with its media small enough, or left out where that is not enough.
-
-    Parameters
-    ----------
-    grid
-        One page of a grid.
-    budget
-        Its own.
-
-    """
-    room = budget.output - _markup(grid) - NOTE
-    return grid.mapped(lighter(grid.cards(), room, budget.picture))
+    """Return the same grid with its media small enough, or left out where that is not enough."""
+    remaining = budget.output - _markup(grid) - NOTE
+    return grid.mapped(lighter(grid.cards(), remaining, budget.picture))
 
 
-def lighter(cards: Sequence[Card], room: int, most: int) -> Callable[[Card], Card]:
-    """Return what makes each of the cards light enough for all of them to fit.
-
-    Parameters
-    ----------
-    cards
-        All of them, in the order in which they are shown.
-    room
-        For their media, in bytes of the page.
-    most
-        For one picture, in bytes of the page.
-
-    """
-    return _Change(_media(cards), room, most).card
+def lighter(cards: Sequence[Card], remaining: int, max_bytes: int) -> Callable[[Card], Card]:
+    """Return what makes each of the cards light enough for all of them to fit."""
+    media = iter(_made_to_fit([item for c in cards for item in c.media], remaining, max_bytes))
+    made = {c.task.uid: replace(c, media=tuple(islice(media, len(c.media)))) for c in cards}
+    return lambda card: made[card.task.uid]
 
 
 def weight(grid: Grid) -> int:
@@ -115,111 +81,60 @@ def _markup(grid: Grid) -> int:
 
 
 def _stripped(card: Card) -> Card:
-    return _with_media(card, lambda item: replace(item, src=item.src and _STANDIN))
-
-
-def _with_media(card: Card, change: Callable[[Media], Media]) -> Card:
-    return replace(card, media=tuple(map(change, card.media))) if card.media else card
-
-
-def _media(cards: Sequence[Card]) -> list[Media]:
-    return [item for card in cards for item in card.media if item.src]
+    media = (replace(item, src=item.src and _PLACEHOLDER) for item in card.media)
+    return replace(card, media=tuple(media))
 
 
 def _size(media: Media) -> int:
     return len(media.src or "")
 
 
-def _least(media: Media) -> int:
-    return min(_size(media), FLOOR) if media.kind == "image" else _size(media)
+def _min_size(media: Media) -> int:
+    return min(_size(media), MIN_BYTES) if media.kind == "image" else _size(media)
 
 
-class _Change:
-    """How each medium of a grid is made to fit: what stays whole, and what the pictures shrink to.
-
-    Parameters
-    ----------
-    media
-        All of them, in the order in which they are shown.
-    room
-        Bytes for all of them.
-    most
-        Bytes for one picture.
-
-    """
-
-    def __init__(self, media: Sequence[Media], room: int, most: int) -> None:
-        pictures = [item for item in media if item.kind == "image"]
-        # A video cannot shrink: it gets what the pictures leave when each is at its smallest.
-        left = room - sum(map(_least, pictures))
-        self._left_out: set[int] = set()
-        for item in media:
-            if item.kind != "image":
-                left -= self._take(item, left)
-        spare = left + sum(map(_least, pictures))
-        kept = _first_that_fit(pictures, spare)
-        self._left_out |= {id(item) for item in pictures[kept:]}
-        self._level = min(level(map(_size, pictures[:kept]), spare), most)
-        self._smaller = self._shrunk(pictures[:kept])
-
-    def _take(self, item: Media, left: int) -> int:
-        if _size(item) <= left:
-            return _size(item)
-        self._left_out.add(id(item))
-        return 0
-
-    def card(self, card: Card) -> Card:
-        """Return the card with its media changed."""
-        return _with_media(card, self._medium)
-
-    def _medium(self, media: Media) -> Media:
-        if id(media) in self._left_out:
-            return replace(media, src=None)
-        return self._smaller.get(id(media), media)
-
-    def _shrunk(self, pictures: Sequence[Media]) -> dict[int, Media]:
-        """Return the pictures that are too heavy in fewer bytes, by the ids of what they were."""
-        heavy = [item for item in pictures if _size(item) > self._level]
-        if not heavy:
-            return {}
-        from concurrent.futures import ThreadPoolExecutor
-
-        from modellix_jupyter.storage.thumbnails import smaller
-
-        pixels = next((px for least, px in STEPS if self._level >= least), LEAST)
-        most = (self._level - HEAD) // 4 * 3
-        # Pillow lets go of Python's lock while it decodes, scales and encodes
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            made = pool.map(lambda item: smaller(item, pixels=pixels, picture_bytes=most), heavy)
-            return dict(zip(map(id, heavy), made, strict=True))
+def _made_to_fit(media: Sequence[Media], remaining: int, max_bytes: int) -> list[Media]:
+    """Return the media in so many bytes: pictures shrink, and what does not fit has no source."""
+    pictures = [item for item in media if item.kind == "image"]
+    # A video cannot shrink: it gets what the pictures leave when each is at its smallest.
+    reserved = sum(map(_min_size, pictures))
+    others: dict[int, Media] = {}
+    for i, item in enumerate(media):
+        if item.kind != "image":
+            fits = _size(item) <= remaining - reserved
+            others[i] = item if fits else replace(item, src=None)
+            remaining -= _size(others[i])
+    count = sum(total <= remaining for total in accumulate(map(_min_size, pictures)))
+    kept, left_out = pictures[:count], pictures[count:]
+    limit = min(level(map(_size, kept), remaining), max_bytes)
+    made = chain(_shrunk(kept, limit), (replace(item, src=None) for item in left_out))
+    return [others[i] if i in others else next(made) for i in range(len(media))]
 
 
-def _first_that_fit(pictures: Sequence[Media], room: int) -> int:
-    """Return how many of the first pictures fit when each is at its smallest."""
-    for count, item in enumerate(pictures):
-        room -= _least(item)
-        if room < 0:
-            return count
-    return len(pictures)
+def _shrunk(pictures: Sequence[Media], limit: int) -> Iterable[Media]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from modellix_jupyter.storage.thumbnails import smaller
+
+    pixels = next((px for min_bytes, px in STEPS if limit >= min_bytes), MIN_PIXELS)
+    max_bytes = (limit - HEAD) // 4 * 3
+
+    def shrunk(item: Media) -> Media:
+        if _size(item) <= limit:
+            return item
+        return smaller(item, pixels=pixels, picture_bytes=max_bytes)
+
+    # Pillow releases the lock of the interpreter while it decodes, scales and encodes
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(shrunk, pictures))
 
 
-def level(sizes: Iterable[int], room: int) -> int:
-    """Return the size that the larger ones are cut to, so that all of them fit.
-
-    What the small ones leave is shared by the others, as water finds its level.
-
-    Parameters
-    ----------
-    sizes
-        Of all, in bytes.
-    room
-        For all, in bytes.
-
-    """
+def level(sizes: Iterable[int], remaining: int) -> int:
+    """Return the size that the larger ones are cut to, so that all of them fit."""
     ordered = sorted(sizes)
-    for place, size in enumerate(ordered):
-        share = room // (len(ordered) - place)
+    for i, size in enumerate(ordered):
+        share = remaining // (len(ordered) - i)
         if size > share:
             return share
-        room -= size
-    return ordered[-1] if ordered else room
+        remaining -= size
+    return ordered[-1] if ordered else remaining

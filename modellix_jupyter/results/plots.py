@@ -43,30 +43,7 @@ class _Point(NamedTuple):
 
 
 def plot(frame: pd.DataFrame, kind: Literal["seconds", "price", "success"] = "seconds") -> Axes:
-    """Draw a table of tasks, in a figure of its own that a notebook shows by itself.
-
-    Parameters
-    ----------
-    frame
-        One row a task, as `task_frame` gives it.
-    kind
-        ``seconds``: what each task took, by model, with the median. ``price``: the price of each
-        task in USD against its seconds. ``success``: the share of successes of the tasks that
-        ended, by model, with the counts.
-
-    Returns
-    -------
-    Axes
-        Of matplotlib, to be changed or saved (``axes.figure.savefig``).
-
-    Raises
-    ------
-    InvalidRequest
-        For another kind, a column that is not there, or a table with nothing to draw.
-    MissingExtra
-        Where matplotlib is not installed.
-
-    """
+    """Draw a table of tasks, in a figure of its own that a notebook shows by itself."""
     points = _chosen(frame, kind)
     plt = optional("matplotlib.pyplot", "Plotting", "plot")
     return _KINDS[kind][0](points, plt.figure)
@@ -79,25 +56,7 @@ def plot_png(
     ink: str = "#16181d",
     dpi: int = 160,
 ) -> bytes:
-    """Draw a table of tasks as a PNG with a transparent ground.
-
-    Neither the user's open figures nor the backend in use are touched.
-
-    Parameters
-    ----------
-    frame, kind
-        As of `plot`.
-    ink
-        The colour of words and lines, for a light page or a dark one.
-    dpi
-        Pixels to an inch; the picture is 7.5 inches wide.
-
-    Raises
-    ------
-    InvalidRequest, MissingExtra
-        As of `plot`.
-
-    """
+    """Draw a table of tasks as a PNG with a transparent ground."""
     points = _chosen(frame, kind)
     mpl = optional("matplotlib", "Plotting", "plot")
     figures = optional("matplotlib.figure", "Plotting", "plot")
@@ -200,9 +159,9 @@ def _seconds(points: list[_Point], make: _Make) -> Axes:
     # Below the points: the median of a single one is that point, and would hide it.
     bar: dict[str, Any] = {"marker": "|", "color": ink, "lw": 2, "zorder": 1.5}
     axes.scatter(where, range(len(order)), s=420, label="median", **bar)
-    look: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom"}
+    style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom"}
     for row, seconds in enumerate(where):
-        axes.annotate(f"{seconds:.3g} s", (seconds, row), (0, 12), fontsize="small", **look)
+        axes.annotate(f"{seconds:.3g} s", (seconds, row), (0, 12), fontsize="small", **style)
     axes.set_ylim(len(order) - 0.5, -0.65)
     _time_axis(axes, points)
     _legend(axes, columns=3)
@@ -227,8 +186,8 @@ def _strip(axes: Axes, groups: dict[str, list[_Point]], order: list[str], *, won
     if xs and won:
         axes.scatter(xs, ys, s=46, color=BLUE, alpha=0.85, lw=0, zorder=3, label="success")
     elif xs:
-        look: dict[str, Any] = {"marker": "x", "lw": 1.8, "zorder": 3}
-        axes.scatter(xs, ys, s=38, color=VERMILLION, label="no success", **look)
+        style: dict[str, Any] = {"marker": "x", "lw": 1.8, "zorder": 3}
+        axes.scatter(xs, ys, s=38, color=VERMILLION, label="no success", **style)
 
 
 def _legend(axes: Axes, columns: int) -> None:
@@ -247,8 +206,8 @@ def _price(points: list[_Point], make: _Make) -> Axes:
         xs = [p.seconds or 0.0 for p in groups[model]]
         ys = [p.price or 0.0 for p in groups[model]]
         # Hollow, since models of one price lie on one line and must not hide each other.
-        look: dict[str, Any] = {"edgecolors": color, "facecolors": "none", "marker": marker}
-        axes.scatter(xs, ys, s=34, lw=1.3, label=model, **look)
+        style: dict[str, Any] = {"edgecolors": color, "facecolors": "none", "marker": marker}
+        axes.scatter(xs, ys, s=34, lw=1.3, label=model, **style)
     axes.grid(alpha=0.3)
     axes.margins(0.06, 0.1)
     axes.set_xlim(left=0)
@@ -269,8 +228,8 @@ def _success(points: list[_Point], make: _Make) -> Axes:
     axes.barh(range(len(order)), 100, height=0.55, color="#888888", alpha=0.15)
     axes.barh(range(len(order)), shares, height=0.55, color=BLUE)
     for row, model in enumerate(order):
-        told = f"{wins[model]} of {len(groups[model])}"
-        axes.text(1.015, row, told, va="center", transform=axes.get_yaxis_transform())
+        text = f"{wins[model]} of {len(groups[model])}"
+        axes.text(1.015, row, text, va="center", transform=axes.get_yaxis_transform())
     axes.set_xlim(0, 100)
     axes.set_xlabel("success (% of the tasks that ended)")
     return axes

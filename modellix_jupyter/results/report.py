@@ -16,7 +16,7 @@ from modellix_jupyter.html.grid import grid_html
 from modellix_jupyter.html.markup import Html, file_anchor, html
 from modellix_jupyter.html.picture import media_html
 from modellix_jupyter.html.table import SHORT, THUMB, aligned, cell_text, numeric_columns
-from modellix_jupyter.results.grid_layout import arrange
+from modellix_jupyter.results.grid import arrange
 from modellix_jupyter.results.output_budget import lighter
 from modellix_jupyter.values import Media
 

@@ -416,8 +416,7 @@ class Results(Sequence["Task"]):
             There is no such axis; the sentence has the nearest.
 
         """
-        from modellix_jupyter.results.grid import ResultsGrid
-        from modellix_jupyter.results.grid_layout import arrange
+        from modellix_jupyter.results.grid import ResultsGrid, arrange
 
         grid = arrange(self.cards(), columns=columns, rows=rows, pages=pages)
         return ResultsGrid(grid, budget_of(self._session.settings))

@@ -11,7 +11,7 @@ from PIL import Image
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.results import contact_sheet
 from modellix_jupyter.results.contact_sheet import save_sheet
-from modellix_jupyter.results.grid_layout import arrange
+from modellix_jupyter.results.grid import arrange
 from modellix_jupyter.values import Media, Resource, Status
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from grid_samples import card, product
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.results.grid_layout import arrange
+from modellix_jupyter.results.grid import arrange
 from modellix_jupyter.values import Card, Status
 
 

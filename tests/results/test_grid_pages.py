@@ -10,9 +10,8 @@ from grid_samples import card, heavy, product
 from PIL import Image
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.results.grid import ResultsGrid
-from modellix_jupyter.results.grid_layout import arrange
-from modellix_jupyter.results.output_budget import FLOOR, Budget, level
+from modellix_jupyter.results.grid import ResultsGrid, arrange
+from modellix_jupyter.results.output_budget import MIN_BYTES, Budget, level
 from modellix_jupyter.values import Card, Media
 
 BUDGET = Budget(500_000, 64_000)
@@ -114,7 +113,7 @@ def test_a_row_that_no_page_can_hold_has_words_for_the_rest(media: Media) -> Non
     assert grid._repr_html_().count("picture · 5") == 20 - len(pictures(grid))
 
 
-def test_the_setting_for_a_picture_holds_where_there_is_room_for_more(media: Media) -> None:
+def test_the_setting_for_a_picture_holds_where_there_is_remaining_for_more(media: Media) -> None:
     grid = shown(product(media, 2, 2), Budget(500_000, 16_000))
     assert all(len(source) <= 16_000 for source in pictures(grid))
 
@@ -128,15 +127,15 @@ def test_pages_begin_anew_with_their_section(media: Media) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sizes", "room", "expected"),
+    ("sizes", "remaining", "expected"),
     [([10, 20, 30], 100, 30), ([10, 20, 30], 45, 17), ([5, 5, 90], 40, 30), ([], 7, 7)],
 )
-def test_the_level_is_where_all_fit(sizes: list[int], room: int, expected: int) -> None:
-    assert level(sizes, room) == expected
-    assert sum(min(size, level(sizes, room)) for size in sizes) <= room
+def test_the_level_is_where_all_fit(sizes: list[int], remaining: int, expected: int) -> None:
+    assert level(sizes, remaining) == expected
+    assert sum(min(size, level(sizes, remaining)) for size in sizes) <= remaining
 
 
 def test_a_picture_is_never_shrunk_below_what_shows_something(hundred: ResultsGrid) -> None:
     sources = pictures(hundred)
     assert all(pixels(source) >= 64 for source in sources)
-    assert all(len(source) > FLOOR // 2 for source in sources)
+    assert all(len(source) > MIN_BYTES // 2 for source in sources)
