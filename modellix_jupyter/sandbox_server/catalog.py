@@ -32,16 +32,6 @@ def _count(description: str, default: int, low: int, high: int) -> Parameter:
     )
 
 
-def _flag(description: str, *, default: bool) -> Parameter:
-    """Return a boolean parameter."""
-    return Parameter(type="boolean", description=description, default=default)
-
-
-def _text(description: str, longest: int = 1000) -> Parameter:
-    """Return an optional string parameter."""
-    return Parameter(type="string", description=description, max_length=longest)
-
-
 def _image() -> Parameter:
     """Return the parameter of a model that begins from a picture."""
     about = "Where the picture is: an https address, or the url that /api/v1/media/files returned."
@@ -64,12 +54,16 @@ _QWEN = Model(
     description="Layered hills under a low sun, in the blues of a winter morning.",
     parameters={
         **_WRITE,
-        "negative_prompt": _text("What to keep out of the picture.", 500),
+        "negative_prompt": Parameter(
+            type="string", description="What to keep out of the picture.", max_length=500
+        ),
         "size": _choice(
             _SIZE, "1024*1024", "1328*1328", "1664*928", "928*1664", "1472*1104", "1104*1472"
         ),
         "n": _count(_MANY, 1, 1, 4),
-        "prompt_extend": _flag("Let the model add to a short prompt.", default=True),
+        "prompt_extend": Parameter(
+            type="boolean", description="Let the model add to a short prompt.", default=True
+        ),
     },
     price=Price(0.03),
     pace=Pace(median=3.2, low=2.0, high=6.0),
@@ -135,7 +129,7 @@ _GPT = Model(
 _FLUX = Model(
     slug="black-forest-labs/flux-2-pro",
     type="text-to-image",
-    description="Paper cut in layers, lit from the upper left.",
+    description="Warm fields and teal shadows with lights out of focus.",
     parameters={
         **_WRITE,
         "width": _count("Width in pixels.", 1024, 256, 2048),
@@ -151,7 +145,7 @@ _FLUX = Model(
     },
     price=Price(0.05),
     pace=Pace(median=3.6, low=2.0, high=6.0),
-    style="paper",
+    style="lights",
     palette="14323a 1f7a7a f08a6c f7c59f fdf3e4",
     featured=True,
 )
@@ -159,7 +153,7 @@ _FLUX = Model(
 _SEEDREAM = Model(
     slug="bytedance/seedream-4",
     type="text-to-image",
-    description="Planets on their rings about a sun, at night.",
+    description="Hills at dusk, in violet.",
     parameters={
         **_WRITE,
         "size": _choice("Pixels on the long side.", "1K", "2K", "4K"),
@@ -168,7 +162,7 @@ _SEEDREAM = Model(
     },
     price=Price(0.03),
     pace=Pace(median=2.4, low=2.0, high=4.0),
-    style="orbits",
+    style="hills",
     palette="0a0d24 222a68 5a4fb0 b48be0 ffe9c7",
 )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
-from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
+from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 
 RGB = tuple[int, int, int]
 Size = tuple[int, int]
@@ -20,11 +20,6 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 # Painting larger than the result smooths the edges; no picture takes longer than one of this size.
 _LONG_SIDE = 1600
 _MAX_LINES = 3
-_SAVE: Mapping[str, Mapping[str, int]] = {
-    "png": {"compress_level": 2},
-    "jpeg": {"quality": 88},
-    "webp": {"quality": 82, "method": 1},
-}
 _WORDS = re.compile(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]{1,24}|\s")
 # Pillow's own font has ASCII only. These are where systems usually keep more.
 _WIDE_FONTS = (
@@ -53,7 +48,7 @@ def paint(artwork: Artwork, source: bytes | None = None) -> bytes:
     size = artwork.width, artwork.height
     finer = min(1.5, _LONG_SIDE / max(size))
     large = max(2, round(size[0] * finer)), max(2, round(size[1] * finer))
-    colours = [_rgb(colour) for colour in artwork.palette.split()]
+    colours = [ImageColor.getrgb(f"#{colour}")[:3] for colour in artwork.palette.split()]
     if source is None:
         painted = STYLES[artwork.style](random.Random(artwork.key), large, colours)  # noqa: S311 - no secret
     else:
@@ -61,18 +56,9 @@ def paint(artwork: Artwork, source: bytes | None = None) -> bytes:
     painted = painted.resize(size, Image.Resampling.BICUBIC)
     _caption(painted, artwork.prompt, artwork.slug)
     target = io.BytesIO()
-    painted.save(target, artwork.format, **_SAVE[artwork.format])
+    # each format takes the options that it knows, and packs lightly: time matters more than size
+    painted.save(target, artwork.format, compress_level=2, quality=85, method=1)
     return target.getvalue()
-
-
-def _rgb(colour: str) -> RGB:
-    red, green, blue = bytes.fromhex(colour)
-    return red, green, blue
-
-
-def _mix(one: RGB, other: RGB, share: float) -> RGB:
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
-    return red, green, blue
 
 
 def _blend(size: Size, across: int, colours: Sequence[RGB]) -> Image.Image:
@@ -86,19 +72,14 @@ def _disc(image: Image.Image, x: float, y: float, radius: float, *fill: int) -> 
     ImageDraw.Draw(image, "RGBA").ellipse(box, fill=fill)
 
 
-def _glow(image: Image.Image, x: float, y: float, radius: float, colour: RGB) -> None:
-    mask = Image.radial_gradient("L").point([220 - min(220, value * 2) for value in range(256)])
-    place = round(x - radius), round(y - radius)
-    image.paste(colour, place, mask.resize((round(radius * 2), round(radius * 2))))
-
-
 def _hills(rng: random.Random, size: Size, colours: Sequence[RGB]) -> Image.Image:
     """Paint ridges that darken as they come nearer, under a low sun."""
     (width, height), unit = size, min(size) / 100
     image = _blend(size, 1, [colours[3], colours[4], colours[3], colours[3]])
     sun = width * rng.uniform(0.2, 0.8), height * rng.uniform(0.2, 0.36)
-    _glow(image, *sun, unit * 40, (255, 255, 255))
-    _disc(image, *sun, unit * rng.uniform(7, 12), *_mix(colours[2], colours[4], 0.35))
+    for radius in (30, 22, 15, 9):
+        _disc(image, *sun, unit * radius, *colours[4], 90)
+    _disc(image, *sun, unit * 9, *colours[2], 150)
     shades = _blend((1, 6), 1, [colours[3], colours[2], colours[1], colours[0]])
     for layer in range(6):
         waves = [(n, rng.uniform(0, math.tau)) for n in (0.8, 1.7, 2.9, 5.3, 11.0)]
@@ -159,54 +140,11 @@ def _facets(rng: random.Random, size: Size, colours: Sequence[RGB]) -> Image.Ima
     return image
 
 
-def _paper(rng: random.Random, size: Size, colours: Sequence[RGB]) -> Image.Image:
-    """Cut holes into layers of paper, each of which throws its shadow on the one below."""
-    image, offset = Image.new("RGB", size, colours[4]), min(size) // 70
-    centre = size[0] * rng.uniform(0.4, 0.6), size[1] * rng.uniform(0.36, 0.5)
-    waves = [(n, rng.uniform(0, math.tau), rng.uniform(0.04, 0.12)) for n in (2, 3, 5)]
-    for layer in range(4):
-        outline = []
-        for angle in (math.tau * step / 120 for step in range(120)):
-            bulge = sum(a * math.sin(n * angle + p + layer * 0.5) for n, p, a in waves)
-            reach = (0.52 - 0.11 * layer) * (1 + bulge)
-            x, y = size[0] * reach * math.cos(angle), size[1] * reach * math.sin(angle)
-            outline.append((centre[0] + x, centre[1] + y))
-        mask, shadow = Image.new("L", size), Image.new("L", size, 130)
-        ImageDraw.Draw(mask).polygon(outline, fill=255)
-        shadow.paste(0, (offset, offset), mask)
-        sheet = Image.new("RGB", size, colours[3 - layer])
-        blurred = shadow.reduce(4).filter(ImageFilter.GaussianBlur(offset / 4))
-        sheet.paste((0, 0, 0), (0, 0), blurred.resize(size))
-        image.paste(sheet, (0, 0), mask)
-    return image
-
-
-def _orbits(rng: random.Random, size: Size, colours: Sequence[RGB]) -> Image.Image:
-    """Paint planets on rings about a sun, among stars."""
-    image, unit = _blend(size, 1, [colours[0], colours[0], colours[1]]), min(size) / 100
-    for _ in range(150):
-        star = rng.uniform(0, size[0]), rng.uniform(0, size[1])
-        _disc(image, *star, unit * rng.uniform(0.08, 0.3), *colours[4], rng.randint(90, 255))
-    x, y = size[0] * rng.uniform(0.3, 0.7), size[1] * rng.uniform(0.3, 0.5)
-    _glow(image, x, y, unit * 45, colours[3])
-    _disc(image, x, y, unit * 9, *colours[4])
-    for radius in (unit * each for each in (17, 26, 37, 50, 66)):
-        box = (x - radius, y - radius, x + radius, y + radius)
-        ring = max(1, round(unit / 4))
-        ImageDraw.Draw(image, "RGBA").ellipse(box, outline=(*colours[4], 70), width=ring)
-        angle = rng.uniform(0, math.tau)
-        planet = x + radius * math.cos(angle), y + radius * math.sin(angle)
-        _disc(image, *planet, unit * rng.uniform(1.5, 4), *rng.choice(colours[2:]))
-    return image
-
-
 STYLES: Mapping[str, Painter] = {
     "hills": _hills,
     "tiles": _tiles,
     "lights": _lights,
     "facets": _facets,
-    "paper": _paper,
-    "orbits": _orbits,
 }
 
 

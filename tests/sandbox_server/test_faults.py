@@ -15,24 +15,19 @@ PROMPT = {"prompt": "a cat"}
 OPERATIONS: tuple[Operation, ...] = ("submit", "read", "download")
 
 
-@pytest.mark.parametrize(
-    ("name", "status"),
-    [
-        ("bad-request", 400),
-        ("unauthorized", 401),
-        ("out-of-credit", 402),
-        ("not-found", 404),
-        ("always-rate-limited", 429),
-        ("server-error", 500),
-    ],
-)
-def test_models_that_always_fail(
-    http: httpx.Client, sandbox: Sandbox, name: str, status: int
-) -> None:
-    for _ in range(4):
-        answer = http.post(f"/api/v1/sandbox/{name}/async", json=PROMPT)
-        assert answer.status_code == status
-        assert answer.json()["code"] == status
+def test_models_that_always_fail(http: httpx.Client, sandbox: Sandbox) -> None:
+    statuses = {
+        "bad-request": 400,
+        "unauthorized": 401,
+        "out-of-credit": 402,
+        "not-found": 404,
+        "always-rate-limited": 429,
+        "server-error": 500,
+    }
+    for name, status in statuses.items():
+        for _ in range(4):
+            answer = http.post(f"/api/v1/sandbox/{name}/async", json=PROMPT)
+            assert (answer.status_code, answer.json()["code"]) == (status, status)
     assert sandbox.submissions == {}
 
 
