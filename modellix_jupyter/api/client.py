@@ -190,14 +190,14 @@ class AsyncClient:
         )
 
     async def task(self, task_id: str, *, on_progress: OnProgress | None = None) -> TaskAnswer:
-        """Ask how a task stands, once (apart from retries)."""
+        """Poll a task once (apart from retries)."""
         path = f"/api/v1/tasks/{_quoted(task_id, safe='')}"
         return await self._call(
             "GET", path, lambda b: parsing.parse_task(b, task_id), on_progress=on_progress
         )
 
     async def wait(self, task_id: str, *, every: float = 2.0) -> TaskAnswer:
-        """Ask until a task has ended, every so many seconds.
+        """Poll a task every so many seconds until it has ended.
 
         Raises
         ------
@@ -249,10 +249,7 @@ class AsyncClient:
         return await self._call("POST", "/api/v1/media/files", parsing.parse_upload, files=files)
 
     async def schema(self, model: str) -> Json:
-        """Return a model's public description, unparsed, or None where it has none.
-
-        It lives at another origin: no key and no cookie is sent to it.
-        """
+        """Return a model's public description, unparsed, or None; no key is sent to its origin."""
         url = f"{self.settings.schema_origin()}/models/{_quoted(model)}/api_schema"
         try:
             return await self._call("GET", url, parsing.parse_json, key=False)
@@ -348,15 +345,12 @@ class AsyncClient:
         if response.is_success:
             return body
         error = from_answer(response.status_code, body, call, attempt)
-        if isinstance(error, ApiError) and retry.is_429(error):
+        if retry.is_429(error):
             error.hint_s = retry.reset_hint(response.headers, self._clock())
         raise error
 
     def _request(self, method: str, path: str, *, key: bool, **kwargs: Any) -> httpx.Request:  # noqa: ANN401 - handed to httpx as they are
-        """Build a request; the key is in no variable of a call that can fail while it is sent.
-
-        IPython's verbose tracebacks, and whatever else shows variables, would show it.
-        """
+        """Build a request; apart from it, so that no frame that can fail later has the key."""
         headers = kwargs.pop("headers", {})
         if "content" in kwargs:
             headers["Content-Type"] = "application/json"

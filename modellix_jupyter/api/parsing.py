@@ -68,10 +68,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def error_message(body: bytes, status: int) -> str | None:
-    """Return the message of a documented error answer, or None where it is not one.
-
-    Documented is an object whose ``code`` equals the HTTP status and whose ``message`` is text.
-    """
+    """Return the message of a documented error, whose ``code`` is the HTTP status, or None."""
     try:
         value = parse_json(body)
     except BadAnswer:

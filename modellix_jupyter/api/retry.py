@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from typing import TypeGuard
 
 from modellix_jupyter.errors import (
     ApiError,
@@ -129,25 +130,19 @@ def hold_s(error: ModellixError, retried: Pause | None) -> float | None:
         return None
     if retried is not None:
         return retried.delay
-    hint = _hint(error)
-    return backoff(1) if hint is None else min(hint, MAX_PAUSE_S)
+    return backoff(1) if error.hint_s is None else min(error.hint_s, MAX_PAUSE_S)
 
 
-def is_429(error: ModellixError) -> bool:
+def is_429(error: ModellixError) -> TypeGuard[ApiError]:
     """Whether it is a 429 in any form: a proxy's has a body of its own."""
     return isinstance(error, ApiError) and error.code == RateLimited.status
 
 
-def _hint(error: ModellixError) -> float | None:
-    return error.hint_s if isinstance(error, ApiError) else None
-
-
-def _credible_hint(error: ModellixError, alike: int) -> float | None:
+def _credible_hint(error: ApiError, alike: int) -> float | None:
     """Return what a header asks for; a reset that is always now must not become a loop."""
-    hint = _hint(error)
-    if hint is None or (hint < 1 and alike > MAX_RETRIES):
+    if error.hint_s is None or (error.hint_s < 1 and alike > MAX_RETRIES):
         return None
-    return min(hint, MAX_PAUSE_S)
+    return min(error.hint_s, MAX_PAUSE_S)
 
 
 def _few(attempt: int, alike: int, reason: str) -> Pause | None:
