@@ -5,13 +5,14 @@ from __future__ import annotations
 import builtins
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from magic_shell import Ran, Shell, a_loaded_shell
+from magic_shell import KEY, Ran, Shell
 
 from modellix_jupyter.errors import (
     LedgerError,
@@ -23,17 +24,7 @@ from modellix_jupyter.errors import (
 from modellix_jupyter.planning.cell_options import OPTIONS
 from modellix_jupyter.sandbox_server import Sandbox
 
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Sandbox]:
-    with Sandbox(speed=100) as running:
-        yield running
-
-
-@pytest.fixture
-def shell(service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    with a_loaded_shell(tmp_path, service, monkeypatch) as shell:
-        yield shell
+pytest_plugins = ["magic_fixtures"]
 
 
 @pytest.fixture
@@ -71,21 +62,21 @@ def sent_in_plan_order(ran: Ran) -> list[dict[str, Any]]:
 # -- parameters and bodies
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        "--size 256x256 --seed 7",
-        "--size=256x256 --seed=7",
-        "--param size=256x256 --param seed=7",
-        """--body '{"size": "256x256", "seed": 7}'""",
-        """--body '{"size": "256x256"}' --seed 7""",
-        "--size {size} --seed {seed}",
-    ],
-)
-def test_parameters_reach_the_service(shell: Shell, bodies: Bodies, options: str) -> None:
+PARAMETERS = [
+    "--size 256x256 --seed 7",
+    "--size=256x256 --seed=7",
+    "--param size=256x256 --param seed=7",
+    """--body '{"size": "256x256", "seed": 7}'""",
+    """--body '{"size": "256x256"}' --seed 7""",
+    "--size {size} --seed {seed}",
+]
+
+
+def test_parameters_reach_the_service(shell: Shell, bodies: Bodies) -> None:
     shell.ip.push({"size": "256x256", "seed": 7})
-    shell.good(f"%%modellix sandbox/fast {options}\na cat")
-    assert bodies() == [{"prompt": "a cat", "size": "256x256", "seed": 7}]
+    for options in PARAMETERS:
+        shell.good(f"%%modellix sandbox/fast {options}\na cat")
+    assert bodies() == [{"prompt": "a cat", "size": "256x256", "seed": 7}] * len(PARAMETERS)
 
 
 def test_a_dash_in_a_name_is_an_underscore(shell: Shell, bodies: Bodies) -> None:
@@ -132,20 +123,15 @@ def test_several_models_get_the_same_prompt(shell: Shell, service: Sandbox) -> N
     assert models == {"sandbox/fast", "alibaba/qwen-image-plus"}
 
 
-def test_repeat_sends_the_same_again(shell: Shell, bodies: Bodies) -> None:
-    ran = shell.good("%%modellix sandbox/fast --repeat 3\na cat")
-    assert bodies() == [{"prompt": "a cat"}] * 3
-    assert len({task.task_id for task in ran.value}) == 3
-
-
 def test_a_failure_among_several_is_no_error_of_the_cell(shell: Shell) -> None:
     ran = shell.good("%%modellix sandbox/refuses sandbox/fast\na cat")
     assert [task.status.value for task in ran.value] == ["failed", "success"]
 
 
 def test_the_failure_of_all_is_an_error_of_the_cell(shell: Shell) -> None:
-    ran = shell.run("%%modellix sandbox/refuses --repeat 2\na cat")
+    ran = shell.run("%%modellix sandbox/refuses --repeat 2 --out refused\na cat")
     assert isinstance(ran.error, TaskFailed)
+    assert len({task.task_id for task in shell.ip.user_ns["refused"]}) == 2
 
 
 # -- what is done with the results
@@ -184,19 +170,12 @@ def test_save_to_what_is_no_folder_sends_nothing(
     assert bodies() == []
 
 
-def test_no_wait_returns_at_once(shell: Shell) -> None:
-    ran = shell.good("%%modellix sandbox/slow --no-wait --out cats\na cat")
+def test_no_wait_returns_at_once_and_saves_all_the_same(shell: Shell, tmp_path: Path) -> None:
+    ran = shell.good("%%modellix sandbox/slow --no-wait --out cats --save out\na cat")
+    savers = [t for t in threading.enumerate() if t.name == "modellix-saver"]
     assert ran.value is shell.ip.user_ns["cats"]
     assert not ran.value.done
     assert ran.value.wait(30)[0].status.value == "success"
-
-
-def test_no_wait_saves_all_the_same(shell: Shell, tmp_path: Path) -> None:
-    import threading
-
-    ran = shell.good("%%modellix sandbox/slow --no-wait --save out\na cat")
-    savers = [t for t in threading.enumerate() if t.name == "modellix-saver"]
-    ran.value.wait(30)
     for saver in savers:
         saver.join(30)
     assert len(list((tmp_path / "out").glob("*.png"))) == 1
@@ -240,55 +219,42 @@ def test_a_dry_run_checks_the_plan(shell: Shell) -> None:
     assert "seed" in ran.lines[0]
 
 
-@pytest.mark.parametrize(("answer", "count"), [("y", 3), ("YES ", 3), ("n", 0), ("", 0)])
 def test_a_plan_above_the_limit_is_asked_about(
-    shell: Shell, bodies: Bodies, monkeypatch: pytest.MonkeyPatch, answer: str, count: int
-) -> None:
-    shell.good("%config Modellix.ask_above = 2")
-    asked = answers(monkeypatch, answer)
-    ran = shell.good("%%modellix sandbox/fast --repeat 3\na cat")
-    assert asked == ["Send 3 tasks for 0.003 USD? [y/N] "]
-    assert len(bodies()) == count
-    assert ("Nothing was sent." in ran.out) == (count == 0)
-    assert (ran.value is None) == (count == 0)
-
-
-@pytest.mark.parametrize("silence", [EOFError, OSError])
-def test_where_nobody_answers_the_answer_is_no(
-    shell: Shell, bodies: Bodies, monkeypatch: pytest.MonkeyPatch, silence: type[BaseException]
-) -> None:
-    answers(monkeypatch, silence)
-    ran = shell.run("%%modellix sandbox/fast --repeat 13\na cat")
-    assert ran.lines == [
-        "UsageError: The plan has 13 tasks, and more than 12 need a yes.",
-        "Nothing was sent; add --yes to send it.",
-    ]
-    assert bodies() == []
-
-
-def test_an_interrupted_question_is_a_no(
     shell: Shell, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shell.good("%config Modellix.ask_above = 2")
+    for answer, count in [("n", 0), ("", 0), ("y", 3), ("YES ", 6)]:
+        asked = answers(monkeypatch, answer)
+        ran = shell.good("%%modellix sandbox/fast --repeat 3\na cat")
+        assert asked == ["Send 3 tasks for 0.003 USD? [y/N] "]
+        assert len(bodies()) == count
+        assert ("Nothing was sent." in ran.out) == (ran.value is None) == (count == 0)
+
+
+def test_where_nobody_answers_the_answer_is_no(
+    shell: Shell, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for silence in (EOFError, OSError):
+        answers(monkeypatch, silence)
+        ran = shell.run("%%modellix sandbox/fast --repeat 13\na cat")
+        assert ran.lines == [
+            "UsageError: The plan has 13 tasks, and more than 12 need a yes.",
+            "Nothing was sent; add --yes to send it.",
+        ]
     answers(monkeypatch, KeyboardInterrupt)
     ran = shell.run("%%modellix sandbox/fast --repeat 13\na cat")
     assert isinstance(ran.error, KeyboardInterrupt)
     assert bodies() == []
 
 
-def test_yes_asks_nothing(shell: Shell, bodies: Bodies, monkeypatch: pytest.MonkeyPatch) -> None:
-    shell.good("%config Modellix.ask_above = 1")
-    asked = answers(monkeypatch, "n")
-    shell.good("%%modellix sandbox/fast --repeat 2 --yes\na cat")
-    assert (asked, len(bodies())) == ([], 2)
-
-
-def test_at_the_limit_nothing_is_asked(
+def test_yes_asks_nothing_and_neither_does_a_plan_at_the_limit(
     shell: Shell, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shell.good("%config Modellix.ask_above = 2")
     asked = answers(monkeypatch, "n")
+    shell.good("%%modellix sandbox/fast --repeat 3 --yes\na cat")
     shell.good("%%modellix sandbox/fast --repeat 2\na cat")
-    assert (asked, len(bodies())) == ([], 2)
+    assert (asked, len(bodies())) == ([], 5)
 
 
 def test_help_names_every_option_and_sends_nothing(shell: Shell, bodies: Bodies) -> None:
@@ -302,36 +268,35 @@ def test_help_names_every_option_and_sends_nothing(shell: Shell, bodies: Bodies)
 KEYS = "https://modellix.ai/console/api-key"
 
 
-@pytest.mark.parametrize(
-    ("code", "message", "hint"),
-    [
-        ("sandbox/fats\na cat", "There is no model `sandbox/fats`.", "`sandbox/fast`"),
-        ("fast\na cat", "`fast` is not the name of a model.", "provider/model"),
-        ("qwen/image-plus\na cat", "no model `qwen/image-plus`", "`alibaba/qwen-image-plus`"),
-        ("sandbox/fast --rpeat 2\na cat", "`--rpeat` is not an option", "--repeat N"),
-        ("sandbox/fast --sied 2\na cat", "`sied`", "`seed`"),
-        ("sandbox/fast --size 1x1\na cat", "size", "512x512"),
-        ("sandbox/fast --body [1,2]\na cat", "`--body` is JSON, but not an object", ""),
-        ("sandbox/fast --body {\na cat", "`--body` is not JSON", ""),
-        ("sandbox/fast\n \n\t", "The cell has no prompt.", "below the first line"),
-        ("sandbox/fast\na cat\n---\n", "Prompt 2 of 2 is empty.", "three dashes"),
-        ("sandbox/fast\na {catt}", "{catt} in the prompt is not a variable", "`catty`"),
-        ("sandbox/fast --timeout soon\na cat", "`--timeout soon`", "--timeout 300"),
-        ("sandbox/fast --repeat 0\na cat", "`--repeat 0`", "--repeat 4"),
-        ("sandbox/fast --out 1x\na cat", "`--out 1x`", "--out pictures"),
-        ("sandbox/fast --seed 'x\na cat", "a quote that never ends", "double quotes"),
-    ],
-)
-def test_bad_input_is_one_sentence_and_sends_nothing(
-    shell: Shell, bodies: Bodies, code: str, message: str, hint: str
-) -> None:
+MISTAKES = [
+    ("sandbox/fats\na cat", "There is no model `sandbox/fats`.", "`sandbox/fast`"),
+    ("fast\na cat", "`fast` is not the name of a model.", "provider/model"),
+    ("qwen/image-plus\na cat", "no model `qwen/image-plus`", "`alibaba/qwen-image-plus`"),
+    ("sandbox/fast --rpeat 2\na cat", "`--rpeat` is not an option", "--repeat N"),
+    ("sandbox/fast --sied 2\na cat", "`sied`", "`seed`"),
+    ("sandbox/fast --size 1x1\na cat", "size", "512x512"),
+    ("sandbox/fast --body [1,2]\na cat", "`--body` is JSON, but not an object", ""),
+    ("sandbox/fast --body {\na cat", "`--body` is not JSON", ""),
+    ("sandbox/fast\n \n\t", "The cell has no prompt.", "below the first line"),
+    ("sandbox/fast\na cat\n---\n", "Prompt 2 of 2 is empty.", "three dashes"),
+    ("sandbox/fast\na {catt}", "{catt} in the prompt is not a variable", "`catty`"),
+    ("sandbox/fast --timeout soon\na cat", "`--timeout soon`", "--timeout 300"),
+    ("sandbox/fast --repeat 0\na cat", "`--repeat 0`", "--repeat 4"),
+    ("sandbox/fast --out 1x\na cat", "`--out 1x`", "--out pictures"),
+    ("sandbox/fast --seed 'x\na cat", "a quote that never ends", "double quotes"),
+]
+
+
+def test_bad_input_is_one_sentence_and_sends_nothing(shell: Shell, bodies: Bodies) -> None:
     shell.ip.push({"catty": "a cat"})
-    ran = shell.run(f"%%modellix {code}")
-    first, second = ran.lines
-    assert first.startswith("UsageError: ")
-    assert message in first
-    assert hint in second
-    assert (ran.out, bodies()) == ("", [])
+    for code, message, hint in MISTAKES:
+        ran = shell.run(f"%%modellix {code}")
+        first, second = ran.lines
+        assert first.startswith("UsageError: ")
+        assert message in first
+        assert hint in second
+        assert ran.out == ""
+    assert bodies() == []
 
 
 def test_a_cell_of_one_line_is_refused_by_ipython_itself(shell: Shell, bodies: Bodies) -> None:
@@ -400,8 +365,6 @@ def test_a_ledger_of_a_newer_version_is_left_untouched(
 
 
 def test_nothing_that_is_written_holds_the_key(shell: Shell, home: Path) -> None:
-    from magic_shell import KEY
-
     ran = [
         shell.run(f"%%modellix sandbox/{model} --save out\na cat")
         for model in ("fast", "refuses", "unauthorized")

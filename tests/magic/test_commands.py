@@ -7,12 +7,11 @@ import getpass
 import stat
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
-import pytest
-from magic_shell import KEY, Shell, a_loaded_shell
+from magic_shell import KEY, Shell
 
 from modellix_jupyter.magic.commands import COMMAND_FUNCTIONS
 from modellix_jupyter.notebook import current_session
@@ -20,19 +19,12 @@ from modellix_jupyter.notebook.functions import SandboxSession
 from modellix_jupyter.planning.cell_options import COMMANDS
 from modellix_jupyter.sandbox_server import Sandbox
 
+if TYPE_CHECKING:
+    import pytest
+
+pytest_plugins = ["magic_fixtures"]
+
 OTHER_KEY = "sk-another-key-that-was-typed"
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Sandbox]:
-    with Sandbox(speed=100) as running:
-        yield running
-
-
-@pytest.fixture
-def shell(service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    with a_loaded_shell(tmp_path, service, monkeypatch) as shell:
-        yield shell
 
 
 def keys_sent(service: Sandbox) -> list[str]:
@@ -58,10 +50,10 @@ def test_every_command_of_the_table_has_a_function_and_no_other_has() -> None:
     assert list(COMMAND_FUNCTIONS) == [command.name for command in COMMANDS]
 
 
-@pytest.mark.parametrize("line", ["", "help", "--help", "-h"])
-def test_help_names_every_command(shell: Shell, line: str) -> None:
-    out = shell.good(f"%modellix {line}".strip()).out
-    assert all(f"%modellix {command.usage}" in out for command in COMMANDS)
+def test_help_names_every_command(shell: Shell) -> None:
+    for line in ("", "help", "--help", "-h"):
+        out = shell.good(f"%modellix {line}".strip()).out
+        assert all(f"%modellix {command.usage}" in out for command in COMMANDS)
 
 
 def test_an_unknown_command_suggests_the_nearest(shell: Shell) -> None:
@@ -95,7 +87,7 @@ def test_a_typed_key_is_checked_and_used(
 
 
 def test_a_key_is_kept_for_its_owner_only_where_the_answer_is_yes(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch, home: Path
+    shell: Shell, service: Sandbox, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
     typed(monkeypatch, OTHER_KEY, keep="y")
@@ -104,42 +96,34 @@ def test_a_key_is_kept_for_its_owner_only_where_the_answer_is_yes(
     assert OTHER_KEY not in ran.everything
     assert (home / "key").read_text() == OTHER_KEY
     assert stat.S_IMODE((home / "key").stat().st_mode) == 0o600
-
-
-def test_a_kept_key_is_found_by_the_next_session(
-    shell: Shell, service: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "keyring", None)
-    typed(monkeypatch, OTHER_KEY, keep="y")
-    shell.good("%modellix key")
     monkeypatch.delenv("MODELLIX_API_KEY")
-    shell.good("%reload_ext modellix_jupyter")
+    shell.good("%reload_ext modellix_jupyter")  # the next session finds it there
     shell.good("%modellix balance")
     assert keys_sent(service)[-1] == OTHER_KEY
 
 
-@pytest.mark.parametrize("key", ["wrong-key", "expired-key"])
 def test_a_key_that_the_service_refuses_is_not_used(
-    shell: Shell, service: Sandbox, monkeypatch: pytest.MonkeyPatch, home: Path, key: str
+    shell: Shell, service: Sandbox, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    typed(monkeypatch, key, keep="y")
-    ran = shell.run("%modellix key")
-    assert ran.lines[0] == "UsageError: The service does not take this key."
-    assert key not in ran.everything
+    for key in ("wrong-key", "expired-key"):
+        typed(monkeypatch, key, keep="y")
+        ran = shell.run("%modellix key")
+        assert ran.lines[0] == "UsageError: The service does not take this key."
+        assert key not in ran.everything
     assert not (home / "key").exists()
     shell.good("%modellix balance")
     assert keys_sent(service)[-1] == KEY
 
 
-@pytest.mark.parametrize("key", ["", "   ", "two words", "kéy", "k" * 20_000])
 def test_what_cannot_be_a_key_is_refused_without_a_request(
-    shell: Shell, service: Sandbox, monkeypatch: pytest.MonkeyPatch, key: str
+    shell: Shell, service: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = len(service.journal)
-    typed(monkeypatch, key)
-    ran = shell.run("%modellix key")
-    assert len(ran.lines) == 2
-    assert not key.strip() or key not in ran.everything
+    for key in ("", "   ", "two words", "kéy", "k" * 20_000):
+        typed(monkeypatch, key)
+        ran = shell.run("%modellix key")
+        assert len(ran.lines) == 2
+        assert not key.strip() or key not in ran.everything
     assert len(service.journal) == before
 
 
@@ -179,21 +163,13 @@ def test_doctor_needs_no_key(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
     assert "%modellix sandbox" in text
 
 
-def test_models_lists_them_with_what_they_cost(shell: Shell) -> None:
-    text = shell.good("%modellix models").text
-    assert "alibaba/qwen-image-plus" in text
-    assert "0.03 USD / image" in text
-    assert "text-to-video" in text
-
-
-def test_models_finds_a_text(shell: Shell) -> None:
-    text = shell.good("%modellix models Text-to-VIDEO").text
-    assert text.startswith("2 models that match “text-to-video”")
-    assert "google/veo-3-fast" in text
-    assert "sandbox/fast" not in text
-
-
-def test_models_finds_none(shell: Shell) -> None:
+def test_models_lists_them_with_what_they_cost_or_those_with_a_text(shell: Shell) -> None:
+    every = shell.good("%modellix models").text
+    assert all(t in every for t in ("alibaba/qwen-image-plus", "0.03 USD / image", "text-to-video"))
+    found = shell.good("%modellix models Text-to-VIDEO").text
+    assert found.startswith("2 models that match “text-to-video”")
+    assert "google/veo-3-fast" in found
+    assert "sandbox/fast" not in found
     assert shell.good("%modellix models zeppelin").text.startswith("0 models")
 
 
@@ -207,20 +183,17 @@ def test_history_is_a_frame_of_every_task(shell: Shell) -> None:
     assert frame["param.seed"][0] == 7
 
 
-@pytest.mark.parametrize("ending", ["csv", "json", "parquet", "xlsx", "html"])
-def test_export_writes_the_history(shell: Shell, tmp_path: Path, ending: str) -> None:
+def test_export_writes_the_history(shell: Shell, tmp_path: Path) -> None:
     shell.good("%%modellix sandbox/fast\na cat")
-    ran = shell.good(f"%modellix export 'all of it.{ending}'")
-    written = tmp_path / f"all of it.{ending}"
-    assert f"all of it.{ending}" in ran.out
-    assert written.stat().st_size > 100
-    assert KEY.encode() not in written.read_bytes()
-
-
-def test_export_to_another_format_names_those_there_are(shell: Shell, tmp_path: Path) -> None:
-    ran = shell.run("%modellix export all.docx")
-    assert len(ran.lines) == 2
-    assert "csv" in "".join(ran.lines)
+    for ending in ("csv", "json", "parquet", "xlsx", "html"):
+        ran = shell.good(f"%modellix export 'all of it.{ending}'")
+        written = tmp_path / f"all of it.{ending}"
+        assert f"all of it.{ending}" in ran.out
+        assert written.stat().st_size > 100
+        assert KEY.encode() not in written.read_bytes()
+    refused = shell.run("%modellix export all.docx")
+    assert len(refused.lines) == 2
+    assert "csv" in "".join(refused.lines)
     assert not (tmp_path / "all.docx").exists()
 
 
@@ -250,9 +223,9 @@ def test_wait_for_an_id_that_nobody_knows_says_so(shell: Shell) -> None:
     assert "`%modellix history`" in second
 
 
-@pytest.mark.parametrize("command", ["wait", "resume"])
-def test_nothing_unfinished_is_said(shell: Shell, command: str) -> None:
-    assert shell.good(f"%modellix {command}").out.strip() == "Nothing is unfinished."
+def test_nothing_unfinished_is_said(shell: Shell) -> None:
+    for command in ("wait", "resume"):
+        assert shell.good(f"%modellix {command}").out.strip() == "Nothing is unfinished."
 
 
 def test_resume_takes_up_what_an_earlier_session_left(shell: Shell, service: Sandbox) -> None:

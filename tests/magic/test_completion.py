@@ -15,13 +15,9 @@ from modellix_jupyter.notebook import current_session
 from modellix_jupyter.planning.cell_options import COMMANDS, OPTIONS
 from modellix_jupyter.sandbox_server import Sandbox
 
+pytest_plugins = ["magic_fixtures"]
+
 FAST = "%%modellix sandbox/fast "
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Sandbox]:
-    with Sandbox(speed=100) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -43,38 +39,30 @@ def session(service: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     current_session.current().models()
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("%%modellix alib", ["alibaba/qwen-image-plus", "alibaba/wan-2.5-t2v"]),
-        (FAST + "alibaba/q", ["alibaba/qwen-image-plus"]),
-        (FAST + "--no-w", ["--no-wait"]),
-        (FAST + "--s", ["--save", "--seed", "--size"]),
-        ("%%modellix alibaba/qwen-image-plus --neg", ["--negative-prompt"]),
-        (FAST + "--size 2", ["256x256"]),
-        (FAST + "--seed 7 --re", ["--repeat"]),
-        ("%modellix mo", ["models"]),
-        ("%modellix ", sorted(command.name for command in COMMANDS)),
-        ("%modellix h", ["help", "history"]),
-    ],
-)
-def test_what_may_stand_here_is_offered(shell: Shell, line: str, expected: list[str]) -> None:
-    assert sorted(shell.offered(line)) == expected
+OFFERED = {
+    "%%modellix alib": ["alibaba/qwen-image-plus", "alibaba/wan-2.5-t2v"],
+    FAST + "alibaba/q": ["alibaba/qwen-image-plus"],
+    FAST + "--no-w": ["--no-wait"],
+    FAST + "--s": ["--save", "--seed", "--size"],
+    "%%modellix alibaba/qwen-image-plus --neg": ["--negative-prompt"],
+    FAST + "--size 2": ["256x256"],
+    FAST + "--seed 7 --re": ["--repeat"],
+    "%modellix mo": ["models"],
+    "%modellix ": sorted(command.name for command in COMMANDS),
+    "%modellix h": ["help", "history"],
+}
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("%%modellix sandbox/fa", ["sandbox/fast"]),
-        (FAST + "--dry", ["--dry-run"]),
-        ("%modellix exp", ["export"]),
-    ],
-)
-def test_the_older_interface_offers_the_same(shell: Shell, line: str, expected: list[str]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PendingDeprecationWarning)
-        _, found = shell.ip.complete(line.rpartition(" ")[2], line, len(line))
-    assert found == expected
+def test_what_may_stand_here_is_offered(shell: Shell) -> None:
+    assert {line: sorted(shell.offered(line)) for line in OFFERED} == OFFERED
+
+
+def test_the_older_interface_offers_the_same(shell: Shell) -> None:
+    for line in ("%%modellix alib", FAST + "--s", "%modellix mo"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            _, found = shell.ip.complete(line.rpartition(" ")[2], line, len(line))
+        assert sorted(found) == OFFERED[line]
 
 
 def test_every_option_is_offered(shell: Shell) -> None:
@@ -89,20 +77,17 @@ def test_parameters_are_those_of_all_models_of_the_line(shell: Shell) -> None:
     assert {"--size", "--prompt-extend", "--negative-prompt"} <= set(offered)
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
+def test_nothing_of_ours_is_offered_elsewhere(shell: Shell) -> None:
+    ours = {command.name for command in COMMANDS} | {f"--{option.name}" for option in OPTIONS}
+    ours |= {model.slug for model in current_session.current().models()}
+    for code in (
         "%%modellix sandbox/fast\na sand",
         "%%modellix sandbox/fast\n--s",
         "sand",
         "%modellix history h",
         "%%modellix sandbox/fast --timeout 1",
-    ],
-)
-def test_nothing_of_ours_is_offered_elsewhere(shell: Shell, code: str) -> None:
-    ours = {command.name for command in COMMANDS} | {f"--{option.name}" for option in OPTIONS}
-    ours |= {model.slug for model in current_session.current().models()}
-    assert ours.isdisjoint(shell.offered(code))
+    ):
+        assert ours.isdisjoint(shell.offered(code)), code
 
 
 def test_the_magics_themselves_are_offered(shell: Shell) -> None:

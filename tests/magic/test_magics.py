@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from magic_shell import Shell, a_loaded_shell, a_shell
 
 from modellix_jupyter.errors import ConfigError
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.planning.cell_options import COMMANDS, OPTIONS
-from modellix_jupyter.sandbox_server import Sandbox
 
+if TYPE_CHECKING:
+    from magic_shell import Shell
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Sandbox]:
-    with Sandbox(speed=100) as running:
-        yield running
-
-
-@pytest.fixture
-def bare(tmp_path: Path) -> Iterator[Shell]:
-    with a_shell(tmp_path) as shell:
-        yield shell
+pytest_plugins = ["magic_fixtures"]
 
 
 def traces(shell: Shell) -> dict[str, int]:
@@ -84,14 +75,11 @@ def test_it_loads_again_after_it_was_unloaded(bare: Shell) -> None:
     assert current_session.current().settings.ask_above == 5
 
 
-def test_unloading_ends_the_engine(
-    service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with a_loaded_shell(tmp_path, service, monkeypatch) as shell:
-        shell.good("%modellix balance")
-        assert "modellix-engine" in {t.name for t in threading.enumerate()}
-        shell.good("%unload_ext modellix_jupyter")
-        assert "modellix-engine" not in {t.name for t in threading.enumerate()}
+def test_unloading_ends_the_engine(shell: Shell) -> None:
+    shell.good("%modellix balance")
+    assert "modellix-engine" in {t.name for t in threading.enumerate()}
+    shell.good("%unload_ext modellix_jupyter")
+    assert "modellix-engine" not in {t.name for t in threading.enumerate()}
 
 
 @pytest.mark.parametrize(
@@ -128,13 +116,10 @@ def test_a_question_mark_shows_every_option_and_command(bare: Shell, magic: str)
     assert "Examples" in shown
 
 
-def test_a_dollar_is_no_variable_of_ipython(
-    service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with a_loaded_shell(tmp_path, service, monkeypatch) as shell:
-        shell.ip.push({"size": "256x256", "seed": 3})
-        ran = shell.run("%%modellix sandbox/fast --size $size\na cat")
-        assert "$size" in ran.lines[0]
+def test_a_dollar_is_no_variable_of_ipython(shell: Shell) -> None:
+    shell.ip.push({"size": "256x256", "seed": 3})
+    ran = shell.run("%%modellix sandbox/fast --size $size\na cat")
+    assert "$size" in ran.lines[0]
 
 
 def test_another_fault_than_a_users_mistake_is_not_hidden(
@@ -150,12 +135,9 @@ def test_another_fault_than_a_users_mistake_is_not_hidden(
     assert isinstance(bare.run("%modellix balance").error, ZeroDivisionError)
 
 
-def test_ipythons_own_names_are_no_variables(
-    tmp_path: Path, service: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with a_loaded_shell(tmp_path, service, monkeypatch) as shell:
-        for name in ("exit", "In", "get_ipython"):
-            failed = shell.run(f"%%modellix sandbox/fast --dry-run\na {{{name}}}")
-            assert f"{{{name}}} in the prompt is not a variable" in failed.everything
-        shell.good("In = 'an inn'")
-        assert "an inn" in shell.good("%%modellix sandbox/fast --dry-run\n{In}").everything
+def test_ipythons_own_names_are_no_variables(shell: Shell) -> None:
+    for name in ("exit", "In", "get_ipython"):
+        failed = shell.run(f"%%modellix sandbox/fast --dry-run\na {{{name}}}")
+        assert f"{{{name}}} in the prompt is not a variable" in failed.everything
+    shell.good("In = 'an inn'")
+    assert "an inn" in shell.good("%%modellix sandbox/fast --dry-run\n{In}").everything

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from base64 import b64decode
 from dataclasses import fields
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
-from magic_shell import Shell, a_loaded_shell, a_shell
+from magic_shell import Shell, a_shell
+from PIL import Image
 from traitlets.config import Config
 
 from modellix_jupyter.errors import ConfigError
@@ -15,17 +17,10 @@ from modellix_jupyter.notebook import current_session
 from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.settings import SETTING_NAMES, Settings
 
+if TYPE_CHECKING:
+    import pytest
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Sandbox]:
-    with Sandbox(speed=100) as running:
-        yield running
-
-
-@pytest.fixture
-def shell(service: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    with a_loaded_shell(tmp_path, service, monkeypatch) as shell:
-        yield shell
+pytest_plugins = ["magic_fixtures"]
 
 
 def test_every_setting_is_listed_with_its_help_and_its_value(shell: Shell) -> None:
@@ -37,41 +32,38 @@ def test_every_setting_is_listed_with_its_help_and_its_value(shell: Shell) -> No
         assert f"{' '.join(text.split())} Current: {value!r}" in listed
 
 
-@pytest.mark.parametrize("name", SETTING_NAMES)
-def test_every_setting_can_be_read_as_it_is_in_force(shell: Shell, name: str) -> None:
-    value = shell.good(f"%config Modellix.{name}").value
-    assert value == getattr(current_session.current().settings, name)
+def test_every_setting_can_be_read_as_it_is_in_force(shell: Shell) -> None:
+    read = {name: shell.good(f"%config Modellix.{name}").value for name in SETTING_NAMES}
+    settings = current_session.current().settings
+    assert read == {name: getattr(settings, name) for name in SETTING_NAMES}
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("ask_above = 0", "ask_above is 0; it must be a number of at least 1."),
-        ("max_in_flight = -1", "max_in_flight is -1; it must be a number of at least 1."),
-        ("requests_per_second = float('nan')", "requests_per_second is nan"),
-        ("submit_path = '/elsewhere'", 'submit_path is neither "/async" nor ""'),
-        ("base_url = 'http://api.modellix.ai'", "base_url must be https"),
-        ("schema_url = 'ftp://x'", "schema_url must be https"),
-        ("ask_above = 'many'", "expected an int"),
-        ("check_requests = 'sometimes'", "expected a boolean"),
-    ],
-)
+REFUSED = [
+    ("ask_above = 0", "ask_above is 0; it must be a number of at least 1."),
+    ("max_in_flight = -1", "max_in_flight is -1; it must be a number of at least 1."),
+    ("requests_per_second = float('nan')", "requests_per_second is nan"),
+    ("submit_path = '/elsewhere'", 'submit_path is neither "/async" nor ""'),
+    ("base_url = 'http://api.modellix.ai'", "base_url must be https"),
+    ("schema_url = 'ftp://x'", "schema_url must be https"),
+    ("ask_above = 'many'", "expected an int"),
+    ("check_requests = 'sometimes'", "expected a boolean"),
+]
+
+
 def test_a_value_that_cannot_be_is_refused_in_a_sentence_and_put_back(
-    shell: Shell, caplog: pytest.LogCaptureFixture, line: str, words: str
+    shell: Shell, caplog: pytest.LogCaptureFixture
 ) -> None:
-    name = line.partition(" ")[0]
     before = current_session.current().settings
-    shell.good(f"%config Modellix.{line}")
-    (said,) = caplog.records
-    assert words in said.getMessage()
-    assert len(said.getMessage().splitlines()) <= 2
-    assert current_session.current().settings == before
-    assert shell.good(f"%config Modellix.{name}").value == getattr(before, name)
-
-
-def test_a_value_that_is_good_after_one_that_was_not_is_taken(shell: Shell) -> None:
-    shell.good("%config Modellix.ask_above = 0")
-    shell.good("%config Modellix.ask_above = 3")
+    for line, words in REFUSED:
+        name = line.partition(" ")[0]
+        caplog.clear()
+        shell.good(f"%config Modellix.{line}")
+        (record,) = caplog.records
+        assert words in record.getMessage()
+        assert len(record.getMessage().splitlines()) <= 2
+        assert current_session.current().settings == before
+        assert shell.good(f"%config Modellix.{name}").value == getattr(before, name)
+    shell.good("%config Modellix.ask_above = 3")  # a good value after them is taken
     assert current_session.current().settings.ask_above == 3
 
 
@@ -125,11 +117,6 @@ def test_base_url_is_where_everything_goes(shell: Shell, service: Sandbox) -> No
 
 
 def test_thumbnail_px_is_the_size_of_what_is_embedded(shell: Shell) -> None:
-    from base64 import b64decode
-    from io import BytesIO
-
-    from PIL import Image
-
     shell.good("%config Modellix.thumbnail_px = 64")
     results = shell.good("%%modellix sandbox/fast\na cat").value
     (card,) = results.cards()

@@ -149,7 +149,7 @@ def test_copies_have_names_that_say_what_they_are(results: Results, tmp_path: Pa
 def test_a_folder_that_cannot_be_written_is_said(results: Results, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
-    with pytest.raises(InvalidRequest, match="cannot be copied"):
+    with pytest.raises(InvalidRequest, match="cannot be written"):
         results.save(blocked)
     with pytest.raises(InvalidRequest):
         results.export(blocked / "x.html")
