@@ -4,7 +4,7 @@ import math
 import random
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from modellix_jupyter.sandbox_server.faults import Fault
@@ -28,6 +28,9 @@ _IS: Mapping[str, Callable[[object], bool]] = {
 }
 
 
+_JSON_NAMES = {"min_length": "minLength", "max_length": "maxLength"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """One parameter of a model, as JSON Schema knows it."""
@@ -44,18 +47,12 @@ class Parameter:
 
     def schema(self) -> dict[str, object]:
         """Return the parameter as a JSON Schema object, without the keys it does not use."""
-        keys: dict[str, object] = {
-            "type": self.type,
-            "description": self.description,
-            "default": self.default,
-            "enum": list(self.enum) or None,
-            "minimum": self.minimum,
-            "maximum": self.maximum,
-            "minLength": self.min_length,
-            "maxLength": self.max_length,
-            "pattern": self.pattern,
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {
+            _JSON_NAMES.get(name, name): list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
+            if value not in (None, ())
         }
-        return {key: value for key, value in keys.items() if value is not None}
 
     def problem(self, value: object) -> str | None:
         """Return what is wrong with a value, or None."""

@@ -5,7 +5,7 @@ import math
 import random
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -14,7 +14,6 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
 
 RGB = tuple[int, int, int]
 Size = tuple[int, int]
-Painter = Callable[[random.Random, Size, Sequence[RGB]], Image.Image]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 # Painting larger than the result smooths the edges; no picture takes longer than one of this size.
@@ -23,8 +22,7 @@ _MAX_LINES = 3
 _WORDS = re.compile(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]{1,24}|\s")
 # Pillow's own font has ASCII only. These are where systems usually keep more.
 _WIDE_FONTS = (
-    *("NotoSansCJK-Regular.ttc", "PingFang.ttc", "msyh.ttc", "Arial Unicode.ttf"),
-    *("wqy-zenhei.ttc", "DejaVuSans.ttf", "arial.ttf"),
+    "NotoSansCJK-Regular.ttc PingFang.ttc msyh.ttc wqy-zenhei.ttc DejaVuSans.ttf arial.ttf"
 )
 
 
@@ -135,24 +133,18 @@ def _facets(rng: random.Random, size: Size, colours: Sequence[RGB]) -> Image.Ima
         place = round((x + 1.5) * shade.width / 12), round((y + 1.5) * shade.height / 12)
         for triangle in ((a, b, c), (a, c, d)):
             draw.polygon(triangle, fill=shade.getpixel(place))
-            light = rng.choice((colours[0], colours[4]))
-            draw.polygon(triangle, fill=(*light, rng.randint(0, 64)))
+            draw.polygon(triangle, fill=(*rng.choice((colours[0], colours[4])), rng.randint(0, 64)))
     return image
 
 
-STYLES: Mapping[str, Painter] = {
-    "hills": _hills,
-    "tiles": _tiles,
-    "lights": _lights,
-    "facets": _facets,
-}
+STYLES = {"hills": _hills, "tiles": _tiles, "lights": _lights, "facets": _facets}
 
 
 def _print(source: bytes, size: Size, colours: Sequence[RGB]) -> Image.Image:
     """Print a picture in a few tones of the palette."""
-    with Image.open(io.BytesIO(source)) as opened:
-        opened.draft("RGB", size)
-        grey = ImageOps.exif_transpose(opened).convert("L")
+    opened = Image.open(io.BytesIO(source))
+    opened.draft("RGB", size)
+    grey = ImageOps.exif_transpose(opened).convert("L")
     grey = ImageOps.posterize(ImageOps.autocontrast(ImageOps.fit(grey, size)), 3)
     return ImageOps.colorize(grey, colours[0], colours[4], colours[2])
 
@@ -182,7 +174,7 @@ def _caption(image: Image.Image, prompt: str, slug: str) -> None:
 def _font(size: int, text: str) -> tuple[Font, str]:
     """Return a font for a text, and the text without accents where only ASCII can be drawn."""
     if not text.isascii():
-        for name in _WIDE_FONTS:
+        for name in _WIDE_FONTS.split():
             try:
                 return ImageFont.truetype(name, size), text
             except OSError:
