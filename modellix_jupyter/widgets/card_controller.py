@@ -40,7 +40,7 @@ PERFORM: dict[str, Callable[[Session, Task], object]] = {
 """What the actions do that concern more than the panel; they may wait for the disk."""
 
 
-def actions_of(task: Task, *, watched: bool) -> tuple[tuple[str, str], ...]:
+def _actions_of(task: Task, *, watched: bool) -> tuple[tuple[str, str], ...]:
     """Return the name and the label of each action that a task has, the most urgent first."""
     open_, unknown = not task.is_final, task.status is Status.UNKNOWN
     accepted = not unknown and task.status is not Status.SUBMITTING
@@ -86,7 +86,7 @@ class CardController:
             uid=uid,
             html=cards_html([_without_paths(card)], time.time()) + left,
             name=title(task),
-            actions=actions_of(task, watched=watched),
+            actions=_actions_of(task, watched=watched),
             ticked=uid in self._context.ticked,
             rating=self._ratings.get(uid),
         )

@@ -13,7 +13,7 @@ from modellix_jupyter.keys import SecretKey, store
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.doctor import validate_key
 from modellix_jupyter.notebook.functions import sandbox
-from modellix_jupyter.widgets.controls import StatusLine, button, column, row
+from modellix_jupyter.widgets.controls import StatusLine, button, checkbox, column, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,11 +53,7 @@ class Connection:
         self.status = StatusLine()
         self.state = widgets.HTML()
         self.secret = SecretField(self._use)
-        self.keep = widgets.Checkbox(
-            description="Keep the key on this machine for later kernels",
-            indent=False,
-            layout={"width": "auto", "max_width": "100%"},
-        )
+        self.keep = checkbox("Keep the key on this machine for later kernels")
         self.sandbox = button(
             "Use the sandbox", self._use_sandbox, tooltip="A local Modellix: no key, no cost"
         )

@@ -66,6 +66,12 @@ def field(kind: type[widgets.Widget], label: str, **traits: Any) -> widgets.Widg
     return kind(description=label, **{"layout": WIDE, "style": LABEL, **traits})
 
 
+def checkbox(label: str, *, value: bool = False) -> widgets.Checkbox:
+    """Return a box to tick, with its label beside it."""
+    layout = {"width": "auto", "max_width": "100%"}
+    return widgets.Checkbox(value, description=label, indent=False, layout=layout)
+
+
 def row(*children: widgets.Widget, **layout: str) -> widgets.HBox:
     """Return controls side by side, on several lines where the page is narrow."""
     wrap = {"flex_flow": "row wrap", "align_items": "center"}
@@ -141,12 +147,7 @@ class Filters:
         self.text = field(widgets.Text, "Text", placeholder="in the prompt, id or note", **narrow)
         self.time = field(widgets.Dropdown, "Made in", options=list(TIMES), **narrow)
         self.sort = field(widgets.Dropdown, "Sort by", options=list(sorts), **narrow)
-        self.descending = widgets.Checkbox(
-            descending,
-            description="Largest or latest first",
-            indent=False,
-            layout={"width": "auto"},
-        )
+        self.descending = checkbox("Largest or latest first", value=descending)
         self.view = row(self.model, self.state, self.text, self.time, self.sort, self.descending)
         for control in self.view.children:
             control.observe(self._on_value, "value")

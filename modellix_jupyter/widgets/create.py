@@ -115,11 +115,10 @@ class Create:
         slug, *_ = change["new"].split() or [""]
         if slug:
             with self.status.show_errors():
-                self.choose(slug)
+                self._choose(slug)
                 self.model.value = ""
 
-    def choose(self, slug: str) -> None:
-        """Add a model to those chosen; raise `InvalidRequest` where there is no such model."""
+    def _choose(self, slug: str) -> None:
         check_slug(slug)
         if self._models and slug not in self._models:
             raise InvalidRequest(
@@ -164,11 +163,7 @@ class Create:
 
     # -- what it would send
 
-    def plans(self) -> list[Plan]:
-        """Return a plan for each group of models with the same settings.
-
-        Raises `InvalidRequest`, which names what is missing or cannot be read.
-        """
+    def _plans(self) -> list[Plan]:
         if not self._chosen:
             raise InvalidRequest("No model is chosen.", "Type in the field Model to search.")
         prompts: list[str | None] = [*split_prompts(self.prompt.value)] or [None]
@@ -198,7 +193,7 @@ class Create:
             self.cost.value = el("span", html(text), style="margin-left:6px") if text else ""
 
     def _cost(self) -> str:
-        requests = [request for plan in self.plans() for request in plan.requests]
+        requests = [request for plan in self._plans() for request in plan.requests]
         quote = Quote(requests, self._prices(), self._context.session.settings.ask_above)
         return f"{quote.count} {'task' if quote.count == 1 else 'tasks'}{quote.cost}"
 
@@ -213,7 +208,7 @@ class Create:
         """Send what the form says, off this thread; ask first above the limit."""
         self.status.clear()
         with self._context.lock, self.status.show_errors():
-            self._send([r for plan in self.plans() for r in plan.requests], confirm_later)
+            self._send([r for plan in self._plans() for r in plan.requests], confirm_later)
 
     def _confirm(self, *, send: bool) -> None:
         with self._context.lock:
@@ -263,7 +258,7 @@ class Create:
         """Return the cells that do the same as the form; raise `InvalidRequest` if none does."""
         return "\n".join(
             cell_text(p.prompts, p.models, params=p.params, vary=p.vary, repeat=p.repeat)
-            for p in self.plans()
+            for p in self._plans()
         )
 
     def _upload(self, path: Path, then: Callable[[str], None], fail: Callable[[str], None]) -> None:

@@ -33,20 +33,15 @@ _PICTURE = re.compile(r"(?:^|_)(?:image|img|picture|photo|frame|mask)s?(?:_(?:ur
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A control for the parameter `name`, and how its value, or `UNSET`, is read and set."""
+    """A control for a parameter, and how its value, or `UNSET`, is read and set."""
 
-    name: str
     control: widgets.Widget
     get: Callable[[], Any]
     put: Callable[[Any], None]
 
 
 class ModelForm:
-    """Fields for several models.
-
-    `upload` and `earlier` are for pictures as inputs. `changed` is called after a change of any
-    field, since what is sent may cost something else.
-    """
+    """Fields for several models, with uploads and earlier tasks for pictures as inputs."""
 
     def __init__(
         self, upload: Upload, earlier: Callable[[], Sequence[Task]], changed: Callable[[], None]
@@ -56,22 +51,19 @@ class ModelForm:
         self._changed = changed
         self.view = column()
         self.models: tuple[str, ...] = ()
-        self._common: list[Field] = []
-        self._own: dict[str, list[Field]] = {}
+        self._common: dict[str, Field] = {}
+        self._own: dict[str, dict[str, Field]] = {}
         self._more: dict[str, widgets.Textarea] = {}
 
     def show(self, schemas: Mapping[str, ModelSchema | None]) -> None:
-        """Show fields for these models, by slug; what was set before stays where it still fits.
-
-        A model whose schema is None, since it cannot be read, gets one field for JSON.
-        """
+        """Show fields for these models; what was set before stays where it still fits."""
         before = {model: self._kept(model) for model in self.models}
         last = next(reversed(before.values()), {})
         known = {model: _parameters(schema) for model, schema in schemas.items()}
         common = _in_common(list(known.values())) if len(known) > 1 else {}
-        self._common = [self._make_field(p) for p in common.values()]
+        self._common = self._make_fields(common)
         self._own = {
-            model: [self._make_field(p) for name, p in parameters.items() if name not in common]
+            model: self._make_fields({k: p for k, p in parameters.items() if k not in common})
             for model, parameters in known.items()
         }
         self._more = {model: _more_field(schema) for model, schema in schemas.items()}
@@ -88,21 +80,22 @@ class ModelForm:
         except InvalidRequest:
             return {}
 
-    def _make_field(self, parameter: Parameter) -> Field:
-        if takes_picture(parameter):
-            return _picture(parameter, self._upload, self._earlier())
-        return make_field(parameter)
+    def _make_fields(self, parameters: Mapping[str, Parameter]) -> dict[str, Field]:
+        return {
+            name: _picture(p, self._upload, self._earlier()) if _is_picture(p) else _make_field(p)
+            for name, p in parameters.items()
+        }
 
     def _show_fields(self) -> None:
-        rows = [field.control for field in self._common]
+        rows = [field.control for field in self._common.values()]
         for model in self.models:
             if len(self.models) > 1:
                 rows.append(widgets.HTML(el("b", html(model))))
-            rows += [*(field.control for field in self._own[model]), self._more[model]]
+            rows += [*(field.control for field in self._own[model].values()), self._more[model]]
         replace_children(self.view, rows)
 
     def _fields(self, model: str) -> dict[str, Field]:
-        return {f.name: f for f in (*self._common, *self._own.get(model, ()))}
+        return {**self._common, **self._own.get(model, {})}
 
     def params(self, model: str) -> dict[str, Json]:
         """Return what is set for a model; raise `InvalidRequest` for what cannot be read."""
@@ -177,13 +170,13 @@ def _read_more(text: str) -> dict[str, Json]:
 # -- the field of one parameter
 
 
-def takes_picture(parameter: Parameter) -> bool:
+def _is_picture(parameter: Parameter) -> bool:
     """Whether a parameter wants the address of a picture, as far as its name says."""
     fits = parameter.type in {"string", "array", None} and parameter.enum is None
     return fits and _PICTURE.search(parameter.name) is not None
 
 
-def make_field(parameter: Parameter) -> Field:
+def _make_field(parameter: Parameter) -> Field:
     """Return the field that suits a parameter: a choice, a box to tick, a number or a text."""
     if parameter.enum:
         return _choice(parameter, {_text_of(value): value for value in parameter.enum})
@@ -213,12 +206,12 @@ def _choice(parameter: Parameter, values: Mapping[str, Json]) -> Field:
     options = [(NOT_SET + known, UNSET), *values.items()]
     control = _control(parameter, widgets.Dropdown, options=options, value=UNSET)
     by_json = {json.dumps(value): value for value in values.values()}  # in which 1 is not true
-    return _with_default(parameter, control, lambda value: by_json.get(json.dumps(value), UNSET))
+    return _with_default(control, lambda value: by_json.get(json.dumps(value), UNSET))
 
 
 def _checkbox(parameter: Parameter) -> Field:
     control = _control(parameter, widgets.Checkbox, value=parameter.default, indent=True)
-    return _with_default(parameter, control, bool)
+    return _with_default(control, bool)
 
 
 def _has_range(parameter: Parameter) -> bool:
@@ -234,22 +227,18 @@ def _bounded(parameter: Parameter) -> Field:
         parameter, kind, value=cast(default), min=parameter.minimum, max=parameter.maximum
     )
     return _with_default(
-        parameter, control, lambda value: cast(value if isinstance(value, int | float) else default)
+        control, lambda value: cast(value if isinstance(value, int | float) else default)
     )
 
 
-def _with_default(
-    parameter: Parameter, control: widgets.Widget, cast: Callable[[Any], object]
-) -> Field:
+def _with_default(control: widgets.Widget, cast: Callable[[Any], object]) -> Field:
     """Return the field of a control whose first value is the service's default."""
     default = control.value
 
     def put(value: object) -> None:
         control.value = default if value is UNSET else cast(value)
 
-    return Field(
-        parameter.name, control, lambda: UNSET if control.value == default else control.value, put
-    )
+    return Field(control, lambda: UNSET if control.value == default else control.value, put)
 
 
 def _text(parameter: Parameter) -> Field:
@@ -261,7 +250,7 @@ def _text(parameter: Parameter) -> Field:
         as_it_is = isinstance(value, str) and parameter.type in {"string", None}
         control.value = "" if value is UNSET else value if as_it_is else json.dumps(value)
 
-    return Field(parameter.name, control, lambda: _read(parameter, control.value), put)
+    return Field(control, lambda: _read(parameter, control.value), put)
 
 
 def _read(parameter: Parameter, text: str) -> Any:  # noqa: ANN401 - JSON, or UNSET
@@ -308,4 +297,4 @@ def _picture(parameter: Parameter, upload: Upload, earlier: Sequence[Task]) -> F
         texts = value if isinstance(value, list) else [] if value is UNSET else [value]
         control.addresses = [str(text) for text in texts]
 
-    return Field(parameter.name, control.view, get, put)
+    return Field(control.view, get, put)

@@ -33,11 +33,7 @@ class GalleryCard:
 
 
 class Gallery(anywidget.AnyWidget):
-    """The list; ipywidgets has none that sends only what is in sight.
-
-    `make` makes the card of a task by its uid. `on_action` is called with the gallery, the name of
-    what the user did, the uid and a value, all but the uid as a browser sent them.
-    """
+    """The list; `on_action` gets the gallery, an action, a uid, and a value from the browser."""
 
     _esm = _HERE / "gallery.js"
     _css = _HERE / "gallery.css"

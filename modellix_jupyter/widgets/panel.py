@@ -54,10 +54,7 @@ _open_panels: weakref.WeakSet[Panel] = weakref.WeakSet()
 
 
 class PageParts(anywidget.AnyWidget):
-    """What concerns a panel's page: Ctrl+Enter, its style, and the hiding of its snapshot.
-
-    `snapshot` is the class of the snapshot.
-    """
+    """What concerns a panel's page: Ctrl+Enter, its style, and the hiding of its snapshot."""
 
     _esm = _HERE / "page.js"
     _css = _HERE / "page.css"
@@ -73,11 +70,7 @@ class PageParts(anywidget.AnyWidget):
 
 
 class Snapshot:
-    """What a saved notebook shows of a panel without a kernel: the last results, as plain HTML.
-
-    A widget without a kernel is an empty place in every front end, so this is an output beside the
-    widget's, exchanged for a newer one as tasks end. The page hides it once a kernel has answered.
-    """
+    """An output with the last results, for a notebook without a kernel, where widgets are empty."""
 
     def __init__(self, budget: int) -> None:
         self.class_name = f"mx-snapshot-{uuid.uuid4().hex[:8]}"
@@ -89,7 +82,7 @@ class Snapshot:
 
     def show(self) -> None:
         """Put it below what the cell has shown so far."""
-        self.shown = True
+        self.shown, self._screen = True, NotebookScreen()
         self.write(())
 
     @property
@@ -108,14 +101,7 @@ class Snapshot:
 
 
 class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """The panel; it shows itself where it is a cell's value.
-
-    Parameters
-    ----------
-    session
-        Which it uses; where it is not given, whatever session is in use, also later.
-
-    """
+    """The panel of a session, or of whatever session is in use; it shows itself in a notebook."""
 
     def __init__(self, session: Session | None = None) -> None:
         self._closed = True  # until there is something to close
@@ -152,7 +138,6 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         for gallery in self.controller.galleries:
             gallery.on_presence = self._on_presence
         self.context.on_session = self._on_session
-        self.context.on_change = self._on_change
         self.context.on_tick = self._on_tick
         self.context.start()
 
@@ -174,17 +159,15 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             except ModellixError:
                 self.tabs.selected_index = TABS.index("Connection")
 
-    def _on_change(self, changed: set[str]) -> None:
-        """Draw what changed; on the painter's thread."""
-        with self.context.lock:
-            self.tasks_view.paint(changed)
-            view = self._tab_view()
-            if isinstance(view, Compare | History):
-                view.paint(changed)
-        self._stale = True
-
-    def _on_tick(self) -> None:
-        """Write the snapshot anew where something ended since, but not too often."""
+    def _on_tick(self, changed: set[str]) -> None:
+        """Draw what changed, and the snapshot not too often; on the painter's thread."""
+        if changed:
+            with self.context.lock:
+                self.tasks_view.paint(changed)
+                view = self._tab_view()
+                if isinstance(view, Compare | History):
+                    view.paint(changed)
+            self._stale = True
         if self._stale and self._snapshot.due:
             self._stale = False
             self._write_snapshot()

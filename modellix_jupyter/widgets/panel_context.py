@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modellix_jupyter.notebook.session import Session
-    from modellix_jupyter.values import Update
 
 _T = TypeVar("_T")
 
@@ -38,18 +37,14 @@ _FAULT = ModellixError(
 
 
 class PanelContext:
-    """The shared part of a panel; with no session of its own it uses the one in use.
-
-    `on_error` takes an error that concerns no single view.
-    """
+    """The shared part of a panel; with no session of its own it follows the one in use."""
 
     def __init__(self, session: Session | None, on_error: Callable[[ModellixError], None]) -> None:
         self.lock = threading.RLock()
         self.session = session or current_session.current()
         self.ticked: dict[str, None] = {}
         self.on_session: Callable[[], None] = lambda: None
-        self.on_change: Callable[[set[str]], None] = lambda _: None
-        self.on_tick: Callable[[], None] = lambda: None
+        self.on_tick: Callable[[set[str]], None] = lambda _: None
         self._follows_current = session is None
         self._on_error = on_error
         self._changed_lock = threading.Lock()
@@ -101,11 +96,8 @@ class PanelContext:
         self._drawn_at = now
         if self._follows_current and current_session.current() is not self.session:
             self._attach()
-        changed = self._take_changed(now)
         with contextlib.suppress(ModellixError):  # the session was exchanged just now
-            if changed:
-                self.on_change(changed)
-            self.on_tick()
+            self.on_tick(self._take_changed(now))
         return self._running
 
     def _take_changed(self, now: float) -> set[str]:
@@ -139,13 +131,10 @@ class PanelContext:
             with self.lock:
                 if session is self.session and self._running:
                     self._subscribed = session
-                    self._unsubscribe = engine.subscribe(self._on_update)
+                    # on the engine's thread, where this takes no time
+                    self._unsubscribe = engine.subscribe(lambda new: self.touch(new.task.uid))
         finally:
             self.on_session()
-
-    def _on_update(self, update: Update) -> None:
-        # on the engine's thread: this takes no time, and the painter does the rest
-        self.touch(update.task.uid)
 
     def touch(self, uid: str) -> None:
         """Have a task drawn anew."""

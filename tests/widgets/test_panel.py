@@ -483,9 +483,8 @@ def test_the_still_picture_has_the_last_result_and_is_not_written_for_a_clock(
 ) -> None:
     still, output = page.panel._snapshot, Output()
     monkeypatch.setattr("modellix_jupyter.widgets.panel.SNAPSHOT_EVERY_S", 0.3)
-    still._screen._handle = output
     still.show()
-    output.pages.clear()
+    still._screen._handle = output
     for prompt in ("one", "two", "three"):
         page.generate(prompt, "sandbox/fast")
     page.until(lambda: output.pages and output.pages[-1].count("<img") == 3)
