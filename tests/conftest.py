@@ -22,6 +22,8 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # as "
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+pytest_plugins = ["session_rig"]
+
 CHROMIUM = "/usr/bin/chromium"
 MISSING = f"{CHROMIUM} is not there; `apt-get install chromium` brings it"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")

@@ -6,13 +6,12 @@ import asyncio
 import threading
 
 import pytest
-from engine_fakes import HANG_S, Rig, a_task
 
 from modellix_jupyter.engine.batch_writer import BatchWriter
 from modellix_jupyter.errors import LedgerError
 from modellix_jupyter.values import Status, Task
 
-pytest_plugins = ["engine_fixtures"]
+from .engine_fakes import HANG_S, Rig, a_task
 
 
 @pytest.fixture

@@ -9,20 +9,6 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from engine_fakes import (
-    HANG_S,
-    PENDING,
-    PROCESSING,
-    FakeService,
-    Heard,
-    Rig,
-    a_task,
-    ended,
-    picture,
-    request,
-    stopped_kernel,
-    success,
-)
 
 from modellix_jupyter.errors import (
     ApiError,
@@ -54,10 +40,24 @@ from modellix_jupyter.values import (
     TaskAnswer,
 )
 
+from .engine_fakes import (
+    HANG_S,
+    PENDING,
+    PROCESSING,
+    FakeService,
+    Heard,
+    Rig,
+    a_task,
+    ended,
+    picture,
+    request,
+    stopped_kernel,
+    success,
+)
+
 if TYPE_CHECKING:
     from modellix_jupyter.engine.service import OnProgress
 
-pytest_plugins = ["engine_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 NOT_FOUND = NotFound("Not found: task", code=404)

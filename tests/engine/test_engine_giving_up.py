@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from engine_fakes import HANG_S, PENDING, FakeService, Rig, a_task, ended, request, stopped_kernel
 
 from modellix_jupyter.api.retry import backoff
 from modellix_jupyter.engine import transitions
@@ -16,10 +15,11 @@ from modellix_jupyter.errors import ApiError, ModellixError, RateLimited, Unauth
 from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.values import Accepted, Activity, Request, Status, TaskAnswer
 
+from .engine_fakes import HANG_S, PENDING, FakeService, Rig, a_task, ended, request, stopped_kernel
+
 if TYPE_CHECKING:
     from modellix_jupyter.engine.service import BeforeSend, OnProgress
 
-pytest_plugins = ["engine_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 WRONG_KEY = Unauthorized("Unauthorized: x", code=401)

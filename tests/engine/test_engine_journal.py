@@ -7,7 +7,14 @@ import threading
 from typing import TYPE_CHECKING, Never
 
 import pytest
-from engine_fakes import (
+
+from modellix_jupyter.engine.engine import Engine
+from modellix_jupyter.engine.loop import LoopThread
+from modellix_jupyter.errors import ConfigError, LedgerError, ModellixError, Unauthorized
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.values import Accepted, Request, Resource, Status, Task, TaskAnswer
+
+from .engine_fakes import (
     HANG_S,
     PENDING,
     FakeService,
@@ -21,16 +28,9 @@ from engine_fakes import (
     success,
 )
 
-from modellix_jupyter.engine.engine import Engine
-from modellix_jupyter.engine.loop import LoopThread
-from modellix_jupyter.errors import ConfigError, LedgerError, ModellixError, Unauthorized
-from modellix_jupyter.settings import Settings
-from modellix_jupyter.values import Accepted, Request, Resource, Status, Task, TaskAnswer
-
 if TYPE_CHECKING:
     from modellix_jupyter.engine.service import OnProgress
 
-pytest_plugins = ["engine_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 FULL = LedgerError("The ledger cannot be written: database or disk is full.")

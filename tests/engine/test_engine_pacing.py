@@ -6,7 +6,11 @@ import asyncio
 import threading
 
 import pytest
-from engine_fakes import (
+
+from modellix_jupyter.errors import NoAnswer
+from modellix_jupyter.values import Resource, Status, Task, TaskAnswer
+
+from .engine_fakes import (
     HANG_S,
     PROCESSING,
     FakeService,
@@ -19,10 +23,6 @@ from engine_fakes import (
     success,
 )
 
-from modellix_jupyter.errors import NoAnswer
-from modellix_jupyter.values import Resource, Status, Task, TaskAnswer
-
-pytest_plugins = ["engine_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
 DAY_US = 86_400_000_000

@@ -13,7 +13,6 @@ from session_rig import HANG_S, output
 
 from modellix_jupyter.engine.waiting import wait_async, wait_for
 
-pytest_plugins = ["session_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
 BEGIN = """

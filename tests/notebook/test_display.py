@@ -22,7 +22,6 @@ from modellix_jupyter.values import Status
 if TYPE_CHECKING:
     from modellix_jupyter.notebook.display import Bundle
 
-pytest_plugins = ["session_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
 

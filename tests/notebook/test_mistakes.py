@@ -22,7 +22,6 @@ from modellix_jupyter.results.results import Results
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Status, Task
 
-pytest_plugins = ["session_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
 FAST = "sandbox/fast"

@@ -16,7 +16,6 @@ from session_rig import HANG_S, Sessions, is_whole, output, python
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.values import Status, Task
 
-pytest_plugins = ["session_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
 KERNEL = """

@@ -33,7 +33,6 @@ from modellix_jupyter.sandbox_server import Faults, Sandbox
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Status
 
-pytest_plugins = ["session_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
 FAST = "sandbox/fast"

@@ -14,7 +14,6 @@ from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.results.results import Results
 
-pytest_plugins = ["session_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
 FAST = "sandbox/fast"

@@ -16,7 +16,6 @@ from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results.results import Results
 
-pytest_plugins = ["session_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
 MODELS = ["alibaba/qwen-image-plus", "sandbox/refuses"]

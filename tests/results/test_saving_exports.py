@@ -29,7 +29,6 @@ from modellix_jupyter.results.table_files import ENDINGS
 from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.settings import Settings
 
-pytest_plugins = ["session_fixtures"]
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
 MODELS = ["alibaba/qwen-image-plus", "sandbox/refuses"]

@@ -1,0 +1,23 @@
+"""One rig for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .engine_fakes import FakeService, Rig
+
+
+@pytest.fixture
+def rig(no_thread_left: None, tmp_path: Path) -> Iterator[Rig]:
+    del no_thread_left  # asked for, so that it looks after this one has cleaned up
+    made = Rig(tmp_path / "home")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def service(rig: Rig) -> FakeService:
+    return rig.service
