@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 from modellix_jupyter.html import formatting, style
 from modellix_jupyter.html.formatting import WIDTH, fit_line, wrap_lines
@@ -52,7 +53,7 @@ class Grid:
     @property
     def abreast(self) -> int:
         """How many pictures the fullest cell has."""
-        return max((len(_shown(cards)) for cards in self.cells.values()), default=1)
+        return max((len(entries(cards, ())) for cards in self.cells.values()), default=1)
 
     @property
     def flows(self) -> bool:
@@ -116,7 +117,31 @@ def _noun(axis: str) -> str:
     return "" if axis in {"model", "prompt"} else axis.removeprefix(PARAM)
 
 
-def entry_facts(card: Card, axes: Sequence[str]) -> list[str]:
+class Entry(NamedTuple):
+    """A picture of a card, or None where it has none to show, and the facts of its caption."""
+
+    card: Card
+    media: Media | None
+    facts: list[str]
+
+
+def entries(cards: Iterable[Card], axes: Sequence[str]) -> list[Entry]:
+    """Return the pictures of the cards, and one entry for each card that has none."""
+    return [entry for card in cards for entry in _entries_of(card, axes)]
+
+
+def _entries_of(card: Card, axes: Sequence[str]) -> list[Entry]:
+    media = media_of(card) if card.task.status is Status.SUCCESS else ()
+    facts = _facts(card, axes)
+    if len(media) <= 1:
+        return [Entry(card, media[0] if media else None, facts)]
+    counts = [f"{i} of {len(media)}" for i in range(1, len(media) + 1)]
+    return [
+        Entry(card, item, [*(facts if i == 0 else []), counts[i]]) for i, item in enumerate(media)
+    ]
+
+
+def _facts(card: Card, axes: Sequence[str]) -> list[str]:
     """Return what is known of a card: seconds, what tells it apart, and the price."""
     task = card.task
     names = [axis.removeprefix(PARAM) for axis in axes if axis.startswith(PARAM)]
@@ -177,8 +202,8 @@ def _flow(grid: Grid, box: int) -> Html:
         if grid.begins(r):
             parts.append(_section(grid, r))
         name = _named(grid.axes[1], heading, 90)
-        cards = grid.cells.get((r, 0), ())
-        tiles = [_tile(card, item, grid, box, name) for card, item in _shown(cards)]
+        shown = entries(grid.cells.get((r, 0), ()), grid.caption_axes())
+        tiles = [_tile(entry, box, name) for entry in shown]
         # Two to a row on a telephone; where calc() is not allowed, the width alone still holds.
         css = f"width:{box}px;max-width:calc(50% - {GAP // 2}px)"
         parts.append(el("div", *tiles, style=css))
@@ -235,12 +260,12 @@ def _span(content: Html, span: int, line: str) -> Html:
 
 
 def _cell(grid: Grid, r: int, c: int, box: int, abreast: int) -> Html:
-    shown = _shown(grid.cells.get((r, c), ()))
+    shown = entries(grid.cells.get((r, c), ()), grid.caption_axes())
     if not shown:
         return el("td", style.dim("not run"), style=_CELL_STYLE)
     long = len(grid.rows) > LONG
     name = style.dim(_short(grid.axes[0], grid.columns[c])) if long else Html("")
-    tiles = [_tile(card, item, grid, box, name) for card, item in shown]
+    tiles = [_tile(entry, box, name) for entry in shown]
     if abreast == 1:
         return el("td", el("div", *tiles, style=f"max-width:{box}px"), style=_CELL_STYLE)
     # As many in a line as fit, none wider than its picture, the same in every cell.
@@ -255,22 +280,9 @@ def _short(axis: str, name: str) -> str:
     return label(axis, formatting.clip(name, 40))
 
 
-def _shown(cards: Sequence[Card]) -> list[tuple[Card, int | None]]:
-    """Return each picture of each card by its index, or None for a card that shows nothing."""
-    return [pair for card in cards for pair in _of(card)]
-
-
-def _of(card: Card) -> list[tuple[Card, int | None]]:
-    count = len(media_of(card)) if card.task.status is Status.SUCCESS else 0
-    return [(card, i) for i in range(count)] or [(card, None)]
-
-
-def _tile(card: Card, i: int | None, grid: Grid, box: int, name: Html) -> Html:
-    facts = entry_facts(card, grid.caption_axes())
-    several = len(media_of(card))
-    if i is not None and several > 1:
-        facts = [*(facts if i == 0 else []), f"{i + 1} of {several}"]
-    shown = _reason(card) if i is None else _picture(card, media_of(card)[i], box)
+def _tile(entry: Entry, box: int, name: Html) -> Html:
+    card, media, facts = entry
+    shown = _reason(card) if media is None else _picture(card, media, box)
     return figure(card.task, shown, [name, style.dotted(facts)])
 
 

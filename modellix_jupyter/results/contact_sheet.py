@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.html.formatting import clip, dimensions, is_problem, state
-from modellix_jupyter.html.grid import entry_facts, entry_problem, label
+from modellix_jupyter.html.grid import entries, entry_problem, label
 from modellix_jupyter.html.markup import plain
 from modellix_jupyter.results.export import replacing
 from modellix_jupyter.storage.thumbnails import opened
-from modellix_jupyter.values import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
     from modellix_jupyter.html.grid import Grid
-    from modellix_jupyter.values import Card, Resource
+    from modellix_jupyter.values import Card, Media
 
 INK, SOFT, WELL, BAD = "#16181d", "#5c6370", "#f2f2f0", "#b42328"
 MAX_PIXELS = 40_000_000  # of a PNG: 120 MB while it is drawn
@@ -193,33 +192,25 @@ def _groups(grid: Grid, abreast: int) -> Iterator[list[_Line]]:
 
 
 def _cells(grid: Grid, r: int, c: int) -> list[_Cell]:
-    heading = clip(label(grid.axes[1], grid.rows[r]), 90) if grid.flows else ""
-    cards = grid.cells.get((r, c), ())
-    cells = [cell for card in cards for cell in _of_card(card, heading, grid.caption_axes())]
-    return cells or [_Cell("", reason="not run")]
-
-
-def _of_card(card: Card, heading: str, axes: Sequence[str]) -> list[_Cell]:
-    text = _clean(" · ".join(part for part in (heading, *entry_facts(card, axes)) if part))
-    files = card.task.resources if card.task.status is Status.SUCCESS else ()
-    if not files:
-        reason = ": ".join(part for part in (state(card), entry_problem(card)) if part)
-        return [_Cell(text, reason=_clean(reason), failed=is_problem(card))]
+    heading = [clip(label(grid.axes[1], grid.rows[r]), 90)] if grid.flows else []
     return [
         _Cell(
-            f"{text} · {i} of {len(files)}" if len(files) > 1 else text,
-            path=file.path if file.type == "image" else None,
-            reason=_clean(_reason(file)),
+            _clean(" · ".join([*heading, *facts])),
+            path=media.path if media and media.kind == "image" else None,
+            reason=_clean(_reason(card, media)),
+            failed=is_problem(card),
         )
-        for i, file in enumerate(files, start=1)
-    ]
+        for card, media, facts in entries(grid.cells.get((r, c), ()), grid.caption_axes())
+    ] or [_Cell("", reason="not run")]
 
 
-def _reason(file: Resource) -> str:
-    """Return what is written in place of a file that cannot be drawn."""
-    if file.path is None:
-        return file.problem or "It is not on this disk."
-    facts = (file.type or "file", dimensions(file.width, file.height), Path(file.path).name)
+def _reason(card: Card, media: Media | None) -> str:
+    """Return what is written where no picture can be drawn."""
+    if media is None:
+        return ": ".join(part for part in (state(card), entry_problem(card)) if part)
+    if media.path is None:
+        return media.problem or "It is not on this disk."
+    facts = (media.kind, dimensions(media.width, media.height), Path(media.path).name)
     return " · ".join(fact for fact in facts if fact)
 
 
