@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.settings import Settings
-from modellix_jupyter.values import Status, Task
+from modellix_jupyter.values import Status
 
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
@@ -35,15 +36,16 @@ CALLS: dict[str, Callable[[Any], Results]] = {
 }
 
 
-@pytest.mark.parametrize("name", CALLS)
-@pytest.mark.parametrize("timeout", ["5", -1, float("nan"), float("inf"), 10**400, True, [5]])
+WRONG_TIMEOUTS = ["5", -1, float("nan"), float("inf"), 10**400, True, [5]]
+RIGHT_TIMEOUTS = [None, 60, 60.5, np.int64(60), np.float32(60), Fraction(60)]
+
+
 @pytest.mark.usefixtures("session")
-def test_a_wrong_timeout_is_said_before_anything_is_sent(
-    sessions: Sessions, name: str, timeout: object
-) -> None:
-    with pytest.raises(InvalidRequest, match=r"timeout=.* no number of seconds") as caught:
-        CALLS[name](timeout)
-    assert "timeout=300" in caught.value.hint
+def test_a_wrong_timeout_is_said_before_anything_is_sent(sessions: Sessions) -> None:
+    for call, timeout in product(CALLS.values(), WRONG_TIMEOUTS):
+        with pytest.raises(InvalidRequest, match=r"timeout=.* no number of seconds") as caught:
+            call(timeout)
+        assert "timeout=300" in caught.value.hint
     assert sessions.posts() == 0
 
 
@@ -54,10 +56,10 @@ def test_a_wait_takes_no_wrong_timeout(session: Session) -> None:
             wait("5")  # type: ignore[arg-type]  # it is the test
 
 
-@pytest.mark.parametrize("timeout", [None, 60, 60.5, np.int64(60), np.float32(60), Fraction(60)])
-@pytest.mark.usefixtures("session")
-def test_any_kind_of_number_is_a_timeout(timeout: Any) -> None:
-    assert functions.generate("p", FAST, timeout=timeout)[0].status is Status.SUCCESS
+def test_any_kind_of_number_is_a_timeout(session: Session) -> None:
+    results = session.submit(make_plan(["p"], [FAST]).requests)
+    for timeout in RIGHT_TIMEOUTS:
+        assert results.wait(timeout)[0].status is Status.SUCCESS  # type: ignore[arg-type]  # as above
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -179,11 +181,12 @@ def test_a_sandbox_that_is_left_twice_leaves_the_next_one_alone() -> None:
     assert sandboxes() == []
 
 
-@pytest.mark.parametrize("speed", [0, -1, "fast", float("nan"), None, True])
-def test_a_sandbox_of_no_speed_is_not_begun(speed: Any) -> None:
-    with pytest.raises(InvalidRequest, match=r"speed=.* is no number above 0") as caught:
-        functions.sandbox(speed=speed)
-    assert "speed=20" in caught.value.hint
+def test_a_sandbox_of_no_speed_is_not_begun() -> None:
+    wrong: Any
+    for wrong in (0, -1, "fast", float("nan"), None, True):
+        with pytest.raises(InvalidRequest, match=r"speed=.* is no number above 0") as caught:
+            functions.sandbox(speed=wrong)
+        assert "speed=20" in caught.value.hint
     assert sandboxes() == []
 
 
@@ -195,44 +198,35 @@ def three(session: Session) -> Results:
     return session.submit(make_plan(["p0", "p1", "p2"], [FAST]).requests).wait(HANG_S)
 
 
-WAYS: dict[str, Callable[[Task], object]] = {
-    "place": lambda _: 1,
-    "from the end": lambda _: -2,
-    "numpy": lambda _: np.int64(1),
-    "task": lambda task: task,
-    "task_id": lambda task: task.task_id,
-    "uid": lambda task: task.uid,
-}
+def test_a_result_is_rated_by_its_index_itself_or_its_id(three: Results) -> None:
+    which: Any
+    task = three[1]
+    for rating, which in enumerate((1, -2, np.int64(1), task, task.task_id, task.uid)):
+        three.rate(which, rating % 5 + 1).note(which, f"{rating}")
+        frame = three.frame()
+        assert frame["rating"].fillna(0).tolist() == [0, rating % 5 + 1, 0]
+        assert frame["note"].fillna("").tolist() == ["", f"{rating}", ""]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_result_is_rated_by_its_place_itself_or_its_id(three: Results, way: str) -> None:
-    which: Any = WAYS[way](three[1])
-    three.rate(which, 4).note(which, "soft")
-    frame = three.frame()
-    assert frame["rating"].fillna(0).tolist() == [0, 4, 0]
-    assert frame["note"].fillna("").tolist() == ["", "soft", ""]
+NONE_OF_THEM: list[tuple[Any, str]] = [
+    (99, "no result 99"),
+    (-4, "no result -4"),
+    (10**30, "no result 1000"),
+    ("task-323b", "the task 'task-323b'"),
+    (None, "the task None"),
+    (1.0, "the task 1.0"),
+    (True, "the task True"),
+    (np.array([1]), "the task array"),
+]
 
 
-@pytest.mark.parametrize(
-    ("which", "said"),
-    [
-        (99, "no result 99"),
-        (-4, "no result -4"),
-        (10**30, "no result 1000"),
-        ("task-323b", "the task 'task-323b'"),
-        (None, "the task None"),
-        (1.0, "the task 1.0"),
-        (True, "the task True"),
-        (np.array([1]), "the task array"),
-    ],
-)
-def test_what_is_none_of_the_results_is_said(three: Results, which: Any, said: str) -> None:
-    with pytest.raises(InvalidRequest, match=said) as caught:
-        three.rate(which, 5)
-    assert "There are 3 results, 0 to 2." in caught.value.hint
-    with pytest.raises(InvalidRequest, match=said):
-        three.note(which, "soft")
+def test_what_is_none_of_the_results_is_said(three: Results) -> None:
+    for which, message in NONE_OF_THEM:
+        with pytest.raises(InvalidRequest, match=message) as caught:
+            three.rate(which, 5)
+        assert "There are 3 results, 0 to 2." in caught.value.hint
+        with pytest.raises(InvalidRequest, match=message):
+            three.note(which, "soft")
 
 
 def test_another_s_task_is_none_of_the_results(three: Results) -> None:
@@ -270,8 +264,9 @@ def test_the_column_of_paths_alone_brings_the_pictures(three: Results) -> None:
     assert mx.show(without) is without
 
 
-@pytest.mark.parametrize("what", [None, 7, "path", [7], {"path": 1}])
-def test_what_cannot_be_shown_is_said(what: Any) -> None:
-    with pytest.raises(InvalidRequest, match=f"of type {type(what).__name__}") as caught:
-        mx.show(what)
-    assert "show(history())" in caught.value.hint
+def test_what_cannot_be_shown_is_said() -> None:
+    what: Any
+    for what in (None, 7, "path", [7], {"path": 1}):
+        with pytest.raises(InvalidRequest, match=f"of type {type(what).__name__}") as caught:
+            mx.show(what)
+        assert "show(history())" in caught.value.hint

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from session_rig import HANG_S, KEY, UNPOLLED, Sessions, is_whole
 
-from modellix_jupyter import errors
 from modellix_jupyter.engine.job import SURE_AFTER
 from modellix_jupyter.errors import (
     BadRequest,
@@ -104,12 +104,6 @@ def test_a_comparison_is_the_product_in_its_order(sessions: Sessions) -> None:
 
 
 @pytest.mark.usefixtures("session")
-def test_repeats_are_sent_each() -> None:
-    results = functions.compare("p", FAST, repeat=3, size=SMALL)
-    assert len({t.task_id for t in results}) == 3
-
-
-@pytest.mark.usefixtures("session")
 def test_one_failure_of_several_is_shown_and_not_raised() -> None:
     results = functions.compare("p", [FAST, "sandbox/refuses"], size=SMALL)
     good, bad = results
@@ -132,43 +126,39 @@ def test_the_service_can_be_asked(session: Session) -> None:
 # -- what is refused
 
 
-@pytest.mark.parametrize(
-    ("model", "error"),
-    [
-        ("sandbox/bad-request", BadRequest),
-        ("sandbox/unauthorized", Unauthorized),
-        ("sandbox/out-of-credit", PaymentRequired),
-        ("sandbox/not-found", NotFound),
-        ("sandbox/refuses", TaskFailed),
-    ],
-)
-@pytest.mark.usefixtures("session")
-def test_each_refusal_is_the_error_of_its_name(
-    sessions: Sessions, model: str, error: type[ModellixError]
-) -> None:
-    with pytest.raises(error) as caught:
-        functions.generate("a cat", model)
-    assert len(caught.value._render_traceback_()) == 2
-    assert sum(sessions.prompts().values()) == (error is TaskFailed)
-    assert sessions.posts() == 1
+REFUSED: dict[str, type[ModellixError]] = {
+    "sandbox/bad-request": BadRequest,
+    "sandbox/unauthorized": Unauthorized,
+    "sandbox/out-of-credit": PaymentRequired,
+    "sandbox/not-found": NotFound,
+    "sandbox/refuses": TaskFailed,
+}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "error", "words"),
-    [
-        (("a cat", "sandbox/fats"), UnknownModel, "sandbox/fast"),
-        (("a cat", "no slash"), InvalidRequest, "provider/model"),
-        (("", FAST), InvalidRequest, ""),
-        ((17, FAST), InvalidRequest, "int"),
-    ],
-)
 @pytest.mark.usefixtures("session")
-def test_a_mistake_is_found_before_anything_is_sent(
-    sessions: Sessions, arguments: tuple[str, str], error: type[ModellixError], words: str
-) -> None:
-    with pytest.raises(error) as caught:
-        functions.submit(*arguments)
-    assert words in str(caught.value)
+def test_each_refusal_is_the_error_of_its_name(sessions: Sessions) -> None:
+    for model, error in REFUSED.items():
+        with pytest.raises(error) as caught:
+            functions.generate("a cat", model)
+        assert len(caught.value._render_traceback_()) == 2
+    assert sum(sessions.prompts().values()) == 1  # the one that fails was accepted
+    assert sessions.posts() == len(REFUSED)
+
+
+MISTAKES: list[tuple[Any, str, type[ModellixError], str]] = [
+    ("a cat", "sandbox/fats", UnknownModel, "sandbox/fast"),
+    ("a cat", "no slash", InvalidRequest, "provider/model"),
+    ("", FAST, InvalidRequest, ""),
+    (17, FAST, InvalidRequest, "int"),
+]
+
+
+@pytest.mark.usefixtures("session")
+def test_a_mistake_is_found_before_anything_is_sent(sessions: Sessions) -> None:
+    for prompt, model, error, words in MISTAKES:
+        with pytest.raises(error) as caught:
+            functions.submit(prompt, model)
+        assert words in str(caught.value)
     assert sessions.posts() == 0
 
 
@@ -558,11 +548,6 @@ def test_the_doctor_looks_where_nobody_answers(home: Path) -> None:
     assert KEY not in repr(checks)
 
 
-def test_every_error_that_a_session_raises_is_of_the_tree() -> None:
-    assert issubclass(errors.WaitTimeout, TimeoutError)
-    assert issubclass(errors.WaitInterrupted, KeyboardInterrupt)
-
-
 def test_a_batch_that_is_sent_by_two_at_once_is_sent_once(
     sessions: Sessions, sandbox: Sandbox
 ) -> None:
@@ -586,40 +571,35 @@ def test_a_batch_that_is_sent_by_two_at_once_is_sent_once(
     assert len(sandbox.submissions) == len(requests)
 
 
-@pytest.mark.usefixtures("session")
-@pytest.mark.parametrize(
-    ("model", "params"),
-    [
-        ("alibaba/qwen-image-plus", {}),
-        ("alibaba/qwen-image-plus", {"n": 4}),
-        ("alibaba/wan-2.5-t2v", {"duration": 2}),
-        ("alibaba/wan-2.5-t2v", {}),
-    ],
-)
-def test_the_price_of_a_task_is_what_is_charged(
-    session: Session, model: str, params: dict[str, int]
-) -> None:
-    before = session.balance()
-    planned = make_plan(["a cat"], [model], params=params)
-    told, unknown = total_cost(planned.requests, session.quote(planned.requests).prices)
-    (task,) = session.submit(planned.requests).wait(HANG_S)
-    assert unknown == 0
-    assert task.price == told == pytest.approx(before - session.balance())
+PRICED: list[tuple[str, dict[str, int]]] = [
+    ("alibaba/qwen-image-plus", {}),
+    ("alibaba/qwen-image-plus", {"n": 4}),
+    ("alibaba/wan-2.5-t2v", {"duration": 2}),
+    ("alibaba/wan-2.5-t2v", {}),
+]
+
+
+def test_the_price_of_a_task_is_what_is_charged(session: Session) -> None:
+    for model, params in PRICED:
+        before = session.balance()
+        requests = make_plan(["a cat"], [model], params=params).requests
+        quoted, unknown = total_cost(requests, session.quote(requests).prices)
+        (task,) = session.submit(requests).wait(HANG_S)
+        assert unknown == 0
+        assert task.price == quoted == pytest.approx(before - session.balance())
 
 
 @pytest.mark.usefixtures("session")
-@pytest.mark.parametrize("nothing", [None, float("nan"), pd.NA, pd.NaT])
-def test_an_empty_cell_of_a_frame_is_named(sandbox: Sandbox, nothing: object) -> None:
-    frame = pd.DataFrame({"prompt": ["a", "b"], "seed": pd.Series([1, nothing], dtype="object")})
-    with pytest.raises(InvalidRequest, match="Row 1 has no value in column `seed`"):
-        functions.submit_frame(frame, FAST)
-    with pytest.raises(InvalidRequest, match="Row 1 has no value"):
-        functions.submit_frame(frame.convert_dtypes(), FAST)
+def test_a_frame_that_cannot_be_sent_is_said(sandbox: Sandbox) -> None:
+    nothing: Any
+    for nothing in (None, float("nan"), pd.NA, pd.NaT):
+        seeds = pd.Series([1, nothing], dtype="object")
+        frame = pd.DataFrame({"prompt": ["a", "b"], "seed": seeds})
+        for given in (frame, frame.convert_dtypes()):
+            with pytest.raises(InvalidRequest, match="Row 1 has no value in column `seed`"):
+                functions.submit_frame(given, FAST)
+    none: Any
+    for none in (["a"], {"prompt": ["a"]}, "a"):
+        with pytest.raises(InvalidRequest, match="not a DataFrame"):
+            functions.submit_frame(none, FAST)
     assert not sandbox.submissions
-
-
-@pytest.mark.parametrize("prompts", [["a"], {"prompt": ["a"]}, "a"])
-def test_what_is_no_frame_is_said(session: Session, prompts: object) -> None:
-    del session
-    with pytest.raises(InvalidRequest, match="not a DataFrame"):
-        functions.submit_frame(prompts, FAST)  # type: ignore[arg-type]  # as users do
