@@ -64,14 +64,8 @@ class History:
         self.task_id = field(widgets.Text, "Its task id", placeholder="from the console")
         self.take_up = button("Take up by this id", self._take_up)
         self.resolve = column(self.unknown, self.task_id, row(self.take_up), width="100%")
-        return column(
-            self.open_line,
-            row(self.take_up_all),
-            self.open_gallery,
-            self.resolve,
-            width="100%",
-            display="none",
-        )
+        parts = (self.open_line, row(self.take_up_all), self.open_gallery, self.resolve)
+        return column(*parts, width="100%", display="none")
 
     def refresh(self) -> None:
         """Read the ledger again, off this thread."""

@@ -36,10 +36,10 @@ def test_from_a_prompt_to_the_next_cell(panel: Panel) -> None:
     card.get_by_role("button", name="Rate 4 of 5").click()
     expect(card.get_by_role("button", name="Rate 4 of 5")).to_have_attribute("aria-pressed", "true")
     card.get_by_role("button", name="Enlarge").click()
-    look = panel.page.get_by_role("dialog")
-    expect(look.get_by_role("img")).to_have_js_property("naturalWidth", 1024)
+    dialog = panel.page.get_by_role("dialog")
+    expect(dialog.get_by_role("img")).to_have_js_property("naturalWidth", 1024)
     panel.page.keyboard.press("Escape")
-    expect(look).to_have_count(0)
+    expect(dialog).to_have_count(0)
 
     panel.tab("Export")
     panel.page.get_by_label("Variable", exact=True).fill("kept")
@@ -48,8 +48,8 @@ def test_from_a_prompt_to_the_next_cell(panel: Panel) -> None:
     panel.button("The form as a cell").click()
     cell = panel.page.get_by_label("Cell", exact=True)
     expect(cell).to_have_value(f"%%modellix {QWEN} {BANANA}\na red kite\n")
-    said = panel.run_cell("print(sorted(kept.model), kept.rating.sum())")
-    expect(said).to_contain_text(f"['{QWEN}', '{BANANA}'] 4")
+    output = panel.run_cell("print(sorted(kept.model), kept.rating.sum())")
+    expect(output).to_contain_text(f"['{QWEN}', '{BANANA}'] 4")
 
 
 def test_a_refused_prompt_and_a_wrong_key(panel: Panel) -> None:
@@ -90,25 +90,25 @@ def test_stopped_and_taken_up_again_and_there_after_a_reload(panel: Panel) -> No
 def test_cards_go_on_while_a_cell_blocks_and_a_click_is_not_lost(panel: Panel, lab: Lab) -> None:
     panel.choose(BANANA)
     panel.prompt("by a click meanwhile")
-    said = panel.run_cell(BLOCKING.format(model=QWEN))
+    output = panel.run_cell(BLOCKING.format(model=QWEN))
     panel.shown()
     expect(panel.cards("success")).to_have_count(1)
     panel.button("Generate").click()
-    expect(said).not_to_contain_text("the cell is over")
+    expect(output).not_to_contain_text("the cell is over")
     (lab.folder / "go-on").touch()
-    expect(said).to_contain_text("the cell is over")
+    expect(output).to_contain_text("the cell is over")
     expect(panel.cards("success")).to_have_count(2)
 
 
 def test_five_hundred_tasks_leave_the_page_light(panel: Panel) -> None:
     panel.run_cell('many = mx.submit(["one of many"] * 500, "sandbox/fast"); many.wait(); None')
-    feed = panel.page.get_by_role("list", name="Tasks, the newest first")
+    gallery = panel.page.get_by_role("list", name="Tasks, the newest first")
     panel.shown()
     expect(panel.page.get_by_text("500 of 500 done").first).to_be_visible()
-    expect(feed.get_by_role("listitem").first).to_contain_text("success")
-    assert 0 < feed.get_by_role("listitem").count() <= 30
+    expect(gallery.get_by_role("listitem").first).to_contain_text("success")
+    assert 0 < gallery.get_by_role("listitem").count() <= 30
     # from the click to what the user sees of it, in the page's own clock
-    took = feed.evaluate(
+    took = gallery.evaluate(
         """async (list) => {
             const box = list.querySelector("input[type=checkbox]");
             const star = list.querySelector("[aria-label^='Rate 3']");
@@ -122,29 +122,29 @@ def test_five_hundred_tasks_leave_the_page_light(panel: Panel) -> None:
         }"""
     )
     assert took[1] == "true", "a click has no effect"
-    feed.evaluate("list => { list.scrollTop = list.scrollHeight / 2; }")
-    expect(feed.get_by_role("listitem").first).to_contain_text("success")
-    assert feed.get_by_role("listitem").count() <= 30
+    gallery.evaluate("list => { list.scrollTop = list.scrollHeight / 2; }")
+    expect(gallery.get_by_role("listitem").first).to_contain_text("success")
+    assert gallery.get_by_role("listitem").count() <= 30
 
 
 def test_clearing_the_output_frees_the_panel(panel: Panel) -> None:
-    said = panel.run_cell(
+    output = panel.run_cell(
         "from IPython import get_ipython\n"
         "from modellix_jupyter.notebook.current_session import current\n"
         "import threading; print('before', [t.name for t in threading.enumerate()"
         " if t.name.startswith('modellix-pa')])"
     )
-    expect(said).to_contain_text("modellix-painter")
+    expect(output).to_contain_text("modellix-painter")
     panel.page.get_by_role("menuitem", name="Edit", exact=True).click()
     panel.page.get_by_role("menuitem", name="Clear Outputs of All Cells").click()
     expect(panel.page.get_by_role("tab", name="Compose", exact=True)).to_have_count(0)
     # what the page says on its way out is heard between two cells
     for _ in range(20):
-        said = panel.run_cell(
+        output = panel.run_cell(
             "print('after', [t.name for t in threading.enumerate()"
             " if t.name.startswith('modellix-pa')], len(current().engine._listeners))"
         )
-        expect(said).to_contain_text("after [")
-        if "after [] 0" in said.inner_text():
+        expect(output).to_contain_text("after [")
+        if "after [] 0" in output.inner_text():
             break
-    expect(said).to_contain_text("after [] 0")
+    expect(output).to_contain_text("after [] 0")

@@ -70,8 +70,8 @@ def test_the_same_in_notebook_7(page: Page, lab: Lab, tmp_path: Path) -> None:
     panel.page.get_by_label("Variable", exact=True).fill("kept")
     panel.button("Set the variable").click()
     expect(panel.page.get_by_text("kept is a DataFrame of 2 rows.")).to_be_visible()
-    said = panel.run_cell("print(len(kept), 'rows')")
-    expect(said).to_contain_text("2 rows")
+    output = panel.run_cell("print(len(kept), 'rows')")
+    expect(output).to_contain_text("2 rows")
 
 
 def test_a_saved_panel_shows_its_pictures_with_no_kernel(page: Page, lab: Lab) -> None:
@@ -99,7 +99,7 @@ def test_nothing_sings_in_the_panel(panel: Panel) -> None:
         panel.tab(name)
         panel.page.wait_for_timeout(700)  # a tab reads what it shows; the canary would have sung
     panel.tab("Compare")
-    for look in ("Cards", "Summary", "Table", "Plot"):
-        panel.button(look).click()
+    for mode in ("Cards", "Summary", "Table", "Plot"):
+        panel.button(mode).click()
         panel.page.wait_for_timeout(700)
     assert panel.page.evaluate("window.canary") is None

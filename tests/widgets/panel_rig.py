@@ -1,4 +1,4 @@
-"""A panel on a real sandbox, with no browser: what a page would say is said by hand."""
+"""A panel on a real sandbox, with no browser: a test sends what a page would."""
 
 from __future__ import annotations
 
@@ -105,5 +105,7 @@ class Page:
 
     def seen(self, gallery: Gallery) -> dict[str, dict[str, Any]]:
         """Return the cards that a page would have now, by their tasks."""
-        cards = [card for f, said in self.sent if f is gallery for _, card in said.get("cards", ())]
+        cards = [
+            card for f, message in self.sent if f is gallery for _, card in message.get("cards", ())
+        ]
         return {card["uid"]: card for card in cards}

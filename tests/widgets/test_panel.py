@@ -44,8 +44,8 @@ def test_two_models_are_sent_seen_and_compared(page: Page) -> None:
     page.tick(*(task.uid for task in tasks))
     page.open("Compare")
     page.until(lambda: panel.compare.html.value.count("<img") == 2)
-    for look, sign in (("Summary", "success_rate"), ("Table", "request_id"), ("Plot", "data:")):
-        panel.compare.mode.value = look
+    for mode, sign in (("Summary", "success_rate"), ("Table", "request_id"), ("Plot", "data:")):
+        panel.compare.mode.value = mode
         page.until(partial(_shows, page, sign))
     panel.compare.mode.value = "Cards"
     page.until(lambda: panel.compare.gallery.count == 2)
@@ -199,7 +199,7 @@ def test_a_picture_is_uploaded_or_taken_from_an_earlier_result(page: Page) -> No
     page.until(lambda: not page.panel.create.form.models)
     page.choose(edit)
     parts = [w for w in page.panel.create.form.view.children if isinstance(w, ipywidgets.VBox)]
-    address, more, said = parts[0].children
+    address, more, status = parts[0].children
     files, choice = more.children
     assert address.description.startswith("image")
 
@@ -207,7 +207,7 @@ def test_a_picture_is_uploaded_or_taken_from_an_earlier_result(page: Page) -> No
     upload = {"name": "../../x.png", "type": "image/png", "size": len(content)}
     now = datetime.now(UTC)
     files.value = ({**upload, "content": memoryview(content), "last_modified": now},)
-    page.until(lambda: "Uploaded" in said.value)
+    page.until(lambda: "Uploaded" in status.value)
     uploaded = address.value
     assert uploaded.startswith("http")
     assert files.value == ()
@@ -222,14 +222,14 @@ def test_a_picture_is_uploaded_or_taken_from_an_earlier_result(page: Page) -> No
 def test_what_cannot_be_uploaded_is_said_beside_the_field(page: Page) -> None:
     page.choose("google/nano-banana-2-edit")
     parts = [w for w in page.panel.create.form.view.children if isinstance(w, ipywidgets.VBox)]
-    address, more, said = parts[0].children
+    address, more, status = parts[0].children
     content, now = b"no picture at all", datetime.now(UTC)
     upload = {"name": "x.png", "type": "image/png", "size": len(content)}
     more.children[0].value = (
         {**upload, "content": memoryview(content), "last_modified": now},
     )  # fmt: skip
-    page.until(lambda: said.value not in {"", "Uploading …"})
-    assert "Uploaded" not in said.value
+    page.until(lambda: status.value not in {"", "Uploading …"})
+    assert "Uploaded" not in status.value
     assert address.value == ""
 
 
@@ -437,7 +437,7 @@ def test_only_what_is_in_sight_is_sent(page: Page, session: Session) -> None:
     page.until(lambda: sum("<img" in card["html"] for card in page.seen(gallery).values()) >= 12)
     page.sent.clear()
     page.say(gallery, {"see": [20, 26], "lack": list(range(20, 26)), "view": "page"})
-    sent = [at for f, said in page.sent if f is gallery for at, _ in said["cards"]]
+    sent = [at for f, message in page.sent if f is gallery for at, _ in message["cards"]]
     assert sorted(set(sent)) == list(range(20, 26))
     page.sent.clear()
     page.say(gallery, {"see": [20, 26], "lack": [], "view": "page"})
