@@ -38,7 +38,7 @@ def pointed(service: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def one_task(pointed: None) -> str:
     """A ledger with one finished task, of another process as far as the command can know."""
-    results = submit("a paper crane", "sandbox/fast").wait(30)
+    results = submit("a paper crane", "sandbox/fast", size="256x256").wait(30)
     current_session.close_all()
     return str(results[0].task_id) if pointed is None else ""
 

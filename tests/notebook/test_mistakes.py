@@ -195,7 +195,8 @@ def test_a_sandbox_of_no_speed_is_not_begun() -> None:
 
 @pytest.fixture
 def three(session: Session) -> Results:
-    return session.submit(make_plan(["p0", "p1", "p2"], [FAST]).requests).wait(HANG_S)
+    plan = make_plan(["p0", "p1", "p2"], [FAST], params={"size": "256x256"})
+    return session.submit(plan.requests).wait(HANG_S)
 
 
 def test_a_result_is_rated_by_its_index_itself_or_its_id(three: Results) -> None:
