@@ -1,4 +1,4 @@
-"""What a ``%%modellix`` cell does: plan, ask, send, show, wait, and hand back."""
+"""What a ``%%modellix`` cell does: plan, submit, show, wait, and return the results."""
 
 from __future__ import annotations
 

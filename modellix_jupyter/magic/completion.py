@@ -74,11 +74,11 @@ def _model_names() -> list[str]:
 
 
 def _schemas(models: list[str]) -> list[ModelSchema]:
-    found = [_soon(_asking_for(model)) for model in models]
+    found = [_soon(_read_schema(model)) for model in models]
     return [schema for schema in found if schema is not None]
 
 
-def _asking_for(model: str) -> Callable[[Any], ModelSchema | None]:
+def _read_schema(model: str) -> Callable[[Any], ModelSchema | None]:
     return lambda session: session.schema(model)
 
 

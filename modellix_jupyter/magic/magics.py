@@ -106,10 +106,10 @@ class Modellix(Magics, SettingTraits):  # type: ignore[misc, valid-type]  # a cl
 
     def _apply_configured(self) -> None:
         """Hand on what IPython's own configuration says, as ``c.Modellix.ask_above = 20``."""
-        said = self.config.get(type(self).__name__, {})
-        chosen = {name: getattr(self, name) for name in SETTING_NAMES if name in said}
-        if chosen:
-            apply(chosen)
+        configured = self.config.get(type(self).__name__, {})
+        changed = {name: getattr(self, name) for name in SETTING_NAMES if name in configured}
+        if changed:
+            apply(changed)
 
     def _adopt(self) -> None:
         """Take over what the environment says, so that ``%config`` shows what is in force."""

@@ -30,7 +30,7 @@ SANDBOX_RATE = 100.0
 def submit(prompt: str | Sequence[str] | None, model: str, **params: Json) -> Results:
     """Send one task for each prompt and return at once.
 
-    It asks no question: how long a list is, is known to who made it.
+    It never asks for a confirmation, however many prompts there are.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def compare(
 ) -> Results:
     """Send the product of prompts, models and varied parameters, and wait.
 
-    A product is easily larger than it looks: above the setting ``ask_above`` it asks first.
+    It asks for a confirmation where there are more tasks than the setting ``ask_above``.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def compare(
     timeout
         How long to wait, in seconds; the tasks live on.
     yes
-        Ask no question, however many tasks it is.
+        Send without a confirmation, however many tasks there are.
     **params
         What every request has.
 
@@ -139,7 +139,7 @@ def submit_frame(
 ) -> Results:
     """Send one task for each row of a frame and return at once.
 
-    It asks no question: how long a frame is, is known to who made it.
+    It never asks for a confirmation, however many rows there are.
 
     Parameters
     ----------
