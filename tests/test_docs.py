@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import modellix_jupyter
+from modellix_jupyter.ledger.history import KINDS
 from modellix_jupyter.planning.cell_options import COMMANDS, OPTIONS
-from modellix_jupyter.results.frame import CONTRACT
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Status
 
@@ -37,7 +37,7 @@ def test_every_setting_is_in_the_reference_with_its_default(field: object) -> No
     assert f"| `{name}` | `{default!r}` |" in REFERENCE
 
 
-@pytest.mark.parametrize("column", CONTRACT)
+@pytest.mark.parametrize("column", sorted(KINDS.keys() - {"rating", "note"}))
 def test_every_column_is_in_the_reference(column: str) -> None:
     assert f"| `{column}` |" in REFERENCE
 

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
 
 Sort = Literal[
     "created", "model", "status", "prompt", "seconds", "price", "rating", "attempts", "completed"
 ]
-
-SORTS: dict[Sort, str] = {
-    "created": "t.created_at",
-    "model": "t.model",
-    "status": "t.status",
-    "prompt": "t.prompt",
-    "seconds": "t.completed_at - t.submitted_at",
-    "price": "t.price",
-    "rating": "r.rating",
-    "attempts": "t.attempts",
-    "completed": "t.completed_at",
-}
-"""What each order is by, as SQL of our own."""
+SORTS: tuple[Sort, ...] = get_args(Sort)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """Which tasks are wanted; what is None or empty does not narrow it.
 
-    Parameters
-    ----------
-    model
-        The slug.
-    states
-        Any of these values of `Status`.
-    text
-        Somewhere in the prompt, the model, the task's id or the note; upper case is as lower.
-    uids
-        Any of these.
-    since
-        Created at that time or later, in microseconds since the epoch.
-    sort
-        One of `SORTS`; equal ones stand in the order in which they were made.
-    descending
-        The other way around.
-
+    `text` stands somewhere in the prompt, the model, the task's id or the note, in upper or lower
+    case; `since` is in microseconds since the epoch.
     """
 
     model: str | None = None
@@ -55,36 +30,42 @@ class Search:
     sort: Sort = "created"
     descending: bool = True
 
-    def where(self) -> tuple[str, list[object]]:
-        """Return the condition as SQL of our own, and its values."""
-        parts: list[str] = []
-        values: list[object] = []
+    def conditions(self, dialect: str) -> list[ColumnElement[bool]]:
+        """Return what each task has to fulfil."""
+        from sqlalchemy import or_, select
+
+        from modellix_jupyter.ledger.dialects import listed
+        from modellix_jupyter.ledger.tables import tasks
+
+        columns, text = tasks.c, self.text.strip()
+        found: list[ColumnElement[bool]] = []
         if self.model:
-            parts.append("t.model = ?")
-            values.append(self.model)
+            found.append(columns.model == self.model)
         if self.states:
-            parts.append(f"t.status IN ({', '.join('?' * len(self.states))})")
-            values.extend(self.states)
+            found.append(columns.status.in_(self.states))
         if self.uids:
-            # as one value: SQLite takes only so many
-            parts.append("t.uid IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps(self.uids))
-        if self.text.strip():
-            fields = ("t.prompt", "t.model", "t.task_id", "r.note")
-            parts.append("(" + " OR ".join(f"{f} LIKE ? ESCAPE '\\'" for f in fields) + ")")
-            values.extend([_pattern(self.text.strip())] * len(fields))
+            found.append(columns.uid.in_(select(listed(self.uids, dialect).c.value)))
+        if text:
+            within = (columns.prompt, columns.model, columns.task_id, columns.note)
+            found.append(or_(*(each.icontains(text, autoescape=True) for each in within)))
         if self.since is not None:
-            parts.append("t.created_at >= ?")
-            values.append(self.since)
-        return " AND ".join(parts) or "1", values
+            found.append(columns.created_at >= self.since)
+        return found
 
-    def order(self) -> str:
-        """Return the order as SQL of our own; what has no value stands last, either way."""
-        column, way = SORTS[self.sort], "DESC" if self.descending else "ASC"
-        return f"{column} IS NULL, {column} {way}, t.created_at {way}, t.rowid {way}"
+    def order(self) -> list[ColumnElement[object]]:
+        """Return what they are sorted by; what has no value stands last, either way."""
+        from modellix_jupyter.ledger.tables import tasks
 
-
-def _pattern(text: str) -> str:
-    for special in ("\\", "%", "_"):
-        text = text.replace(special, f"\\{special}")
-    return f"%{text}%"
+        columns = tasks.c
+        by: ColumnElement[object]
+        match self.sort:
+            case "created" | "completed":
+                by = columns[f"{self.sort}_at"]
+            case "seconds":
+                by = columns.completed_at - columns.submitted_at
+            case name:
+                by = columns[name]
+        keys = (by, columns.created_at, columns.id)
+        if self.descending:
+            return [key.desc().nulls_last() for key in keys]
+        return [key.asc().nulls_last() for key in keys]

@@ -40,9 +40,9 @@ def _summary() -> str:
     ledger = settings().folder() / "ledger.sqlite3"
     if not ledger.exists():
         return ""
-    from modellix_jupyter.ledger.pending_counts import left_behind
+    from modellix_jupyter.ledger.pending_counts import pending_counts
 
-    left = left_behind(ledger, settings().base_url)
+    left = pending_counts(ledger, settings().base_url)
     counts = {"unfinished": left.unfinished, "of unknown outcome": left.unknown}
     return " and ".join(
         f"{count} {'task is' if count == 1 else 'tasks are'} {state}"

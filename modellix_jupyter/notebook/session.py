@@ -232,9 +232,9 @@ class Session:
 
     def history(self) -> pd.DataFrame:
         """Return every task that this machine's ledger knows, oldest first."""
-        from modellix_jupyter.results.blocks import block_frame
+        from modellix_jupyter.results.frame import ledger_frame
 
-        return block_frame(self.ledger.blocks(), extra=self.ledger.remarks())
+        return ledger_frame(self.ledger)
 
     def export_history(self, path: str | Path) -> Path:
         """Write every task that the ledger knows, in the format of the path's ending."""

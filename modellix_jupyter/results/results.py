@@ -262,9 +262,9 @@ class Results(Sequence["Task"]):
             The documented columns, in their order, and one ``param.NAME`` for each parameter.
 
         """
-        from modellix_jupyter.results.frame import task_frame
+        from modellix_jupyter.results.frame import ledger_frame
 
-        return task_frame(self, by=by, extra=self._session.ledger.remarks())
+        return ledger_frame(self._session.ledger, self._uids, by)
 
     def summary(self, by: str | Sequence[str] = "model") -> pd.DataFrame:
         """Return count, success rate, seconds and prices of each model.

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from ledger_samples import ORIGIN, a_task
 
 from modellix_jupyter.errors import LedgerError, LedgerTooNew
-from modellix_jupyter.ledger import migrations
+from modellix_jupyter.ledger import dialects, migrations, pending_counts
+from modellix_jupyter.ledger import ledger as ledger_module
+from modellix_jupyter.ledger.history import create_view
 from modellix_jupyter.ledger.ledger import Ledger
+from modellix_jupyter.ledger.pending_counts import VERSION
+from modellix_jupyter.ledger.tables import metadata
 
 
 def open_ledger(path: Path) -> Ledger:
@@ -34,12 +43,6 @@ def refused(path: Path) -> LedgerError:
 def version(path: Path) -> int:
     with closing(sqlite3.connect(path)) as connection:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def tables(path: Path) -> set[str]:
-    with closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        return {name for (name,) in rows}
 
 
 @pytest.fixture
@@ -97,7 +100,9 @@ def test_a_damaged_database_is_said_to_be_so(path: Path) -> None:
 
 def test_a_ledger_that_breaks_later_is_a_ledger_error(path: Path) -> None:
     ledger = open_ledger(path)
-    ledger._write.execute("DROP TABLE tasks")
+    with ledger._transaction() as connection:
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        connection.exec_driver_sql("DROP TABLE tasks")
     for use in (
         lambda: ledger.add([a_task()], "me"),
         lambda: ledger.save(a_task()),
@@ -106,6 +111,7 @@ def test_a_ledger_that_breaks_later_is_a_ledger_error(path: Path) -> None:
         lambda: list(ledger.tasks()),
         lambda: ledger.get("x"),
         lambda: ledger.durations("a/b", ORIGIN),
+        ledger.history,
     ):
         with pytest.raises(LedgerError):
             use()
@@ -116,26 +122,21 @@ def test_an_empty_file_becomes_a_ledger(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.touch()
     open_ledger(path).close()
-    assert version(path) == len(migrations.STEPS)
+    assert version(path) == VERSION
 
 
 # -- versions
 
 
-def test_a_new_ledger_has_taken_every_step(path: Path) -> None:
-    open_ledger(path).close()
-    assert version(path) == len(migrations.STEPS)
-    assert tables(path) == {"remarks", "tasks"}
-    open_ledger(path).close()
-    assert version(path) == len(migrations.STEPS)
-
-
-def test_a_newer_ledger_is_left_exactly_as_it_was(path: Path) -> None:
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+@pytest.mark.parametrize("ahead", [1, 1000])
+def test_a_newer_ledger_is_left_exactly_as_it_was(path: Path, ahead: int, mode: str) -> None:
     open_ledger(path).close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {len(migrations.STEPS) + 3}")
+        connection.execute(f"PRAGMA journal_mode = {mode}")  # a newer one may keep its own way
+        connection.execute(f"PRAGMA user_version = {VERSION + ahead}")
     before, changed = path.read_bytes(), path.stat().st_mtime_ns
-    with pytest.raises(LedgerTooNew) as caught:
+    with pytest.raises(LedgerTooNew, match=f"version {VERSION + ahead}") as caught:
         open_ledger(path)
     assert "Upgrade" in caught.value._render_traceback_()[1]
     assert path.read_bytes() == before
@@ -146,50 +147,82 @@ def test_a_newer_ledger_is_left_exactly_as_it_was(path: Path) -> None:
 def test_a_newer_ledger_whose_kernel_still_runs_is_refused_too(path: Path) -> None:
     open_ledger(path).close()
     with closing(sqlite3.connect(path)) as newer:
-        newer.execute(f"PRAGMA user_version = {len(migrations.STEPS) + 3}")
+        newer.execute(f"PRAGMA user_version = {VERSION + 3}")
         newer.execute("PRAGMA wal_autocheckpoint = 0")
         newer.execute("CREATE TABLE more (x)")
         # the version may so far stand only in the write-ahead log
         with pytest.raises(LedgerTooNew):
             open_ledger(path)
-    assert "more" in tables(path)
+    assert any(name == "more" for name, _ in schema(path))
 
 
-def test_a_step_is_taken_on_top_of_what_is_there(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_migrations_make_what_a_new_ledger_has(path: Path) -> None:
+    migrated = path.with_name("migrated.sqlite3")
+    open_ledger(path).close()
+    engine = dialects.open_sqlite(migrated)
+    with engine.begin() as connection:
+        migrations.migrate(connection)
+        create_view(connection)
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+        (revision,) = connection.exec_driver_sql("SELECT version_num FROM alembic_version").one()
+    assert differences == []
+    assert schema(migrated) == schema(path)
+    assert (revision, version(path)) == (str(VERSION), VERSION)
+
+
+def test_a_step_is_taken_on_top_of_what_is_there(path: Path, next_step: NextStep) -> None:
     task = a_task()
-    with closing_ledger(path) as ledger:
+    with closing(open_ledger(path)) as ledger:
         ledger.add([task], "me")
-    step = ("CREATE TABLE ratings (uid TEXT)", "INSERT INTO ratings SELECT uid FROM tasks")
-    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, step))
-    with closing_ledger(path) as ledger:
+        ledger._write.exec_driver_sql("DROP VIEW history")
+    next_step("op.execute('CREATE TABLE more AS SELECT uid FROM tasks')")
+    with closing(open_ledger(path)) as ledger:
         assert ledger.get(task.uid) == task
-    assert version(path) == len(migrations.STEPS)
+    assert version(path) == VERSION + 1
     with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT uid FROM ratings").fetchall() == [(task.uid,)]
+        assert connection.execute("SELECT uid FROM more").fetchall() == [(task.uid,)]
+        assert connection.execute("SELECT count(*) FROM history").fetchone() == (1,)
 
 
 def test_a_step_that_fails_halfway_leaves_nothing_of_itself(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, next_step: NextStep
 ) -> None:
     task = a_task()
-    with closing_ledger(path) as ledger:
+    with closing(open_ledger(path)) as ledger:
         ledger.add([task], "me")
-    before = tables(path)
-    good = ("CREATE TABLE first (x)",)
-    bad = ("CREATE TABLE second (x)", "DELETE FROM tasks", "CREATE NONSENSE")
-    released = migrations.STEPS
-    monkeypatch.setattr(migrations, "STEPS", (*released, good, bad))
+    before, released = schema(path), version(path)
+    next_step("op.execute('CREATE TABLE more (x)'); op.execute('CREATE NONSENSE')")
     refused(path)
-    # the step before it stands, with its record; of the one that failed there is nothing
-    assert version(path) == len(released) + 1
-    assert tables(path) == before | {"first"}
-    monkeypatch.setattr(migrations, "STEPS", (*released, good, ("CREATE TABLE second (x)",)))
-    with closing_ledger(path) as ledger:
+    assert (schema(path), version(path)) == (before, released)
+    next_step("op.execute('CREATE TABLE more (x)')")
+    with closing(open_ledger(path)) as ledger:
         assert ledger.get(task.uid) == task
-    assert tables(path) == before | {"first", "second"}
 
 
-def closing_ledger(path: Path) -> closing[Ledger]:
-    return closing(open_ledger(path))
+def schema(path: Path) -> set[tuple[str, str]]:
+    """Return what the database is made of, however it is laid out."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        return {(name, re.sub(r"\W+", " ", sql)) for name, sql in found}
+
+
+class NextStep(Protocol):
+    def __call__(self, upgrade: str) -> None: ...
+
+
+@pytest.fixture
+def next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NextStep:
+    """Return what makes this package one that knows another migration, of this statement."""
+
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrations.FOLDER, folder)
+
+    def make(upgrade: str) -> None:
+        lines = f"revision, down_revision = '{VERSION + 1}', '{VERSION}'\nfrom alembic import op"
+        step = f"{lines}\ndef upgrade(): {upgrade}\n"
+        (folder / "versions" / "next.py").write_text(step)
+        monkeypatch.setattr(migrations, "FOLDER", folder)
+        monkeypatch.setattr(ledger_module, "VERSION", VERSION + 1)
+        monkeypatch.setattr(pending_counts, "VERSION", VERSION + 1)
+
+    return make

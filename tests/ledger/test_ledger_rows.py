@@ -13,9 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_samples import HANG_S, ORIGIN, a_task, full_task, python
+from sqlalchemy import func, select
 
 from modellix_jupyter.errors import LedgerError
+from modellix_jupyter.ledger import dialects
 from modellix_jupyter.ledger.ledger import Ledger
+from modellix_jupyter.ledger.tables import tasks
 from modellix_jupyter.values import Request, Resource, Status, Task
 
 
@@ -26,16 +29,11 @@ def ledger(home: Path) -> Iterator[Ledger]:
     made.close()
 
 
-def pragma(connection: sqlite3.Connection, name: str) -> object:
-    return connection.execute(f"PRAGMA {name}").fetchone()[0]
-
-
 def test_what_is_committed_survives_a_power_cut(ledger: Ledger) -> None:
-    assert pragma(ledger._write, "journal_mode") == "wal"
-    assert pragma(ledger._write, "synchronous") == 2  # FULL
-    with closing(ledger._connect()) as connection:
-        assert pragma(connection, "journal_mode") == "wal"
-        assert pragma(connection, "synchronous") == 2
+    for connect in (ledger._transaction, ledger._reading):
+        with connect() as connection:
+            for name, value in {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}.items():
+                assert connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() == value
 
 
 def test_everything_known_of_a_task_comes_back(ledger: Ledger) -> None:
@@ -43,7 +41,7 @@ def test_everything_known_of_a_task_comes_back(ledger: Ledger) -> None:
     ledger.add([task], "me")
     assert ledger.get(task.uid) == task
     assert ledger.find("task-1") == task == ledger.find(task.uid)
-    assert list(ledger.tasks()) == [task]
+    assert ledger.tasks() == [task]
     assert ledger.owner(task.uid) == "me"
 
 
@@ -179,8 +177,8 @@ def test_stored_paths_are_relative_so_a_moved_home_works(home: Path) -> None:
     ledger.add([task], "me")
     ledger.close()
     with closing(sqlite3.connect(home / "ledger.sqlite3")) as connection:
-        (text,) = connection.execute("SELECT resources FROM tasks").fetchone()
-    assert str(home) not in text
+        paths = connection.execute("SELECT path FROM files").fetchall()
+    assert paths == [("2027-01-15/one.png",), (None,)]
     moved = home.with_name("elsewhere")
     home.rename(moved)
     there = Ledger(moved / "ledger.sqlite3", moved / "files")
@@ -241,7 +239,7 @@ def test_several_threads_write_and_read_at_once(ledger: Ledger) -> None:
         try:
             for task in mine:
                 ledger.add([task], "me")
-                assert task in list(ledger.tasks())
+                assert task in ledger.tasks()
         except BaseException as error:  # noqa: BLE001 - raised again on the test's thread
             failures.append(error)
 
@@ -297,11 +295,45 @@ def test_a_row_without_an_owner_can_be_claimed(ledger: Ledger) -> None:
 
 def test_a_reader_does_not_hold_up_a_writer(ledger: Ledger) -> None:
     ledger.add([a_task(), a_task()], "me")
-    reading = ledger.tasks()
-    next(reading)
-    ledger.add([a_task()], "me")
-    assert ledger.count() == 3
-    assert len(list(reading)) == 1  # and sees the past, consistently
+    with ledger._reading() as connection:
+        count = connection.execute(select(func.count()).select_from(tasks))
+        ledger.add([a_task()], "me")
+        assert ledger.count() == 3
+        again = connection.execute(select(func.count()).select_from(tasks))
+        assert (count.scalar(), again.scalar()) == (2, 2)  # and sees the past, consistently
+
+
+def test_a_writer_waits_for_another_process_and_then_says_so(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialects, "BUSY_S", 0.05)
+    with closing(Ledger(ledger.path, ledger.files)) as hasty:
+        with ledger._transaction(), pytest.raises(LedgerError, match="database is locked"):
+            hasty.add([a_task()], "me")
+        hasty.add([a_task()], "me")
+    assert ledger.count() == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE tasks SET params = '{'", "UPDATE tasks SET status = 'gone'"],
+)
+def test_a_damaged_row_is_a_ledger_error_and_no_gap(ledger: Ledger, damage: str) -> None:
+    ledger.add([a_task(), a_task()], "me")
+    with ledger._transaction() as connection:
+        connection.exec_driver_sql(damage)
+    with pytest.raises(LedgerError, match="cannot be read") as caught:
+        ledger.tasks()
+    assert len(caught.value._render_traceback_()) == 2
+
+
+def test_an_error_says_nothing_of_what_was_written(ledger: Ledger) -> None:
+    task = a_task("a secret prompt")
+    ledger.add([task], "me")
+    with pytest.raises(LedgerError) as caught:
+        ledger.add([task], "me")
+    assert "UNIQUE constraint failed" in caught.value.message
+    assert "secret" not in f"{caught.value}{caught.value.__cause__}"
 
 
 def test_a_closed_ledger_says_so(ledger: Ledger) -> None:

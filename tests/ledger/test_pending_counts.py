@@ -11,9 +11,8 @@ import pytest
 from ledger_samples import ORIGIN, a_task
 
 from modellix_jupyter.errors import LedgerError, LedgerTooNew
-from modellix_jupyter.ledger import migrations
 from modellix_jupyter.ledger.ledger import Ledger
-from modellix_jupyter.ledger.pending_counts import _COUNT, left_behind
+from modellix_jupyter.ledger.pending_counts import _COUNT, VERSION, pending_counts
 from modellix_jupyter.values import Status
 
 
@@ -31,21 +30,24 @@ def path(tmp_path: Path) -> Path:
 
 def test_it_counts_what_the_ledger_says(path: Path) -> None:
     ledger = Ledger(path, path.parent / "files")
-    assert left_behind(path, ORIGIN) == (len(ledger.unsettled(ORIGIN)), len(ledger.unknown(ORIGIN)))
-    assert left_behind(path, ORIGIN) == (3, 1)
-    assert left_behind(path, "https://nobody.test") == (0, 0)
+    assert pending_counts(path, ORIGIN) == (
+        len(ledger.unsettled(ORIGIN)),
+        len(ledger.unknown(ORIGIN)),
+    )
+    assert pending_counts(path, ORIGIN) == (3, 1)
+    assert pending_counts(path, "https://nobody.test") == (0, 0)
     ledger.close()
 
 
 def test_it_counts_what_is_only_in_the_log_of_a_ledger_in_use(path: Path) -> None:
     ledger = Ledger(path, path.parent / "files")
     ledger.add([a_task()], "owner")
-    assert left_behind(path, ORIGIN) == (4, 1)
+    assert pending_counts(path, ORIGIN) == (4, 1)
     ledger.close()
 
 
 @pytest.mark.parametrize(
-    ("which", "index"), [("settled = 0", "tasks_open"), ("status = 'unknown'", "tasks_unknown")]
+    ("which", "index"), [("is_final = 0", "tasks_open"), ("status = 'unknown'", "tasks_unknown")]
 )
 def test_only_the_rows_that_count_are_looked_at(path: Path, which: str, index: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
@@ -53,32 +55,21 @@ def test_only_the_rows_that_count_are_looked_at(path: Path, which: str, index: s
     assert [step[-1] for step in steps] == [f"SEARCH tasks USING INDEX {index} (origin=?)"]
 
 
-def test_an_older_ledger_is_counted_and_left_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "old.sqlite3"
-    with closing(sqlite3.connect(path)) as connection:
-        for statement in migrations.STEPS[0]:
-            connection.execute(statement)
-        connection.execute("PRAGMA user_version = 1")
-    before = path.read_bytes()
-    assert left_behind(path, ORIGIN) == (0, 0)
-    assert path.read_bytes() == before
-
-
 def test_a_ledger_that_is_just_being_made_has_nothing(tmp_path: Path) -> None:
     path = tmp_path / "new.sqlite3"
     path.touch()
-    assert left_behind(path, ORIGIN) == (0, 0)
+    assert pending_counts(path, ORIGIN) == (0, 0)
 
 
 def test_a_newer_ledger_is_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {len(migrations.STEPS) + 1}")
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(LedgerTooNew):
-        left_behind(path, ORIGIN)
+        pending_counts(path, ORIGIN)
 
 
 def test_what_is_no_ledger_is_an_error_of_ours(tmp_path: Path) -> None:
     path = tmp_path / "odd.sqlite3"
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(LedgerError, match="cannot be read: file is not a database"):
-        left_behind(path, ORIGIN)
+        pending_counts(path, ORIGIN)

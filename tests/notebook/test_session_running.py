@@ -41,11 +41,11 @@ SMALL = "256x256"
 COLUMNS = """
 task_id status model provider model_id prompt params submitted_at completed_at elapsed_s duration_ms
 n_resources type width height format url expires_at path attempts price request_id error_code
-error_message
+error_message service charged reused parents
 """.split()  # noqa: SIM905 - one name a line would hide the order
 TIMES = {"submitted_at", "completed_at", "expires_at"}
 COUNTS = {"duration_ms", "n_resources", "width", "height", "attempts", "error_code"}
-NUMBERS = {"elapsed_s", "price"}
+NUMBERS = {"elapsed_s", "price", "charged"}
 
 
 def plan(*prompts: str, model: str = FAST, **params: object) -> Plan:
@@ -68,6 +68,8 @@ def test_the_frame_is_as_promised(sessions: Sessions) -> None:
             assert kind == "Int64"
         elif name in NUMBERS:
             assert kind == "Float64"
+        elif name == "reused":
+            assert kind == "boolean"
         else:
             assert kind == "string"
     assert str(frame["param.seed"].dtype) == "Int64"
@@ -75,7 +77,7 @@ def test_the_frame_is_as_promised(sessions: Sessions) -> None:
     assert set(frame["status"]) == {"success"}
     assert set(frame["width"]) == {256}
     assert set(frame["price"]) == {0.001}
-    assert frame["provider"].tolist() == ["sandbox", "sandbox"]
+    assert frame["provider"].tolist() == frame["service"].tolist() == ["sandbox", "sandbox"]
     assert set(frame["task_id"]) == set(sessions.sandbox.submissions)
     assert all(Path(p).is_file() for p in frame["path"])
     pd.testing.assert_frame_equal(functions.history(), frame)

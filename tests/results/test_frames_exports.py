@@ -34,7 +34,9 @@ TABLE = [
 
 @pytest.fixture
 def frame() -> pd.DataFrame:
-    return task_frame(TABLE, extra={"a": {"rating": 5, "note": "@home"}})
+    remarks = {"rating": [5, None, None], "note": ["@home", None, None]}
+    types = {"rating": "Int64", "note": "string"}
+    return task_frame(TABLE).join(pd.DataFrame(remarks).astype(types))
 
 
 def png(width: int, height: int, **options: Any) -> bytes:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import frames_samples as samples
@@ -11,8 +15,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.ledger.history import KINDS
+from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.results.columns import storable
-from modellix_jupyter.results.frame import CONTRACT, task_frame
+from modellix_jupyter.results.frame import ledger_frame, task_frame
 from modellix_jupyter.values import Status, to_datetime
 
 COLUMNS = [
@@ -40,6 +46,10 @@ COLUMNS = [
     "request_id",
     "error_code",
     "error_message",
+    "service",
+    "charged",
+    "reused",
+    "parents",
 ]
 
 INTEGERS = {"duration_ms", "n_resources", "width", "height", "attempts", "error_code"}
@@ -51,7 +61,16 @@ def dtype_of(name: str) -> str:
         return "datetime64[us, UTC]"
     if name in INTEGERS:
         return "Int64"
-    return "Float64" if name in {"elapsed_s", "price"} else "string"
+    if name == "reused":
+        return "boolean"
+    return "Float64" if name in {"elapsed_s", "price", "charged"} else "string"
+
+
+@pytest.fixture
+def ledger(home: Path) -> Iterator[Ledger]:
+    made = Ledger(home / "ledger.sqlite3", home / "files")
+    yield made
+    made.close()
 
 
 def param(*given_values: Any) -> pd.Series[Any]:
@@ -62,7 +81,7 @@ def param(*given_values: Any) -> pd.Series[Any]:
 def test_the_columns_are_the_contract_s_in_its_order() -> None:
     frame = task_frame([samples.task(params={})])
     assert list(frame.columns) == COLUMNS
-    assert list(CONTRACT) == COLUMNS
+    assert [*COLUMNS, "rating", "note"] == list(KINDS)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +125,10 @@ def test_a_full_row() -> None:
         "request_id": "req-1",
         "error_code": 500,
         "error_message": "no",
+        "service": "api.example",
+        "charged": None,
+        "reused": False,
+        "parents": None,
         "param.seed": 7,
         "param.size": "1024*1024",
     }
@@ -121,6 +144,8 @@ def test_what_is_not_known_is_missing() -> None:
         "params": "{}",
         "n_resources": 0,
         "attempts": 0,
+        "service": "o",
+        "reused": False,
     }
 
 
@@ -213,30 +238,52 @@ def test_another_by_is_an_error() -> None:
         task_frame([], by="model")  # type: ignore[arg-type] # that it is wrong is the test
 
 
-def test_extra_columns_come_last_and_only_where_a_row_has_one() -> None:
-    extra: dict[str, dict[str, Any]] = {
-        "a": {"rating": 4},
-        "b": {"rating": None, "note": "soft"},
-        "other": {"more": 1},
-    }
-    frame = task_frame([samples.task("a"), samples.task("b"), samples.task("c")], extra=extra)
+def test_remarks_come_last_and_only_where_a_row_has_one(ledger: Ledger) -> None:
+    ledger.add([samples.task("a"), samples.task("b"), samples.task("c")], "me")
+    ledger.rate("a", 4)
+    ledger.note("b", "soft")
+    frame = ledger_frame(ledger)
     assert list(frame.columns)[-3:] == ["param.size", "rating", "note"]
     assert frame["rating"].dtype == "Int64"
     assert frame["rating"].fillna(0).tolist() == [4, 0, 0]
     assert frame["note"].dtype == "string"
     assert frame["note"].isna().tolist() == [True, False, True]
-    assert "rating" not in task_frame([samples.task("c")], extra=extra)
+    assert "rating" not in ledger_frame(ledger, ["c"])
 
 
-def test_an_extra_column_cannot_take_a_name() -> None:
-    with pytest.raises(InvalidRequest, match="'price'"):
-        task_frame([samples.task("a")], extra={"a": {"price": 1}})
+def test_some_tasks_of_a_ledger_stand_in_their_order(ledger: Ledger) -> None:
+    two = tuple(samples.picture(width=w) for w in (10, 20))
+    ledger.add([samples.task("a", resources=two), samples.task("b"), samples.task("c")], "me")
+    assert ledger_frame(ledger, ["c", "a", "nobody"])["task_id"].tolist() == ["task-c", "task-a"]
+    by_resource = ledger_frame(ledger, ["b", "a"], "resource")
+    assert by_resource["width"].tolist() == [1024, 10, 20]
+    assert len(ledger_frame(ledger, [])) == 0
+    assert len(ledger_frame(ledger, ["a", *(f"nobody {n}" for n in range(40_000))])) == 1
+
+
+def test_the_view_of_the_database_is_the_same_table(ledger: Ledger) -> None:
+    tasks = [samples.task("a"), samples.bare("b"), samples.task("c", model="x", params={})]
+    ledger.add(tasks, "me")
+    ledger.rate("c", 2)
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        read = pd.read_sql("SELECT * FROM history", connection)
+    frame = ledger_frame(ledger)
+    frame = frame.drop(columns=["param.seed", "param.size"])
+    assert list(read.columns) == list(frame.columns)
+    read["path"] = "/home/me/" + read["path"].str.removeprefix("/home/me/")
+    for name in TIMES:
+        read[name] = pd.to_datetime(read[name], format="ISO8601").dt.as_unit("us")
+    read = read.sort_values("task_id", na_position="last").reset_index(drop=True)
+    frame = frame.sort_values("task_id", na_position="last").reset_index(drop=True)
+    pd.testing.assert_frame_equal(
+        read.astype(frame.dtypes), frame.assign(path=read["path"].astype("string"))
+    )
 
 
 def test_halves_of_characters_are_made_safe() -> None:
-    frame = task_frame([samples.task(prompt="a\ud800b", params={"k\udc00": ["\ud83d\ude00"]})])
-    assert frame["prompt"].tolist() == ["a\ufffdb"]
-    assert frame["param.k\ufffd"].tolist() == ['["😀"]']
+    frame = task_frame([samples.task(prompt="a\ud800b", params={"k\udc00": ["\ud800"]})])
+    assert frame["prompt"].tolist() == ["a?b"]
+    assert frame["param.k?"].tolist() == ['["?"]']
 
 
 @given(st.text(st.characters(codec=None)))
@@ -252,13 +299,15 @@ def test_storable_text_is_sound_and_sound_text_unchanged(text: str) -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.lists(samples.tasks, max_size=5), st.sampled_from(["task", "resource"]))
 def test_any_task_has_a_typed_row(tasks: list[Any], by: Any) -> None:
-    frame = task_frame(tasks, by=by)
+    frame = task_frame(tasks, by)
     assert list(frame.columns)[: len(COLUMNS)] == COLUMNS
     assert not any(frame[name].dtype == np.dtype(object) for name in frame)
     per_task = [max(len(t.resources), 1) if by == "resource" else 1 for t in tasks]
     assert len(frame) == sum(per_task)
     repeated = [t for t, n in zip(tasks, per_task, strict=True) for _ in range(n)]
     assert frame["status"].tolist() == [t.status.value for t in repeated]
-    assert frame["model"].tolist() == [storable(t.request.model) for t in repeated]
+    assert frame["model"].tolist() == [
+        t.request.model.encode("utf-8", "replace").decode() for t in repeated
+    ]
     assert frame["n_resources"].tolist() == [len(t.resources) for t in repeated]
     assert all(isinstance(json.loads(text), dict) for text in frame["params"])

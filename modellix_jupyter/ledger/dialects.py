@@ -1,0 +1,112 @@
+"""What differs between databases: how one is opened, and expressions that they do not share.
+
+Only SQLite is opened today; the expressions know PostgreSQL too.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import JSON, URL, Double, Text, cast, create_engine, event, func, literal, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, StaticPool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from sqlalchemy import ColumnElement, Connection, Engine, TableValuedAlias
+
+BUSY_S = 10.0
+"""How long a write waits for another process's, in seconds."""
+FOREIGN = (SQLAlchemyError, sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
+"""What reading and writing may raise; the last three of a row that is damaged."""
+
+
+def reason(error: BaseException) -> str:
+    """Return what a foreign error says, without the statement and its values."""
+    if isinstance(error, DBAPIError):
+        error = error.orig or error
+    return getattr(error, "strerror", None) or str(error)
+
+
+def open_sqlite(path: Path | None) -> Engine:
+    """Return the engine of a file, or of a database in memory; every write is durable."""
+    where = {"poolclass": NullPool} if path else {"poolclass": StaticPool}
+    engine = create_engine(
+        URL.create("sqlite", database=str(path) if path else None),
+        connect_args={"timeout": BUSY_S, "isolation_level": None, "check_same_thread": False},
+        hide_parameters=True,  # prompts are nothing for an error's text
+        **where,
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def writer(engine: Engine) -> Connection:
+    """Return a connection whose transactions take the lock for writing at their beginning."""
+    return engine.connect().execution_options(writes=True)
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _prepare(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    until = time.monotonic() + BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # SQLite's own patience does not cover two that do so to a new file at once
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def stored_version(connection: Connection) -> int:
+    """Return the number of the last migration; 0 for a new database."""
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+
+
+def store_version(connection: Connection, version: int) -> None:
+    """Record the number of the last migration where a file's header shows it."""
+    connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+
+
+def listed(values: Iterable[str], dialect: str) -> TableValuedAlias:
+    """Return texts as a table of `key` (their order) and `value`: one parameter, however many."""
+    given = json.dumps(list(values))
+    if dialect == "postgresql":
+        elements = func.json_array_elements_text(cast(literal(given), JSON))
+        return elements.table_valued("value", with_ordinality="key")
+    return func.json_each(given).table_valued("key", "value")
+
+
+def before(column: ColumnElement[str], mark: str, dialect: str) -> ColumnElement[str]:
+    """Return the part of a text before a mark, or all of it."""
+    if dialect == "postgresql":
+        return func.split_part(column, mark, 1)
+    return func.substr(column, 1, func.instr(column + mark, mark) - 1)
+
+
+def moment(column: ColumnElement[int], dialect: str) -> ColumnElement[Any]:
+    """Return microseconds since the epoch as what the database's own tools take for a time."""
+    if dialect == "postgresql":
+        return text("timestamptz 'epoch'") + column * text("interval '1 microsecond'")
+    whole = func.strftime("%Y-%m-%dT%H:%M:%S", column.op("/")(1_000_000), "unixepoch", type_=Text)
+    return whole + func.printf(".%06dZ", column.op("%")(1_000_000), type_=Text)
+
+
+def seconds(column: ColumnElement[int]) -> ColumnElement[Any]:
+    """Return microseconds as seconds."""
+    return cast(column, Double) / 1e6

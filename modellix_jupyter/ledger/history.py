@@ -1,0 +1,124 @@
+"""The view `history`: the one definition of the frame's columns, for us and for any SQL tool."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import Double, Text, cast, false, func, literal, null, select
+from sqlalchemy.dialects import registry
+
+from modellix_jupyter.ledger.dialects import before, listed, moment, seconds
+from modellix_jupyter.ledger.tables import files, tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Select
+
+By = Literal["task", "resource"]
+
+KINDS: dict[str, str] = {
+    "task_id": "text",
+    "status": "text",
+    "model": "text",
+    "provider": "text",
+    "model_id": "text",
+    "prompt": "text",
+    "params": "text",
+    "submitted_at": "time",
+    "completed_at": "time",
+    "elapsed_s": "float",
+    "duration_ms": "integer",
+    "n_resources": "integer",
+    "type": "text",
+    "width": "integer",
+    "height": "integer",
+    "format": "text",
+    "url": "text",
+    "expires_at": "time",
+    "path": "text",
+    "attempts": "integer",
+    "price": "float",
+    "request_id": "text",
+    "error_code": "integer",
+    "error_message": "text",
+    "service": "text",
+    "charged": "float",
+    "reused": "boolean",
+    "parents": "text",
+    "rating": "integer",
+    "note": "text",
+}
+"""The columns in their order, and the kind of each."""
+NO_TIME = -(2**63)
+"""Stands for no time among microseconds, as in NumPy."""
+_TIMES = [name for name, kind in KINDS.items() if kind == "time"]
+_LITERALS = {"literal_binds": True}
+_AT_ONCE = 1000
+"""Rows that are read at once: few enough that Python's collector never looks at them."""
+
+
+def _columns(dialect: str) -> dict[str, ColumnElement[Any]]:
+    """Return what each column is of, times in microseconds and paths within the folder."""
+    counted = files.alias()
+    count = select(func.count()).select_from(counted).where(counted.c.uid == tasks.c.uid)
+    made: dict[str, ColumnElement[Any]] = {
+        "provider": before(tasks.c.model, "/", dialect),
+        "elapsed_s": seconds(tasks.c.completed_at - tasks.c.submitted_at),
+        "n_resources": count.scalar_subquery(),
+        "charged": cast(null(), Double),
+        "reused": false(),
+        "parents": cast(null(), Text),
+    }
+    known = {**files.c, **tasks.c, **made}
+    return {name: known[name] for name in KINDS}
+
+
+def _select(columns: dict[str, ColumnElement[Any]], by: By = "task") -> Select[Any]:
+    which = files.c.uid == tasks.c.uid
+    if by == "task":
+        which &= files.c.shown
+    named = [column.label(name) for name, column in columns.items()]
+    return select(*named).select_from(tasks.outerjoin(files, which))
+
+
+def create_view(connection: Connection) -> None:
+    """Make the view anew: it holds no data, so it is always of this version's columns."""
+    connection.exec_driver_sql("DROP VIEW IF EXISTS history")
+    connection.exec_driver_sql(f"CREATE VIEW history AS {_view(connection.dialect.name)}")
+
+
+@cache
+def _view(dialect: str) -> str:
+    columns = _columns(dialect)
+    times = {name: moment(columns[name], dialect) for name in _TIMES}
+    written = registry.load(dialect)()
+    return str(_select(columns | times).compile(dialect=written, compile_kwargs=_LITERALS))
+
+
+def rows(
+    dialect: str, folder: str, uids: Sequence[str] | None = None, by: By = "task"
+) -> Select[Any]:
+    """Return the query for the view's rows: oldest first, or of these tasks in their order.
+
+    Times are microseconds (`NO_TIME` where there is none), and paths begin with the folder.
+    """
+    columns = _columns(dialect)
+    read = {name: func.coalesce(columns[name], literal(NO_TIME)) for name in _TIMES}
+    query = _select(columns | read | {"path": literal(folder) + columns["path"]}, by)
+    if uids is None:
+        return query.order_by(tasks.c.created_at, tasks.c.id, files.c.position)
+    wanted = listed(uids, dialect)
+    query = query.join(wanted, wanted.c.value == tasks.c.uid)
+    return query.order_by(wanted.c.key, files.c.position)
+
+
+def by_column(connection: Connection, query: Select[Any]) -> dict[str, list[Any]]:
+    """Return what a query for the view's rows finds, each column as a list."""
+    cursor = connection.execute(query).cursor
+    found: list[list[Any]] = [[] for _ in KINDS]
+    while some := cursor.fetchmany(_AT_ONCE):
+        for column, values in zip(found, zip(*some, strict=True), strict=True):
+            column.extend(values)
+    return dict(zip(KINDS, found, strict=True))

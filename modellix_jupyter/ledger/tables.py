@@ -1,0 +1,191 @@
+"""The tables, once for every database, and how a task is written to them and read back."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+from modellix_jupyter.values import Request, Resource, Status, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from sqlalchemy import RowMapping
+    from sqlalchemy.types import TypeEngine
+
+# SQLite's strict tables know few names of types
+WHOLE = BigInteger().with_variant(Integer(), "sqlite")
+NUMBER: TypeEngine[float] = Double().with_variant(REAL(), "sqlite")
+FLAG = Boolean().with_variant(Integer(), "sqlite")
+
+metadata = MetaData()
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", WHOLE, primary_key=True),
+    Column("uid", Text, nullable=False, unique=True),
+    Column("batch", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("service", Text, nullable=False),
+    Column("owner", Text),
+    Column("model", Text, nullable=False),
+    Column("prompt", Text),
+    Column("params", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("task_id", Text),
+    Column("model_id", Text),
+    Column("created_at", WHOLE, nullable=False),
+    Column("submitted_at", WHOLE),
+    Column("completed_at", WHOLE),
+    Column("expires_at", WHOLE),
+    Column("duration_ms", WHOLE),
+    Column("is_final", FLAG, nullable=False),
+    Column("attempts", WHOLE, nullable=False),
+    Column("price", NUMBER),
+    Column("request_id", Text),
+    Column("error_code", WHOLE),
+    Column("error_message", Text),
+    Column("rating", WHOLE),
+    Column("note", Text),
+    CheckConstraint("rating BETWEEN 1 AND 5", name="rating_is_1_to_5"),
+    sqlite_strict=True,
+)
+"""One row a task; times are microseconds since the epoch, `params` JSON with sorted keys."""
+
+files = Table(
+    "files",
+    metadata,
+    Column("uid", Text, ForeignKey("tasks.uid"), primary_key=True),
+    Column("position", WHOLE, primary_key=True, autoincrement=False),
+    Column("shown", FLAG, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("type", Text),
+    Column("width", WHOLE),
+    Column("height", WHOLE),
+    Column("format", Text),
+    Column("role", Text),
+    Column("path", Text),
+    Column("size", WHOLE),
+    Column("problem", Text),
+    Column("lost", FLAG, nullable=False),
+    sqlite_strict=True,
+)
+"""One row a resource; `shown` is the one that stands for its task, `path` is within the folder."""
+
+Index("tasks_created", tasks.c.created_at)
+Index("tasks_model", tasks.c.model, tasks.c.completed_at)
+Index("tasks_task_id", tasks.c.task_id)
+Index("tasks_batch", tasks.c.batch)
+# both are counted whenever the extension is loaded, however long the ledger is
+Index(
+    "tasks_open", tasks.c.origin, sqlite_where=~tasks.c.is_final, postgresql_where=~tasks.c.is_final
+)
+_UNKNOWN = tasks.c.status == Status.UNKNOWN.value
+Index("tasks_unknown", tasks.c.origin, sqlite_where=_UNKNOWN, postgresql_where=_UNKNOWN)
+
+versions = Table(
+    "alembic_version",
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own table, as Alembic makes it."""
+
+_SAME = (
+    *("uid", "batch", "origin", "task_id", "model_id"),
+    *("created_at", "submitted_at", "completed_at", "expires_at", "duration_ms"),
+    *("attempts", "price", "request_id", "error_code", "error_message"),
+)
+"""Columns of `tasks` that are a task's fields of the same name."""
+_OF_FILE = tuple(c.name for c in files.c if c.name not in {"uid", "position", "shown"})
+"""Columns of `files` that are a resource's fields of the same name."""
+_INT64 = range(-(2**63), 2**63)
+
+
+def task_row(task: Task) -> dict[str, Any]:
+    """Return the columns of a task, but for its owner, its rating and its note."""
+    request = task.request
+    row = {name: getattr(task, name) for name in _SAME} | {
+        "service": service_of(task.origin),
+        "model": request.model,
+        "prompt": request.prompt,
+        "params": json.dumps(dict(request.params), ensure_ascii=False, sort_keys=True),
+        "status": task.status.value,
+        "is_final": task.is_final,
+    }
+    return {name: _storable(value) for name, value in row.items()}
+
+
+def file_rows(of: Iterable[Task], folder: Path) -> list[dict[str, Any]]:
+    """Return a row for each resource; paths are relative to the folder, so that a home can move."""
+    return [row for task in of for row in _file_rows(task, folder)]
+
+
+def _file_rows(task: Task, folder: Path) -> Iterator[dict[str, Any]]:
+    roles = [resource.role for resource in task.resources]
+    shown = roles.index("primary") if "primary" in roles else 0
+    for position, resource in enumerate(task.resources):
+        row = {name: _storable(getattr(resource, name)) for name in _OF_FILE}
+        row |= {"uid": task.uid, "position": position, "shown": position == shown}
+        yield row | {"path": _relative(row["path"], folder)}
+
+
+def task_of(row: RowMapping, found: Iterable[RowMapping], folder: Path) -> Task:
+    """Return the task of a row of `tasks` and of its rows of `files`, in their order."""
+    return Task(
+        **{name: row[name] for name in _SAME},
+        request=Request(row["model"], row["prompt"], json.loads(row["params"])),
+        status=Status(row["status"]),
+        resources=tuple(_resource(each, folder) for each in found),
+    )
+
+
+def _resource(row: RowMapping, folder: Path) -> Resource:
+    known = {name: row[name] for name in _OF_FILE}
+    path = None if row["path"] is None else str(folder / row["path"])
+    return Resource(**known | {"path": path, "lost": bool(row["lost"])})
+
+
+def service_of(origin: str) -> str:
+    """Return the host of a base URL; a service on this machine is a sandbox."""
+    try:
+        host = urlsplit(origin).hostname or origin
+    except ValueError:
+        return origin
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    return "sandbox" if local else host
+
+
+def _storable(value: Any) -> Any:  # noqa: ANN401 - a column's value
+    """Replace half of a surrogate pair, as the request itself does, and drop too large integers."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return None if isinstance(value, int) and value not in _INT64 else value
+
+
+def _relative(path: str | None, folder: Path) -> str | None:
+    return path and path.replace("\\", "/").removeprefix(f"{folder.as_posix()}/")
