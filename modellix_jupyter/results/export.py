@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PAGES = (".html", ".htm")
 """The endings of a page, besides those of a table."""
-_LONGEST_PART = 48
+_MAX_PART = 48
 _FROM_RESOURCE = ("type", "width", "height", "format", "url", "path")
 """The columns that differ between the rows of one task where it has several files."""
 
@@ -67,7 +67,7 @@ def _copy(source: Path, folder: Path, name: str) -> Path:
 
 
 def _name(task: Task, index: int) -> str:
-    """Name a copy; our own id keeps names apart, and makes saving twice write the same files."""
+    """Return the name of a copy: unique by our own id, and the same when it is saved twice."""
     seed = task.request.params.get("seed")
     parts = [
         _plain(task.request.prompt or "no prompt"),
@@ -79,8 +79,8 @@ def _name(task: Task, index: int) -> str:
 
 
 def _plain(text: str) -> str:
-    words = "".join(c if c.isalnum() or c in "._" else " " for c in text).split()
-    return "-".join(words)[:_LONGEST_PART].strip("-._")
+    parts = "".join(c if c.isalnum() or c in "._" else " " for c in text).split()
+    return "-".join(parts)[:_MAX_PART].strip("-._")
 
 
 def export(
@@ -120,7 +120,7 @@ def _check_named(path: str | Path, hint: str) -> None:
 
 
 def _check_no_folder(target: Path) -> None:
-    """Refuse a folder that is there: what lies in it may not be ours to exchange."""
+    """Refuse a folder that exists, since its content may not be ours to replace."""
     if target.is_dir():
         raise InvalidRequest(
             f"{target} is a folder that is there already.",
@@ -159,7 +159,7 @@ def _write_folder(cards: Sequence[Card], frame: pd.DataFrame, target: Path) -> P
 def _index(
     tasks: Sequence[Task], frame: pd.DataFrame, names: dict[tuple[str, int], str]
 ) -> pd.DataFrame:
-    """Return the frame with one row a file, and where each is from the folder on."""
+    """Return the frame with one row for each file and the name of its copy."""
     import pandas as pd
 
     from modellix_jupyter.results.frame import task_frame
