@@ -310,7 +310,7 @@ def notebook(hostile: Hostile, folder: Path) -> nbformat.NotebookNode:
             "        time.sleep(0.02)\n"
             "from modellix_jupyter.notebook.current_session import current\n"
             "_ = current().resume().wait()\n"
-            "form.context.ticked.update(dict.fromkeys(form.tasks_view.uids()))\n"
+            "form.context.ticked.update(dict.fromkeys(form.context.uids()))\n"
             "for mode in ('Cards', 'Summary', 'Table', 'Plot', 'Grid'):\n"
             "    form.compare.mode.value = mode\n"
             "    time.sleep(0.5)\n"
