@@ -30,7 +30,8 @@ def reason(error: BaseException) -> str:
     """Return what a foreign error says, without the statement and its values."""
     if isinstance(error, DBAPIError):
         error = error.orig or error
-    return getattr(error, "strerror", None) or str(error)
+    told = getattr(error, "strerror", None) or str(error)
+    return told.partition("\n")[0]
 
 
 def open_sqlite(path: Path | None) -> Engine:
@@ -88,7 +89,7 @@ def listed(values: Iterable[str], dialect: str) -> TableValuedAlias:
     given = json.dumps(list(values))
     if dialect == "postgresql":
         elements = func.json_array_elements_text(cast(literal(given), JSON))
-        return elements.table_valued("value", with_ordinality="key")
+        return elements.table_valued("value", with_ordinality="key").render_derived()
     return func.json_each(given).table_valued("key", "value")
 
 
