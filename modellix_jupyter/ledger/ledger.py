@@ -199,7 +199,7 @@ class Ledger:
             query = history.rows(connection.dialect.name, folder, uids, by)
             return history.by_column(connection, query)
 
-    def unsettled(self, origin: str) -> list[Task]:
+    def unfinished(self, origin: str) -> list[Task]:
         """Return the tasks of a service that are not over, oldest first."""
         return self._select(tasks.c.origin == origin, ~tasks.c.is_final)
 

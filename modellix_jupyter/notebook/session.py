@@ -206,7 +206,7 @@ class Session:
 
     def unfinished(self) -> list[Task]:
         """Return the tasks of this service that are not over, by the ledger."""
-        return self.ledger.unsettled(self.settings.base_url)
+        return self.ledger.unfinished(self.settings.base_url)
 
     def unknown(self) -> list[Task]:
         """Return the submissions to this service whose outcome is unknown."""

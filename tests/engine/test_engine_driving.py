@@ -210,7 +210,7 @@ def test_what_may_have_been_accepted_is_unknown_and_never_sent_again(
     assert isinstance(done.error(), OutcomeUnknown)
     assert rig.row(task.uid) == done
     assert [t.uid for t in rig.ledger.unknown(done.origin)] == [task.uid]
-    assert rig.ledger.unsettled(done.origin) == []
+    assert rig.ledger.unfinished(done.origin) == []
     engine.close()
     other = rig.engine()
     assert other.resume(rig.ledger.tasks()) == []
@@ -350,7 +350,7 @@ def test_a_refused_question_stops_for_now_and_a_resume_goes_on(
     assert stopped.status is Status.PENDING
     assert engine.problem(task.uid) is refusal
     assert rig.row(task.uid).status is Status.PENDING
-    unfinished = rig.ledger.unsettled(task.origin)
+    unfinished = rig.ledger.unfinished(task.origin)
     assert [t.uid for t in unfinished] == [task.uid]
     assert len(engine.resume(unfinished)) == 1
     assert ended(engine, task).status is Status.SUCCESS

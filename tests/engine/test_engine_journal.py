@@ -264,7 +264,7 @@ def test_a_disk_that_fills_up_later_does_not_end_a_task(
     behind = rig.row(task.uid)
     assert (behind.status, behind.task_id) == (Status.SUBMITTING, None)
     # with room again, a resume writes what is known; it sends nothing
-    assert engine.resume(rig.ledger.unsettled(task.origin))
+    assert engine.resume(rig.ledger.unfinished(task.origin))
     assert ended(engine, task) == done
     assert rig.row(task.uid) == done
     assert len(service.submitted) == 1

@@ -89,9 +89,9 @@ def test_what_is_unfinished_is_found_by_its_service(ledger: Ledger) -> None:
     unknown = a_task(status=Status.UNKNOWN)
     foreign = a_task(origin="https://other.test")
     ledger.add([waiting, older, unfetched, over, unknown, foreign], "me")
-    assert ledger.unsettled(ORIGIN) == [older, waiting, unfetched]
+    assert ledger.unfinished(ORIGIN) == [older, waiting, unfetched]
     assert ledger.unknown(ORIGIN) == [unknown]
-    assert ledger.unsettled("https://other.test") == [foreign]
+    assert ledger.unfinished("https://other.test") == [foreign]
 
 
 def test_durations_are_of_the_latest_successes(ledger: Ledger) -> None:

@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 def test_it_counts_what_the_ledger_says(path: Path) -> None:
     ledger = Ledger(path, path.parent / "files")
     assert pending_counts(path, ORIGIN) == (
-        len(ledger.unsettled(ORIGIN)),
+        len(ledger.unfinished(ORIGIN)),
         len(ledger.unknown(ORIGIN)),
     )
     assert pending_counts(path, ORIGIN) == (3, 1)
