@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 
 
 class KernelLock:
-    """An engine's name, and the lock that says it lives.
-
-    Parameters
-    ----------
-    folder
-        Where the locks of all engines of one ledger are.
-
-    """
+    """An engine's name, and its lock in the folder of all engines of one ledger."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

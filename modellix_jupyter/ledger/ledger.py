@@ -19,6 +19,7 @@ from modellix_jupyter.errors import LedgerError
 from modellix_jupyter.ledger import dialects, history
 from modellix_jupyter.ledger.pending_counts import VERSION, check_version, refuse_newer
 from modellix_jupyter.ledger.tables import (
+    UNKNOWN,
     file_rows,
     files,
     metadata,
@@ -205,7 +206,7 @@ class Ledger:
 
     def unknown(self, origin: str) -> list[Task]:
         """Return the submissions to a service whose outcome is unknown, oldest first."""
-        return self._select(tasks.c.origin == origin, tasks.c.status == "unknown")
+        return self._select(tasks.c.origin == origin, UNKNOWN)
 
     def durations(self, model: str, origin: str) -> list[float]:
         """Return what a model's latest successful tasks took at a service, in seconds."""

@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    literal_column,
 )
 
 from modellix_jupyter.values import Request, Resource, Status, Task
@@ -97,12 +98,13 @@ Index("tasks_created", tasks.c.created_at)
 Index("tasks_model", tasks.c.model, tasks.c.completed_at)
 Index("tasks_task_id", tasks.c.task_id)
 Index("tasks_batch", tasks.c.batch)
-# both are counted whenever the extension is loaded, however long the ledger is
+# Both are counted whenever the extension is loaded, however long the ledger is. A query finds
+# them where its condition is written out as theirs is, not where it is a parameter.
 Index(
     "tasks_open", tasks.c.origin, sqlite_where=~tasks.c.is_final, postgresql_where=~tasks.c.is_final
 )
-_UNKNOWN = tasks.c.status == Status.UNKNOWN.value
-Index("tasks_unknown", tasks.c.origin, sqlite_where=_UNKNOWN, postgresql_where=_UNKNOWN)
+UNKNOWN = tasks.c.status == literal_column(f"'{Status.UNKNOWN.value}'")
+Index("tasks_unknown", tasks.c.origin, sqlite_where=UNKNOWN, postgresql_where=UNKNOWN)
 
 versions = Table(
     "alembic_version",

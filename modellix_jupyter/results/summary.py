@@ -22,33 +22,8 @@ _NEEDED = ("status", "elapsed_s", "n_resources", "price")
 def summarise(frame: pd.DataFrame, by: str | Sequence[str] = "model") -> pd.DataFrame:
     """Return one row for each group of tasks, with what they took, gave and cost.
 
-    Parameters
-    ----------
-    frame
-        One row a task, as `task_frame` gives it.
-    by
-        The column, or columns, that make the groups; missing values are a group of their own.
-
-    Returns
-    -------
-    DataFrame
-        The groups' columns, sorted (one that a measure below shares its name with is called
-        ``by.NAME``), then:
-
-        - ``count``: tasks, ``Int64``. All that follow are ``Float64``, missing where unknown.
-        - ``success_rate``: successes as a share, 0 to 1, of the tasks that ended.
-        - ``median_s``, ``p90_s``: of `elapsed_s`, in seconds.
-        - ``images_per_minute``: the resources of successes for each minute that those took.
-        - ``price``: the sum, in USD, of the known ones, without what was rejected: that was not
-          charged.
-        - ``price_per_image``: that sum for each resource of a success whose price is known, so
-          that tasks that were paid for in vain count.
-
-    Raises
-    ------
-    InvalidRequest
-        For no column at all, or one that the table does not have.
-
+    A group's column that one of the measures shares its name with is called ``by.NAME``. What was
+    rejected costs nothing; tasks that were paid for in vain count in `price_per_image`.
     """
     keys = list(dict.fromkeys([by] if isinstance(by, str) else by))
     if not keys:

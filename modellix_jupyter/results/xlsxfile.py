@@ -105,12 +105,12 @@ def _cell_text(text: str) -> str:
 
 def _width(column: pd.Series[Any]) -> float:
     """Return a width in characters that shows the name and most values."""
-    least, most = _WIDTHS
+    narrowest, widest = _WIDTHS
     if is_time(column):
         return len("2026-01-01 00:00:00.000 UTC")
     shown = [str(column.name), *(str(v) for v in cells(column.head(_SAMPLE)) if v is not None)]
     longest = max(len(text.partition("\n")[0]) for text in shown)
-    return min(max(longest + 3, least), most)  # the filter's arrow takes about 3
+    return min(max(longest + 3, narrowest), widest)  # the filter's arrow takes about 3
 
 
 def _write_pictures(sheet: Any, thumbnails: Mapping[int, bytes], rows: int) -> None:  # noqa: ANN401 - no stubs

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 from ledger_samples import ORIGIN, a_task
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.dialects import sqlite
 
 from modellix_jupyter.errors import LedgerError, LedgerTooNew
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.ledger.pending_counts import _COUNT, VERSION, pending_counts
+from modellix_jupyter.ledger.tables import UNKNOWN, tasks
 from modellix_jupyter.values import Status
 
 
@@ -52,6 +55,19 @@ def test_it_counts_what_is_only_in_the_log_of_a_ledger_in_use(path: Path) -> Non
 def test_only_the_rows_that_count_are_looked_at(path: Path, which: str, index: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         steps = connection.execute(f"EXPLAIN QUERY PLAN {_COUNT}{which}", (ORIGIN,)).fetchall()
+    assert [step[-1] for step in steps] == [f"SEARCH tasks USING INDEX {index} (origin=?)"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "index"), [(~tasks.c.is_final, "tasks_open"), (UNKNOWN, "tasks_unknown")]
+)
+def test_the_ledger_s_own_queries_look_at_no_others_either(
+    path: Path, condition: ColumnElement[bool], index: str
+) -> None:
+    query = select(tasks.c.uid).where(tasks.c.origin == ORIGIN, condition)
+    written = query.compile(dialect=sqlite.dialect())
+    with closing(sqlite3.connect(path)) as connection:
+        steps = connection.execute(f"EXPLAIN QUERY PLAN {written}", (ORIGIN,)).fetchall()
     assert [step[-1] for step in steps] == [f"SEARCH tasks USING INDEX {index} (origin=?)"]
 
 
