@@ -147,16 +147,16 @@ def test_a_workbook_is_framed_for_reading(tmp_path: Path, frame: pd.DataFrame) -
     assert all(8 <= size.width <= 49 for size in sheet.column_dimensions.values())
 
 
-@pytest.mark.parametrize("prompt", samples.NASTY)
-def test_a_nasty_prompt_is_a_text_in_a_workbook(tmp_path: Path, prompt: str) -> None:
-    frame = task_frame([samples.task(prompt=prompt, params={prompt: prompt})])
+def test_a_nasty_prompt_is_a_text_in_a_workbook(tmp_path: Path) -> None:
+    frame = task_frame([samples.task(prompt=p, params={p: p}) for p in samples.NASTY])
     sheet = sheet_of(write_table(frame, tmp_path / "t.xlsx"))
     at = list(frame.columns).index("prompt") + 1
-    cell = sheet.cell(2, at)
-    assert cell.hyperlink is None
-    assert cell.data_type == "s"
-    clean = re.sub("[\x00-\x08\x0b-\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", frame["prompt"][0])
-    assert (cell.value or "") == re.sub("\r\n?", "\n", clean)
+    for row, prompt in enumerate(frame["prompt"], start=2):
+        cell = sheet.cell(row, at)
+        assert cell.hyperlink is None, prompt
+        assert cell.data_type == "s", prompt
+        clean = re.sub("[\x00-\x08\x0b-\x0c\x0e-\x1f\ufffe\uffff]", "\ufffd", prompt)
+        assert (cell.value or "") == re.sub("\r\n?", "\n", clean), prompt
 
 
 @pytest.mark.parametrize(("letter", "units"), [("x", 1), ("😀", 2)])

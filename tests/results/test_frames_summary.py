@@ -117,11 +117,12 @@ def test_by_several_columns_and_missing_ones_are_a_group() -> None:
     assert table["count"].tolist() == [1, 2, 1]
 
 
-@pytest.mark.parametrize("name", list(task_frame([]).columns))
-def test_by_any_column_of_the_contract(name: str) -> None:
-    table = summarise(task_frame([samples.task(), samples.bare()]), name)
-    assert table["count"].sum() == 2
-    assert table.columns[0] == ("by.price" if name == "price" else name)
+def test_by_any_column_of_the_frame() -> None:
+    frame = task_frame([samples.task(), samples.bare()])
+    for name in frame.columns:
+        table = summarise(frame, name)
+        assert table["count"].sum() == 2, name
+        assert table.columns[0] == ("by.price" if name == "price" else name)
 
 
 def test_an_index_with_gaps_does_not_matter() -> None:
