@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -17,7 +18,6 @@ from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.engine.engine import Engine
 from modellix_jupyter.ledger.kernel_locks import KernelLock
 from modellix_jupyter.ledger.ledger import Ledger
-from modellix_jupyter.notebook.service import RestService
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.storage.store import MIB, Limits, Store
 from modellix_jupyter.values import Request, Status, Task, Update
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from modellix_jupyter.engine.service import OnProgress
+    from modellix_jupyter.api.client import OnProgress
     from modellix_jupyter.values import TaskAnswer
 
 KEY = "sandbox"
@@ -85,17 +85,17 @@ class Server:
         self._process.communicate()
 
 
-class CountingService(RestService):
-    """The service of a session, which counts the questions about each task."""
+class CountingClient(AsyncClient):
+    """The client of a session, which counts the polls of each task."""
 
-    def __init__(self, client: AsyncClient, store: Store) -> None:
-        super().__init__(client, store, 600.0)
-        self.questions: dict[str, int] = {}
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(KEY, settings=settings)
+        self.polls: Counter[str] = Counter()
 
-    async def read(self, task_id: str, on_progress: OnProgress) -> TaskAnswer:
-        """Ask how a task stands."""
-        self.questions[task_id] = self.questions.get(task_id, 0) + 1
-        return await super().read(task_id, on_progress)
+    async def task(self, task_id: str, *, on_progress: OnProgress | None = None) -> TaskAnswer:
+        """Poll a task."""
+        self.polls[task_id] += 1
+        return await super().task(task_id, on_progress=on_progress)
 
 
 class Kernel:
@@ -105,14 +105,11 @@ class Kernel:
         self.settings = Settings(base_url=url, home=str(home)).changed(**changes)
         self._ledger = Ledger(home / "ledger.sqlite3", home / "files")
         self._owner = KernelLock(home / "owners")
-        self._store = Store(home / "files", Limits(MIB * 64, MIB * 64, 10))
-        self.engine = Engine(self._open, self._ledger, self._owner, self.settings)
+        store = Store(home / "files", Limits(MIB * 64, MIB * 64, 10))
+        self.client = CountingClient(self.settings)
+        self.engine = Engine(self.client, store, self._ledger, self._owner, self.settings)
         self._seen: dict[str, float] = {}
         self.engine.subscribe(self._hear)
-
-    def _open(self) -> CountingService:
-        self.service = CountingService(AsyncClient(KEY, settings=self.settings), self._store)
-        return self.service
 
     def _hear(self, update: Update) -> None:
         if update.task.status.ended:
@@ -153,7 +150,7 @@ class Kernel:
             outcome(
                 self._seen[task.uid],
                 (task.submitted_at or 0) / 1e6,
-                self.service.questions[task.task_id or ""],
+                self.client.polls[task.task_id or ""],
                 task.duration_ms or 0,
             )
             for task in self.run(requests)

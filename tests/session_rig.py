@@ -80,7 +80,7 @@ def wait_until_accepted(session: Session, results: Results) -> None:
     while any(task.task_id is None for task in results):
         assert time.monotonic() < until
         time.sleep(0.005)
-    session.engine.run(lambda _service: asyncio.sleep(0)).result(HANG_S)
+    session.engine.run(lambda: asyncio.sleep(0)).result(HANG_S)
 
 
 def is_whole(task: Task) -> bool:

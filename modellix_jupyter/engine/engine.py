@@ -13,25 +13,24 @@ import threading
 import time
 import uuid
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from modellix_jupyter.engine import polling, transitions
 from modellix_jupyter.engine.context import Context
-from modellix_jupyter.engine.loop import LoopThread
-from modellix_jupyter.engine.ownership import Ownership
-from modellix_jupyter.engine.supervisor import Supervisor
+from modellix_jupyter.engine.supervisor import Ownership, Supervisor
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.values import Request, Status, Task, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 
+    from modellix_jupyter.api.client import AsyncClient
     from modellix_jupyter.engine.polling import Pace
-    from modellix_jupyter.engine.service import Service
     from modellix_jupyter.ledger.kernel_locks import KernelLock
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.planning.pricing import Pricing
     from modellix_jupyter.settings import Settings
+    from modellix_jupyter.storage.store import Store
 
     Listener = Callable[[Update], None]
 
@@ -40,41 +39,21 @@ _T = TypeVar("_T")
 log = logging.getLogger("modellix_jupyter.engine")
 
 _GRACE_S = 5.0
-"""How long an exit waits for the answers to submissions that are on their way, in seconds."""
+"""How long an exit waits for the answers to submissions in flight, in seconds."""
 
 
 class Engine:
-    """Drives every task of one session to its end, on a loop of its own.
+    """Drives every task of one session to its end, on an event loop in a thread of its own.
 
-    Parameters
-    ----------
-    make_service
-        Called on the engine's loop, once, to open the service.
-    ledger, owner
-        Where tasks are recorded, and under whose name.
-    settings
-        The limits; see `Settings`.
-    pace
-        How often tasks are polled.
-    clock
-        Seconds since the epoch, for what is recorded.
-    timer
-        Seconds from any start, for pauses: no user and no server sets it.
-    sleep
-        Waits that many seconds.
-
-    Raises
-    ------
-    ModellixError
-        Whatever `make_service` raised.
-
+    It closes the client; `clock`, `timer` and `sleep` are as in `Context`, for tests to replace.
     """
 
-    def __init__(  # noqa: PLR0913 - what a test replaces
+    def __init__(  # noqa: PLR0913 - what an engine is made of
         self,
-        make_service: Callable[[], Service],
+        client: AsyncClient,
+        store: Store,
         ledger: Ledger,
-        owner: KernelLock,
+        lock: KernelLock,
         settings: Settings,
         *,
         pace: Pace = polling.PACE,
@@ -82,46 +61,29 @@ class Engine:
         timer: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self.warnings: list[str] = []
         self._ledger = ledger
-        self._owner = owner
+        self._owner = lock.name
         self._origin = settings.base_url
-        self._pace = pace
-        self._clock = clock
-        self._timer = timer
         self._listeners: list[Listener] = []
         self._closing = threading.Lock()
         self._sending = threading.Lock()
         self._closed = False
-        self.warnings: list[str] = []
-        self._thread = LoopThread("modellix-engine")
-        try:
-            self._context = self._thread.run(self._open(make_service, settings, sleep)).result()
-        except BaseException:
-            self._thread.stop(_GRACE_S)
-            raise
-        self._ownership = Ownership(ledger, owner)
-        self._supervisor = Supervisor(self._thread, self._context, self._ownership)
-
-    async def _open(
-        self,
-        make_service: Callable[[], Service],
-        settings: Settings,
-        sleep: Callable[[float], Awaitable[None]],
-    ) -> Context:
-        service = make_service()
-        return Context(
-            service,
-            self._ledger,
-            origin=self._origin,
+        self._context = Context(
+            client=client,
+            store=store,
+            ledger=ledger,
+            settings=settings,
             publish=self._publish,
             warn=self._warn,
-            max_in_flight=settings.max_in_flight,
-            budget=settings.requests_per_second,
-            pace=self._pace,
-            clock=self._clock,
-            timer=self._timer,
+            pace=pace,
+            clock=clock,
+            timer=timer,
             sleep=sleep,
         )
+        self._thread = LoopThread("modellix-engine")
+        self._ownership = Ownership(ledger, lock)
+        self._supervisor = Supervisor(self._thread.call, self._context, self._ownership)
 
     # -- handing over
 
@@ -132,34 +94,21 @@ class Engine:
         prices: Mapping[str, Pricing] | None = None,
         batch: str | None = None,
     ) -> list[Task]:
-        """Record the requests and begin to send them; returns at once.
+        """Record the requests, one paid task each, and begin to send them; returns at once.
 
-        Parameters
-        ----------
-        requests
-            One paid task each.
-        prices
-            By model; what each task costs stands in its row.
-        batch
-            The name that their rows share; a new one where it is not given.
-
-        Raises
-        ------
-        LedgerError
-            They could not be recorded; none was sent.
-
+        Raises `LedgerError` where they could not be recorded; then none was sent.
         """
         self._check_open()
         tasks = self._intents(requests, prices or {}, batch or uuid.uuid4().hex)
-        self._ledger.add(tasks, self._owner.name)
+        self._ledger.add(tasks, self._owner)
         for task in tasks:
-            self._begin(task, fresh=True)
+            self._start(task, fresh=True)
         return tasks
 
     def _intents(
         self, requests: Sequence[Request], prices: Mapping[str, Pricing], batch: str
     ) -> list[Task]:
-        now = int(self._clock() * 1e6)
+        now = self._context.now_us()
         return [
             Task(
                 uid=uuid.uuid4().hex,
@@ -176,7 +125,7 @@ class Engine:
     def resume(self, tasks: Iterable[Task]) -> list[Task]:
         """Take up tasks that this engine does not drive; returns those that it now watches.
 
-        A submission that was interrupted on its way becomes `unknown`; one that never left stays
+        A submission that was interrupted in flight becomes `unknown`; one that was never sent stays
         as it is until `send` is called for it; one that another living kernel drives is followed.
         """
         taken = []
@@ -185,7 +134,7 @@ class Engine:
                 now = self._resumable(task)
                 if now is None:
                     continue
-                self._begin(now)
+                self._start(now)
             taken.append(task)
         return taken
 
@@ -199,34 +148,29 @@ class Engine:
         if task.is_final or task.origin != self._origin:
             return None
         if task.status is Status.SUBMITTING:
-            return self._ownership.orphan(task.uid)
+            return self._ownership.claim_orphan(task.uid)
         return self._ledger.get(task.uid) or task
 
     def send(self, tasks: Iterable[Task]) -> list[Task]:
-        """Send intents that never left, because their kernel ended first."""
+        """Send intents that were never sent, because their kernel ended first."""
         sent = []
         with self._sending:  # from the claim to the start: no other thread's claim in between
             for task in tasks:
-                intent = None if self.watches(task.uid) else self._ownership.unsent(task.uid)
+                watched = self.watches(task.uid)
+                intent = None if watched else self._ownership.claim_unsent(task.uid)
                 if intent is not None:
-                    self._begin(intent, fresh=True)
+                    self._start(intent, fresh=True)
                     sent.append(intent)
         return sent
 
     def resolve_unknown(self, task: Task, task_id: str | None) -> Task:
         """Record what the user found out about a submission of unknown outcome.
 
-        Parameters
-        ----------
-        task
-            Whose status is `unknown`.
-        task_id
-            The id that the service gave it, which is then watched like any other; None where it
-            was never accepted.
-
+        `task_id` is the id that the service gave it, which is then watched like any other; None
+        where it was never accepted.
         """
         self._ownership.take_over(task.uid)
-        resolved = transitions.resolved(task, task_id, int(self._clock() * 1e6))
+        resolved = transitions.resolved(task, task_id, self._context.now_us())
         self._ledger.save(resolved)
         self._supervisor.forget_job(task.uid)
         self._publish(Update(task=resolved))
@@ -234,23 +178,16 @@ class Engine:
             self.resume([resolved])
         return resolved
 
-    def _begin(self, task: Task, *, fresh: bool = False) -> None:
+    def _start(self, task: Task, *, fresh: bool = False) -> None:
         with self._closing:
             self._check_open()
-            self._supervisor.begin(task, fresh=fresh)
+            self._supervisor.start(task, fresh=fresh)
 
     # -- looking
 
     def get(self, uid: str) -> Task:
-        """Return a task as it is now.
-
-        Raises
-        ------
-        KeyError
-            Neither this engine nor the ledger knows it.
-
-        """
-        known = self._supervisor.remembered(uid)
+        """Return a task as it is now; KeyError where neither engine nor ledger knows it."""
+        known = self._supervisor.known(uid)
         if known is not None and (known.is_final or not self._closed):
             return known
         task = self._ledger.get(uid) or known
@@ -290,22 +227,22 @@ class Engine:
         return list(self._supervisor.futures().values())
 
     def watched(self) -> list[str]:
-        """Return our names of all tasks that this engine watches or has watched, oldest first."""
+        """Return the uids of all tasks that this engine watches or has watched, oldest first."""
         return list(self._supervisor.futures())
 
     def watches(self, uid: str) -> bool:
         """Whether a task is being driven or followed now."""
         return self._supervisor.watches(uid)
 
+    def busy(self) -> int:
+        """Return how many tasks this engine is not yet through with."""
+        return sum(not future.done() for future in self.futures())
+
     def unwatch(self, uid: str) -> bool:
-        """Stop watching a task, which lives on: `resume` takes it up, `send` one that never left.
+        """Stop watching a task, which lives on: `resume` takes it up, `send` one never sent.
 
-        Returns
-        -------
-        bool
-            False where nothing is let go: it is over, or its request is on its way, and whoever
-            looked away now would never learn what came of it.
-
+        False where it is over, or its request is in flight: whoever looked away now would never
+        learn what came of it.
         """
         if not self.watches(uid):
             return False
@@ -324,21 +261,13 @@ class Engine:
 
         return unsubscribe
 
-    def run(self, call: Callable[[Service], Awaitable[_T]]) -> Future[_T]:
-        """Call something of the service on the engine's loop: the catalog, the balance."""
+    def run(self, call: Callable[[], Coroutine[Any, Any, _T]]) -> Future[_T]:
+        """Call a coroutine function on the engine's loop, where the client's connections live."""
         self._check_open()
-
-        async def body() -> _T:
-            return await call(self._context.service)
-
-        return self._thread.run(body())
-
-    def busy(self) -> int:
-        """Return how many tasks this engine is not yet through with."""
-        return sum(not future.done() for future in self.futures())
+        return self._thread.run(call())
 
     def close(self, grace_s: float = _GRACE_S) -> None:
-        """End: wait a little for answers to submissions on their way, then stop the loop.
+        """End: wait a little for answers to submissions in flight, then stop the loop.
 
         What was accepted stays in the ledger, for the next kernel.
         """
@@ -358,14 +287,14 @@ class Engine:
 
     async def _shut(self, grace_s: float) -> None:
         await self._supervisor.shut(grace_s)
-        # questions about models or the balance: a connection in use would outlive the client
-        asked = asyncio.all_tasks() - {asyncio.current_task()}
-        for each in asked:
+        # calls about models or the balance: a connection in use would outlive the client
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in others:
             each.cancel()
-        await asyncio.gather(*asked, return_exceptions=True)
-        await self._context.service.aclose()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._context.client.aclose()
 
-    # -- what the loop says
+    # -- on the loop
 
     def _publish(self, update: Update) -> None:
         for listener in tuple(self._listeners):
@@ -377,3 +306,53 @@ class Engine:
     def _warn(self, error: ModellixError) -> None:
         if error.message not in self.warnings:
             self.warnings.append(error.message)
+
+
+class LoopThread:
+    """One event loop in one daemon thread; its start-up errors are raised, its end is joined."""
+
+    def __init__(self, name: str) -> None:
+        started: Future[asyncio.AbstractEventLoop] = Future()
+        self._thread = threading.Thread(target=_run, args=(started,), name=name, daemon=True)
+        self._thread.start()
+        self.loop = started.result()
+
+    def call(self, function: Callable[..., object], *args: object) -> None:
+        """Call a function on the loop, soon; silently nothing where the loop has ended."""
+        with contextlib.suppress(RuntimeError):
+            self.loop.call_soon_threadsafe(function, *args)
+
+    def run(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
+        """Run a coroutine on the loop; its result or error is the future's."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def stop(self, timeout: float) -> None:
+        """End the loop, cancelling what still runs on it, and join the thread."""
+        self.call(self.loop.stop)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout)
+
+
+def _run(started: Future[asyncio.AbstractEventLoop]) -> None:
+    try:
+        # not the policy's: uvloop or a patched loop of the notebook must not reach this thread
+        loop = asyncio.SelectorEventLoop()
+    except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
+        started.set_exception(error)
+        return
+    asyncio.set_event_loop(loop)
+    loop.call_soon(started.set_result, loop)
+    try:
+        loop.run_forever()
+    finally:
+        _cancel_all(loop)
+        loop.close()
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    pending = asyncio.all_tasks(loop)
+    for task in pending:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(loop.shutdown_default_executor())

@@ -7,7 +7,9 @@ what came of it. Whatever kills the process, the row is at most one step behind.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from modellix_jupyter.errors import (
     DownloadError,
     LedgerError,
     ModellixError,
+    NoAnswer,
     NotFound,
     ResultGone,
     TransportError,
@@ -26,8 +29,10 @@ from modellix_jupyter.errors import (
 from modellix_jupyter.values import RESULT_LIFETIME_US, Activity, Status, Task, Update
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from modellix_jupyter.engine.context import Context
-    from modellix_jupyter.values import Resource
+    from modellix_jupyter.values import Resource, TaskAnswer
 
 log = logging.getLogger("modellix_jupyter.engine")
 
@@ -36,54 +41,42 @@ PASSING = frozenset({404, 408, 425, 429, *range(500, 600)})
 somebody else's, a proxy's perhaps."""
 SURE_AFTER = 3
 """So many 404 for a task or a file whose day has not passed are believed: it was paid for."""
-_DOWNLOAD_TRIES = 6
+_PATIENT_TRIES = 6
+"""Downloads of a file that are tried while somebody waits; from then on the pauses are long."""
+_LONG_PAUSE_S, _LONGEST_PAUSE_S = 60.0, 900.0
 _NETWORK_PAUSE_S = 15.0
 _PART_S = 2.0
 """In what parts a pause is taken, in seconds; after each, what changed meanwhile counts."""
 
 
 class Job:
-    """The driving of one task.
+    """The driving of one task; `release_waiters` is called when only long pauses are left."""
 
-    Parameters
-    ----------
-    task
-        As its row says it is.
-    context
-        What all jobs of an engine share.
-
-    Attributes
-    ----------
-    task
-        As it is now, if this engine still drives it.
-    activity, stopped
-        What is being done about it; why it was given up for now.
-    unsaved
-        Whether the row lacks what happened last: the disk was full, say.
-    released
-        Whether it was left to whoever takes it up next; from then on only the row counts.
-
-    """
-
-    def __init__(self, task: Task, context: Context) -> None:
+    def __init__(self, task: Task, context: Context, release_waiters: Callable[[], None]) -> None:
         self.task = task
+        """As it is now, if this engine still drives it."""
         self.activity: Activity | None = None
         self.stopped: ModellixError | None = None
+        """Why it was given up for now."""
+        self.unsaved = False
+        """Whether the row lacks what happened last: the disk was full, say."""
+        self.released = False
+        """Whether it was left to whoever takes it up next; from then on only the row counts."""
         self.answered = asyncio.Event()
         self._context = context
+        self._release_waiters = release_waiters
         self._since = context.timer()
         self._attempt = 1
+        self._poll_failures = 0
         self._not_found_times = 0
-        self.unsaved = False
-        self.released = False
 
     async def drive(self) -> None:
-        """Take the task from where it stands to its end, and every file of it home."""
+        """Take the task from where it stands to its end, and download its files."""
         self.stopped = None
         if self.unsaved:
             await self._save(self.task)
         if self.task.status is Status.SUBMITTING:
-            async with self._place():
+            async with self._slot():
                 try:
                     await self._submit()
                 finally:
@@ -92,27 +85,24 @@ class Job:
         else:
             await self._poll()
         await self._download()
-        self._tell(None)
+        self._report(None)
 
-    @property
-    def waits_for_files(self) -> bool:
-        """Whether only files are missing, and trying again may bring them."""
-        done = self.task.status is Status.SUCCESS and self.stopped is None
-        return done and bool(self.task.missing)
+    def _slot(self) -> asyncio.Semaphore:
+        if self._context.slots.locked():
+            self._report(Activity(what="waiting for a place"))
+        return self._context.slots
 
-    def _place(self) -> asyncio.Semaphore:
-        if self._context.places.locked():
-            self._tell(Activity(what="waiting for a place"))
-        return self._context.places
-
-    # -- the three things that are done about a task
+    # -- submitting
 
     async def _submit(self) -> None:
-        service = self._context.service
-        self._tell(Activity(what="submitting"))
+        request = self.task.request
+        self._report(Activity(what="submitting"))
         try:
-            answer = await service.submit(
-                self.task.request, self._retrying, before_send=self._about_to_leave
+            answer = await self._context.client.submit(
+                request.model,
+                request.body(),
+                on_progress=self._retrying,
+                before_send=self._before_send,
             )
         except LedgerError as error:
             self._not_recorded(error)
@@ -123,74 +113,76 @@ class Job:
             await self._save(transitions.unknown(self.task, error.message, self._attempt))
         except asyncio.CancelledError:
             # the process ends: nobody will read the answer
-            self._without_an_answer("the kernel ended first")
+            self._no_answer("the kernel ended first")
             raise
         except Exception:
             # a fault of ours says nothing of whether the request left
-            self._without_an_answer("a fault of modellix-jupyter")
+            self._no_answer("a fault of modellix-jupyter")
             raise
         else:
             now = self._context.now_us()
             await self._save(transitions.accepted(self.task, answer, self._attempt, now))
 
-    async def _about_to_leave(self) -> None:
+    async def _before_send(self) -> None:
         """Record that the request leaves now; what cannot be recorded is not sent.
 
         At once, and not with others' rows: from here on an exit waits for the answer. And not
-        before: a request that waits for its place in the budget has not left when all ends.
+        before: a request that waits for the rate limit has not left when all ends.
         """
         leaving = transitions.sending(self.task, self._context.now_us(), self._attempt)
         self._context.ledger.save(leaving)
         self.task = leaving
+
+    def _retrying(self, activity: Activity) -> None:
+        if self.task.status is Status.SUBMITTING and activity.attempt:
+            self._attempt = activity.attempt
+            # it was refused, so nothing is in flight until it is sent again
+            if self.task.in_flight:
+                self._save_now(transitions.held_back(self.task))
+        self._report(activity)
 
     def _not_recorded(self, error: LedgerError) -> None:
         self.task = transitions.rejected(self.task, error, self._context.now_us(), attempts=0)
         self.stopped = error
         self.unsaved = True
 
-    def _without_an_answer(self, reason: str) -> None:
+    def _no_answer(self, reason: str) -> None:
         """Record that nobody knows what came of a request, unless it never left."""
         if self.task.in_flight:
             self._save_now(transitions.unknown(self.task, reason, self._attempt))
 
+    # -- polling
+
     async def _poll(self) -> None:
         self._since = self._context.timer()
-        self._context.waiting += 1
-        try:
-            await self._ask_until_it_ends()
-        except ApiError as error:
-            self._stop(error)
-        finally:
-            self._context.waiting -= 1
-
-    async def _ask_until_it_ends(self) -> None:
+        self._context.polled += 1
         not_before = self.task.submitted_at or self.task.created_at
-        failures = 0
-        while not self.task.status.ended:
-            if failures:
-                await self._context.sleep(_network_pause(failures))
-            else:
-                await self._rest()
-            asked = self._context.now_us()
-            failures = await self._ask(not_before, failures)
-            if not failures:
-                not_before = asked
+        try:
+            while not self.task.status.ended:
+                await self._pause_before_poll()
+                polled_at = self._context.now_us()
+                await self._poll_once(not_before)
+                if not self._poll_failures:
+                    not_before = polled_at
+        except ApiError as error:
+            self.stopped = error  # the row still says that it runs, so a resume takes it up
+        finally:
+            self._context.polled -= 1
 
-    async def _rest(self) -> None:
-        """Pause until the next question.
-
-        In parts: another task of the model may have ended, which says more of when this one will;
-        or the machine was asleep, and the task is long over.
-        """
+    async def _pause_before_poll(self) -> None:
+        """Pause in parts: another task of the model may end, or the machine may be asleep."""
+        if self._poll_failures:
+            await self._context.sleep(self._network_pause())
+            return
         context, model = self._context, self.task.request.model
-        known, asked, rested = context.durations(model), self._elapsed(), 0.0
-        pause = context.next_delay(model, asked)
-        while rested < pause:
-            part, before = min(_PART_S, pause - rested), self._elapsed()
+        known, start, paused = context.durations(model), self._elapsed(), 0.0
+        pause = context.next_delay(model, start)
+        while paused < pause:
+            part, before = min(_PART_S, pause - paused), self._elapsed()
             await context.sleep(part)
-            rested += max(part, self._elapsed() - before)
+            paused += max(part, self._elapsed() - before)
             if context.durations(model) is not known:
-                known, pause = context.durations(model), context.next_delay(model, asked)
+                known, pause = context.durations(model), context.next_delay(model, start)
 
     def _elapsed(self) -> float:
         """Return the seconds since the task was sent: by clock or timer, whichever says more.
@@ -201,79 +193,99 @@ class Job:
         by_clock = (self._context.now_us() - begun) / 1e6
         return max(by_clock, self._context.timer() - self._since)
 
-    async def _ask(self, not_before: int, failures: int) -> int:
-        """Ask once; return how many questions have failed in a row."""
-        context, task_id = self._context, self.task.task_id or ""
+    async def _poll_once(self, not_before: int) -> None:
+        task_id = self.task.task_id or ""
         try:
-            answer = await context.service.read(task_id, self._retrying)
+            answer = await self._context.client.task(task_id, on_progress=self._retrying)
         except NotFound:
-            return await self._not_found(failures)
+            await self._not_found()
         except (TransportError, ApiError) as error:
             if isinstance(error, ApiError) and error.code not in PASSING:
                 raise
-            self._tell(self._unreachable(error, failures + 1))
-            return failures + 1
-        self._not_found_times = 0
-        changed = transitions.answered(self.task, answer, not_before, context.now_us())
+            self._unreachable(error)
+        else:
+            await self._answered(answer, not_before)
+
+    async def _answered(self, answer: TaskAnswer, not_before: int) -> None:
+        self._poll_failures = self._not_found_times = 0
+        changed = transitions.answered(self.task, answer, not_before, self._context.now_us())
         if changed != self.task:
             await self._save(changed)
-        self._tell(Activity(what=f"the service says “{answer.odd}”") if answer.odd else None)
+        self._report(Activity(what=f"the service says “{answer.odd}”") if answer.odd else None)
         if changed.status is Status.SUCCESS:
-            context.learn(changed)
-        return 0
+            self._context.learn(changed)
 
-    async def _not_found(self, failures: int) -> int:
+    async def _not_found(self) -> None:
         now = self._context.now_us()
         kept = now - (self.task.submitted_at or 0) < RESULT_LIFETIME_US
         self._not_found_times += 1
         if kept and self._not_found_times < SURE_AFTER:
-            return failures + 1
-        await self._save(transitions.expired(self.task, now, "the service no longer knows it"))
-        return 0
+            self._poll_failures += 1
+        else:
+            await self._save(transitions.expired(self.task, now, "the service no longer knows it"))
 
-    def _unreachable(self, error: ModellixError, failures: int) -> Activity:
+    def _unreachable(self, error: ModellixError) -> None:
+        self._poll_failures += 1
         reason = "no connection" if isinstance(error, TransportError) else error.message
-        until = self._context.clock() + _network_pause(failures)
-        return Activity(what=reason, until=until, attempt=failures + 1)
+        until = self._context.clock() + self._network_pause()
+        self._report(Activity(what=reason, until=until, attempt=self._poll_failures + 1))
+
+    def _network_pause(self) -> float:
+        return min(backoff(self._poll_failures), _NETWORK_PAUSE_S)
+
+    # -- downloading
 
     async def _download(self) -> None:
-        for place in self.task.missing:
-            await self._save(transitions.fetched(self.task, place, await self._fetch(place)))
+        """Download every file, until it is here or its day has passed.
 
-    async def _fetch(self, place: int) -> Resource:
-        """Fetch one file, trying again what may pass; what does not is said in the row."""
-        context, resource = self._context, self.task.resources[place]
-        gone = 0
-        for attempt in range(1, _DOWNLOAD_TRIES + 1):
-            try:
-                async with context.downloads:  # not during a pause: others have a use for it
-                    self._tell(Activity(what="downloading"))
-                    return await context.service.fetch(self.task, place)
-            except (DownloadError, TransportError, ApiError) as error:
-                problem = error.message
-                gone += isinstance(error, ResultGone)
-                over = isinstance(error, DownloadError) and error.final
-            if over or gone == SURE_AFTER or self._day_has_passed():
-                return replace(resource, problem=problem, lost=True)
-            if attempt < _DOWNLOAD_TRIES:
-                until = context.clock() + backoff(attempt)
-                self._tell(Activity(what="download failed", until=until, attempt=attempt + 1))
-                await context.sleep(backoff(attempt))
-        return replace(resource, problem=problem)
+        After some tries whoever waited for the task waits no more: an outage may last the night.
+        """
+        gone: Counter[int] = Counter()
+        for tries in itertools.count(1):
+            patient = tries < _PATIENT_TRIES
+            for index in self.task.missing:
+                resource = await self._try_download(index, gone)
+                if resource.path or resource.lost or not patient:
+                    await self._save(transitions.fetched(self.task, index, resource))
+            if self.stopped or not self.task.missing:
+                return
+            pause = backoff(tries) if patient else _long_pause(tries - _PATIENT_TRIES)
+            if patient:
+                until = self._context.clock() + pause
+                self._report(Activity(what="download failed", until=until, attempt=tries + 1))
+            else:
+                self._report(None)
+                self._release_waiters()
+            await self._context.sleep(pause)
+
+    async def _try_download(self, index: int, gone: Counter[int]) -> Resource:
+        """Download one file; where that fails, say why, and whether it can never succeed."""
+        try:
+            async with self._context.downloads:  # not during a pause: others have a use for it
+                self._report(Activity(what="downloading"))
+                return await self._fetch(index)
+        except (DownloadError, TransportError, ApiError) as error:
+            gone[index] += isinstance(error, ResultGone)
+            over = isinstance(error, DownloadError) and error.final
+            lost = over or gone[index] == SURE_AFTER or self._day_has_passed()
+            return replace(self.task.resources[index], problem=error.message, lost=lost)
+
+    async def _fetch(self, index: int) -> Resource:
+        context, limit_s = self._context, self._context.settings.download_timeout_s
+        url = self.task.resources[index].url
+        try:
+            async with asyncio.timeout(limit_s), context.client.open(url) as response:
+                length = response.headers.get("content-length", "")
+                size = int(length) if length.isascii() and length.isdigit() else None
+                return await context.store.save(self.task, index, response.aiter_raw(), size)
+        except TimeoutError as error:
+            raise NoAnswer(f"The download took longer than {limit_s:g} s.") from error
 
     def _day_has_passed(self) -> bool:
         until = self.task.expires_at or self.task.created_at + RESULT_LIFETIME_US
         return self._context.now_us() > until
 
-    # -- what the outside is told, and what the ledger is told
-
-    def _retrying(self, activity: Activity) -> None:
-        if self.task.status is Status.SUBMITTING and activity.attempt:
-            self._attempt = activity.attempt
-            # it was refused, so nothing is on its way until it is sent again
-            if self.task.in_flight:
-                self._save_now(transitions.held_back(self.task))
-        self._tell(activity)
+    # -- what the ledger and the listeners are told
 
     async def _save(self, task: Task) -> None:
         """Record the task; once it has been sent, a full disk must not end it."""
@@ -285,7 +297,7 @@ class Job:
             self._not_saved(error)
         finally:
             self.task = task  # not before: whoever sees it may look for its row
-        self._tell(None if moved else self.activity)
+        self._report(None if moved else self.activity)
 
     def _save_now(self, task: Task) -> None:
         """Record the task though the loop ends, or this task of it: nothing can be waited for."""
@@ -294,21 +306,17 @@ class Job:
             self._context.ledger.save(task)
         except LedgerError as error:
             self._not_saved(error)
-        self._tell(None)
+        self._report(None)
 
     def _not_saved(self, error: LedgerError) -> None:
         self.unsaved = True
         log.warning("%s", error.message)
         self._context.warn(error)
 
-    def _stop(self, error: ModellixError) -> None:
-        """Give up for now; the row still says that it runs, so a resume takes it up."""
-        self.stopped = error
-
-    def _tell(self, activity: Activity | None) -> None:
+    def _report(self, activity: Activity | None) -> None:
         self.activity = activity
         self._context.publish(Update(task=self.task, activity=activity))
 
 
-def _network_pause(failures: int) -> float:
-    return min(backoff(failures), _NETWORK_PAUSE_S)
+def _long_pause(times: int) -> float:
+    return min(_LONG_PAUSE_S * 2.0**times, _LONGEST_PAUSE_S)

@@ -1,6 +1,6 @@
 """Every task that one engine watches: driven here, or followed while another kernel drives it.
 
-`begin` and what only looks may be called from any thread; the rest happens on the loop.
+`start` and the read-only methods may be called from any thread; the rest happens on the loop.
 """
 
 from __future__ import annotations
@@ -9,41 +9,91 @@ import asyncio
 import logging
 import threading
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING
 
+from modellix_jupyter.engine import transitions
 from modellix_jupyter.engine.job import Job
 from modellix_jupyter.errors import LedgerError, ModellixError
 from modellix_jupyter.values import Status, Task, Update
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from modellix_jupyter.engine.context import Context
-    from modellix_jupyter.engine.loop import LoopThread
-    from modellix_jupyter.engine.ownership import Ownership
+    from modellix_jupyter.ledger.kernel_locks import KernelLock
+    from modellix_jupyter.ledger.ledger import Ledger
 
 log = logging.getLogger("modellix_jupyter.engine")
 
-_RETRY_FIRST_S, _RETRY_LONGEST_S = 60.0, 900.0
-"""Pauses between attempts at files that could not be fetched soon: the first, the longest."""
 _FOLLOWED_A_SECOND = 50
-"""How many such rows are read a second at most: each read takes time from what is driven here."""
+"""Rows of others' tasks that are read a second at most: each read holds up what is driven here."""
+
+
+class Ownership:
+    """What one engine may take up of a ledger that it shares: a task has one driver at a time.
+
+    The owner is always read before the row: a kernel's last words may have been the service's id.
+    """
+
+    def __init__(self, ledger: Ledger, lock: KernelLock) -> None:
+        self._ledger = ledger
+        self._lock = lock
+
+    def _driven_elsewhere(self, was: str | None) -> bool:
+        return was != self._lock.name and self._lock.is_alive(was)
+
+    def mine(self, uid: str) -> bool:
+        """Whether a task is this engine's, or becomes it because its own is gone."""
+        was = self._ledger.owner(uid)
+        if was == self._lock.name:
+            return True
+        return not self._lock.is_alive(was) and self._ledger.claim(uid, self._lock.name, was=was)
+
+    def take_over(self, uid: str) -> None:
+        """Claim a task on the word of its user, whoever drives it."""
+        self._ledger.claim(uid, self._lock.name, was=self._ledger.owner(uid))
+
+    def release(self, uid: str) -> None:
+        """Leave a task of this engine's to whoever takes it up next."""
+        self._ledger.claim(uid, None, was=self._lock.name)
+
+    def claim_unsent(self, uid: str) -> Task | None:
+        """Claim an intent whose kernel is gone; None where it is not one.
+
+        The row decides, in the moment of the claim: what a caller read may have been sent since.
+        """
+        was = self._ledger.owner(uid)
+        if self._driven_elsewhere(was):
+            return None
+        claimed = self._ledger.claim(uid, self._lock.name, was=was, unsent=True)
+        return self._ledger.get(uid) if claimed else None
+
+    def claim_orphan(self, uid: str) -> Task | None:
+        """Claim a submission whose kernel is gone; None where there is nothing to watch."""
+        was = self._ledger.owner(uid)
+        alive = self._driven_elsewhere(was)
+        task = self._ledger.get(uid)
+        if task is None or alive or task.status is not Status.SUBMITTING:
+            return task
+        if task.in_flight and self._ledger.claim(uid, self._lock.name, was=was):
+            self.claimed(task)
+        return None
+
+    def claimed(self, task: Task) -> Task:
+        """Return a claimed task as its row has it; a request that was in flight is unknown."""
+        now = self._ledger.get(task.uid) or task
+        if now.in_flight:
+            now = transitions.unknown(now, "the kernel ended first", now.attempts)
+            self._ledger.save(now)
+        return now
 
 
 class Supervisor:
-    """The tasks of one engine, and a future for each of them.
+    """The tasks of one engine, and a future for each; `call` calls something on its loop."""
 
-    Parameters
-    ----------
-    thread
-        The engine's loop.
-    context
-        What the driving of tasks shares.
-    ownership
-        Whose a task is.
-
-    """
-
-    def __init__(self, thread: LoopThread, context: Context, ownership: Ownership) -> None:
-        self._thread = thread
+    def __init__(self, call: Callable[..., None], context: Context, ownership: Ownership) -> None:
+        self._call = call
         self._context = context
         self._ownership = ownership
         self._lock = threading.Lock()
@@ -52,69 +102,68 @@ class Supervisor:
         self._followed: dict[str, Task] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
 
-    # -- looking, from any thread
+    # -- from any thread
 
     def job(self, uid: str) -> Job | None:
-        """Return the driving of a task, which may be over; None where it is not driven here."""
+        """Return the job of a task, which may be over; None where it is not driven here."""
         return self._jobs.get(uid)
 
-    def remembered(self, uid: str) -> Task | None:
+    def known(self, uid: str) -> Task | None:
         """Return a task as it is now, where it is or was watched."""
         job = self._jobs.get(uid)
         return self._followed.get(uid) if job is None or job.released else job.task
 
     def watches(self, uid: str) -> bool:
         """Whether a task is being driven or followed now."""
-        future = self.future(uid)
+        future = self._futures.get(uid)
         return future is not None and not future.done()
 
     def future(self, uid: str) -> Future[Task] | None:
         """Return the future of a task that is or was watched."""
-        with self._lock:
-            return self._futures.get(uid)
+        return self._futures.get(uid)
 
     def futures(self) -> dict[str, Future[Task]]:
         """Return the futures of all tasks that are or were watched, oldest first."""
         with self._lock:
             return dict(self._futures)
 
-    # -- beginning, from any thread
-
-    def begin(self, task: Task, *, fresh: bool = False) -> None:
+    def start(self, task: Task, *, fresh: bool = False) -> None:
         """Begin to drive or to follow a task; only a fresh one is ever submitted."""
         with self._lock:
-            known = self._futures.get(task.uid)
-            if known is not None and not known.done():
+            if self.watches(task.uid):
                 return
-            self._futures[task.uid] = Future()
+            future = self._futures[task.uid] = Future()
             job = self._jobs.get(task.uid)
             if job is not None and job.released:
                 del self._jobs[task.uid]  # another kernel may have driven it since
             if fresh:
-                self._jobs[task.uid] = Job(task, self._context)
+                self._jobs[task.uid] = self._make_job(task)
             elif task.uid not in self._jobs:
                 self._followed[task.uid] = task
-        self._thread.call(self._spawn, task)
+        self._call(self._spawn, task, future)
+
+    def _make_job(self, task: Task) -> Job:
+        return Job(task, self._context, partial(self.finish, task.uid))
 
     def forget_job(self, uid: str) -> None:
-        """Let the next look be at the row: somebody else has changed it."""
+        """Look at the row the next time: somebody else has changed it."""
         with self._lock:
             self._jobs.pop(uid, None)
 
-    def finish(self, uid: str) -> None:
-        """Give a task's future what is known of it, once."""
-        future = self.future(uid)
+    def finish(self, uid: str, future: Future[Task] | None = None) -> None:
+        """Give a future of a task, by default its latest, what is known of it, once."""
+        future = future or self._futures.get(uid)
         if future is not None and not future.done() and future.set_running_or_notify_cancel():
-            known = self.remembered(uid) or self._context.ledger.get(uid)
+            known = self.known(uid) or self._context.ledger.get(uid)
             if known is None:
                 raise KeyError(uid)
             future.set_result(known)
 
     # -- on the loop
 
-    def _spawn(self, task: Task) -> None:
+    def _spawn(self, task: Task, future: Future[Task]) -> None:
         before = self._running.get(task.uid)
-        running = self._thread.loop.create_task(self._watch(task, before), name=task.uid)
+        running = asyncio.create_task(self._run(task, future, before), name=task.uid)
         self._running[task.uid] = running
         running.add_done_callback(self._ended)
 
@@ -122,46 +171,58 @@ class Supervisor:
         if self._running.get(running.get_name()) is running:
             del self._running[running.get_name()]
 
-    async def _watch(self, task: Task, before: asyncio.Task[None] | None) -> None:
-        """Drive the task, or follow the kernel that does, and say when that is over."""
+    async def _run(
+        self, task: Task, future: Future[Task], before: asyncio.Task[None] | None
+    ) -> None:
+        """Drive the task, or follow the kernel that does, and finish its future."""
         if before is not None:  # it goes on for files that nobody waits for: now somebody does
             before.cancel()
             await asyncio.wait([before])
         try:
-            await self._drive_or_follow(task)
-        finally:
-            self.finish(task.uid)
-        await self._keep_downloading(task.uid)
-
-    async def _drive_or_follow(self, task: Task) -> None:
-        """Drive the task, or follow the kernel that does until it ends or is gone."""
-        try:
-            while task.uid not in self._jobs and not self._ownership.mine(task.uid):
-                await self._context.sleep(self._follow_pause())
-                task = self._context.ledger.get(task.uid) or task
-                self._followed[task.uid] = task
-                self._context.publish(Update(task=task))
-                if task.is_final:
-                    return
-            await self._drive(task)
+            job = await self._take_up(task)
+            if job is not None:
+                await self._drive(job)
         except LedgerError as error:
             self._context.warn(error)
+        finally:
+            self.finish(task.uid, future)
+        self._release(task.uid)
 
-    async def _keep_downloading(self, uid: str) -> None:
-        """Fetch what could not be fetched, until it is here or its day has passed.
+    async def _take_up(self, task: Task) -> Job | None:
+        """Follow the kernel that drives a task until it is ours; None where nothing is to do."""
+        uid = task.uid
+        while uid not in self._jobs and not self._ownership.mine(uid):
+            await self._context.sleep(self._follow_pause())
+            task = self._context.ledger.get(uid) or task
+            self._followed[uid] = task
+            self._context.publish(Update(task=task))
+            if task.is_final:
+                return None
+        if uid not in self._jobs:
+            task = self._ownership.claimed(task)
+            if task.status is Status.SUBMITTING:  # it was never sent, and only the user sends it
+                self._followed[uid] = task
+                return None
+            self._jobs[uid] = self._make_job(task)
+        self._followed.pop(uid, None)
+        return self._jobs[uid]
 
-        Whoever waited for the task waits no more: an outage may last the night.
-        """
-        pause, job = _RETRY_FIRST_S, self._jobs.get(uid)
-        while job is not None and job.waits_for_files:
-            await self._context.sleep(pause)
-            await self._drive(job.task)
-            pause = min(2 * pause, _RETRY_LONGEST_S)
-        self._release(uid)
+    def _follow_pause(self) -> float:
+        return max(self._context.pace.follow_s, len(self._running) / _FOLLOWED_A_SECOND)
+
+    async def _drive(self, job: Job) -> None:
+        try:
+            await job.drive()
+        except Exception:
+            log.exception("A fault of modellix-jupyter while it drove task %s", job.task.uid)
+            job.stopped = ModellixError(
+                "A fault of modellix-jupyter; the log has the details.",
+                "The task is in the ledger: `%modellix resume` takes it up.",
+            )
 
     def _release(self, uid: str) -> None:
         """Leave to others what was given up here: they may have the key that helps."""
-        job, known = self._jobs.get(uid), self.remembered(uid)
+        job, known = self._jobs.get(uid), self.known(uid)
         if known is None or known.is_final or (job is not None and job.unsaved):
             return
         try:
@@ -172,31 +233,8 @@ class Supervisor:
             if job is not None:
                 job.released = True
 
-    def _follow_pause(self) -> float:
-        return max(self._context.pace.follow_s, len(self._running) / _FOLLOWED_A_SECOND)
-
-    async def _drive(self, task: Task) -> None:
-        job = self._jobs.get(task.uid)
-        if job is None:
-            task = self._ownership.left_behind(task)
-            if task.status is Status.SUBMITTING:  # it never left, and only the user sends it
-                self._followed[task.uid] = task
-                return
-            job = self._jobs[task.uid] = Job(task, self._context)
-        self._followed.pop(task.uid, None)
-        try:
-            await job.drive()
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception("A fault of modellix-jupyter while it drove task %s", task.uid)
-            job.stopped = ModellixError(
-                "A fault of modellix-jupyter; the log has the details.",
-                "The task is in the ledger: `%modellix resume` takes it up.",
-            )
-
     async def unwatch(self, uid: str) -> bool:
-        """Stop watching a task; False where it is over, or its request is on its way."""
+        """Stop watching a task; False where it is over, or its request is in flight."""
         running = self._running.get(uid)
         if running is None or uid in self._in_flight():
             return False
@@ -207,7 +245,7 @@ class Supervisor:
         return True
 
     async def shut(self, grace_s: float) -> None:
-        """End all watching, once the answers to submissions on their way are read or late."""
+        """End all watching, once the answers to submissions in flight are read or late."""
         in_flight = self._in_flight()
         for uid, running in self._running.items():
             if uid not in in_flight:

@@ -19,7 +19,7 @@ def sending(task: Task, now: int, attempts: int) -> Task:
 
 
 def held_back(task: Task) -> Task:
-    """Return the task as refused for now: its request is not on its way any more."""
+    """Return the task as refused for now: its request is not in flight any more."""
     return replace(task, submitted_at=None)
 
 
@@ -70,20 +70,7 @@ def resolved(task: Task, task_id: str | None, now: int) -> Task:
 
 
 def answered(task: Task, answer: TaskAnswer, not_before: int, now: int) -> Task:
-    """Return the task with what the service says of it.
-
-    Parameters
-    ----------
-    task
-        As it was.
-    answer
-        What was said.
-    not_before
-        When it was last known not to have ended, in microseconds since the epoch.
-    now
-        When the answer came, likewise.
-
-    """
+    """Return the task with what the service says of it; `not_before` is when it had not ended."""
     ended, failed = answer.status.ended, answer.status is Status.FAILED
     completed = _completed(task, answer, not_before, now) if ended else None
     return replace(
@@ -113,9 +100,9 @@ def expired(task: Task, now: int, reason: str) -> Task:
     )
 
 
-def fetched(task: Task, place: int, resource: Resource) -> Task:
+def fetched(task: Task, index: int, resource: Resource) -> Task:
     """Return the task with one of its resources exchanged."""
-    changed = (*task.resources[:place], resource, *task.resources[place + 1 :])
+    changed = (*task.resources[:index], resource, *task.resources[index + 1 :])
     return replace(task, resources=changed)
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.engine.engine import Engine
@@ -22,8 +22,8 @@ from modellix_jupyter.errors import ConfigError, MissingKey, ModellixError
 from modellix_jupyter.keys import SecretKey, places
 from modellix_jupyter.ledger.kernel_locks import KernelLock
 from modellix_jupyter.ledger.ledger import Ledger
+from modellix_jupyter.notebook.catalog import Catalog
 from modellix_jupyter.notebook.display import LiveView, painter, show_live
-from modellix_jupyter.notebook.service import RestService
 from modellix_jupyter.notebook.spending import Confirm, Quote, confirmed, continue_batch
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.settings import SETTING_NAMES, Settings, from_environment
@@ -62,7 +62,8 @@ AT_ANY_TIME = frozenset(
 @dataclass(frozen=True, slots=True)
 class _Running:
     engine: Engine
-    service: RestService
+    client: AsyncClient
+    catalog: Catalog
 
 
 class Session:
@@ -142,10 +143,9 @@ class Session:
         store = Store(self.home / "files", limits)
         store.sweep()
         client = AsyncClient(key, settings=s, sleep=self._sleep)
-        service = RestService(client, store, s.download_timeout_s)
         pace = self.pace or PACE
-        engine = Engine(lambda: service, ledger, lock, s, pace=pace, sleep=self._sleep)
-        return _Running(engine, service)
+        engine = Engine(client, store, ledger, lock, s, pace=pace, sleep=self._sleep)
+        return _Running(engine, client, Catalog(client))
 
     def key(self) -> SecretKey:
         """Return the key; `MissingKey` where there is none anywhere."""
@@ -268,10 +268,10 @@ class Session:
         """Return whether the service takes the key."""
         return self._call(lambda s: s.client.key_is_valid())
 
-    def _call(self, call: Callable[[RestService], Awaitable[_T]]) -> _T:
+    def _call(self, call: Callable[[_Running], Coroutine[Any, Any, _T]]) -> _T:
         """Call the service, and wait as a cell does: the notebook's loop turns meanwhile."""
         running = self._run_engine()
-        future = running.engine.run(lambda _: call(running.service))
+        future = running.engine.run(lambda: call(running))
         wait_for([future], reentrant=self.settings.reentrant_wait)
         return future.result()
 

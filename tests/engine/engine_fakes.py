@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.engine.engine import Engine
 from modellix_jupyter.ledger.kernel_locks import KernelLock
@@ -25,7 +26,7 @@ from modellix_jupyter.values import (
 )
 
 if TYPE_CHECKING:
-    from modellix_jupyter.engine.service import BeforeSend, OnProgress
+    from modellix_jupyter.api.client import BeforeSend, OnProgress
 
 ORIGIN = "https://service.test"
 HANG_S = 20.0
@@ -46,38 +47,52 @@ PROCESSING = TaskAnswer(status=Status.PROCESSING)
 Answers = list[TaskAnswer | Exception]
 
 
+class FakeResponse:
+    """The headers of a download; the fake store writes the bytes."""
+
+    headers: Mapping[str, str] = {}
+
+    def aiter_raw(self) -> None:
+        return None
+
+
 class FakeService:
-    """Accepts, succeeds and hands over files, unless it is told otherwise."""
+    """A client and a store: accepts, succeeds and hands over files, unless told otherwise."""
 
     def __init__(self, files: Path) -> None:
         self.files = files
         self.submitted: list[Request] = []
-        self.asked: list[str] = []
+        self.polled: list[str] = []
         self.fetched: list[tuple[str, int]] = []
         self.closed = 0
         self.answers: Answers = []
-        """What is said to questions, in order; a success of one file when there is no more."""
+        """What polls are answered, in order; a success of one file when there is no more."""
         self.downloads: list[Exception | None] = []
         """What befalls downloads, in order; nothing when there is no more."""
         self.on_submit: Callable[[Request, OnProgress], Awaitable[Accepted]] | None = None
-        self.on_read: Callable[[str], Awaitable[TaskAnswer]] | None = None
-        self._lock = threading.Lock()
+        self.on_poll: Callable[[str], Awaitable[TaskAnswer]] | None = None
 
     async def submit(
-        self, request: Request, on_progress: OnProgress, *, before_send: BeforeSend | None = None
+        self,
+        model: str,
+        body: Mapping[str, Any],
+        *,
+        on_progress: OnProgress,
+        before_send: BeforeSend,
     ) -> Accepted:
-        if before_send is not None:
-            await before_send()
+        await before_send()
+        prompt, params = body.get("prompt"), {k: v for k, v in body.items() if k != "prompt"}
+        request = Request(model, prompt, params)
         self.submitted.append(request)
         if self.on_submit is not None:
             return await self.on_submit(request, on_progress)
         return Accepted(f"task-{len(self.submitted)}", "a-model")
 
-    async def read(self, task_id: str, on_progress: OnProgress) -> TaskAnswer:
+    async def task(self, task_id: str, *, on_progress: OnProgress) -> TaskAnswer:
         del on_progress
-        self.asked.append(task_id)
-        if self.on_read is not None:
-            return await self.on_read(task_id)
+        self.polled.append(task_id)
+        if self.on_poll is not None:
+            return await self.on_poll(task_id)
         if not self.answers:
             return success(picture())
         answer = self.answers.pop(0)
@@ -85,15 +100,21 @@ class FakeService:
             raise answer
         return answer
 
-    async def fetch(self, task: Task, place: int) -> Resource:
-        self.fetched.append((task.uid, place))
+    @asynccontextmanager
+    async def open(self, url: str) -> AsyncIterator[FakeResponse]:
+        del url
+        yield FakeResponse()
+
+    async def save(self, task: Task, index: int, chunks: object, size: int | None) -> Resource:
+        del chunks, size
+        self.fetched.append((task.uid, index))
         trouble = self.downloads.pop(0) if self.downloads else None
         if trouble is not None:
             raise trouble
         self.files.mkdir(parents=True, exist_ok=True)
-        path = self.files / f"{task.uid}-{place}.png"
+        path = self.files / f"{task.uid}-{index}.png"
         path.write_bytes(b"whole")
-        return replace(task.resources[place], path=str(path), size=5, problem=None)
+        return replace(task.resources[index], path=str(path), size=5, problem=None)
 
     async def aclose(self) -> None:
         self.closed += 1
@@ -152,8 +173,10 @@ class Rig:
         ledger = Ledger(self.path, self.files)
         self._ledgers.append(ledger)
         chosen = Settings(base_url=ORIGIN).changed(**settings)
+        fake: Any = service or self.service
         engine = Engine(
-            lambda: service or self.service,
+            fake,
+            fake,
             ledger,
             owner,
             chosen,

@@ -56,7 +56,7 @@ from .engine_fakes import (
 )
 
 if TYPE_CHECKING:
-    from modellix_jupyter.engine.service import OnProgress
+    from modellix_jupyter.api.client import OnProgress
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
@@ -84,7 +84,7 @@ def test_the_row_is_on_the_disk_before_each_step(rig: Rig, service: FakeService)
         seen["at read"] = as_written(rig)
         return success()
 
-    service.on_submit, service.on_read = accept, answer
+    service.on_submit, service.on_poll = accept, answer
     engine = rig.engine()
     now = int(rig.time.now * 1e6)
     (task,) = engine.submit([request()])
@@ -188,7 +188,7 @@ def test_a_refusal_is_final_and_costs_nothing(
     assert done.is_final
     assert type(done.error()) is type(error) or error.__class__ is ConnectFailed
     assert rig.row(task.uid) == done
-    assert service.asked == []
+    assert service.polled == []
     assert engine.resume(rig.ledger.tasks()) == []
     assert len(service.submitted) == 1
 
@@ -216,7 +216,7 @@ def test_what_may_have_been_accepted_is_unknown_and_never_sent_again(
     assert other.resume(rig.ledger.tasks()) == []
     assert other.send(rig.ledger.tasks()) == []
     assert len(service.submitted) == 1
-    assert service.asked == []
+    assert service.polled == []
 
 
 def test_a_fault_while_sending_leaves_the_outcome_unknown(
@@ -270,7 +270,7 @@ def test_the_third_in_a_row_is_believed(rig: Rig, service: FakeService) -> None:
     done = ended(engine, task)
     assert done.status is Status.EXPIRED
     assert isinstance(done.error(), TaskExpired)
-    assert len(service.asked) == 3
+    assert len(service.polled) == 3
     assert done.task_id == "task-1"
 
 
@@ -297,7 +297,7 @@ def test_an_old_task_that_is_not_found_has_expired(rig: Rig, service: FakeServic
     assert engine.resume([task]) == [task]
     done = ended(engine, task)
     assert done.status is Status.EXPIRED
-    assert service.asked == ["task-old"]
+    assert service.polled == ["task-old"]
     assert done.resources[0] == kept
     assert done.resources[1].lost
     assert done.is_final
@@ -413,13 +413,13 @@ def test_a_download_that_goes_on_failing_keeps_nobody_waiting(
 
 
 def test_an_outage_that_lasts_the_night_loses_no_file(rig: Rig, service: FakeService) -> None:
-    service.downloads = [NoAnswer("x")] * 100
+    service.downloads = [NoAnswer("x")] * 50
     engine, here = rig.engine(), threading.Event()
     engine.subscribe(lambda update: here.set() if update.task.path else None)
     (task,) = engine.submit([request()])
     assert ended(engine, task).path is None
     assert here.wait(HANG_S)
-    assert len(service.fetched) == 101
+    assert len(service.fetched) == 51
     assert max(rig.time.slept) == 900
 
 
@@ -486,12 +486,12 @@ def test_no_more_tasks_are_at_the_service_than_allowed(rig: Rig, service: FakeSe
 
     async def answer(task_id: str) -> TaskAnswer:
         await asyncio.sleep(0.001)
-        if service.asked.count(task_id) < 3:
+        if service.polled.count(task_id) < 3:
             return PENDING
         there.remove(task_id.removeprefix("task-"))
         return success()
 
-    service.on_submit, service.on_read = accept, answer
+    service.on_submit, service.on_poll = accept, answer
     engine, heard = rig.engine(max_in_flight=3), Heard()
     engine.subscribe(heard)
     tasks = engine.submit([request(str(i)) for i in range(12)])
@@ -541,7 +541,7 @@ def test_a_cancelled_future_does_nothing_to_the_task(rig: Rig, service: FakeServ
         await asyncio.to_thread(go.wait, HANG_S)
         return success(picture())
 
-    service.on_read = answer
+    service.on_poll = answer
     engine, heard = rig.engine(), Heard()
     finished = threading.Event()
 
@@ -559,13 +559,11 @@ def test_a_cancelled_future_does_nothing_to_the_task(rig: Rig, service: FakeServ
     assert engine.get(task.uid).status is Status.SUCCESS
 
 
-def test_the_service_can_be_used_for_more(rig: Rig, service: FakeService) -> None:
-    engine = rig.engine()
+def test_other_calls_run_on_the_thread_of_the_engine(rig: Rig) -> None:
+    async def look() -> str:
+        return threading.current_thread().name
 
-    async def look(given: object) -> bool:
-        return given is service
-
-    assert engine.run(look).result(HANG_S)
+    assert rig.engine().run(look).result(HANG_S) == "modellix-engine"
 
 
 def test_what_is_not_known_is_said(rig: Rig) -> None:
@@ -585,7 +583,7 @@ def test_a_task_that_is_let_go_lives_on_and_can_be_taken_up(rig: Rig, service: F
         await open_.wait()
         return success()
 
-    service.on_read = wait
+    service.on_poll = wait
     engine = rig.engine()
     (task,) = engine.submit([request()])
     assert asked.wait(HANG_S)
@@ -595,7 +593,7 @@ def test_a_task_that_is_let_go_lives_on_and_can_be_taken_up(rig: Rig, service: F
     assert ended(engine, task).status is Status.PENDING
     assert rig.row(task.uid).status is Status.PENDING
 
-    service.on_read = None
+    service.on_poll = None
     assert engine.resume([task]) == [task]
     assert ended(engine, task).status is Status.SUCCESS
     assert engine.watched() == [task.uid]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from modellix_jupyter.values import Accepted, Activity, Request, Status, TaskAns
 from .engine_fakes import HANG_S, PENDING, FakeService, Rig, a_task, ended, request, stopped_kernel
 
 if TYPE_CHECKING:
-    from modellix_jupyter.engine.service import BeforeSend, OnProgress
+    from modellix_jupyter.api.client import BeforeSend, OnProgress
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
@@ -56,15 +57,15 @@ def test_who_gave_a_task_up_follows_whoever_drives_it_now(rig: Rig, service: Fak
         await asyncio.to_thread(let.wait, HANG_S)
         return TaskAnswer(status=Status.SUCCESS)
 
-    service.on_read = read
+    service.on_poll = read
     second.resume([rig.row(task.uid)])
     assert asked.wait(HANG_S)
-    questions = len(service.asked)
+    questions = len(service.polled)
     assert first.resume([rig.row(task.uid)])
     assert rig.ledger.owner(task.uid) == rig.owners[1].name
     let.set()
     assert ended(first, task).status is ended(second, task).status is Status.SUCCESS
-    assert len(service.asked) == questions
+    assert len(service.polled) == questions
 
 
 def test_a_task_that_was_let_go_is_free_for_another_kernel(rig: Rig, service: FakeService) -> None:
@@ -125,10 +126,7 @@ class Slow(FakeService):
         super().__init__(rig.files)
         self.asked_to = threading.Event()
 
-    async def submit(
-        self, request: Request, on_progress: OnProgress, *, before_send: BeforeSend | None = None
-    ) -> Accepted:
-        del request, on_progress, before_send
+    async def submit(self, *_: object, **__: object) -> Accepted:
         self.asked_to.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -149,19 +147,20 @@ def test_between_a_refusal_and_the_next_attempt_nothing_is_on_its_way(rig: Rig) 
     class Refusing(FakeService):
         async def submit(
             self,
-            request: Request,
-            on_progress: OnProgress,
+            model: str,
+            body: Mapping[str, Any],
             *,
-            before_send: BeforeSend | None = None,
+            on_progress: OnProgress,
+            before_send: BeforeSend,
         ) -> Accepted:
-            assert before_send is not None
+            del body
             await before_send()
             rows.append(rig.row(task.uid))
             on_progress(Activity(what="busy", until=rig.time() + backoff(1), attempt=2))
             rows.append(rig.row(task.uid))
             await before_send()
             rows.append(rig.row(task.uid))
-            return await super().submit(request, on_progress)
+            return Accepted("task-1", model)
 
     engine = rig.engine(Refusing(rig.files))
     task = a_task()
@@ -182,7 +181,7 @@ def test_an_answer_of_somebody_else_ends_no_task(rig: Rig, service: FakeService,
     engine = rig.engine()
     (task,) = engine.submit([request()])
     assert ended(engine, task).status is Status.SUCCESS
-    assert len(service.asked) == 5
+    assert len(service.polled) == 5
 
 
 def test_a_documented_429_is_waited_for(rig: Rig, service: FakeService) -> None:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Never
 
 import pytest
 
-from modellix_jupyter.engine.engine import Engine
-from modellix_jupyter.engine.loop import LoopThread
-from modellix_jupyter.errors import ConfigError, LedgerError, ModellixError, Unauthorized
-from modellix_jupyter.settings import Settings
+from modellix_jupyter.engine.engine import Engine, LoopThread
+from modellix_jupyter.errors import LedgerError, ModellixError, Unauthorized
 from modellix_jupyter.values import Accepted, Request, Resource, Status, Task, TaskAnswer
 
 from .engine_fakes import (
@@ -29,7 +27,7 @@ from .engine_fakes import (
 )
 
 if TYPE_CHECKING:
-    from modellix_jupyter.engine.service import OnProgress
+    from modellix_jupyter.api.client import OnProgress
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
@@ -61,18 +59,6 @@ class Held:
 
 
 # -- beginning and end
-
-
-def test_an_error_at_the_start_reaches_the_caller(rig: Rig) -> None:
-    def refuse() -> Never:
-        raise ConfigError("The base URL is wrong.")
-
-    rig.engine()  # its settings and owner will do
-    first = rig._engines[0]
-    with pytest.raises(ConfigError, match="base URL is wrong"):
-        Engine(refuse, rig.ledger, rig.owners[0], Settings())
-    first.close()
-    assert not [t for t in threading.enumerate() if t.name == "modellix-engine"]
 
 
 def test_a_loop_that_cannot_be_made_is_the_callers_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +113,7 @@ def test_closing_waits_for_the_answer_to_a_submission(rig: Rig, service: FakeSer
     row = rig.row(task.uid)
     assert (row.status, row.task_id) == (Status.PENDING, "task-late")
     assert engine.future(task.uid).result(0).task_id == "task-late"
-    assert service.asked == []
+    assert service.polled == []
     assert service.closed == 1
 
 
@@ -177,7 +163,7 @@ def test_a_closed_engine_takes_nothing_and_records_nothing(rig: Rig, service: Fa
     with pytest.raises(ModellixError, match="closed"):
         engine.submit([request()])
     with pytest.raises(ModellixError, match="closed"):
-        engine.run(lambda _service: asyncio.sleep(0))
+        engine.run(lambda: asyncio.sleep(0))
     assert rig.ledger.count() == 1
     assert len(service.submitted) == 1
     assert engine.get(task.uid) == done  # but what it knows can be looked at
@@ -311,7 +297,7 @@ def test_an_accepted_task_of_a_kernel_that_is_gone_is_finished(
     done = ended(engine, task)
     assert done.status is Status.SUCCESS
     assert service.submitted == []
-    assert service.asked == ["theirs"]
+    assert service.polled == ["theirs"]
     assert rig.ledger.owner(task.uid) == rig.owners[-1].name
     assert rig.row(task.uid) == done
 
@@ -358,7 +344,7 @@ def test_what_is_settled_or_of_another_service_is_left_alone(
     engine = rig.engine()
     assert engine.resume([settled, foreign]) == []
     assert engine.future(foreign.uid).result(0) == foreign
-    assert service.asked == []
+    assert service.polled == []
 
 
 def test_a_living_kernels_task_is_followed_and_not_touched(rig: Rig) -> None:
@@ -368,7 +354,7 @@ def test_a_living_kernels_task_is_followed_and_not_touched(rig: Rig) -> None:
     async def answer(_task_id: str) -> TaskAnswer:
         return success(picture()) if release.is_set() else PENDING
 
-    theirs.on_read = answer
+    theirs.on_poll = answer
     driver = rig.engine(theirs)
     (task,) = driver.submit([request()])
     follower, heard = rig.engine(mine), Heard()
@@ -378,7 +364,7 @@ def test_a_living_kernels_task_is_followed_and_not_touched(rig: Rig) -> None:
     done = ended(driver, task)
     assert ended(follower, task) == done == follower.get(task.uid)
     assert heard.updates
-    assert (mine.submitted, mine.asked, mine.fetched) == ([], [], [])
+    assert (mine.submitted, mine.polled, mine.fetched) == ([], [], [])
     assert len(theirs.fetched) == 1
 
 
@@ -390,11 +376,11 @@ def test_a_followed_task_is_taken_over_when_its_kernel_dies(rig: Rig) -> None:
     ended(driver, task)
     follower = rig.engine(mine)
     assert follower.resume([rig.row(task.uid)])
-    assert mine.asked == []
+    assert mine.polled == []
     rig.owners[0].close()  # what the operating system does when a process ends
     done = ended(follower, task)
     assert done.status is Status.SUCCESS
-    assert mine.asked == ["task-1"]
+    assert mine.polled == ["task-1"]
     assert mine.submitted == []
 
 

@@ -57,10 +57,10 @@ def test_a_clock_that_is_set_back_makes_no_question_wait(rig: Rig, service: Fake
         rig.time.set_by = -3600.0
         return success(picture()) if rig.time.timer() >= over else PROCESSING
 
-    service.on_read = read
+    service.on_poll = read
     engine = rig.engine()
     ended(engine, *engine.submit([request()]))
-    assert len(service.asked) > 1
+    assert len(service.polled) > 1
     assert rig.time.timer() < over + 10.0
 
 
@@ -77,7 +77,7 @@ def test_a_machine_that_slept_asks_at_once_and_gives_nothing_up(
     engine = rig.engine()
     task = ended(engine, *engine.submit([request()]))
     assert task.status is Status.SUCCESS
-    assert len(service.asked) == 1
+    assert len(service.polled) == 1
     assert rig.time.timer() - begun < 10.0
 
 
@@ -97,7 +97,7 @@ def test_a_pause_knows_what_was_learned_meanwhile(rig: Rig, service: FakeService
 
     rig.time.on_sleep = another_ended
     ended(engine, *engine.submit([request()]))
-    assert len(service.asked) == 1
+    assert len(service.polled) == 1
     assert rig.time.timer() - begun < 20.0
 
 
@@ -123,13 +123,13 @@ def test_a_download_that_waits_to_be_tried_again_takes_nobodys_place(
         for number in range(9)
     ]
     failing, last = {task.uid for task in files[:8]}, files[8].uid
-    fetch, there = service.fetch, threading.Event()
+    save, there = service.save, threading.Event()
 
-    async def fetch_or_fail(task: Task, place: int) -> Resource:
+    async def save_or_fail(task: Task, index: int, chunks: object, size: int | None) -> Resource:
         if task.uid in failing:
             failing.discard(task.uid)
             raise NoAnswer("reset")
-        resource = await fetch(task, place)
+        resource = await save(task, index, chunks, size)
         if task.uid == last:
             there.set()
         return resource
@@ -137,7 +137,7 @@ def test_a_download_that_waits_to_be_tried_again_takes_nobodys_place(
     async def until_the_last_is_there() -> None:
         assert await asyncio.to_thread(there.wait, HANG_S)
 
-    service.fetch = fetch_or_fail  # type: ignore[method-assign]  # a fake of a fake
+    service.save = save_or_fail  # type: ignore[method-assign]  # a fake of a fake
     rig.time.on_sleep = until_the_last_is_there
     engine = rig.engine()
     engine.resume(files)
