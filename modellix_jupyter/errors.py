@@ -15,6 +15,7 @@
     │   ├── PaymentRequired  402  recharge the account
     │   ├── NotFound         404  check the id of the task or the model
     │   ├── RateLimited      429  retried as the answer says, then this
+    │   │   └── ConcurrencyLimited    sent when one of the running tasks ends
     │   ├── ServerError      500  retried three times, then this
     │   └── Unavailable      503  retried until the deadline, then this
     ├── TransportError       no documented answer came
@@ -205,10 +206,16 @@ class NotFound(ApiError):
 
 
 class RateLimited(ApiError):
-    """Too many requests, or too many tasks at once, for longer than the deadline."""
+    """Too many requests, for longer than the deadline."""
 
     status = 429
     default_hint = "Nothing was charged; wait a minute, or send fewer at once."
+
+
+class ConcurrencyLimited(RateLimited):
+    """Too many tasks at once: a submission is taken as soon as one of them ends."""
+
+    default_hint = "Nothing was charged; send it again when a running task has ended."
 
 
 class ServerError(ApiError):

@@ -19,6 +19,7 @@ import httpx
 
 from modellix_jupyter.api import parsing, retry
 from modellix_jupyter.api.downloads import opened
+from modellix_jupyter.api.request_budget import Kind, RequestBudget
 from modellix_jupyter.api.responses import (
     NoCookies,
     answer_timeout,
@@ -29,6 +30,7 @@ from modellix_jupyter.api.responses import (
 )
 from modellix_jupyter.errors import (
     ApiError,
+    ConcurrencyLimited,
     ConnectFailed,
     InvalidRequest,
     MissingKey,
@@ -55,6 +57,8 @@ _T = TypeVar("_T")
 
 # Bytes of an uploaded picture at most (the notes on the API).
 MAX_UPLOAD = 16 * 1024 * 1024
+# A wait for the rate limit that is shorter is not shown, in seconds.
+TOLD_S = 1.0
 _MAX_PAGES = 50
 
 
@@ -106,8 +110,12 @@ class AsyncClient:
         self._timer = timer
         self._sleep = sleep
         self._jitter = jitter
-        self._limiter = retry.Limiter(self.settings.requests_per_second, timer, sleep)
+        self.budget = RequestBudget(
+            self.settings.requests_per_second, clock=clock, timer=timer, sleep=sleep
+        )
         self._http = self._open_http(transport)
+        # connections of their own: a long download must not delay a poll
+        self._files = self._open_http(transport)
 
     def _open_http(self, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -143,6 +151,7 @@ class AsyncClient:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+        await self._files.aclose()
 
     # -- the calls of the API
 
@@ -153,6 +162,7 @@ class AsyncClient:
         *,
         on_progress: OnProgress | None = None,
         before_send: BeforeSend | None = None,
+        wait_for_place: BeforeSend | None = None,
     ) -> Accepted:
         """Submit one task; from the moment this returns it costs money.
 
@@ -167,6 +177,9 @@ class AsyncClient:
         before_send
             Awaited at the last moment before each attempt is sent, once the budget has a place for
             it; what it raises is raised, and nothing is sent.
+        wait_for_place
+            Awaited after each refusal because too many tasks run at once; the submission is then
+            sent again. Without it, the pauses are those of a rate limit.
 
         Raises
         ------
@@ -187,6 +200,7 @@ class AsyncClient:
             paid=True,
             on_progress=on_progress,
             before_send=before_send,
+            wait_for_place=wait_for_place,
         )
 
     async def task(self, task_id: str, *, on_progress: OnProgress | None = None) -> TaskAnswer:
@@ -272,7 +286,7 @@ class AsyncClient:
             The network failed; it may be tried again.
 
         """
-        async with opened(self._http, url, allow_local=self.settings.local) as response:
+        async with opened(self._files, url, allow_local=self.settings.local) as response:
             yield response
 
     # -- how a call is made
@@ -287,6 +301,7 @@ class AsyncClient:
         key: bool = True,
         on_progress: OnProgress | None = None,
         before_send: BeforeSend | None = None,
+        wait_for_place: BeforeSend | None = None,
         **kwargs: Any,  # noqa: ANN401 - handed to httpx as they are
     ) -> _T:
         """Send, and again where the rules allow; `paid` is for what may cost money."""
@@ -294,12 +309,17 @@ class AsyncClient:
         attempt = 1
         kinds: Counter[type[ModellixError]] = Counter()
         while True:
-            await self._limiter.acquire()
+            if key:  # the origin of the schemas has a limit of its own
+                await self._acquire("submission" if paid else "poll", on_progress)
             if before_send is not None:
                 await before_send()  # outside the try: its errors are no answers to be retried
             try:
                 return parse(await self._send(method, path, key=key, attempt=attempt, **kwargs))
             except (ApiError, TransportError) as error:
+                if isinstance(error, ConcurrencyLimited) and wait_for_place is not None:
+                    await wait_for_place()
+                    deadline = self._timer() + self.settings.retry_deadline_s
+                    continue
                 kinds[type(error)] += 1
                 pause = retry.pause(
                     error,
@@ -310,11 +330,18 @@ class AsyncClient:
                     jitter=self._jitter(),
                 )
                 if (held := retry.hold_s(error, pause)) is not None:
-                    self._limiter.hold(held)
+                    self.budget.refused(held)
                 if pause is None:
                     raise
                 await self._pause(pause, on_progress)
                 attempt = pause.attempt
+
+    async def _acquire(self, kind: Kind, on_progress: OnProgress | None) -> None:
+        wait_s = self.budget.wait_s()
+        if on_progress is not None and wait_s >= TOLD_S:
+            until = self._clock() + wait_s
+            on_progress(Activity(what="waiting for the rate limit", until=until))
+        await self.budget.acquire(kind)
 
     async def _pause(self, pause: retry.Pause, on_progress: OnProgress | None) -> None:
         if on_progress is not None:
@@ -336,17 +363,23 @@ class AsyncClient:
         """Send once, and return the body of a 2xx without the key."""
         call = f"{method} {path}"
         request = self._request(method, path, key=key, **kwargs)
-        with translated(call):
-            async with (
-                answer_timeout(request, self.settings.submit_timeout_s),
-                aclosing(await self._http.send(request, stream=True)) as response,
-            ):
-                body = redact(self._key, await read(response, call))
+        try:
+            with translated(call):
+                async with (
+                    answer_timeout(request, self.settings.submit_timeout_s),
+                    aclosing(await self._http.send(request, stream=True)) as response,
+                ):
+                    body = redact(self._key, await read(response, call))
+        except BaseException:
+            self.budget.answered(None)
+            raise
+        self.budget.answered(response.headers)
         if response.is_success:
             return body
         error = from_answer(response.status_code, body, call, attempt)
         if retry.is_429(error):
             error.hint_s = retry.reset_hint(response.headers, self._clock())
+            error = retry.named(error, response.headers)
         raise error
 
     def _request(self, method: str, path: str, *, key: bool, **kwargs: Any) -> httpx.Request:  # noqa: ANN401 - handed to httpx as they are

@@ -1,11 +1,12 @@
-"""When to send: the budget of requests a second, and when to try a failed request again.
+"""When to try a failed request again, and how long to wait before.
 
 The rules are the API's own table of errors:
 
 ===== =========================================================================================
 400   never; nor 401, 402, 404 and any other refusal
 429   when ``X-RateLimit-Reset`` or ``Retry-After`` says, else after 1, 2, 4 s and so on, up to a
-      deadline; a header that asks for less than a second is believed three times
+      deadline; a header that asks for less than a second is believed three times. One that is
+      about tasks at once: when a place is free
 500   at most three times, after 1, 2 and 4 s
 503   after 1, 2, 4 s and so on, up to a deadline
 ===== =========================================================================================
@@ -18,9 +19,8 @@ retried for reads only: a submission that got one may have been accepted, and is
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -28,6 +28,7 @@ from typing import TypeGuard
 
 from modellix_jupyter.errors import (
     ApiError,
+    ConcurrencyLimited,
     ConnectFailed,
     ModellixError,
     RateLimited,
@@ -43,39 +44,6 @@ MAX_BACKOFF_S = 30.0
 # Retries of a 500 ("retry up to 3 times"), and of a connection that was never made.
 MAX_RETRIES = 3
 _DAY_S = 86_400.0
-
-
-class Limiter:
-    """Spaces out requests in order of arrival, and holds all of them back after a 429.
-
-    By hand rather than by a library, because a 429 must also slow those who wait already.
-    """
-
-    def __init__(
-        self,
-        per_second: float,
-        timer: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]],
-    ) -> None:
-        self._gap = 1.0 / per_second
-        self._timer = timer
-        self._sleep = sleep
-        self._last = timer() - 1.0
-        self._queue = asyncio.Lock()
-
-    async def acquire(self) -> None:
-        """Wait until a request may be sent; a second's worth may go at once after a rest."""
-        async with self._queue:  # only the first sleeps, so that `hold` is for all
-            now = self._timer()
-            rested = now - 1.0
-            while (slot := max(self._last, rested) + self._gap) > now:
-                await self._sleep(slot - now)
-                now = slot
-            self._last = slot
-
-    def hold(self, seconds: float) -> None:
-        """Let nothing be sent for that long, not even by those who wait already."""
-        self._last = max(self._last, self._timer() + seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +82,8 @@ def pause(
     elif isinstance(error, ConnectFailed):
         found = _few(attempt, alike, "no connection")
     elif isinstance(error, RateLimited) or (is_429(error) and not paid):
-        hint = _credible_hint(error, alike)
+        # a place is free when a task ends, which no header says
+        hint = None if isinstance(error, ConcurrencyLimited) else _credible_hint(error, alike)
         delay = backoff(attempt, jitter=jitter) if hint is None else hint
         found = Pause(delay, "rate limited", attempt + 1)
     elif isinstance(error, Unavailable):
@@ -126,7 +95,7 @@ def pause(
 
 def hold_s(error: ModellixError, retried: Pause | None) -> float | None:
     """Return how long a 429, in any form and retried or not, holds back all requests."""
-    if not is_429(error):
+    if not is_429(error) or isinstance(error, ConcurrencyLimited):
         return None
     if retried is not None:
         return retried.delay
@@ -136,6 +105,24 @@ def hold_s(error: ModellixError, retried: Pause | None) -> float | None:
 def is_429(error: ModellixError) -> TypeGuard[ApiError]:
     """Whether it is a 429 in any form: a proxy's has a body of its own."""
     return isinstance(error, ApiError) and error.code == RateLimited.status
+
+
+def named(error: ApiError, headers: Mapping[str, str]) -> ApiError:
+    """Return a 429 by its own name: too many tasks at once are not too many requests.
+
+    The message says which; where it does not, requests that remain do.
+    """
+    if not isinstance(error, RateLimited):
+        return error
+    message, remaining = error.message.lower(), _finite(headers.get("x-ratelimit-remaining", ""))
+    places = "concurren" in message or ("rate limit" not in message and (remaining or 0) > 0)
+    if not places:
+        return error
+    found = ConcurrencyLimited(
+        error.answer, code=error.code, call=error.call, attempts=error.attempts
+    )
+    found.hint_s = error.hint_s
+    return found
 
 
 def _credible_hint(error: ApiError, alike: int) -> float | None:

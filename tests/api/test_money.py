@@ -249,8 +249,8 @@ def test_the_last_moment_is_told_before_each_attempt_and_after_the_wait_for_a_pl
     asyncio.run(twice())
     sent = ["before_send", "request"]
     assert service.events == [
-        *[("sleep", 1), *sent],  # for a place
-        *[("sleep", 1), ("sleep", 1), *sent],  # before the retry, and for its place
+        *sent,
+        *[("sleep", 1), ("sleep", 1), *sent],  # before the retry, and for the budget
         *[("sleep", 2), *sent],
     ]
 

@@ -45,7 +45,7 @@ class Network:
 
     async def _fetch(self, url: str) -> bytes:
         async with AsyncClient(KEY, settings=Settings()) as client:
-            http = client._http
+            http = client._files
             http._transport = self.direct
             http._mounts = {
                 pattern: transport and self.proxy for pattern, transport in http._mounts.items()

@@ -1,0 +1,128 @@
+"""How many tasks may run at the service at once: learned from what it accepts and refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+FIRST = 2
+"""What every account may run at once; from there the number grows until a refusal."""
+GROWTH = 4
+"""The number grows by this part of itself, when all that were sent have been accepted."""
+PROBE_S = 60.0
+"""How long a learned number holds before one more place is tried, in seconds; each time twice as
+long, up to `PROBE_AT_MOST_S`."""
+PROBE_AT_MOST_S = 960.0
+FULL_S = 5.0
+"""How long to wait for a place that only others can free, in seconds."""
+
+
+class Places:
+    """Places for running tasks; used on the engine's loop only.
+
+    The service says its limit only by refusing. So the number grows while everything is accepted;
+    after the first refusal it is what ran at that moment, and one more is tried now and then: a
+    limit can be raised, and other kernels end.
+    """
+
+    def __init__(
+        self, at_most: int, timer: Callable[[], float], *, learned: int | None = None
+    ) -> None:
+        self.at_most = at_most
+        self.taken = 0
+        self.refusals = 0
+        self._unanswered = 0
+        self._timer = timer
+        self._learned = learned is not None
+        self._capacity = min(at_most, learned or FIRST)
+        self._probe_after = PROBE_S
+        self._probe_at = timer() + PROBE_S
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def capacity(self) -> int:
+        """How many tasks may run at once, by what is known now."""
+        return self._capacity
+
+    @property
+    def learned(self) -> int | None:
+        """The number that the service has shown by a refusal, or None."""
+        return self._capacity if self._learned else None
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks wait for a place."""
+        return sum(not waiter.done() for waiter in self._waiting)
+
+    @property
+    def free(self) -> bool:
+        """Whether one more task may be sent now."""
+        return self.taken < self._capacity
+
+    async def acquire(self) -> None:
+        """Take a place; places are given in the order in which they were asked for."""
+        self._probe()
+        if not self.free or self.waiting:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await self._wait(waiter)
+        else:
+            self._take()
+
+    def release(self, *, answered: bool = True) -> None:
+        """Give a place back: its task is over, or was never accepted."""
+        self.taken -= 1
+        self._unanswered -= not answered
+        self._probe()
+        self._give()
+
+    def accepted(self) -> None:
+        """Learn from an acceptance: when all are accepted, there may be more places."""
+        self._unanswered -= 1
+        if not (self._learned or self._unanswered or self.free):
+            self._grow(max(1, self._capacity // GROWTH))
+
+    async def refused(self) -> None:
+        """Learn from a refusal, and wait until the service may have a place again."""
+        self.refusals += 1
+        self._learned = True
+        self._probe_at = self._timer() + self._probe_after
+        self.taken -= 1
+        self._unanswered -= 1
+        others_only = self.taken == 0
+        self._capacity = max(1, min(self._capacity, self.taken))
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.appendleft(waiter)  # it has waited longest
+        if others_only:  # nothing of ours will free a place: ask again after a while
+            asyncio.get_running_loop().call_later(FULL_S, self._give)
+        await self._wait(waiter)
+
+    async def _wait(self, waiter: asyncio.Future[None]) -> None:
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.release(answered=False)
+            raise
+
+    def _probe(self) -> None:
+        if self._learned and self._timer() >= self._probe_at:
+            self._probe_after = min(2 * self._probe_after, PROBE_AT_MOST_S)
+            self._probe_at = self._timer() + self._probe_after
+            self._grow(1)
+
+    def _grow(self, more: int) -> None:
+        self._capacity = min(self.at_most, self._capacity + more)
+        self._give()
+
+    def _give(self) -> None:
+        while self.free and self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                self._take()
+                waiter.set_result(None)
+
+    def _take(self) -> None:
+        self.taken += 1
+        self._unanswered += 1
