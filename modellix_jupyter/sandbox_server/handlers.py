@@ -90,10 +90,11 @@ class Answer(RequestHandler):
         raised = kwargs.get("exc_info")
         error = raised[1] if isinstance(raised, tuple) else None
         category, usual = _MESSAGES.get(status_code, ("Error", "the request failed"))
-        detail = (error.detail if isinstance(error, Refusal) else "") or usual
-        if status_code == Fault.RATE_LIMITED.status:
-            self.set_header("X-RateLimit-Reset", self.site.reset_after)
+        stated = error.detail if isinstance(error, Refusal) else ""
         self.set_limit_headers()
+        if status_code == Fault.RATE_LIMITED.status and not stated:  # injected, so soon over
+            self.set_header("X-RateLimit-Reset", self.site.reset_after)
+        detail = stated or usual
         self.finish({"code": status_code, "message": f"{category}: {detail}"})
 
     def set_limit_headers(self) -> None:

@@ -198,24 +198,26 @@ class TaskStore:
         return task
 
 
+MANY = 60_000  # requests a minute
+
+
 class Limits:
     """The limits of an account: tasks at once, and requests in each minute that begins with one.
 
-    A minute is one of real time, whatever the sandbox's `speed`. None is no limit.
+    A minute is one of real time, whatever the sandbox's `speed`. None is no limit of tasks, and as
+    many requests as anybody needs: the headers come all the same, as from the service.
     """
 
     def __init__(self, concurrent: int | None = None, rpm: int | None = None) -> None:
         if any(limit is not None and limit < 1 for limit in (concurrent, rpm)):
             raise ValueError(f"limits must be at least 1, not {concurrent} and {rpm}")
         self.concurrent = concurrent
-        self._rpm = rpm
+        self._rpm = rpm or MANY
         self._used = 0
         self._reset = 0.0
 
     def take(self, now: float) -> bool:
         """Count a request, and return whether it is within the limit."""
-        if self._rpm is None:
-            return True
         if now >= self._reset:
             self._used, self._reset = 0, now + 60
         self._used += 1
@@ -223,8 +225,6 @@ class Limits:
 
     def headers(self) -> dict[str, str]:
         """Return the three headers of every answer; the reset is in seconds since 1970."""
-        if self._rpm is None:
-            return {}
         return {
             "X-RateLimit-Limit": str(self._rpm),
             "X-RateLimit-Remaining": str(max(0, self._rpm - self._used)),
