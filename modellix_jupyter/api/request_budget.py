@@ -60,6 +60,9 @@ class RequestBudget:
 
     async def acquire(self, kind: Kind) -> None:
         """Wait until a request may go; those of a kind go in the order in which they came."""
+        if self._pump is None and not self.wait_s():
+            self._take()  # at once: a request that may go now must not be late for an exit
+            return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[kind].append(waiter)
         if self._pump is None:
@@ -135,15 +138,17 @@ class RequestBudget:
         other: Kind = "submission" if first == "poll" else "poll"
         queue = self._waiting[first] or self._waiting[other]
         waiter = queue.popleft()
-        if waiter.done():
-            return
+        if not waiter.done():
+            self._take()
+            waiter.set_result(None)
+
+    def _take(self) -> None:
         self._bound.take()
         if self._window is None:
             self._guess.take()
         else:
             self._window.take(self._timer())
         self._unanswered += 1
-        waiter.set_result(None)
 
 
 class _Window:

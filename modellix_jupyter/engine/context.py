@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from modellix_jupyter.engine import polling
 from modellix_jupyter.engine.batch_writer import BatchWriter
+from modellix_jupyter.engine.places import Places
 from modellix_jupyter.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class Context:
 
     def __post_init__(self) -> None:
         self.writer = BatchWriter(self.ledger)
-        self.slots = asyncio.Semaphore(self.settings.max_in_flight)
+        self.places = Places(self.settings.max_in_flight, self.timer)
+        # a seen end frees a place; a free place should not wait for polls
+        self.client.budget.polls_first = lambda: self.polled >= self.places.capacity
         self.downloads = asyncio.Semaphore(_DOWNLOADS_AT_ONCE)
         self._durations: dict[str, tuple[float, ...]] = {}
 
@@ -62,7 +65,7 @@ class Context:
             self.durations(model),
             elapsed,
             in_flight=max(1, self.polled),
-            polls_per_second=self.settings.requests_per_second,
+            polls_per_second=self.client.budget.polls_per_second(self.places.waiting),
             pace=self.pace,
         )
 

@@ -67,6 +67,7 @@ class Job:
         self._release_waiters = release_waiters
         self._since = context.timer()
         self._attempt = 1
+        self._has_place = False
         self._poll_failures = 0
         self._not_found_times = 0
 
@@ -76,23 +77,46 @@ class Job:
         if self.unsaved:
             await self._save(self.task)
         if self.task.status is Status.SUBMITTING:
-            async with self._slot():
-                try:
-                    await self._submit()
-                finally:
-                    self.answered.set()
-                await self._poll()
+            await self._submit_and_poll()
         else:
             await self._poll()
         await self._download()
         self._report(None)
 
-    def _slot(self) -> asyncio.Semaphore:
-        if self._context.slots.locked():
-            self._report(Activity(what="waiting for a place"))
-        return self._context.slots
-
     # -- submitting
+
+    async def _submit_and_poll(self) -> None:
+        """Hold a place at the service from before the request leaves until the task is over."""
+        places = self._context.places
+        try:
+            if not places.free:
+                self._report_wait_for_place()
+            await places.acquire()
+            self._has_place = True
+            await self._submit()
+            self.answered.set()
+            await self._poll()
+        finally:
+            self.answered.set()
+            if self._has_place:
+                self._has_place = False
+                places.release(answered=self.task.task_id is not None)
+
+    def _report_wait_for_place(self) -> None:
+        at_once = self._context.places.learned
+        known = f" ({at_once} at once)" if at_once else ""
+        self._report(Activity(what=f"waiting for a place{known}"))
+
+    async def _wait_for_place(self) -> None:
+        """Give the place back after a refusal because too many tasks run, and wait for another."""
+        if self.task.in_flight:
+            self._save_now(transitions.held_back(self.task))
+        self._has_place = False
+        free = self._context.places.refused()
+        self._report_wait_for_place()
+        await free
+        self._has_place = True
+        self._report(Activity(what="submitting"))
 
     async def _submit(self) -> None:
         request = self.task.request
@@ -103,6 +127,7 @@ class Job:
                 request.body(),
                 on_progress=self._retrying,
                 before_send=self._before_send,
+                wait_for_place=self._wait_for_place,
             )
         except LedgerError as error:
             self._not_recorded(error)
@@ -121,6 +146,7 @@ class Job:
             raise
         else:
             now = self._context.now_us()
+            self._context.places.accepted()
             await self._save(transitions.accepted(self.task, answer, self._attempt, now))
 
     async def _before_send(self) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
-FIRST = 2
-"""What every account may run at once; from there the number grows until a refusal."""
+FIRST = 5
+"""How many are sent at first. A new account runs two at once, so three of them are refused, which
+costs nothing; an account that runs more is not kept waiting."""
 GROWTH = 4
 """The number grows by this part of itself, when all that were sent have been accepted."""
 PROBE_S = 60.0
@@ -83,8 +84,8 @@ class Places:
         if not (self._learned or self._unanswered or self.free):
             self._grow(max(1, self._capacity // GROWTH))
 
-    async def refused(self) -> None:
-        """Learn from a refusal, and wait until the service may have a place again."""
+    def refused(self) -> Coroutine[None, None, None]:
+        """Learn from a refusal; what it returns waits until the service may have a place again."""
         self.refusals += 1
         self._learned = True
         self._probe_at = self._timer() + self._probe_after
@@ -96,7 +97,7 @@ class Places:
         self._waiting.appendleft(waiter)  # it has waited longest
         if others_only:  # nothing of ours will free a place: ask again after a while
             asyncio.get_running_loop().call_later(FULL_S, self._give)
-        await self._wait(waiter)
+        return self._wait(waiter)
 
     async def _wait(self, waiter: asyncio.Future[None]) -> None:
         try:

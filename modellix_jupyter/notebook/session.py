@@ -175,7 +175,7 @@ class Session:
         """Check requests against the catalog and the schemas, and price them; nothing is sent."""
         _ = self.engine  # a missing key is said before anybody is asked to confirm
         checked = self.settings.check_requests
-        prices = self._call(lambda s: s.catalog.check(requests)) if checked else {}
+        prices = self._call(lambda r: r.catalog.check(requests)) if checked else {}
         return Quote(requests, prices, self.settings.ask_above)
 
     def submit(
@@ -250,23 +250,23 @@ class Session:
 
     def models(self) -> list[Model]:
         """Return the catalog."""
-        return list(self._call(lambda s: s.catalog.models()).values())
+        return list(self._call(lambda r: r.catalog.models()).values())
 
     def schema(self, model: str) -> ModelSchema | None:
         """Return a model's parameters, or None where they cannot be read soon."""
-        return self._call(lambda s: s.catalog.schema_if_known(model))
+        return self._call(lambda r: r.catalog.schema_if_known(model))
 
     def upload(self, path: Path) -> str:
         """Upload a picture as an input; return its URL."""
-        return self._call(lambda s: s.client.upload(path))
+        return self._call(lambda r: r.client.upload(path))
 
     def balance(self) -> float:
         """Return the balance of the account, in USD."""
-        return self._call(lambda s: s.client.balance())
+        return self._call(lambda r: r.client.balance())
 
     def key_is_valid(self) -> bool:
         """Return whether the service takes the key."""
-        return self._call(lambda s: s.client.key_is_valid())
+        return self._call(lambda r: r.client.key_is_valid())
 
     def _call(self, call: Callable[[_Running], Coroutine[Any, Any, _T]]) -> _T:
         """Call the service, and wait as a cell does: the notebook's loop turns meanwhile."""

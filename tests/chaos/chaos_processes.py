@@ -16,6 +16,7 @@ from chaos_world import KEY, hurried_session, plan
 from modellix_jupyter.api import client
 from modellix_jupyter.engine import engine
 from modellix_jupyter.ledger import ledger
+from modellix_jupyter.notebook import session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.results import results
 from modellix_jupyter.settings import Settings
@@ -26,7 +27,7 @@ PATIENCE_S = 60.0
 """Far above what anything here takes, so that a hang is a failure."""
 # Imported once, by the server that all processes are forked from. It has one thread.
 _PRELOADED = ["pytest", "PIL.PngImagePlugin"]
-_PRELOADED += [m.__name__ for m in (client, engine, store, ledger, results)]
+_PRELOADED += [m.__name__ for m in (client, engine, store, ledger, results, session)]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_PRELOADED)
 

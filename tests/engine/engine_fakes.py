@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modellix_jupyter.api.request_budget import RequestBudget
 from modellix_jupyter.engine.engine import Engine
 from modellix_jupyter.ledger.kernel_locks import KernelLock
 from modellix_jupyter.ledger.ledger import Ledger
@@ -65,6 +67,11 @@ class FakeService:
         self.polled: list[str] = []
         self.fetched: list[tuple[str, int]] = []
         self.closed = 0
+        self.full = 0
+        """How many submissions are refused because too many tasks run."""
+        self.budget = RequestBudget(
+            1000.0, clock=time.time, timer=time.monotonic, sleep=asyncio.sleep
+        )
         self.answers: Answers = []
         """What polls are answered, in order; a success of one file when there is no more."""
         self.downloads: list[Exception | None] = []
@@ -79,7 +86,12 @@ class FakeService:
         *,
         on_progress: OnProgress,
         before_send: BeforeSend,
+        wait_for_place: BeforeSend,
     ) -> Accepted:
+        while self.full:
+            self.full -= 1
+            await before_send()
+            await wait_for_place()
         await before_send()
         prompt, params = body.get("prompt"), {k: v for k, v in body.items() if k != "prompt"}
         request = Request(model, prompt, params)

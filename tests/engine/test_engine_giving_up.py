@@ -152,8 +152,9 @@ def test_between_a_refusal_and_the_next_attempt_nothing_is_on_its_way(rig: Rig) 
             *,
             on_progress: OnProgress,
             before_send: BeforeSend,
+            wait_for_place: BeforeSend,
         ) -> Accepted:
-            del body
+            del body, wait_for_place
             await before_send()
             rows.append(rig.row(task.uid))
             on_progress(Activity(what="busy", until=rig.time() + backoff(1), attempt=2))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from modellix_jupyter.errors import NoAnswer
-from modellix_jupyter.values import Resource, Status, Task, TaskAnswer
+from modellix_jupyter.values import Resource, Status, Task, TaskAnswer, Update
 
 from .engine_fakes import (
     HANG_S,
+    PENDING,
     PROCESSING,
     FakeService,
     Rig,
@@ -22,6 +25,9 @@ from .engine_fakes import (
     stopped_kernel,
     success,
 )
+
+if TYPE_CHECKING:
+    from modellix_jupyter.api.client import OnProgress
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
@@ -142,3 +148,35 @@ def test_a_download_that_waits_to_be_tried_again_takes_nobodys_place(
     engine = rig.engine()
     engine.resume(files)
     assert all(ended(engine, task).missing == () for task in files)
+
+
+def test_a_submission_for_which_there_is_no_place_waits_until_a_task_ends(rig: Rig) -> None:
+    seen: list[tuple[str, bool]] = []
+    may_end = threading.Event()
+
+    class Full(FakeService):
+        async def task(self, task_id: str, *, on_progress: OnProgress) -> TaskAnswer:
+            if not may_end.is_set():
+                return PENDING
+            return await super().task(task_id, on_progress=on_progress)
+
+    service = Full(rig.files)
+    engine = rig.engine(service)
+    first = engine.submit([request()])[0]
+    while engine.get(first.uid).task_id is None:
+        time.sleep(0.005)
+    service.full = 1
+
+    def listen(update: Update) -> None:
+        waits = update.activity is not None and update.activity.what.startswith("waiting for")
+        if waits and update.task.uid != first.uid:
+            seen.append((update.activity.what if update.activity else "", update.task.in_flight))
+            may_end.set()
+
+    engine.subscribe(listen)
+    second = engine.submit([request()])[0]
+
+    assert ended(engine, first).status is Status.SUCCESS
+    assert ended(engine, second).status is Status.SUCCESS
+    assert seen == [("waiting for a place (1 at once)", False)]
+    assert len(service.submitted) == 2
