@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from modellix_jupyter.html.markup import plain
-from modellix_jupyter.values import Activity, Card, Media, Price, Status, Task
+from modellix_jupyter.values import Activity, Card, Media, Price, Resource, Status, Task
 
 MINUTE = 60
 HOUR = 3600
@@ -134,9 +134,7 @@ def fraction(elapsed_s: float, usual_s: float | None) -> float | None:
     if usual_s is None or not math.isfinite(usual_s) or usual_s <= 0:
         return None
     part = max(elapsed_s, 0.0) / usual_s
-    if part <= 1:
-        return AT_USUAL * part
-    return AT_USUAL + TAIL * (1 - math.exp(1 - part))
+    return AT_USUAL * part if part <= 1 else AT_USUAL + TAIL * (1 - math.exp(1 - part))
 
 
 def progress(card: Card, now: float) -> float | None:
@@ -196,7 +194,7 @@ def total_price(cards: Sequence[Card]) -> str:
     return total if len(known) == len(done) else f"{total} for {len(known)} of {len(done)}"
 
 
-def picture_size(media: Sequence[Media]) -> str:
+def picture_size(media: Sequence[Media | Resource]) -> str:
     """Return the size that all of the media share, in pixels, or nothing."""
     sizes = {dimensions(item.width, item.height) for item in media}
     return sizes.pop() if len(sizes) == 1 else ""
@@ -205,13 +203,8 @@ def picture_size(media: Sequence[Media]) -> str:
 def facts(card: Card) -> list[str]:
     """Return what is known of a task that ended: seconds, size and price."""
     task = card.task
-    size = picture_size(card.media) or _declared_size(task)
+    size = picture_size(card.media) or picture_size(task.resources)
     return [part for part in (seconds(task.elapsed_s), size, price(task)) if part]
-
-
-def _declared_size(task: Task) -> str:
-    sizes = {dimensions(one.width, one.height) for one in task.resources}
-    return sizes.pop() if len(sizes) == 1 else ""
 
 
 def value_of(value: object) -> str:
@@ -234,10 +227,11 @@ def varied(cards: Sequence[Card]) -> tuple[str, ...]:
     return tuple((["seed"] if "seed" in seen else []) + several)[:MAX_SETTINGS]
 
 
-def settings(task: Task, names: Sequence[str]) -> list[str]:
-    """Return ``seed 7`` for each of the names that the task has."""
+def caption(task: Task, names: Sequence[str]) -> list[str]:
+    """Return what is known of a task: seconds, each of the named parameters, and the price."""
     params = task.request.params
-    return [f"{name} {clip(value_of(params[name]), 40)}" for name in names if name in params]
+    settings = [f"{name} {clip(value_of(params[name]), 40)}" for name in names if name in params]
+    return [part for part in (seconds(task.elapsed_s), *settings, price(task)) if part]
 
 
 def reason(task: Task) -> tuple[str, str]:
@@ -297,8 +291,7 @@ def wrap_lines(text: str, width: int, indent: str = "") -> list[str]:
     """Return the text as lines of at most so many columns, each after the indent."""
     remaining = max(width - len(indent), 1)
     text = plain(text)
-    if terminal_width(text) > len(
-        text
-    ):  # the standard wrapper counts characters; wide ones take two
+    # The standard wrapper counts characters, and wide ones take two columns.
+    if terminal_width(text) > len(text):
         remaining = max(remaining // 2, 1)
     return [indent + line for line in textwrap.wrap(text, remaining)]

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from modellix_jupyter.html import formatting, style
+from modellix_jupyter.html import elements, formatting
+from modellix_jupyter.html.elements import figure, fit, media_html, media_of, well
 from modellix_jupyter.html.formatting import WIDTH, fit_line, wrap_lines
 from modellix_jupyter.html.markup import Html, el, html
-from modellix_jupyter.html.picture import figure, fit, media_html, media_of, well
 from modellix_jupyter.html.table import table_text
 from modellix_jupyter.values import Card, Media, Status
 
@@ -146,15 +146,8 @@ def _facts(card: Card, axes: Sequence[str]) -> list[str]:
     task = card.task
     names = [axis.removeprefix(PARAM) for axis in axes if axis.startswith(PARAM)]
     model = [task.request.model] if "model" in axes else []
-    known = [
-        *model,
-        formatting.seconds(task.elapsed_s),
-        *formatting.settings(task, names),
-        formatting.price(task),
-    ]
-    if "prompt" in axes:
-        known.append(formatting.clip(formatting.alternative(task), 60))
-    return [part for part in known if part]
+    prompt = [formatting.clip(formatting.alternative(task), 60)] if "prompt" in axes else []
+    return [*model, *formatting.caption(task, names), *prompt]
 
 
 def entry_problem(card: Card) -> str:
@@ -168,7 +161,7 @@ def entry_problem(card: Card) -> str:
 def grid_html(grid: Grid, *, box: int = THUMB) -> Html:
     """Return the comparison, for a page that may keep only inline styles."""
     if not grid.rows:
-        return el("div", html("no tasks"), style=f"{style.ROOT};{style.DIM}")
+        return el("div", html("no tasks"), style=f"{elements.ROOT};{elements.DIM}")
     grid = replace(grid, captions=grid.caption_axes())
     flows, abreast = grid.flows, min(max(grid.abreast, 1), MAX_ABREAST)
     if flows:
@@ -177,23 +170,23 @@ def grid_html(grid: Grid, *, box: int = THUMB) -> Html:
         "div",
         _lead(grid),
         _flow(grid, box) if flows else _table(grid, box, abreast),
-        style.note(grid.note),
-        style=style.ROOT,
+        elements.note(grid.note),
+        style=elements.ROOT,
     )
 
 
 def _lead(grid: Grid) -> Html:
     lines = [el("div", _named(*pair), style=_LINE) for pair in grid.common]
-    return el("div", *lines, style.dim(grid.counted()), style="margin-bottom:8px")
+    return el("div", *lines, elements.dim(grid.counted()), style="margin-bottom:8px")
 
 
 def _named(axis: str, value: str, limit: int = 400) -> Html:
     if axis == "model":
-        return style.model_name(value)
+        return elements.model_name(value)
     text = el("bdi", html(formatting.clip(value, limit)))
     if axis == "prompt":
         return text
-    return el("span", style.dim(f"{_noun(axis)} "), el("strong", text))
+    return el("span", elements.dim(f"{_noun(axis)} "), el("strong", text))
 
 
 def _flow(grid: Grid, box: int) -> Html:
@@ -214,7 +207,7 @@ def _flow(grid: Grid, box: int) -> Html:
 
 def _section(grid: Grid, r: int) -> Html:
     heading = el("div", _named(grid.axes[2], grid.sections[r]), style=_STAYS)
-    css = f"width:100%;font-size:15px;padding:14px 0 4px 0;border-bottom:2px solid {style.LINE}"
+    css = f"width:100%;font-size:15px;padding:14px 0 4px 0;border-bottom:2px solid {elements.LINE}"
     return el("div", heading, style=css)
 
 
@@ -248,7 +241,7 @@ def _row(grid: Grid, r: int, box: int, abreast: int) -> list[Html]:
     span = len(grid.columns)
     parts = [_span(_section(grid, r), span, "0")] if grid.begins(r) else []
     heading = el("div", _named(grid.axes[1], grid.rows[r]), style=_STAYS)
-    parts.append(_span(heading, span, "0" if parts else f"1px solid {style.LINE}"))
+    parts.append(_span(heading, span, "0" if parts else f"1px solid {elements.LINE}"))
     cells = [_cell(grid, r, c, box, abreast) for c in range(span)]
     return [*parts, el("tr", *cells, style=_PLAIN_ROW)]
 
@@ -262,9 +255,9 @@ def _span(content: Html, span: int, line: str) -> Html:
 def _cell(grid: Grid, r: int, c: int, box: int, abreast: int) -> Html:
     shown = entries(grid.cells.get((r, c), ()), grid.caption_axes())
     if not shown:
-        return el("td", style.dim("not run"), style=_CELL_STYLE)
+        return el("td", elements.dim("not run"), style=_CELL_STYLE)
     long = len(grid.rows) > LONG
-    name = style.dim(_short(grid.axes[0], grid.columns[c])) if long else Html("")
+    name = elements.dim(_short(grid.axes[0], grid.columns[c])) if long else Html("")
     tiles = [_tile(entry, box, name) for entry in shown]
     if abreast == 1:
         return el("td", el("div", *tiles, style=f"max-width:{box}px"), style=_CELL_STYLE)
@@ -283,7 +276,7 @@ def _short(axis: str, name: str) -> str:
 def _tile(entry: Entry, box: int, name: Html) -> Html:
     card, media, facts = entry
     shown = _reason(card) if media is None else _picture(card, media, box)
-    return figure(card.task, shown, [name, style.dotted(facts)])
+    return figure(card.task, shown, [name, elements.dotted(facts)])
 
 
 def _picture(card: Card, item: Media, box: int) -> Html:
@@ -302,10 +295,10 @@ def _reason(card: Card) -> Html:
     state = el("strong", html(formatting.state(card)))
     return el(
         "div",
-        el("div", style.dot(style.colour_of(card)), state),
-        el("div", html(formatting.clip(why, 240)), style=style.DIM) if why else Html(""),
-        style=f"border:1px dashed {style.LINE};border-radius:6px;padding:10px;font-size:12px;"
-        f"box-sizing:border-box;{style.BREAK};aspect-ratio:1/1;min-height:{MIN_COLUMN}px",
+        el("div", elements.dot(elements.colour_of(card)), state),
+        el("div", html(formatting.clip(why, 240)), style=elements.DIM) if why else Html(""),
+        style=f"border:1px dashed {elements.LINE};border-radius:6px;padding:10px;font-size:12px;"
+        f"box-sizing:border-box;{elements.BREAK};aspect-ratio:1/1;min-height:{MIN_COLUMN}px",
     )
 
 

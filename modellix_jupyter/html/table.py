@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from numbers import Real
 
+from modellix_jupyter.html.elements import DIM, LINE, media_html
 from modellix_jupyter.html.formatting import (
     GAP,
     WIDTH,
@@ -16,8 +17,6 @@ from modellix_jupyter.html.formatting import (
     value_of,
 )
 from modellix_jupyter.html.markup import Html, el, html
-from modellix_jupyter.html.picture import media_html
-from modellix_jupyter.html.style import DIM, LINE
 from modellix_jupyter.values import Media
 
 THUMB = 72
@@ -78,8 +77,11 @@ def _decimals(value: object) -> int:
 def table_html(columns: Columns, rows: Rows, *, caption: str | None = None) -> Html:
     """Return a table; a wide one scrolls within its own box."""
     right = numeric_columns(len(columns), rows)
-    head = el("tr", *(_head(name, right=right[i]) for i, name in enumerate(columns)), style=_ROW)
-    body = [el("tr", *_cells(row, right), style=_ROW) for row in aligned(len(columns), rows)]
+    head = _row(_head(name, right=right[i]) for i, name in enumerate(columns))
+    body = [
+        _row(_cell(value, right=right[i]) for i, value in enumerate(row))
+        for row in aligned(len(columns), rows)
+    ]
     table = el(
         "table",
         el("caption", html(caption), style=_CAPTION) if caption else Html(""),
@@ -92,27 +94,25 @@ def table_html(columns: Columns, rows: Rows, *, caption: str | None = None) -> H
     return el("div", table, nothing, style="overflow-x:auto;max-width:100%;padding:4px 0")
 
 
-# The row's own background takes the stripes of the notebook's style sheet away.
-_ROW = "background-color:transparent"
 _CAPTION = "caption-side:top;text-align:left;font-weight:600;padding:0 0 4px 0"
 
 
-def _head(name: str, *, right: bool) -> Html:
-    return el("th", html(name), scope="col", style=f"{_cell_style(right=right)};font-weight:600")
+def _row(cells: Iterable[Html]) -> Html:
+    # The row's own background takes the stripes of the notebook's style sheet away.
+    return el("tr", *cells, style="background-color:transparent")
 
 
 def _cell_style(*, right: bool, long: bool = False) -> str:
-    wrap = (
-        "min-width:200px;max-width:420px;overflow-wrap:anywhere" if long else "white-space:nowrap"
-    )
+    wide = "min-width:200px;max-width:420px;overflow-wrap:anywhere"
+    wrap = wide if long else "white-space:nowrap"
     align = f"text-align:{'right' if right else 'left'};{wrap}"
     return (
         f"{align};vertical-align:top;padding:4px 14px 4px 0;border:0;border-bottom:1px solid {LINE}"
     )
 
 
-def _cells(row: Sequence[object], right: Sequence[bool]) -> list[Html]:
-    return [_cell(value, right=right[i]) for i, value in enumerate(row)]
+def _head(name: str, *, right: bool) -> Html:
+    return el("th", html(name), scope="col", style=f"{_cell_style(right=right)};font-weight:600")
 
 
 def _cell(value: object, *, right: bool) -> Html:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from modellix_jupyter.errors import InvalidRequest, MissingExtra
+from modellix_jupyter.html.elements import media_html
 from modellix_jupyter.html.formatting import clip, total_price, value_of
 from modellix_jupyter.html.grid import grid_html
 from modellix_jupyter.html.markup import Html, file_anchor, html
-from modellix_jupyter.html.picture import media_html
 from modellix_jupyter.html.table import SHORT, THUMB, aligned, cell_text, numeric_columns
 from modellix_jupyter.results.grid import arrange
 from modellix_jupyter.results.output_budget import lighter

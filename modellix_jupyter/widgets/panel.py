@@ -18,8 +18,8 @@ import traitlets
 
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.cards import cards_html
+from modellix_jupyter.html.elements import AMBER, dot
 from modellix_jupyter.html.markup import el, html
-from modellix_jupyter.html.style import AMBER, dot
 from modellix_jupyter.notebook.display import NotebookScreen
 from modellix_jupyter.results.output_budget import budget_of
 from modellix_jupyter.widgets.card_controller import CardController, TasksView

@@ -6,7 +6,7 @@ import pytest
 from render_samples import NOW, PIXEL, Parsed, done, picture, resource, task, us
 
 from modellix_jupyter.html.cards import cards_html, cards_text
-from modellix_jupyter.html.style import PALETTE
+from modellix_jupyter.html.elements import PALETTE
 from modellix_jupyter.values import Activity, Card, Media, Request, Status
 
 

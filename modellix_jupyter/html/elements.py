@@ -1,0 +1,274 @@
+"""Inline styles, and the elements that every page is made of: dots, bars, notes, pictures.
+
+A notebook that is not trusted loses its ``<style>``, classes and scripts, so each element carries
+its own look. Text inherits its colour from the page, light or dark; a colour stands only in dots,
+bars and borders, and there beside a word that says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from modellix_jupyter.html import formatting
+from modellix_jupyter.html.markup import (
+    Html,
+    anchor,
+    data_uri_ok,
+    el,
+    file_anchor,
+    html,
+    join,
+    link,
+    web_url_ok,
+)
+from modellix_jupyter.values import Card, Media, Resource, Status, Task
+
+GREEN = "#2e9e5b"
+RED = "#e5484d"
+BLUE = "#3b82f6"
+AMBER = "#b7791f"
+GREY = "#868e96"
+PALETTE = (GREEN, RED, BLUE, AMBER, GREY)
+"""Each has a contrast of at least 3 to white and to #111, which graphics need."""
+
+FAINT = "rgba(128,128,128,0.10)"
+LINE = "rgba(128,128,128,0.30)"
+
+# The first is what JupyterLab leaves of the two in a notebook that is not trusted.
+BREAK = "overflow-wrap:break-word;overflow-wrap:anywhere"
+ROOT = f"font-size:13px;line-height:1.5;max-width:100%;{BREAK};padding:4px 0"
+ROW = "display:flex;flex-wrap:wrap;align-items:baseline;gap:0 10px"
+DIM = "opacity:0.72"
+RIGHT = f"margin-left:auto;{DIM};white-space:nowrap"
+CODE = "font-family:monospace;font-size:12px"
+LINE_CLIPPED = (
+    f"{DIM};min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;max-width:100%"
+)
+
+_COLOURS = {
+    Status.SUCCESS: GREEN,
+    Status.FAILED: RED,
+    Status.REJECTED: RED,
+    Status.EXPIRED: GREY,
+    Status.UNKNOWN: AMBER,
+    Status.PROCESSING: BLUE,
+}
+SWEEP_S = 4
+"""Seconds in which the mark of a bar with no known end goes there and back."""
+SWEEP_WIDTH = 30
+_NOUNS = {"image": "picture", "video": "video", "audio": "sound"}
+
+
+def colour_of(card: Card) -> str:
+    """Return the colour of the card's dot: amber while something holds it up."""
+    held = card.activity is not None and card.activity.until is not None
+    return AMBER if held and formatting.is_open(card) else _COLOURS.get(card.task.status, GREY)
+
+
+def dot(colour: str) -> Html:
+    """Return a small disc; the word beside it says what it means."""
+    return el(
+        "span",
+        style="display:inline-block;width:9px;height:9px;border-radius:50%;"
+        f"background-color:{colour};margin-right:8px",
+    )
+
+
+def row(*parts: Html) -> Html:
+    """Return pieces on one line, or on more where the page is narrow."""
+    return el("div", *parts, style=ROW)
+
+
+def dim(text: str, style: str = DIM) -> Html:
+    """Return text of lesser weight, or nothing where there is none."""
+    return el("span", html(text), style=style) if text else Html("")
+
+
+def dotted(parts: Sequence[str]) -> Html:
+    """Return texts with a dot between them, of lesser weight."""
+    return dim(" · ".join(part for part in parts if part))
+
+
+def model_name(slug: str, mark: str | None = None) -> Html:
+    """Return the slug with its model in bold, after a dot of the colour where one is given."""
+    provider, slash, model = slug.partition("/")
+    name = (provider, model) if slash else ("", slug)
+    return el(
+        "span",
+        dot(mark) if mark else Html(""),
+        dim(f"{name[0]}/" if name[0] else ""),
+        el("strong", html(name[1])),
+    )
+
+
+def prompt_line(prompt: str | None) -> Html:
+    """Return the prompt on one line, cut where the page ends; it keeps its own direction."""
+    if not prompt or not prompt.strip():
+        return Html("")
+    text = formatting.clip(" ".join(prompt.split()), 300)
+    return el("div", el("bdi", html(text)), style=LINE_CLIPPED)
+
+
+def ticked(text: str) -> Html:
+    """Return text in which what stands between backticks is code."""
+    pieces = text.split("`")
+    if len(pieces) % 2 == 0:
+        return html(text)
+    return join(
+        [el("code", html(p), style=CODE) if i % 2 else html(p) for i, p in enumerate(pieces)]
+    )
+
+
+def note(text: str) -> Html:
+    """Return a remark below the rest."""
+    return el("div", ticked(text), style=f"{DIM};margin-top:6px") if text else Html("")
+
+
+def bar(part: float | None, elapsed_s: float, *, label: str, width: str = "100%") -> Html:
+    """Return a bar filled as far as `part`, or with a mark that sweeps where nobody knows."""
+    if part is not None:
+        return track([(100 * part, BLUE, "")], label=label, value=int(part * 100), width=width)
+    phase = elapsed_s % SWEEP_S / SWEEP_S
+    left = (100 - SWEEP_WIDTH) * (1 - abs(2 * phase - 1))
+    sweep = (SWEEP_WIDTH, BLUE, f"margin-left:{left:.1f}%;opacity:0.6;")
+    return track([sweep], label=label, value=None, width=width)
+
+
+def track(
+    segments: Iterable[tuple[float, str, str]],
+    *,
+    label: str,
+    value: int | None,
+    width: str = "100%",
+) -> Html:
+    """Return a bar of several segments: per cent, colour and further style of each."""
+    filled = [
+        el("div", style=f"width:{size:.1f}%;height:5px;background-color:{colour};{more}")
+        for size, colour, more in segments
+        if size > 0
+    ]
+    return el(
+        "div",
+        *filled,
+        role="progressbar",
+        aria_label=label,
+        aria_valuemin=0,
+        aria_valuemax=100,
+        aria_valuenow=value,
+        style=f"display:flex;width:{width};height:5px;border-radius:3px;overflow:hidden;"
+        "background-color:rgba(128,128,128,0.25)",
+    )
+
+
+def media_of(card: Card) -> tuple[Media, ...]:
+    """Return what the card shows: its media, or else a link for each resource of the task."""
+    return card.media or tuple(_linked(resource) for resource in card.task.resources)
+
+
+def _linked(resource: Resource) -> Media:
+    kind = resource.type if resource.type in _NOUNS else "link"
+    return Media(
+        kind=kind or "link",
+        width=resource.width,
+        height=resource.height,
+        path=resource.path,
+        url=resource.url,
+        size=resource.size,
+        problem=resource.problem,
+    )
+
+
+def fit(media: Media, box: int) -> tuple[int | None, int | None]:
+    """Return the size in the page: within the box, never larger than the original."""
+    if not media.width or not media.height or media.width < 0 or media.height < 0:
+        return None, None
+    scale = min(box / media.width, box / media.height, 1)
+    return max(round(media.width * scale), 1), max(round(media.height * scale), 1)
+
+
+def media_html(media: Media, alt: str, box: int) -> Html:
+    """Return the element that shows a resource in a square, or text and a link without one."""
+    if media.problem is None and data_uri_ok(media.src, media.kind):
+        return _embedded(media, alt, box)
+    return fallback(media)
+
+
+def _embedded(media: Media, alt: str, box: int) -> Html:
+    if media.kind == "image":
+        return _image(media, alt, box)
+    audio = f"width:{box}px;max-width:100%"
+    video = f"max-width:100%;max-height:{box}px;border-radius:6px"
+    return el(
+        media.kind,
+        controls=True,
+        preload="metadata",
+        src=media.src,
+        aria_label=alt,
+        style=audio if media.kind == "audio" else video,
+    )
+
+
+def _image(media: Media, alt: str, box: int) -> Html:
+    width, height = fit(media, box)
+    # The size is given twice: as attributes, so that the page does not jump while it loads, and as
+    # limits, so that it shrinks with a narrow page. Some notebooks keep only one of the two.
+    limit = "" if width else f"max-height:{box}px;"
+    picture = el(
+        "img",
+        src=media.src,
+        alt=alt,
+        width=width,
+        height=height,
+        title=media.path,
+        style=f"max-width:100%;{limit}height:auto;display:block;border-radius:6px;margin:0",
+    )
+    return file_anchor(media.file, picture) if media.file else anchor(media.url, picture)
+
+
+def fallback(media: Media) -> Html:
+    """Return text in place of a picture: what it is, what is wrong, and where to get it."""
+    noun = _NOUNS.get(media.kind, "file")
+    size = formatting.dimensions(media.width, media.height)
+    about = " · ".join(part for part in (noun, size, formatting.file_size(media.size)) if part)
+    target = Html("")
+    if media.file:
+        target = file_anchor(media.file, html(f"open the {noun}"))
+    elif web_url_ok(media.url):
+        target = link(media.url, f"open the {noun}")
+    lines = (
+        el("strong", html(about)),
+        dim(formatting.clip(media.problem or "", 300)),
+        target,
+        dim(media.path or "", f"{DIM};font-size:11px"),
+    )
+    return el(
+        "div",
+        *(el("div", line) for line in lines if line),
+        style=f"border:1px dashed {LINE};border-radius:6px;padding:10px;box-sizing:border-box;"
+        "width:100%;overflow-wrap:anywhere",
+    )
+
+
+def figure(task: Task, content: Html, lines: Iterable[Html], css: str = "") -> Html:
+    """Return a picture, or text in its place, with the lines of its caption below."""
+    return el(
+        "figure",
+        content,
+        el(
+            "figcaption",
+            *(el("div", line) for line in lines if line),
+            style="font-size:12px;line-height:1.4;margin-top:4px",
+        ),
+        title=task.task_id or task.uid,
+        style=f"margin:0;{css}",
+    )
+
+
+def well(content: Html, min_height: int) -> Html:
+    """Return a square that holds a picture of any shape in its middle."""
+    return el(
+        "div",
+        content,
+        style="display:flex;align-items:center;justify-content:center;aspect-ratio:1/1;"
+        f"min-height:{min_height}px;background-color:{FAINT};border-radius:6px",
+    )
