@@ -37,7 +37,6 @@ class Screen(Protocol):
 
     def draw(self, bundle: Bundle, *, last: bool) -> None:
         """Draw; `last` says that nothing will follow while the cell runs."""
-        ...
 
 
 class NotebookScreen:
@@ -202,15 +201,12 @@ class Painted(Protocol):
     @property
     def over(self) -> bool:
         """Whether nothing more will change."""
-        ...
 
     def tick(self) -> bool:
         """Draw what is due; False when there is nothing more to come."""
-        ...
 
     def stop(self) -> None:
         """Be drawn no more."""
-        ...
 
 
 class Painter:
@@ -271,9 +267,3 @@ class Painter:
 
 
 painter = Painter()
-
-
-def show_live(session: Session, uids: Sequence[str]) -> LiveView | None:
-    """Show tasks where the cell that runs draws; None in a plain script."""
-    screen = find_screen()
-    return None if screen is None else LiveView(session, uids, screen).start()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from modellix_jupyter.errors import ConfigError, ModellixError, Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from modellix_jupyter.keys import SecretKey
     from modellix_jupyter.notebook.session import Session
@@ -48,7 +48,7 @@ def examine(session: Session) -> list[Check]:
         _try("balance", lambda: f"{session.balance():.2f} USD"),
         _try("home", lambda: _home(session)),
         _try("ledger", lambda: _ledger(session)),
-        *_extras(),
+        *(Check(n, None, f"{_version(n)}, for {purpose}") for n, purpose in _EXTRAS.items()),
     ]
 
 
@@ -111,10 +111,3 @@ def _home(session: Session) -> str:
 def _ledger(session: Session) -> str:
     unfinished, unknown = len(session.unfinished()), len(session.unknown())
     return f"{session.ledger.count()} tasks, {unfinished} unfinished, {unknown} unknown"
-
-
-def _extras() -> Iterator[Check]:
-    for name, purpose in _EXTRAS.items():
-        version = _version(name)
-        detail = f"{version}, for {purpose}"
-        yield Check(name, None, detail)

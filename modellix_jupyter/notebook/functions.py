@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.engine.waiting import check_timeout, is_number
@@ -13,11 +13,11 @@ from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results.results import one_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
-    from modellix_jupyter.results.results import Results, View
+    from modellix_jupyter.results.results import Results
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.values import Json
 
@@ -52,7 +52,7 @@ def submit(prompt: str | Sequence[str] | None, model: str, **params: Json) -> Re
         In two lines what to do; nothing was sent.
 
     """
-    return current().submit(make_plan(one_prompt(prompt), [model], params=params).requests)
+    return current().submit(make_plan(one_prompt(prompt), [model], params=params))
 
 
 def generate(
@@ -130,7 +130,7 @@ def compare(
     slugs = [models] if isinstance(models, str) else list(models)
     plan = make_plan(one_prompt(prompts), slugs, params=params, vary=vary, repeat=repeat)
     confirm = confirmed if yes else ask_first("yes=True")
-    results = current().submit(plan.requests, confirm=confirm)
+    results = current().submit(plan, confirm=confirm)
     return run(results, timeout) if results else results
 
 
@@ -186,35 +186,31 @@ async def agenerate(
 
     check_timeout(timeout)
     plan = make_plan(one_prompt(prompt), [model], params=params)
-    results = await asyncio.to_thread(current().submit, plan.requests)
-    view = results.show()
-    try:
+    results = await asyncio.to_thread(current().submit, plan)
+    with _shown(results):
         await results.wait_async(timeout)
-    except TimeoutError as stop:
-        _note_stop(view, stop)
-        raise
-    if view is not None:
-        view.finish()
     return results.check()
 
 
 def run(results: Results, timeout: float | None = None, *, raising: bool = True) -> Results:
     """Show results live and wait for them; `raising` raises the error of tasks that all failed."""
-    check_timeout(timeout)
-    view = results.show()
-    try:
+    with _shown(results):
         results.wait(timeout)
-    except (KeyboardInterrupt, TimeoutError) as stop:
-        _note_stop(view, stop)
-        raise
-    if view is not None:
-        view.finish()
     return results.check() if raising else results
 
 
-def _note_stop(view: View | None, stop: BaseException) -> None:
+@contextmanager
+def _shown(results: Results) -> Iterator[None]:
+    """Show results live while they are waited for, and say so where only the waiting ended."""
+    view = results.show()
+    try:
+        yield
+    except (KeyboardInterrupt, TimeoutError) as stop:
+        if view is not None:
+            view.note(str(stop).partition("\n")[0])
+        raise
     if view is not None:
-        view.note(str(stop).partition("\n")[0])
+        view.finish()
 
 
 def history() -> pd.DataFrame:

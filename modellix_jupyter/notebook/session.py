@@ -23,7 +23,7 @@ from modellix_jupyter.keys import SecretKey, places
 from modellix_jupyter.ledger.kernel_locks import KernelLock
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.notebook.catalog import Catalog
-from modellix_jupyter.notebook.display import LiveView, painter, show_live
+from modellix_jupyter.notebook.display import LiveView, find_screen, painter
 from modellix_jupyter.notebook.spending import Confirm, Quote, confirmed, continue_batch
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.settings import SETTING_NAMES, Settings, from_environment
@@ -290,7 +290,8 @@ class Session:
 
     def show(self, uids: Sequence[str]) -> LiveView | None:
         """Show tasks in the cell that runs, kept up to date until they end; None in a script."""
-        return show_live(self, uids)
+        screen = find_screen()
+        return None if screen is None else LiveView(self, uids, screen).start()
 
     def draw_ended(self) -> None:
         """Draw every view whose tasks have ended, for the last time."""

@@ -76,10 +76,7 @@ def ask_first(option: str) -> Confirm:
 
 def ask(question: str, *, otherwise: str, hint: str = "") -> bool:
     """Ask a yes or no; where nobody can be asked, raise `InvalidRequest` with `otherwise`."""
-    try:
-        answer = input(f"{question} [y/N] ")
-    except (EOFError, OSError, _no_stdin()):
-        raise InvalidRequest(otherwise, hint) from None
+    answer = _answer(input, f"{question} [y/N] ", otherwise, hint)
     return answer.strip().lower() in {"y", "yes"}
 
 
@@ -87,18 +84,17 @@ def ask_hidden(question: str) -> str:
     """Ask for a secret, which is not shown as it is typed."""
     from getpass import getpass
 
-    try:
-        return getpass(question)
-    except (EOFError, OSError, _no_stdin()):
-        raise InvalidRequest(
-            "Nobody can be asked for a key here.", "Set the variable MODELLIX_API_KEY instead."
-        ) from None
+    hint = "Set the variable MODELLIX_API_KEY instead."
+    return _answer(getpass, question, "Nobody can be asked for a key here.", hint)
 
 
-def _no_stdin() -> type[BaseException]:
+def _answer(read: Callable[[str], str], question: str, otherwise: str, hint: str) -> str:
     from IPython.core.error import StdinNotImplementedError
 
-    return StdinNotImplementedError
+    try:
+        return read(question)
+    except (EOFError, OSError, StdinNotImplementedError):
+        raise InvalidRequest(otherwise, hint) from None
 
 
 def continue_batch(session: Session, quote: Quote, batch: str) -> list[str]:
