@@ -48,7 +48,7 @@ def figures(scale: Scale) -> Iterator[Figure]:
 
 def _results(session: Session, count: int) -> Results:
     prompts = [f"a lighthouse in the fog, number {n}" for n in range(count)]
-    return session.submit(make_plan(prompts, [MODEL], params={"size": "1024*1024"}).requests).wait()
+    return session.submit(make_plan(prompts, [MODEL], params={"size": "1024*1024"})).wait()
 
 
 def _figure(what: str, results: Results) -> Figure:

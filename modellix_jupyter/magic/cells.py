@@ -6,19 +6,20 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.errors import InvalidRequest, MissingKey
 from modellix_jupyter.html.table import table_html, table_text
 from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.notebook.functions import run
 from modellix_jupyter.notebook.spending import Quote, ask_first, confirmed
 from modellix_jupyter.planning.cell_options import help_text
-from modellix_jupyter.planning.plan import Plan, make_plan
+from modellix_jupyter.planning.plan import make_plan, plan_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modellix_jupyter.planning.cell_parser import CellCommand
     from modellix_jupyter.results.results import Results
+    from modellix_jupyter.values import Request
 
 _PLAN_ROWS = 50
 _WIDEST = 400
@@ -26,25 +27,11 @@ _WIDEST = 400
 
 
 def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | None:
-    """Do what a cell asks for.
-
-    Parameters
-    ----------
-    command
-        What it asks for.
-    variables
-        The notebook's, where `--out` binds its results.
-
-    Returns
-    -------
-    Results or None
-        None where nothing was sent: a dry run, or a question answered with no.
-
-    """
+    """Do what a cell asks for; return None where nothing was sent: a dry run, or a no."""
     if command.help:
         print(help_text())
         return None
-    plan = make_plan(
+    requests = make_plan(
         command.prompts or (None,),
         command.models,
         params=command.params,
@@ -52,11 +39,11 @@ def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | No
         repeat=command.repeat,
     )
     if command.dry_run:
-        _show_plan(plan, _quote_if_possible(plan))
+        _show_plan(_quote_if_possible(requests), command.repeat)
         return None
     folder = _prepared(command.save)
     confirm = confirmed if command.yes else ask_first("--yes")
-    results = current().submit(plan.requests, confirm=confirm)
+    results = current().submit(requests, confirm=confirm)
     if not results:
         return None
     if command.out:
@@ -101,27 +88,22 @@ def _prepared(save: str | None) -> Path | None:
     return folder
 
 
-def _quote_if_possible(plan: Plan) -> Quote:
-    """Check the plan too, where there is a key: a dry run needs none."""
-    from modellix_jupyter.errors import MissingKey
-
+def _quote_if_possible(requests: Sequence[Request]) -> Quote:
+    """Check the requests too, where there is a key: a dry run needs none."""
     try:
-        return current().quote(plan.requests)
+        return current().quote(requests)
     except MissingKey:
-        return Quote(plan.requests, {}, plan.count)
+        return Quote(requests, {}, len(requests))
 
 
-def _show_plan(plan: Plan, quote: Quote) -> None:
-    rows = plan.rows()
+def _show_plan(quote: Quote, repeat: int) -> None:
+    rows = plan_rows(quote.requests, repeat)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = [[row.get(name) for name in columns] for row in rows[:_PLAN_ROWS]]
     more = f"; the first {_PLAN_ROWS} are shown" if len(rows) > _PLAN_ROWS else ""
-    noun = "task" if plan.count == 1 else "tasks"
-    show_table(
-        columns,
-        shown,
-        caption=f"{plan.count} {noun}{quote.cost}; nothing was sent{more}.",
-    )
+    noun = "task" if quote.count == 1 else "tasks"
+    caption = f"{quote.count} {noun}{quote.cost}; nothing was sent{more}."
+    show_table(columns, shown, caption=caption)
 
 
 def show_table(

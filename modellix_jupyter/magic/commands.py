@@ -21,10 +21,6 @@ def run_command(command: LineCommand) -> object:
     return COMMAND_FUNCTIONS[command.name](command.arguments)
 
 
-def _help(_: Sequence[str]) -> None:
-    print(help_text())
-
-
 def _key(_: Sequence[str]) -> None:
     """Ask for a key, check it with the service, use it, and offer to keep it."""
     from modellix_jupyter.errors import InvalidRequest
@@ -60,10 +56,6 @@ def _models(arguments: Sequence[str]) -> None:
     show_table(["model", "type", "price", "description"], rows, caption=caption)
 
 
-def _history(_: Sequence[str]) -> object:
-    return current().history()
-
-
 def _wait(arguments: Sequence[str]) -> object:
     session = current()
     results = session.find(arguments) if arguments else session.resume()
@@ -96,24 +88,16 @@ def _export(arguments: Sequence[str]) -> None:
     print(f"Written: {current().export_history(arguments[0])}")
 
 
-def _balance(_: Sequence[str]) -> None:
-    print(f"{current().balance():.2f} USD")
-
-
-def _sandbox(_: Sequence[str]) -> object:
-    return sandbox()
-
-
 COMMAND_FUNCTIONS: dict[str, Callable[[Sequence[str]], object]] = {
-    "help": _help,
+    "help": lambda _: print(help_text()),
     "key": _key,
     "doctor": _doctor,
     "models": _models,
-    "history": _history,
+    "history": lambda _: current().history(),
     "wait": _wait,
     "resume": _resume,
     "panel": _panel,
     "export": _export,
-    "balance": _balance,
-    "sandbox": _sandbox,
+    "balance": lambda _: print(f"{current().balance():.2f} USD"),
+    "sandbox": lambda _: sandbox(),
 }

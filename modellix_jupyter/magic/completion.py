@@ -7,6 +7,7 @@ the next time.
 from __future__ import annotations
 
 import re
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,14 +25,7 @@ PATIENCE_S = 0.4
 
 
 def complete(line: str) -> list[str]:
-    """Return what may stand in place of the last word of a line.
-
-    Parameters
-    ----------
-    line
-        From its beginning to the cursor.
-
-    """
+    """Return what may stand in place of the last word of a line, cut at the cursor."""
     from modellix_jupyter.planning.cell_options import COMMANDS
 
     words = line.split()
@@ -52,7 +46,7 @@ def _in_cell(words: list[str], last: str) -> list[str]:
     before = words[-1] if words else ""
     if before.startswith("--"):
         return _values(models, before.removeprefix("--").replace("-", "_"))
-    return _model_names()
+    return [model.slug for model in _soon(methodcaller("models")) or ()]
 
 
 def _options(models: list[str]) -> list[str]:
@@ -68,18 +62,9 @@ def _values(models: list[str], name: str) -> list[str]:
     return [str(value) for parameter in found if parameter for value in parameter.enum or ()]
 
 
-def _model_names() -> list[str]:
-    models = _soon(lambda session: [m.slug for m in session.models()])
-    return models or []
-
-
 def _schemas(models: list[str]) -> list[ModelSchema]:
-    found = [_soon(_read_schema(model)) for model in models]
+    found = [_soon(methodcaller("schema", model)) for model in models]
     return [schema for schema in found if schema is not None]
-
-
-def _read_schema(model: str) -> Callable[[Any], ModelSchema | None]:
-    return lambda session: session.schema(model)
 
 
 def _soon(ask: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever is asked for

@@ -32,21 +32,6 @@ MAX_TIMEOUT_S = 1e9
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
-    """One option of ``%%modellix``: its name without dashes, and what stands for its value."""
-
-    name: str
-    metavar: str | None
-    help: str
-    repeatable: bool = False
-
-    @property
-    def usage(self) -> str:
-        """The option as it is typed, with its metavar."""
-        return f"--{self.name} {self.metavar}" if self.metavar else f"--{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
 class Command:
     """One command of ``%modellix``; brackets are optional arguments, and dots are several."""
 
@@ -56,7 +41,7 @@ class Command:
 
     @property
     def usage(self) -> str:
-        """The command as it is typed, with its metavar."""
+        """How it is typed, with its metavar."""
         return f"{self.name} {self.metavar}" if self.metavar else self.name
 
     def takes(self, count: int) -> bool:
@@ -67,14 +52,28 @@ class Command:
         return count >= minimum and (count <= 1 or "..." in self.metavar)
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of ``%%modellix``: its name without dashes, and what stands for its value."""
+
+    name: str
+    metavar: str | None
+    help: str
+
+    @property
+    def usage(self) -> str:
+        """How it is typed, with its metavar."""
+        return f"--{self.name} {self.metavar}" if self.metavar else f"--{self.name}"
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be given several times, for a parameter each."""
+        return self.metavar is not None and self.metavar.startswith("NAME=")
+
+
 # Every option that is not a parameter of the model.
 OPTIONS: tuple[Option, ...] = (
-    Option(
-        "param",
-        "NAME=VALUE",
-        "a parameter of the model whose name an option here has taken",
-        repeatable=True,
-    ),
+    Option("param", "NAME=VALUE", "a parameter of the model whose name an option here has taken"),
     Option(
         "body", "JSON", "the whole body of the request but the prompt, for what flags cannot say"
     ),
@@ -86,7 +85,6 @@ OPTIONS: tuple[Option, ...] = (
         "vary",
         "NAME=a,b,c",
         "one request for each value, or for each item of a JSON list; several make the product",
-        repeatable=True,
     ),
     Option(
         "dry-run", None, "show the plan, with its count and its price where known; send nothing"

@@ -51,7 +51,7 @@ def value_of(text: str, namespace: Namespace, *, where: str) -> Json:
     if whole is not None:
         return whole[0]
     try:
-        return _json_with_variables(text, namespace, where)
+        return _read_json(text, namespace, where)
     except ValueError:
         return interpolate(text, namespace, where=where)
 
@@ -61,9 +61,9 @@ def body_of(text: str, namespace: Namespace) -> dict[str, Json]:
     try:
         whole = _whole_variable(text, namespace, "`--body`")
         if whole is None:
-            value = _json_with_variables(text, namespace, "`--body`")
+            value = _read_json(text, namespace, "`--body`")
         else:
-            value = read_json(whole[0]) if isinstance(whole[0], str) else whole[0]
+            value = _read_json(whole[0]) if isinstance(whole[0], str) else whole[0]
     except ValueError as problem:
         raise InvalidRequest(
             f"`--body` is not JSON: {problem}.",
@@ -104,7 +104,7 @@ def values_of(name: str, text: str, namespace: Namespace) -> tuple[Json, ...]:
 def _listed_values(name: str, text: str, namespace: Namespace) -> list[Json]:
     for candidate in (text, f"[{text}]"):  # only JSON can tell which commas are inside of quotes
         try:
-            value = _json_with_variables(candidate, namespace, f"`--vary {name}`")
+            value = _read_json(candidate, namespace, f"`--vary {name}`")
         except ValueError:
             continue
         if isinstance(value, list):
@@ -136,20 +136,20 @@ def _refuse_text_list(name: str, text: str, value: Json) -> None:
         )
 
 
-def read_json(text: str) -> Json:
-    """Read JSON as its standard has it: no NaN, no infinity, no number that becomes one."""
+def _read_json(text: str, namespace: Namespace = None, where: str = "") -> Json:
+    """Read JSON as its standard has it (no NaN, no infinity), with the variables in its texts."""
     try:
-        value: Json = json.loads(
+        value = json.loads(
             text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_unique
         )
+        return _filled(value, namespace, where)
     except RecursionError:
         raise ValueError("nested too deep") from None
-    return value
 
 
 def _is_json(text: str) -> bool:
     try:
-        read_json(text)
+        _read_json(text)
     except ValueError:
         return False
     return True
@@ -172,13 +172,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             )
         known[name] = value
     return known
-
-
-def _json_with_variables(text: str, namespace: Namespace, where: str) -> Json:
-    try:
-        return _filled(read_json(text), namespace, where)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
 
 
 def _filled(value: Json, namespace: Namespace, where: str) -> Json:

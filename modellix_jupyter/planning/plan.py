@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -36,32 +35,6 @@ _SLUG = re.compile(f"{_PART}/{_PART}")
 _MODEL_HINT = f"Write it as provider/model, as in `{EXAMPLE_MODEL}`; `%modellix models` lists them."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Requests that will be sent together, and how they came about."""
-
-    prompts: tuple[str | None, ...]
-    models: tuple[str, ...]
-    params: Mapping[str, Json]
-    vary: Mapping[str, tuple[Json, ...]]
-    repeat: int
-    requests: tuple[Request, ...]
-
-    @property
-    def count(self) -> int:
-        """How many requests there are."""
-        return len(self.requests)
-
-    def rows(self) -> list[dict[str, Json]]:
-        """Return a row for each request: its prompt, model, parameters, and repeat if several."""
-        return [self._row(request, i % self.repeat) for i, request in enumerate(self.requests)]
-
-    def _row(self, request: Request, repeat: int) -> dict[str, Json]:
-        row: dict[str, Json] = {"prompt": request.prompt, "model": request.model}
-        row |= {f"param.{name}": value for name, value in request.params.items()}
-        return row if self.repeat == 1 else {**row, "repeat": repeat}
-
-
 def make_plan(
     prompts: Sequence[str | None],
     models: Sequence[str],
@@ -69,14 +42,14 @@ def make_plan(
     params: Mapping[str, object] | None = None,
     vary: Mapping[str, Sequence[object]] | None = None,
     repeat: int = 1,
-) -> Plan:
+) -> list[Request]:
     """Check what is wanted, count it, and only then build the product; values are copied.
 
     A prompt of None stands for a request without one. Too large a plan is taken for a
     mistake.
     """
-    checked_prompts = _check_prompts(prompts)
-    checked_models = _check_models(models)
+    _check_prompts(prompts)
+    _check_models(models)
     checked_params = {name: _plain(name, value) for name, value in (params or {}).items()}
     if vary is not None and not isinstance(vary, Mapping):
         raise InvalidRequest(
@@ -85,21 +58,24 @@ def make_plan(
     axes = {name: _check_axis(name, values) for name, values in (vary or {}).items()}
     _check_names(checked_params, axes)
     _check_repeat(repeat)
-    sizes = {"prompt": len(checked_prompts), "model": len(checked_models)}
+    sizes = {"prompt": len(prompts), "model": len(models)}
     sizes |= {name: len(values) for name, values in axes.items()}
     _check_count({**sizes, "repeat": repeat})
-    combinations = product(checked_prompts, checked_models, product(*axes.values()), range(repeat))
-    return Plan(
-        prompts=checked_prompts,
-        models=checked_models,
-        params=checked_params,
-        vary=axes,
-        repeat=repeat,
-        requests=tuple(
-            Request(model, prompt, {**checked_params, **dict(zip(axes, values, strict=True))})
-            for prompt, model, values, _ in combinations
-        ),
-    )
+    combinations = product(prompts, models, product(*axes.values()), range(repeat))
+    return [
+        Request(model, prompt, {**checked_params, **dict(zip(axes, values, strict=True))})
+        for prompt, model, values, _ in combinations
+    ]
+
+
+def plan_rows(requests: Sequence[Request], repeat: int = 1) -> list[dict[str, Json]]:
+    """Return a row for each request: its prompt, model, parameters, and repeat if several."""
+    rows: list[dict[str, Json]] = []
+    for index, request in enumerate(requests):
+        row: dict[str, Json] = {"prompt": request.prompt, "model": request.model}
+        row |= {f"param.{name}": value for name, value in request.params.items()}
+        rows.append(row if repeat == 1 else {**row, "repeat": index % repeat})
+    return rows
 
 
 def check_slug(model: object) -> str:
@@ -109,17 +85,11 @@ def check_slug(model: object) -> str:
     raise InvalidRequest(f"`{short(model)}` is not the name of a model.", _MODEL_HINT)
 
 
-def _check_prompts(prompts: Sequence[str | None]) -> tuple[str | None, ...]:
-    # A text is a sequence of texts too: without this, "a cat" would be five paid requests.
-    if isinstance(prompts, str):
-        raise InvalidRequest("The prompts are one text, not a list.", 'Write ["..."] around it.')
-    checked = tuple(prompts)
-    if not checked:
+def _check_prompts(prompts: Sequence[str | None]) -> None:
+    if not prompts:
         raise InvalidRequest("There is no prompt.", "Give at least one.")
-    several = len(checked) > 1
-    for index, prompt in enumerate(checked, 1):
-        _check_prompt(prompt, f"Prompt {index} of {len(checked)}" if several else "The prompt")
-    return checked
+    for index, prompt in enumerate(prompts, 1):
+        _check_prompt(prompt, f"Prompt {index} of {len(prompts)}" if prompts[1:] else "The prompt")
 
 
 def _check_prompt(prompt: object, where: str) -> None:
@@ -135,19 +105,17 @@ def _check_prompt(prompt: object, where: str) -> None:
     _plain(where, prompt)
 
 
-def _check_models(models: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(models, str):
-        raise InvalidRequest("The models are one text, not a list.", 'Write ["..."] around it.')
-    checked = tuple(check_slug(model) for model in models)
-    if not checked:
+def _check_models(models: Sequence[str]) -> None:
+    if not models:
         raise InvalidRequest("There is no model.", _MODEL_HINT)
-    twice = next((name for i, name in enumerate(checked) if name in checked[:i]), None)
+    for model in models:
+        check_slug(model)
+    twice = next((name for i, name in enumerate(models) if name in models[:i]), None)
     if twice is not None:  # it would be paid for twice
         raise InvalidRequest(
             f"The model `{twice}` is named twice.",
             "Name it once; to make each request again use `--repeat 2` (repeat=2 in Python).",
         )
-    return checked
 
 
 def _check_axis(name: str, values: Sequence[object]) -> tuple[Json, ...]:
@@ -160,15 +128,12 @@ def _check_axis(name: str, values: Sequence[object]) -> tuple[Json, ...]:
         raise InvalidRequest(
             f"`{name}` is to be varied over no values.", "Give at least one, or leave the axis out."
         )
-    seen: set[str] = set()
-    for value in checked:
-        key = _canonical(value)
-        if key in seen:
-            raise InvalidRequest(
-                f"`{name}` is to be varied over {short(key)} twice.",
-                "Give each value once; to make each request again use `--repeat 2` (repeat=2).",
-            )
-        seen.add(key)
+    key, times = Counter(map(_canonical, checked)).most_common(1)[0]
+    if times > 1:
+        raise InvalidRequest(
+            f"`{name}` is to be varied over {short(key)} twice.",
+            "Give each value once; to make each request again use `--repeat 2` (repeat=2).",
+        )
     return checked
 
 
@@ -289,7 +254,7 @@ def _row_request(row: dict[str, Any], label: object, model: str | None) -> Reque
         row[name] = value.item() if hasattr(value, "item") else value
     slug, prompt = row.pop("model", model), row.pop("prompt")
     try:
-        return make_plan([prompt], [slug], params=row).requests[0]
+        return make_plan([prompt], [slug], params=row)[0]
     except InvalidRequest as error:
         raise InvalidRequest(f"Row {label!r}: {error.message}", error.hint) from None
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from modellix_jupyter.notebook.spending import Confirm
-    from modellix_jupyter.planning.plan import Plan
     from modellix_jupyter.planning.schema import ModelSchema
     from modellix_jupyter.results.results import Results
     from modellix_jupyter.values import Json, Model, Request, Task
@@ -163,7 +162,8 @@ class Create:
 
     # -- what it would send
 
-    def _plans(self) -> list[Plan]:
+    def _plans(self) -> list[dict[str, Any]]:
+        """Return the arguments of `make_plan`, once for the models that share their parameters."""
         if not self._chosen:
             raise InvalidRequest("No model is chosen.", "Type in the field Model to search.")
         prompts: list[str | None] = [*split_prompts(self.prompt.value)] or [None]
@@ -171,10 +171,14 @@ class Create:
             raise InvalidRequest("The prompt is empty.", "Write what to make.")
         vary, repeat = self._axes(), self.repeat.value
         params = {slug: self.form.params(slug) for slug in self._chosen}
+        more = {"prompts": prompts, "vary": vary, "repeat": repeat}
         return [
-            make_plan(prompts, list(models), params=same, vary=vary, repeat=repeat)
+            {"models": list(models), "params": same, **more}
             for same, models in groupby(self._chosen, params.__getitem__)
         ]
+
+    def _requests(self) -> list[Request]:
+        return [request for plan in self._plans() for request in make_plan(**plan)]
 
     def _axes(self) -> Mapping[str, tuple[Json, ...]]:
         """Return the values of each parameter that is varied, read as a cell reads them."""
@@ -193,7 +197,7 @@ class Create:
             self.cost.value = el("span", html(text), style="margin-left:6px") if text else ""
 
     def _cost(self) -> str:
-        requests = [request for plan in self._plans() for request in plan.requests]
+        requests = self._requests()
         quote = Quote(requests, self._prices(), self._context.session.settings.ask_above)
         return f"{quote.count} {'task' if quote.count == 1 else 'tasks'}{quote.cost}"
 
@@ -208,7 +212,7 @@ class Create:
         """Send what the form says, off this thread; ask first above the limit."""
         self.status.clear()
         with self._context.lock, self.status.show_errors():
-            self._send([r for plan in self._plans() for r in plan.requests], confirm_later)
+            self._send(self._requests(), confirm_later)
 
     def _confirm(self, *, send: bool) -> None:
         with self._context.lock:
@@ -256,10 +260,8 @@ class Create:
 
     def cell(self) -> str:
         """Return the cells that do the same as the form; raise `InvalidRequest` if none does."""
-        return "\n".join(
-            cell_text(p.prompts, p.models, params=p.params, vary=p.vary, repeat=p.repeat)
-            for p in self._plans()
-        )
+        self._requests()  # what cannot be sent has no cell either
+        return "\n".join(cell_text(**plan) for plan in self._plans())
 
     def _upload(self, path: Path, then: Callable[[str], None], fail: Callable[[str], None]) -> None:
         session = self._context.session

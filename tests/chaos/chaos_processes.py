@@ -84,7 +84,7 @@ def submit_and_wait(pipe: Connection, settings: Settings, name: str, count: int)
     session = hurried_session(settings)
     assert session.engine
     pipe.send("about to submit")
-    session.submit(plan(name, count).requests).block()
+    session.submit(plan(name, count)).block()
     pipe.send("done")
     session.close()
 
@@ -94,7 +94,7 @@ def submit_and_watch_all(pipe: Connection, settings: Settings, name: str, count:
     session = Session(settings, key=KEY)
     troubles: list[str] = []
     session.engine.subscribe(lambda update: troubles.extend(trouble(update)))
-    session.submit(plan(name, count).requests)
+    session.submit(plan(name, count))
     pipe.send("submitted")
     pipe.recv()
     session.resume().block()

@@ -12,10 +12,10 @@ from pathlib import Path
 from PIL import Image
 
 from modellix_jupyter.notebook.session import Session
-from modellix_jupyter.planning.plan import Plan, make_plan
+from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.settings import Settings
-from modellix_jupyter.values import Status, Task
+from modellix_jupyter.values import Request, Status, Task
 
 FULL = os.environ.get("MODELLIX_CHAOS") == "full"
 """Whether to run as much as `make chaos` does."""
@@ -45,7 +45,7 @@ def settings(sandbox: Sandbox, home: Path, **others: object) -> Settings:
     return Settings(base_url=sandbox.base_url, home=str(home)).changed(**usual | others)
 
 
-def plan(name: str, count: int) -> Plan:
+def plan(name: str, count: int) -> list[Request]:
     """Return one request for each of so many prompts, no two of which are the same."""
     prompts = [f"{name} {number}" for number in range(count)]
     size = "x".join(map(str, SIZE))

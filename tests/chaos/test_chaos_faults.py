@@ -108,7 +108,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     began = time.monotonic()
     with Sandbox(speed=SPEED, faults=faults) as sandbox:
         session = opened(sandbox, home)
-        session.submit(plan("chaos", TASKS).requests).block()
+        session.submit(plan("chaos", TASKS)).block()
         rounds = finish(session)
         # what is looked at from here on is what the next kernel finds
         session.close()

@@ -17,7 +17,7 @@ def test_many_tasks_on_few_places_are_refused_seldom_and_all_succeed(home: Path)
     with Sandbox(concurrent=2, rpm=100, speed=4) as sandbox:
         session = Session(Settings(base_url=sandbox.base_url, home=str(home)), key=KEY)
         plan = make_plan([f"boat {n}" for n in range(12)], ["sandbox/fast"])
-        results = session.submit(plan.requests).wait(timeout=60)
+        results = session.submit(plan).wait(timeout=60)
         sent = [entry for entry in sandbox.journal if entry.method == "POST"]
         assert {task.status for task in results} == {Status.SUCCESS}
         assert len(sandbox.submissions) == 12

@@ -56,9 +56,7 @@ def painter() -> list[threading.Thread]:
 
 
 def send(session: Session, *prompts: str) -> Results:
-    return session.submit(
-        make_plan(list(prompts), ["sandbox/fast"], params={"size": "256x256"}).requests
-    )
+    return session.submit(make_plan(list(prompts), ["sandbox/fast"], params={"size": "256x256"}))
 
 
 def shown(results: Results, screen: FakeScreen) -> LiveView:

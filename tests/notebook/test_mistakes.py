@@ -57,7 +57,7 @@ def test_a_wait_takes_no_wrong_timeout(session: Session) -> None:
 
 
 def test_any_kind_of_number_is_a_timeout(session: Session) -> None:
-    results = session.submit(make_plan(["p"], [FAST]).requests)
+    results = session.submit(make_plan(["p"], [FAST]))
     for timeout in RIGHT_TIMEOUTS:
         assert results.wait(timeout)[0].status is Status.SUCCESS  # type: ignore[arg-type]  # as above
 
@@ -81,7 +81,7 @@ def test_an_interrupted_call_still_hands_over_its_results(
     def interrupt(*_: object, **__: object) -> bool:
         raise KeyboardInterrupt
 
-    results = session.submit(make_plan(["p"], [FAST]).requests)
+    results = session.submit(make_plan(["p"], [FAST]))
     with monkeypatch.context() as patch:
         patch.setattr("modellix_jupyter.results.results.wait_for", interrupt)
         with pytest.raises(WaitInterrupted) as caught:
@@ -92,7 +92,7 @@ def test_an_interrupted_call_still_hands_over_its_results(
 
 def test_the_end_of_a_wait_still_goes_to_another_process(session: Session) -> None:
     session.pace = UNPOLLED
-    results = session.submit(make_plan(["p"], [FAST]).requests)
+    results = session.submit(make_plan(["p"], [FAST]))
     with pytest.raises(WaitTimeout) as caught:
         results.wait(0)
     session.close()
@@ -196,7 +196,7 @@ def test_a_sandbox_of_no_speed_is_not_begun() -> None:
 @pytest.fixture
 def three(session: Session) -> Results:
     plan = make_plan(["p0", "p1", "p2"], [FAST], params={"size": "256x256"})
-    return session.submit(plan.requests).wait(HANG_S)
+    return session.submit(plan).wait(HANG_S)
 
 
 def test_a_result_is_rated_by_its_index_itself_or_its_id(three: Results) -> None:

@@ -42,7 +42,7 @@ for line in sys.stdin:
     session.models()  # all is open and connected: what follows is the tasks' own time
     print(os.getpid(), flush=True)
     plan = make_plan(line.strip().split(","), ["sandbox/fast"], params={"size": "256x256"})
-    session.submit(plan.requests)
+    session.submit(plan)
     time.sleep(600)
 """
 """A process that loads everything once; each line of prompts makes a kernel of it."""
@@ -181,7 +181,7 @@ signal.signal(signal.SIGALRM, signal.default_int_handler)
 
 def cell():
     plan = make_plan(["p0", "p1"], ["sandbox/slow"], params={"size": "256x256"})
-    results = session.submit(plan.requests)
+    results = session.submit(plan)
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     try:
         functions.run(results)
@@ -206,9 +206,7 @@ asyncio.run(in_a_loop()) if sys.argv[3] == "loop" else cell()
 
 def test_a_home_can_move_between_kernels(sessions: Sessions, home: Path) -> None:
     before = sessions()
-    before.submit(make_plan(["p0"], ["sandbox/fast"], params={"size": "256x256"}).requests).wait(
-        HANG_S
-    )
+    before.submit(make_plan(["p0"], ["sandbox/fast"], params={"size": "256x256"})).wait(HANG_S)
     before.close()
     moved = home.with_name("moved")
     home.rename(moved)

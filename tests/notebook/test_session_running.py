@@ -27,11 +27,11 @@ from modellix_jupyter.errors import (
 )
 from modellix_jupyter.notebook import current_session, doctor, functions, recovery
 from modellix_jupyter.notebook.session import Session
-from modellix_jupyter.planning.plan import Plan, make_plan
+from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.planning.pricing import total_cost
 from modellix_jupyter.sandbox_server import Faults, Sandbox
 from modellix_jupyter.settings import Settings
-from modellix_jupyter.values import Status
+from modellix_jupyter.values import Request, Status
 
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
@@ -48,7 +48,7 @@ COUNTS = {"duration_ms", "n_resources", "width", "height", "attempts", "error_co
 NUMBERS = {"elapsed_s", "price", "charged"}
 
 
-def plan(*prompts: str, model: str = FAST, **params: object) -> Plan:
+def plan(*prompts: str, model: str = FAST, **params: object) -> list[Request]:
     return make_plan(list(prompts), [model], params={"size": SMALL, **params})
 
 
@@ -179,7 +179,7 @@ def test_a_parameter_that_the_model_lacks_is_found_too(
 
 def test_without_a_key_nothing_is_written(sessions: Sessions, home: Path) -> None:
     session = sessions(key=None)
-    for use in (session.models, session.balance, lambda: session.submit(plan("a cat").requests)):
+    for use in (session.models, session.balance, lambda: session.submit(plan("a cat"))):
         with pytest.raises(MissingKey):
             use()
     assert not home.exists()
@@ -189,13 +189,13 @@ def test_without_a_key_nothing_is_written(sessions: Sessions, home: Path) -> Non
 def test_a_home_that_cannot_be_written_sends_nothing(sessions: Sessions, home: Path) -> None:
     home.write_text("in the way")
     with pytest.raises((LedgerError, ConfigError)) as caught:
-        sessions().submit(plan("a cat").requests)
+        sessions().submit(plan("a cat"))
     assert "MODELLIX_HOME" in caught.value.hint
     assert sessions.posts() == 0
 
 
 def test_a_wrong_key_is_a_refusal(sessions: Sessions) -> None:
-    results = sessions(key="wrong-key").submit(plan("a cat").requests).wait(HANG_S)
+    results = sessions(key="wrong-key").submit(plan("a cat")).wait(HANG_S)
     with pytest.raises(Unauthorized):
         results.check()
     assert sessions.prompts() == {}
@@ -234,7 +234,7 @@ def test_what_may_have_been_accepted_is_never_sent_again(
 def test_a_session_closed_in_the_middle_is_resumed_by_the_next(sessions: Sessions) -> None:
     first = sessions(pace=UNPOLLED)
     prompts = [f"p{i}" for i in range(5)]
-    results = first.submit(plan(*prompts).requests)
+    results = first.submit(plan(*prompts))
     first.close()  # waits for the answers, and no longer
     assert {t.status for t in results} == {Status.PENDING}
     second = sessions()
@@ -249,7 +249,7 @@ def test_a_session_closed_in_the_middle_is_resumed_by_the_next(sessions: Session
 
 def test_a_task_whose_day_has_passed_is_expired(sessions: Sessions) -> None:
     first = sessions(pace=UNPOLLED)
-    (task,) = first.submit(plan("p").requests)
+    (task,) = first.submit(plan("p"))
     first.close()
     (task_id,) = sessions.sandbox.submissions
     sessions.sandbox.expire(task_id)
@@ -277,7 +277,7 @@ def test_files_cut_short_are_fetched_again(home: Path) -> None:
         sessions = Sessions(home, unlucky)
         session = sessions()
         try:
-            results = session.submit(plan("p0", "p1", "p2", "p3").requests).wait(HANG_S)
+            results = session.submit(plan("p0", "p1", "p2", "p3")).wait(HANG_S)
             assert all(is_whole(task) for task in results)
             assert sum(sessions.fetches().values()) > 4
         finally:
@@ -287,8 +287,8 @@ def test_files_cut_short_are_fetched_again(home: Path) -> None:
 
 def test_two_sessions_on_one_home_share_the_work(sessions: Sessions) -> None:
     one, other = sessions(), sessions()
-    mine = one.submit(plan("m0", "m1", "m2", model="sandbox/slow").requests)
-    theirs = other.submit(plan("t0", "t1", model="sandbox/slow").requests)
+    mine = one.submit(plan("m0", "m1", "m2", model="sandbox/slow"))
+    theirs = other.submit(plan("t0", "t1", model="sandbox/slow"))
     followed = [one.resume(), other.resume()]
     for results in (mine, theirs, *followed):
         results.wait(HANG_S)
@@ -302,7 +302,7 @@ def test_two_sessions_on_one_home_share_the_work(sessions: Sessions) -> None:
 
 def test_a_follower_takes_over_when_the_other_ends(sessions: Sessions) -> None:
     one, other = sessions(pace=UNPOLLED), sessions()
-    tasks = one.submit(plan("p0", "p1").requests)
+    tasks = one.submit(plan("p0", "p1"))
     watched = other.resume()
     one.close()
     assert len(watched) == 2
@@ -351,10 +351,10 @@ def test_no_sandbox_where_a_key_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_closed_session_takes_nothing(sessions: Sessions) -> None:
     session = sessions()
-    session.submit(plan("p").requests).wait(HANG_S)
+    session.submit(plan("p")).wait(HANG_S)
     session.close()
     session.close()
-    for use in (session.balance, lambda: session.submit(plan("q").requests)):
+    for use in (session.balance, lambda: session.submit(plan("q"))):
         with pytest.raises(ModellixError, match="closed"):
             use()
     never_opened = sessions()
@@ -380,7 +380,7 @@ def test_before_anything_is_open_all_is_changed_in_place(session: Session) -> No
 def test_what_the_engine_is_made_of_needs_another_session(
     session: Session, sessions: Sessions
 ) -> None:
-    tasks = session.submit(plan("p0", "p1", model="sandbox/slow").requests)
+    tasks = session.submit(plan("p0", "p1", model="sandbox/slow"))
     other = current_session.configure(session.settings.changed(max_in_flight=2))
     assert other is not session
     assert current_session.current() is other
@@ -435,7 +435,7 @@ def test_the_session_in_use_is_made_of_the_environment(
 
 def test_tasks_are_found_by_their_ids(sessions: Sessions) -> None:
     first = sessions(pace=UNPOLLED)
-    results = first.submit(plan("p").requests)
+    results = first.submit(plan("p"))
     first.close()
     second = sessions()
     task_id = results[0].task_id
@@ -453,7 +453,7 @@ def test_nothing_is_announced_where_there_is_nothing(
     recovery.announce()
     assert capsys.readouterr().out == ""
     assert not home.exists()
-    session.submit(plan("p").requests).wait(HANG_S)
+    session.submit(plan("p")).wait(HANG_S)
     recovery.announce()
     assert capsys.readouterr().out == ""
 
@@ -462,8 +462,8 @@ def test_what_is_unfinished_is_announced_and_taken_up(
     sessions: Sessions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = sessions(pace=UNPOLLED)
-    first.submit(plan("p0", "p1").requests)
-    first.submit(plan("p", model="sandbox/silent").requests).wait(HANG_S)
+    first.submit(plan("p0", "p1"))
+    first.submit(plan("p", model="sandbox/silent")).wait(HANG_S)
     first.close()
     second = current_session.push(sessions())
     recovery.announce()
@@ -484,7 +484,7 @@ def test_nothing_is_taken_up_where_that_is_off(
     sessions: Sessions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = sessions(pace=UNPOLLED)
-    first.submit(plan("p").requests)
+    first.submit(plan("p"))
     first.close()
     second = current_session.push(sessions(auto_resume=False))
     recovery.announce()
@@ -494,7 +494,7 @@ def test_nothing_is_taken_up_where_that_is_off(
 
 def test_what_never_left_is_told_apart(sessions: Sessions) -> None:
     first = sessions(pace=UNPOLLED, max_in_flight=1)
-    first.submit(plan("p0", "p1\x1b[31m", "p2").requests)
+    first.submit(plan("p0", "p1\x1b[31m", "p2"))
     first.close()
     second = sessions()
     results = second.resume()
@@ -513,7 +513,7 @@ def test_what_never_left_is_told_apart(sessions: Sessions) -> None:
 
 def test_the_doctor_never_shows_the_key(sessions: Sessions) -> None:
     session = sessions()
-    session.submit(plan("p").requests).wait(HANG_S)
+    session.submit(plan("p")).wait(HANG_S)
     checks = doctor.examine(session)
     assert KEY not in repr(checks)
     marks = {c.name: c.mark for c in checks}
@@ -553,7 +553,7 @@ def test_the_doctor_looks_where_nobody_answers(home: Path) -> None:
 def test_a_batch_that_is_sent_by_two_at_once_is_sent_once(
     sessions: Sessions, sandbox: Sandbox
 ) -> None:
-    requests = plan(*(f"row {n}" for n in range(20))).requests
+    requests = plan(*(f"row {n}" for n in range(20)))
     both = [sessions(), sessions()]
     gate, sent = threading.Barrier(4), list[tuple[str, ...]]()
 
@@ -584,7 +584,7 @@ PRICED: list[tuple[str, dict[str, int]]] = [
 def test_the_price_of_a_task_is_what_is_charged(session: Session) -> None:
     for model, params in PRICED:
         before = session.balance()
-        requests = make_plan(["a cat"], [model], params=params).requests
+        requests = make_plan(["a cat"], [model], params=params)
         quoted, unknown = total_cost(requests, session.quote(requests).prices)
         (task,) = session.submit(requests).wait(HANG_S)
         assert unknown == 0

@@ -109,4 +109,4 @@ def test_the_question_says_the_price_as_far_as_it_is_known(
     prices: dict[str, Pricing], words: str
 ) -> None:
     plan = make_plan(["p", "q"], ["a/x", "b/y"])
-    assert Quote(plan.requests, prices, ask_above=0).cost == words
+    assert Quote(plan, prices, ask_above=0).cost == words

@@ -22,7 +22,7 @@ MODELS = ["alibaba/qwen-image-plus", "sandbox/refuses"]
 
 
 def ran(session: Session, *args: Any, **kwargs: Any) -> Results:
-    return session.submit(make_plan(*args, **kwargs).requests).wait(HANG_S)
+    return session.submit(make_plan(*args, **kwargs)).wait(HANG_S)
 
 
 class Links(HTMLParser):
@@ -78,7 +78,7 @@ def test_the_settings_are_the_budget(session: Session) -> None:
 
 
 def test_tasks_that_are_not_done_have_their_state(session: Session) -> None:
-    results = session.submit(make_plan(["a cat"], ["sandbox/slow"]).requests)
+    results = session.submit(make_plan(["a cat"], ["sandbox/slow"]))
     html = results.grid()._repr_html_()
     assert any(word in html for word in ("submitting", "pending", "processing"))
     results.wait(HANG_S)

@@ -27,8 +27,8 @@ def results(session: Session) -> Results:
     """Return three tasks that went well, of two prompts and two models."""
     plan = make_plan(["a cat", "a dog"], [FAST], params={"size": "256x256", "seed": 7})
     more = make_plan(["a cat"], ["sandbox/unavailable"], params={"size": "256x256"})
-    first = session.submit(plan.requests)
-    second = session.submit(more.requests)
+    first = session.submit(plan)
+    second = session.submit(more)
     return Results(session, [t.uid for t in (*first, *second)]).wait(HANG_S)
 
 
@@ -65,7 +65,7 @@ def test_results_of_nothing(session: Session, capsys: pytest.CaptureFixture[str]
 
 def test_a_wait_that_ends_too_soon_ends_nothing_else(session: Session, sessions: Sessions) -> None:
     session.pace = UNPOLLED
-    results = session.submit(make_plan(["p0", "p1"], [FAST]).requests)
+    results = session.submit(make_plan(["p0", "p1"], [FAST]))
     with pytest.raises(WaitTimeout, match=r"2 tasks go on after 0\.05 s") as caught:
         results.wait(0.05)
     assert "%modellix wait" in caught.value.hint
@@ -82,7 +82,7 @@ def test_a_wait_that_ends_too_soon_ends_nothing_else(session: Session, sessions:
 def test_results_can_be_awaited(session: Session) -> None:
     async def cell() -> Results:
         # sent from beside the loop: a wait within it would patch the loops of the whole process
-        results = await asyncio.to_thread(session.submit, make_plan(["p"], [FAST]).requests)
+        results = await asyncio.to_thread(session.submit, make_plan(["p"], [FAST]))
         return await results
 
     assert asyncio.run(cell())[0].status is Status.SUCCESS
@@ -113,9 +113,7 @@ def test_an_awaited_wait_that_is_cancelled_leaves_the_task_alone(
     session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def cell() -> Results:
-        results = await asyncio.to_thread(
-            session.submit, make_plan(["p"], ["sandbox/slow"]).requests
-        )
+        results = await asyncio.to_thread(session.submit, make_plan(["p"], ["sandbox/slow"]))
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(results, 0.01)
         return results
@@ -182,7 +180,7 @@ def test_the_grid_has_models_across_and_prompts_down(results: Results) -> None:
 
 
 def test_frames_by_task_and_by_resource(session: Session) -> None:
-    results = session.submit(make_plan(["p"], [FAST], params={"n": 3, "size": "256x256"}).requests)
+    results = session.submit(make_plan(["p"], [FAST], params={"n": 3, "size": "256x256"}))
     results.wait(HANG_S)
     assert len(results.frame()) == 1
     assert len(results.frame(by="resource")) == 3

@@ -49,7 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     home = tmp_path_factory.mktemp("finished")
     with Sandbox(speed=50) as sandbox, closing(Sessions(home, sandbox)) as sessions:
         plan = make_plan(PROMPTS, MODELS, vary={"seed": [1, 2]})
-        made = sessions().submit(plan.requests).wait(HANG_S)
+        made = sessions().submit(plan).wait(HANG_S)
         made.rate(0, 5)
         made.note(1, "soft, not sharp")
     return Finished(sessions.settings(), [task.uid for task in made])
@@ -199,7 +199,7 @@ def test_the_tables_of_a_report_are_the_frames(results: Results, tmp_path: Path)
 
 @pytest.mark.usefixtures("no_plots")
 def test_one_result_is_a_gallery_in_its_report(session: Session, tmp_path: Path) -> None:
-    made = session.submit(make_plan(["a cat"], MODELS[:1]).requests).wait(HANG_S)
+    made = session.submit(make_plan(["a cat"], MODELS[:1])).wait(HANG_S)
     page = Page(made.export(tmp_path / "x.html").read_text("utf-8"))
     assert page.headings[0].startswith("Gallery")
 
@@ -262,7 +262,7 @@ def test_the_page_of_a_folder_links_to_the_originals(results: Results, tmp_path:
 @pytest.mark.usefixtures("no_plots")
 def test_every_file_of_a_task_has_a_row(session: Session, tmp_path: Path) -> None:
     plan = make_plan(["a cat"], ["openai/gpt-image-2"], params={"n": 3})
-    made = session.submit(plan.requests).wait(HANG_S)
+    made = session.submit(plan).wait(HANG_S)
     made.rate(0, 4)
     folder = made.export(f"{tmp_path}/out/")
     index = pd.read_csv(folder / "index.csv")
