@@ -256,7 +256,7 @@ def test_a_cell_that_has_shown_its_results_shows_them_once(
 ) -> None:
     seen = FakeScreen()
     count = 1
-    monkeypatch.setattr("modellix_jupyter.notebook.display.find_screen", lambda: seen)
+    monkeypatch.setattr("modellix_jupyter.notebook.session.find_screen", lambda: seen)
     monkeypatch.setattr("modellix_jupyter.notebook.display.execution_count", lambda: count)
     results = send(session, "a cat").wait(HANG_S)
     view = results.show()
