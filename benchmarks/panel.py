@@ -23,7 +23,7 @@ from benchmarks.figures import Figure
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.sandbox_server import Sandbox
-from modellix_jupyter.settings import Settings
+from modellix_jupyter.settings import from_environment
 from modellix_jupyter.values import Request
 from modellix_jupyter.widgets.panel import panel
 
@@ -93,7 +93,9 @@ def _sent(scale: Scale) -> Figure:
     before, comm.create_comm = comm.create_comm, _Counted
     try:
         with Sandbox(speed=0.2) as sandbox:
-            settings = Settings(base_url=sandbox.base_url, requests_per_second=100)
+            settings = from_environment().changed(
+                base_url=sandbox.base_url, requests_per_second=100
+            )
             session = current_session.push(Session(settings, key="sandbox"))
             rate, whole = _rate(session, scale)
             current_session.close_all()

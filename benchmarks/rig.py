@@ -9,13 +9,14 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
 from benchmarks.simulated import Outcome
 from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.engine.engine import Engine
+from modellix_jupyter.errors import RateLimited
 from modellix_jupyter.ledger.kernel_locks import KernelLock
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.settings import Settings
@@ -42,7 +43,8 @@ SMALL: dict[str, str] = {"size": "256x256"}
 _SERVE = """
 import sys
 from modellix_jupyter.sandbox_server import Sandbox
-with Sandbox(speed=float(sys.argv[1])) as sandbox:
+concurrent, rpm = (int(given) or None for given in sys.argv[2:4])
+with Sandbox(speed=float(sys.argv[1]), concurrent=concurrent, rpm=rpm) as sandbox:
     print(sandbox.base_url, flush=True)
     sys.stdin.read()
 """
@@ -57,17 +59,20 @@ class Server:
         The one that is used.
     seconds
         What its tasks are to take, in the median.
+    concurrent, rpm
+        The limits of an account: tasks at once, requests a minute; 0 is none.
 
     """
 
-    def __init__(self, model: str, seconds: float) -> None:
+    def __init__(self, model: str, seconds: float, *, concurrent: int = 0, rpm: int = 0) -> None:
         self.model = model
+        self._limits = (str(concurrent), str(rpm))
         self._speed = USUAL_S[model] / seconds
         self.url = ""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(  # noqa: S603 - our own code
-            [sys.executable, "-c", _SERVE, str(self._speed)],
+            [sys.executable, "-c", _SERVE, str(self._speed), *self._limits],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -86,11 +91,19 @@ class Server:
 
 
 class CountingClient(AsyncClient):
-    """The client of a session, which counts the polls of each task."""
+    """The client of a session, which counts the polls of each task, and the refusals."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(KEY, settings=settings)
         self.polls: Counter[str] = Counter()
+        self.refusals = 0
+
+    async def _send(self, method: str, path: str, **more: Any) -> bytes:  # noqa: ANN401 - as its base has it
+        try:
+            return await super()._send(method, path, **more)
+        except RateLimited:
+            self.refusals += 1
+            raise
 
     async def task(self, task_id: str, *, on_progress: OnProgress | None = None) -> TaskAnswer:
         """Poll a task."""
