@@ -185,8 +185,7 @@ async def agenerate(
     import asyncio
 
     check_timeout(timeout)
-    plan = make_plan(one_prompt(prompt), [model], params=params)
-    results = await asyncio.to_thread(current().submit, plan)
+    results = await asyncio.to_thread(submit, prompt, model, **params)
     with _shown(results):
         await results.wait_async(timeout)
     return results.check()
