@@ -63,12 +63,12 @@ class Place:
 
 def _pair(place: Place, count: int) -> tuple[Measured, Measured]:
     ours = _run("ours", place, count)
-    return ours, _run("bare", place, count, round(ours["questions"] / count))
+    return ours, _run("bare", place, count, round(ours["polls"] / count))
 
 
-def _run(which: str, place: Place, count: int, questions: int = 1) -> Measured:
+def _run(which: str, place: Place, count: int, polls: int = 1) -> Measured:
     """Run one of the two in a process of its own; return what it measured of itself."""
-    arguments = [which, place.url, place.home, *map(str, (count, place.seconds, questions))]
+    arguments = [which, place.url, place.home, *map(str, (count, place.seconds, polls))]
     done = subprocess.run(  # noqa: S603 - our own code
         [sys.executable, "-m", "benchmarks.in_flight", *arguments],
         stdout=subprocess.PIPE,
@@ -90,7 +90,7 @@ def _compared(
     allowed = 1.1 * longest + 2 * count / BUDGET
     yield Figure(
         what=f"{many} of {seconds:g} s: until all are seen and saved",
-        ours=f"{wall:.1f} s, {middle('questions', 0) / count:.2f} questions a task",
+        ours=f"{wall:.1f} s, {middle('polls', 0) / count:.2f} polls a task",
         against=f"the longest task: {longest:.1f} s; bare loop: {middle('wall_s', 1):.1f} s",
         ratio=wall / longest,
         goal=f"{allowed:.1f} s: 1.1 x the longest, and two requests a task at {BUDGET:g} a second",
@@ -133,12 +133,12 @@ def ours(place: Place, work: list[Request]) -> Measured:
             "wall_s": time.perf_counter() - begun,
             "cpu_s": time.process_time() - cpu,
             "peak_kib": peak_kib(),
-            "questions": kernel.client.polls.total(),
+            "polls": kernel.client.polls.total(),
             "longest_s": max(task.duration_ms or 0 for task in tasks) / 1000,
         }
 
 
-async def bare(place: Place, work: list[Request], questions: int) -> Measured:
+async def bare(place: Place, work: list[Request], polls: int) -> Measured:
     """Do the same requests with httpx alone: no ledger, no retries, no checks, no limits."""
     folder = Path(place.home) / "bare"
     folder.mkdir(exist_ok=True)
@@ -153,7 +153,7 @@ async def bare(place: Place, work: list[Request], questions: int) -> Measured:
             path = f"/api/v1/{request.model}/async"
             accepted = (await client.post(path, json=request.body())).json()["data"]
             about = f"/api/v1/tasks/{accepted['task_id']}"
-            for _ in range(questions - 1):
+            for _ in range(polls - 1):
                 await client.get(about)
             await asyncio.sleep(seconds)
             answer = (await client.get(about)).json()["data"]
@@ -178,11 +178,9 @@ async def bare(place: Place, work: list[Request], questions: int) -> Measured:
 
 def main() -> None:
     """Be one of the two processes."""
-    which, url, home, count, seconds, questions = sys.argv[1:]
+    which, url, home, count, seconds, polls = sys.argv[1:]
     place, work = Place(url, home, float(seconds)), requests(EVEN, int(count))
-    measured = (
-        ours(place, work) if which == "ours" else asyncio.run(bare(place, work, int(questions)))
-    )
+    measured = ours(place, work) if which == "ours" else asyncio.run(bare(place, work, int(polls)))
     print(json.dumps(measured))
 
 

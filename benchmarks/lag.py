@@ -1,4 +1,4 @@
-"""From ready to seen, and what it costs in questions: ours, other clients', and the best there is.
+"""From ready to seen, and what it costs in polls: ours, other clients', and the best there is.
 
 `python -m benchmarks.lag --curve` prints what one is for the other as a table, and draws it into
 `docs/images/polling.svg`.
@@ -90,7 +90,7 @@ def _simulated(duration: float, tasks: int) -> Iterator[Figure]:
             summary(simulate(case.draw, rule=every(pause), tasks=tasks, seen=case.seen))
             for pause in OTHERS
         )
-        best = best_mean_lag(case.draw, ours.questions)
+        best = best_mean_lag(case.draw, ours.polls)
         said = f"{_others(two, often)}; best for as many: mean {best:.2f} s"
         yield _judged(f"Lag of a {duration:g} s task, {case.name}", ours, two, said, known=known)
 
@@ -100,7 +100,7 @@ def _others(two: Summary, often: Summary) -> str:
 
 
 def _said(known: Summary) -> str:
-    return f"{known.lag_s:.2f} s, {known.questions:.2f} questions"
+    return f"{known.lag_s:.2f} s, {known.polls:.2f} polls"
 
 
 def _judged(what: str, ours: Summary, two: Summary, against: str, *, known: bool) -> Figure:
@@ -152,12 +152,12 @@ class Point:
 
 
 def points(draw: Draw, tasks: int = 1000) -> list[Point]:
-    """Return the curve of a distribution: lag against questions."""
+    """Return the curve of a distribution: lag against polls."""
     found = []
     for close_s in CLOSE_S:
         rule = at_pace(Pace(close_s=close_s))
         ours = summary(simulate(draw, rule=rule, tasks=tasks))
-        found.append(Point(close_s, ours, best_mean_lag(draw, ours.questions)))
+        found.append(Point(close_s, ours, best_mean_lag(draw, ours.polls)))
     return found
 
 
@@ -178,8 +178,8 @@ def curve() -> str:
         f"|---{'|---' * len(CLOSE_S)}|---|---|",
     ]
     for name, found in curves.items():
-        cells = [f"{p.ours.questions:.1f}: {p.ours.mean_s:.2f} s ({p.best:.2f})" for p in found]
-        cells += [f"{each.questions:.1f}: {each.mean_s:.2f} s" for each in marks[name]]
+        cells = [f"{p.ours.polls:.1f}: {p.ours.mean_s:.2f} s ({p.best:.2f})" for p in found]
+        cells += [f"{each.polls:.1f}: {each.mean_s:.2f} s" for each in marks[name]]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -194,14 +194,14 @@ def _draw(curves: dict[str, list[Point]], marks: dict[str, tuple[Summary, Summar
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     for name, found in curves.items():
         (line,) = axes.plot(
-            [p.ours.questions for p in found], [p.ours.mean_s for p in found], label=name
+            [p.ours.polls for p in found], [p.ours.mean_s for p in found], label=name
         )
         color = line.get_color()
         best = [p.best for p in found]
-        axes.plot([p.ours.questions for p in found], best, color=color, ls=":", lw=1)
+        axes.plot([p.ours.polls for p in found], best, color=color, ls=":", lw=1)
         for summed, marker in zip(marks[name], ("o", "x"), strict=True):
-            axes.plot(summed.questions, summed.mean_s, marker, color=color)
-    axes.set(xscale="log", yscale="log", xlabel="questions a task", ylabel="mean lag in seconds")
+            axes.plot(summed.polls, summed.mean_s, marker, color=color)
+    axes.set(xscale="log", yscale="log", xlabel="polls a task", ylabel="mean lag in seconds")
     axes.set_title("o as it is, x every 2 s, dotted: no schedule can be better", fontsize=10)
     axes.grid(visible=True, which="both", alpha=0.2)
     axes.legend(fontsize=8)

@@ -170,9 +170,9 @@ class Kernel:
         ]
 
 
-def outcome(seen: float, sent: float, questions: int, duration_ms: int) -> Outcome:
+def outcome(seen: float, sent: float, polls: int, duration_ms: int) -> Outcome:
     """Return the outcome of a task that was sent and seen at those times of the clock."""
-    return Outcome(seen - sent - duration_ms / 1000, questions, duration_ms / 1000)
+    return Outcome(seen - sent - duration_ms / 1000, polls, duration_ms / 1000)
 
 
 async def polled(url: str, work: Sequence[Request], every: float) -> list[Outcome]:
@@ -186,13 +186,13 @@ async def _polled(client: httpx.AsyncClient, request: Request, every: float) -> 
     sent = time.time()
     path = f"/api/v1/{request.model}/async"
     accepted = (await client.post(path, json=request.body())).json()["data"]
-    questions = 0
+    polls = 0
     while True:
         await asyncio.sleep(every)
-        questions += 1
+        polls += 1
         answer = (await client.get(f"/api/v1/tasks/{accepted['task_id']}")).json()["data"]
         if answer["status"] == "success":
-            return outcome(time.time(), sent, questions, answer["duration"])
+            return outcome(time.time(), sent, polls, answer["duration"])
 
 
 def requests(model: str, count: int) -> list[Request]:

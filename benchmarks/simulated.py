@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Draw = Callable[[random.Random, float], float]
 """A duration in seconds, from chance and from how far the run is, 0 to 1."""
 Rule = Callable[[Sequence[float], float], float]
-"""The pause before the next question, from earlier durations and the time elapsed."""
+"""The pause before the next poll, from earlier durations and the time elapsed."""
 
 _REMEMBERED = 50
 """Durations that the engine remembers of a model."""
@@ -30,10 +30,10 @@ _POINTS = 400
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of one task: how late it was seen, after how many questions, and what it took."""
+    """Of one task: how late it was seen, after how many polls, and what it took."""
 
     lag_s: float
-    questions: int
+    polls: int
     duration: float
 
     @property
@@ -44,7 +44,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Of many tasks: the median lag, the mean lag, and the questions a task.
+    """Of many tasks: the median lag, the mean lag, and the polls a task.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Summary:
         Seconds.
     lag
         The median of the lag as a part of the duration.
-    questions
+    polls
         A task, on average.
 
     """
@@ -60,7 +60,7 @@ class Summary:
     lag_s: float
     mean_s: float
     lag: float
-    questions: float
+    polls: float
 
 
 def summary(outcomes: Iterable[Outcome]) -> Summary:
@@ -70,7 +70,7 @@ def summary(outcomes: Iterable[Outcome]) -> Summary:
         statistics.median(o.lag_s for o in known),
         statistics.fmean(o.lag_s for o in known),
         statistics.median(o.lag for o in known),
-        statistics.fmean(o.questions for o in known),
+        statistics.fmean(o.polls for o in known),
     )
 
 
@@ -117,12 +117,12 @@ def every(seconds: float) -> Rule:
 
 def drive(duration: float, history: Sequence[float], rule: Rule = learned) -> Outcome:
     """Follow one task to its end."""
-    elapsed, questions = 0.0, 0
+    elapsed, polls = 0.0, 0
     while True:
         elapsed += rule(history, elapsed)
-        questions += 1
+        polls += 1
         if elapsed >= duration:
-            return Outcome(elapsed - duration, questions, duration)
+            return Outcome(elapsed - duration, polls, duration)
 
 
 def simulate(
@@ -157,11 +157,11 @@ def simulate(
 # -- what cannot be beaten
 
 
-def best_mean_lag(draw: Draw, questions: float) -> float:
-    """Return the least mean lag of any schedule with so many questions a task, in seconds.
+def best_mean_lag(draw: Draw, polls: float) -> float:
+    """Return the least mean lag of any schedule with so many polls a task, in seconds.
 
     The schedule knows the distribution, which no client does. By dynamic programming over the
-    moments of asking, with a price of a question that is found by halving.
+    moments of asking, with a price of a poll that is found by halving.
     """
     import numpy as np
 
@@ -174,12 +174,12 @@ def best_mean_lag(draw: Draw, questions: float) -> float:
     for _ in range(40):
         price = math.sqrt(low * high)
         asked, lag = _best(moments, means, price)
-        low, high = (price, high) if asked > questions else (low, price)
+        low, high = (price, high) if asked > polls else (low, price)
     return lag
 
 
 def _best(moments: NDArray[Any], means: NDArray[Any], price: float) -> tuple[float, float]:
-    """Return questions and mean lag of the schedule that is best at a price of a question."""
+    """Return polls and mean lag of the schedule that is best at a price of a poll."""
     import numpy as np
 
     count = len(moments)
