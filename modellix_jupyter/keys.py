@@ -1,17 +1,22 @@
-"""The key: one object that hides it, and the places where it may be, in order."""
+"""The key: one object that hides it, where it may be, and which services may have it."""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modellix_jupyter.errors import ConfigError
+from modellix_jupyter.errors import ConfigError, MissingKey
+from modellix_jupyter.settings import DEFAULT_BASE_URL, check_origin
 
 VARIABLE = "MODELLIX_API_KEY"
+URL_VARIABLE = "MODELLIX_BASE_URL"
+CONFIRMED = "confirmed-origins"
+_STORED = "stored"
 # Characters of a key at most (the notes on the API).
 LONGEST = 16_384
 _SERVICE = "modellix-jupyter"
@@ -48,6 +53,8 @@ class SecretKey:
         message = "A key is not pickled."
         raise TypeError(message)
 
+    __getstate__ = __reduce__
+
 
 def check_key(value: str) -> str:
     """Return the key without surrounding white space; never quotes it in an error."""
@@ -70,10 +77,8 @@ class KeyPlaces:
     folder: Path
     stored: Path
 
-    def find(self, argument: str | None = None) -> SecretKey | None:
+    def find(self) -> SecretKey | None:
         """Return the first key, in the documented order, or None."""
-        if argument is not None:
-            return SecretKey(argument, "an argument")
         for source, read in self._sources():
             value = read()
             if value:
@@ -82,10 +87,65 @@ class KeyPlaces:
 
     def _sources(self) -> Iterator[tuple[str, Callable[[], str | None]]]:
         yield VARIABLE, lambda: self.environment.get(VARIABLE)
-        yield "a .env file", lambda: from_dotenv(self.folder / ".env")
         yield "Colab's secrets", from_colab
         yield "the system keyring", from_keyring
         yield "the stored key file", lambda: _read(self.stored)
+        # last: it may have come with a project of somebody else's
+        yield "a .env file", lambda: from_dotenv(self.folder / ".env")
+
+    def is_for(self, key: SecretKey, origin: str) -> bool:
+        """Whether a key was given for a service, or its user confirmed that it may have it."""
+        confirmed = (_read(self._confirmed) or "").split()
+        if _mark(key, origin) in confirmed:
+            return True
+        if key.source == VARIABLE:
+            return origin == check_origin(self.environment.get(URL_VARIABLE) or DEFAULT_BASE_URL)
+        # one that `store` kept is for the service that it was kept for
+        return origin == DEFAULT_BASE_URL and _mark(key, _STORED) not in confirmed
+
+    def confirm(self, key: SecretKey, origin: str) -> None:
+        """Remember that a service may have a key."""
+        _append_private(self._confirmed, _mark(key, origin))
+
+    @property
+    def _confirmed(self) -> Path:
+        return self.stored.with_name(CONFIRMED)
+
+
+def find_key(
+    home: Path, origin: str, confirm: Callable[[SecretKey, str], bool] | None = None
+) -> SecretKey:
+    """Return the key for a service; another's is asked about once, by `confirm`."""
+    where = places(home)
+    key = where.find()
+    if key is None:
+        raise MissingKey("There is no Modellix API key yet.")
+    if not where.is_for(key, origin):
+        if confirm is None or not confirm(key, origin):
+            raise ConfigError(*not_for(key, origin))
+        where.confirm(key, origin)
+    return key
+
+
+def not_for(key: SecretKey, origin: str) -> tuple[str, str]:
+    """Return what is wrong where a key is not for a service, and how to confirm it."""
+    return (
+        f"The key from {key.source} was not given for {shown(origin)}, so it was not sent there.",
+        (
+            "`%modellix key` gives one for it; "
+            f"in a script, set {VARIABLE} and {URL_VARIABLE} together."
+        ),
+    )
+
+
+def shown(origin: str) -> str:
+    """Write an origin in ASCII: letters that only look alike are seen to be others."""
+    return origin.encode("ascii", "backslashreplace").decode()
+
+
+def _mark(key: SecretKey, origin: str) -> str:
+    """Return what stands for a confirmation: nobody without the key can write it."""
+    return hmac.new(key.reveal().encode(), origin.encode(), "sha256").hexdigest()
 
 
 def places(home: Path) -> KeyPlaces:
@@ -124,8 +184,14 @@ def from_keyring() -> str | None:
         return None
 
 
-def store(key: SecretKey, path: Path) -> str:
-    """Keep the key in the keyring, else in a file of the owner's only; return where, in words."""
+def store(key: SecretKey, path: Path, origin: str = DEFAULT_BASE_URL) -> str:
+    """Keep a service's key in the keyring, else in the owner's own file; return where, in words."""
+    where = _store(key, path)
+    _append_private(path.with_name(CONFIRMED), _mark(key, _STORED), _mark(key, origin))
+    return where
+
+
+def _store(key: SecretKey, path: Path) -> str:
     try:
         import keyring
 
@@ -138,7 +204,7 @@ def store(key: SecretKey, path: Path) -> str:
 
 def _store_file(key: SecretKey, path: Path) -> str:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # an old file keeps its old mode
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -149,6 +215,19 @@ def _store_file(key: SecretKey, path: Path) -> str:
             "It is used for this session; set MODELLIX_HOME to a folder that can be written.",
         ) from error
     return str(path)
+
+
+def _append_private(path: Path, *lines: str) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.writelines(f"{line}\n" for line in lines)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror}.",
+            "Set MODELLIX_HOME to a folder that can be written.",
+        ) from error
 
 
 def _read(path: Path) -> str | None:

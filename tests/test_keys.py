@@ -17,17 +17,20 @@ from hypothesis import strategies as st
 
 from modellix_jupyter.errors import ConfigError
 from modellix_jupyter.keys import (
+    CONFIRMED,
     LONGEST,
     VARIABLE,
     KeyPlaces,
     SecretKey,
     check_key,
+    find_key,
     from_colab,
     from_dotenv,
     from_keyring,
     places,
     store,
 )
+from modellix_jupyter.settings import DEFAULT_BASE_URL
 
 KEY = "mdlx-5f1d7c0e9a34-secret"
 
@@ -101,7 +104,9 @@ def test_a_key_is_known_by_where_it_came_from() -> None:
     assert SecretKey(KEY, "x").reveal() == KEY
 
 
-@pytest.mark.parametrize("way", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps])
+@pytest.mark.parametrize(
+    "way", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps, SecretKey.__getstate__]
+)
 def test_a_key_leaves_the_process_in_no_other_way(way: Callable[[Any], Any]) -> None:
     with pytest.raises(TypeError) as caught:
         way(SecretKey(KEY, "a test"))
@@ -195,21 +200,20 @@ def test_the_places_are_asked_in_their_order(
 ) -> None:
     where, environment = everywhere
 
-    def found(argument: str | None = None) -> tuple[str, str] | None:
-        key = where.find(argument)
+    def found() -> tuple[str, str] | None:
+        key = where.find()
         return None if key is None else (key.reveal(), key.source)
 
-    assert found("given") == ("given", "an argument")
     assert found() == ("of-environment", VARIABLE)
     environment.clear()
-    assert found() == ("of-dotenv", "a .env file")
-    (tmp_path / ".env").unlink()
     assert found() == ("of-colab", "Colab's secrets")
     monkeypatch.delitem(sys.modules, "google.colab")
     assert found() == ("of-keyring", "the system keyring")
     keyring.kept.clear()
     assert found() == ("of-file", "the stored key file")
     (tmp_path / "key").unlink()
+    assert found() == ("of-dotenv", "a .env file")
+    (tmp_path / ".env").unlink()
     assert found() is None
 
 
@@ -220,7 +224,7 @@ def test_an_empty_variable_is_as_good_as_none(
     environment[VARIABLE] = ""
     key = where.find()
     assert key is not None
-    assert key.source == "a .env file"
+    assert key.source == "Colab's secrets"
 
 
 def test_a_key_that_cannot_be_stops_the_search(
@@ -231,8 +235,6 @@ def test_a_key_that_cannot_be_stops_the_search(
     environment[VARIABLE] = "two words"
     with pytest.raises(ConfigError):
         where.find()
-    with pytest.raises(ConfigError, match="empty"):
-        where.find("")
 
 
 def test_the_real_places(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,6 +310,83 @@ def test_a_keyring_without_the_key_is_no_error(mood: str, keyring: FakeKeyring) 
 def test_no_keyring_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
     assert from_keyring() is None
+
+
+# -- which service may have it
+
+ELSEWHERE = "https://api.other.test"
+
+
+def test_a_key_of_the_environment_is_for_the_address_beside_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, KEY)
+    assert find_key(home, DEFAULT_BASE_URL).reveal() == KEY
+    with pytest.raises(ConfigError, match=ELSEWHERE):
+        find_key(home, ELSEWHERE)
+    monkeypatch.setenv("MODELLIX_BASE_URL", f"{ELSEWHERE}/")
+    assert find_key(home, ELSEWHERE).reveal() == KEY
+    with pytest.raises(ConfigError):
+        find_key(home, DEFAULT_BASE_URL)
+
+
+def test_the_address_of_the_environment_gets_no_key_of_another_place(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELLIX_BASE_URL", ELSEWHERE)
+    store(SecretKey(KEY, "typed"), home / "key")
+    with pytest.raises(ConfigError) as caught:
+        find_key(home, ELSEWHERE)
+    assert ELSEWHERE in caught.value.message
+    assert "%modellix key" in caught.value.hint
+    assert KEY not in str(caught.value)
+    assert find_key(home, DEFAULT_BASE_URL).reveal() == KEY
+    monkeypatch.delitem(sys.modules, "keyring")
+    (tmp_path / ".env").write_text(f"{VARIABLE}=of-dotenv\n")
+    with pytest.raises(ConfigError, match=r"a \.env file"):
+        find_key(home, ELSEWHERE)
+
+
+def test_another_service_is_asked_about_once(home: Path) -> None:
+    store(SecretKey(KEY, "typed"), home / "key")
+    answers = [False, True]
+    asked: list[str] = []
+
+    def confirm(_: SecretKey, origin: str) -> bool:
+        asked.append(origin)
+        return answers.pop(0)
+
+    with pytest.raises(ConfigError):
+        find_key(home, ELSEWHERE, confirm)
+    assert find_key(home, ELSEWHERE, confirm).reveal() == KEY
+    assert find_key(home, ELSEWHERE, confirm).reveal() == KEY
+    assert asked == [ELSEWHERE] * 2
+    with pytest.raises(ConfigError):
+        find_key(home, "https://third.test")
+    file = home / CONFIRMED
+    assert KEY not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_confirmation_of_another_key_counts_for_nothing(home: Path) -> None:
+    """A project that brings its own home cannot bring the user's yes with it."""
+    store(SecretKey("the-attackers-own", "typed"), home / "key", ELSEWHERE)
+    store(SecretKey(KEY, "typed"), home / "key")
+    with pytest.raises(ConfigError):
+        find_key(home, ELSEWHERE)
+
+
+def test_a_stored_key_is_for_the_service_that_it_was_stored_for(home: Path) -> None:
+    store(SecretKey(KEY, "typed"), home / "key", ELSEWHERE)
+    assert find_key(home, ELSEWHERE).reveal() == KEY
+    with pytest.raises(ConfigError):
+        find_key(home, DEFAULT_BASE_URL)
+
+
+def test_letters_that_only_look_alike_are_seen_to_be_others(home: Path) -> None:
+    store(SecretKey(KEY, "typed"), home / "key")
+    with pytest.raises(ConfigError, match=r"https://\\u0430pi.modellix.ai"):
+        find_key(home, "https://\N{CYRILLIC SMALL LETTER A}pi.modellix.ai")
 
 
 # -- where it is put

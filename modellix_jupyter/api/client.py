@@ -33,7 +33,6 @@ from modellix_jupyter.errors import (
     ConcurrencyLimited,
     ConnectFailed,
     InvalidRequest,
-    MissingKey,
     ModellixError,
     NotFound,
     TaskFailed,
@@ -398,14 +397,13 @@ class AsyncClient:
 
 
 def _key(key: str | SecretKey | None, settings: Settings) -> SecretKey:
-    from modellix_jupyter.keys import SecretKey, places
+    from modellix_jupyter.keys import SecretKey, find_key
 
     if isinstance(key, SecretKey):
         return key
-    found = places(settings.folder()).find(key)
-    if found is None:
-        raise MissingKey("There is no API key.")
-    return found
+    if key is not None:
+        return SecretKey(key, "an argument")
+    return find_key(settings.folder(), settings.base_url)
 
 
 def _encode(body: Mapping[str, Json]) -> bytes:

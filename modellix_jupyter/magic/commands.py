@@ -37,7 +37,7 @@ def _key(_: Sequence[str]) -> None:
     except InvalidRequest:
         keep = False
     if keep:
-        print(f"Kept in {store(key, session.home / 'key')}.")
+        print(f"Kept in {store(key, session.home / 'key', session.settings.base_url)}.")
 
 
 def _doctor(_: Sequence[str]) -> None:

@@ -18,13 +18,19 @@ from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.engine.engine import Engine
 from modellix_jupyter.engine.polling import PACE, Pace
 from modellix_jupyter.engine.waiting import wait_for
-from modellix_jupyter.errors import ConfigError, MissingKey, ModellixError
-from modellix_jupyter.keys import SecretKey, places
+from modellix_jupyter.errors import ConfigError, ModellixError
+from modellix_jupyter.keys import SecretKey, find_key
 from modellix_jupyter.ledger.kernel_locks import KernelLock
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.notebook.catalog import Catalog
 from modellix_jupyter.notebook.display import LiveView, find_screen, painter
-from modellix_jupyter.notebook.spending import Confirm, Quote, confirmed, continue_batch
+from modellix_jupyter.notebook.spending import (
+    Confirm,
+    Quote,
+    confirm_origin,
+    confirmed,
+    continue_batch,
+)
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.settings import SETTING_NAMES, Settings, from_environment
 from modellix_jupyter.storage.store import MIB, Limits, Store
@@ -148,11 +154,12 @@ class Session:
         return _Running(engine, client, Catalog(client))
 
     def key(self) -> SecretKey:
-        """Return the key; `MissingKey` where there is none anywhere."""
-        found = self._argument or places(self.home).find()
-        if found is None:
-            raise MissingKey("There is no Modellix API key yet.")
-        return found
+        """Return the key; `MissingKey` where there is none anywhere.
+
+        One that was given for another service is asked about, and `ConfigError` where it is not
+        to be sent.
+        """
+        return self._argument or find_key(self.home, self.settings.base_url, confirm_origin)
 
     def key_for(self, settings: Settings) -> SecretKey | None:
         """Return the key that was given as an argument, for other settings of the same service."""

@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.html.formatting import usd
+from modellix_jupyter.keys import not_for, shown
 from modellix_jupyter.planning.pricing import Pricing, total_cost
 from modellix_jupyter.values import Request
 
 if TYPE_CHECKING:
+    from modellix_jupyter.keys import SecretKey
     from modellix_jupyter.notebook.session import Session
 
 
@@ -78,6 +81,15 @@ def ask(question: str, *, otherwise: str, hint: str = "") -> bool:
     """Ask a yes or no; where nobody can be asked, raise `InvalidRequest` with `otherwise`."""
     answer = _answer(input, f"{question} [y/N] ", otherwise, hint)
     return answer.strip().lower() in {"y", "yes"}
+
+
+def confirm_origin(key: SecretKey, origin: str) -> bool:
+    """Ask whether a service may have a key that was not given for it."""
+    message, hint = not_for(key, origin)
+    if threading.current_thread() is not threading.main_thread():
+        return False  # nobody sees a question that no cell asks
+    question = f"The key from {key.source} was not given for {shown(origin)}. Send it there?"
+    return ask(question, otherwise=message, hint=hint)
 
 
 def ask_hidden(question: str) -> str:

@@ -102,7 +102,8 @@ class Connection:
             key = SecretKey(secret, "the panel")
             found = validate_key(key, session.settings)
             now = current_session.configure(session.settings, key=key.reveal())
-            kept = f" Kept in {store(key, now.home / 'key')}." if keep else ""
+            origin = session.settings.base_url
+            kept = f" Kept in {store(key, now.home / 'key', origin)}." if keep else ""
             return f"{found} in use in this kernel.{kept}"
 
         self._context.do(use, self.status.message, self.status.error)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from magic_shell import KEY
 
+from modellix_jupyter.engine.polling import Pace
 from modellix_jupyter.errors import ConfigError
+from modellix_jupyter.keys import SecretKey, store
 from modellix_jupyter.notebook import current_session
+from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.cell_options import COMMANDS, OPTIONS
+from modellix_jupyter.planning.plan import make_plan
 
 if TYPE_CHECKING:
     from magic_shell import Shell
+
+    from modellix_jupyter.sandbox_server import Sandbox
 
 pytest_plugins = ["magic_fixtures"]
 
@@ -141,3 +149,24 @@ def test_ipythons_own_names_are_no_variables(shell: Shell) -> None:
         assert f"{{{name}}} in the prompt is not a variable" in failed.everything
     shell.good("In = 'an inn'")
     assert "an inn" in shell.good("%%modellix sandbox/fast --dry-run\n{In}").everything
+
+
+def test_loading_sends_no_key_to_a_service_that_it_was_not_given_for(
+    bare: Shell, service: Sandbox, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELLIX_BASE_URL", service.base_url)
+    session = Session(key=KEY, pace=Pace(unseen_first_s=3600))
+    task = session.submit(make_plan(["left behind"], ["sandbox/fast"]))[0]
+    while session.ledger.find(task.uid).task_id is None:  # type: ignore[union-attr]  # it is there
+        time.sleep(0.005)
+    session.close()
+    store(SecretKey(KEY, "typed"), home / "key")
+    before = len(service.journal)
+    assert "1 task is unfinished" in bare.good("%load_ext modellix_jupyter").out
+    for thread in threading.enumerate():
+        if thread.name == "modellix-resume":
+            thread.join(60)
+    assert len(service.journal) == before
+    store(SecretKey(KEY, "typed"), home / "key", service.base_url)
+    bare.good("%modellix balance")
+    assert len(service.journal) > before

@@ -106,11 +106,25 @@ def test_submit_path_is_where_the_request_goes(shell: Shell, service: Sandbox) -
     assert posted[-1] == "/api/v1/sandbox/fast"
 
 
-def test_base_url_is_where_everything_goes(shell: Shell, service: Sandbox) -> None:
+def test_base_url_is_where_everything_goes_once_the_user_says_so(
+    shell: Shell, service: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return "y"
+
     with Sandbox(speed=100) as other:
         before = len(service.journal)
         shell.good(f"%config Modellix.base_url = {other.base_url!r}")
+        first, second = shell.run("%%modellix sandbox/fast\na cat").lines
+        assert f"not given for {other.base_url}" in first
+        assert "`%modellix key`" in second
+        assert other.journal == []
+        monkeypatch.setattr("builtins.input", answer)
         shell.good("%%modellix sandbox/fast\na cat")
+        assert [other.base_url in words for words in asked] == [True]
         assert len(other.submissions) == 1
         assert len(service.journal) == before
         current_session.close_all()

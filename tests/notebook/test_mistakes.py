@@ -15,7 +15,7 @@ import pytest
 from session_rig import HANG_S, KEY, UNPOLLED, Sessions
 
 import modellix_jupyter as mx
-from modellix_jupyter.errors import InvalidRequest, WaitInterrupted, WaitTimeout
+from modellix_jupyter.errors import ConfigError, InvalidRequest, WaitInterrupted, WaitTimeout
 from modellix_jupyter.notebook import current_session, functions
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
@@ -143,6 +143,9 @@ def test_what_the_bare_client_is_told_wins(
     same = mx.AsyncClient(settings=session.settings.changed(submit_path=""))
     assert sent_by(same) == (session.settings.base_url, "", KEY)
     # the session's key is for its own service
+    with pytest.raises(ConfigError, match=r"not given for https://other\.test"):
+        mx.AsyncClient(settings=session.settings.changed(base_url="https://other.test"))
+    monkeypatch.setenv("MODELLIX_BASE_URL", "https://other.test")
     there = mx.AsyncClient(settings=session.settings.changed(base_url="https://other.test"))
     assert sent_by(there) == ("https://other.test/async", "", "of-the-environment")
 
