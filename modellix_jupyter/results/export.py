@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from uuid import uuid4
 
 from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.results.table_files import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
 
@@ -30,23 +29,6 @@ def save_files(tasks: Iterable[Task], folder: str | Path) -> list[Path]:
     """Copy the files of tasks to a folder, named by prompt, model and seed."""
     _check_named(folder, "Write save('pictures'), or save('.') for here.")
     return list(_copy_all(tasks, Path(folder).expanduser()).values())
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Yield a path to write to; the file replaces `target` once it is whole."""
-    part = target.with_name(f".{uuid4().hex}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(target)
-    except OSError as error:
-        message = error.strerror or str(error)
-        hint = "Choose another folder."
-        raise InvalidRequest(f"{target} cannot be written: {message}.", hint) from error
-    finally:
-        with suppress(OSError):  # the error of the write itself is the one to raise
-            part.unlink(missing_ok=True)
 
 
 def _copy_all(tasks: Iterable[Task], folder: Path) -> dict[tuple[str, int], Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,23 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  #
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a path to write to; the file replaces `target` once it is whole."""
+    part = target.with_name(f".{uuid4().hex}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(target)
+    except (OSError, ValueError) as error:  # a full disk, a NUL in the path
+        message = getattr(error, "strerror", None) or str(error)
+        hint = "Choose a folder that can be written and has room."
+        raise InvalidRequest(f"{target} cannot be written: {message}.", hint) from error
+    finally:
+        with suppress(OSError):  # the error of the write itself is the one to raise
+            part.unlink(missing_ok=True)
+
+
 def write_table(
     frame: pd.DataFrame, path: str | Path, *, thumbnails: Mapping[int, bytes] | None = None
 ) -> Path:
@@ -44,13 +61,11 @@ def write_table(
     In csv, a text that a spreadsheet would run as a formula gets an apostrophe in front; in xlsx,
     no text is a formula or a link. `thumbnails` are pictures by the row's position, for xlsx only.
     """
-    content = _content(frame, Path(path).suffix.lower(), thumbnails or {})
-    try:
-        return _replace(Path(path).expanduser(), content)
-    except (OSError, ValueError, RuntimeError) as reason:  # a full disk, a NUL, no home folder
-        told = getattr(reason, "strerror", None) or str(reason)
-        hint = "Choose a folder that can be written and has room."
-        raise InvalidRequest(f"{path} cannot be written: {told}.", hint) from reason
+    target = Path(path).expanduser()
+    content = _content(frame, target.suffix.lower(), thumbnails or {})
+    with replacing(target) as part:
+        part.write_bytes(content)
+    return target
 
 
 def _content(frame: pd.DataFrame, ending: str, thumbnails: Mapping[int, bytes]) -> bytes:
@@ -73,18 +88,6 @@ def unknown_ending(ending: str, *more: str) -> InvalidRequest:
     known = ", ".join((*ENDINGS, *more))
     shown = f"the ending {ending!r}" if ending else "no ending"
     return InvalidRequest(f"Nothing can be written to a file with {shown}.", f"Known: {known}.")
-
-
-def _replace(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.parent / f".{uuid4().hex}.part"
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        with suppress(OSError):  # the write's own error is the one to tell
-            part.unlink(missing_ok=True)
-    return path
 
 
 def _to_csv(frame: pd.DataFrame) -> bytes:
