@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from contextlib import contextmanager, suppress
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -32,6 +33,9 @@ ENDINGS = (".csv", ".json", ".jsonl", ".parquet", ".xlsx")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - the full-width forms are meant
 """What a spreadsheet takes for the beginning of a formula."""
+
+_LATER_FORMULA = re.compile('([;\t\r\n][\\s"]*)(?=[=+@＝＋－＠-])')  # noqa: RUF001 - the full-width forms are meant
+"""Where a cell would begin, if the file were read with another separator."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 
@@ -105,7 +109,7 @@ def _guarded(value: Any) -> Any:  # noqa: ANN401 - a cell of any column
     """Return a cell that no spreadsheet takes for a formula; a negative number stays one."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    text = str(value)
+    text = _LATER_FORMULA.sub(r"\1'", str(value))
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

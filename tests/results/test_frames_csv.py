@@ -42,6 +42,16 @@ def test_a_formula_gets_an_apostrophe(tmp_path: Path) -> None:
     assert cell(tmp_path, "prompt", prompt="=cmd|' /C calc'!A0") == "'=cmd|' /C calc'!A0"
 
 
+def test_no_formula_comes_out_with_another_separator(tmp_path: Path) -> None:
+    prompts = ["a;=1+1", "a\t=1+1", "a; =1+1", 'a;"=1+1"', "a\n=1+1", "a;@x", "a;-x", "＝x;＝x"]  # noqa: RUF001
+    path = write_table(task_frame([samples.task(prompt=p) for p in prompts]), tmp_path / "t.csv")
+    for separator in ";\t":
+        with path.open(encoding="utf-8", newline="") as file:
+            cells = [c.strip(' "') for row in csv.reader(file, delimiter=separator) for c in row]
+        assert [c for c in cells if c.startswith(FORMULA)] == []
+    assert cell(tmp_path, "prompt", prompt="a;=1+1") == "a;'=1+1"
+
+
 def test_an_ordinary_text_is_written_as_it_is(tmp_path: Path) -> None:
     assert cell(tmp_path, "prompt", prompt='say "hi",\nthen go') == 'say "hi",\nthen go'
     assert cell(tmp_path, "task_id", task_id="12345") == "12345"
