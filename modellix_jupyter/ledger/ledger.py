@@ -8,7 +8,7 @@ long one never holds up a write; WAL lets them see a consistent past.
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,14 @@ _LEARN_FROM = 50
 _OLDEST_FIRST = (tasks.c.created_at, tasks.c.id)
 
 
+def _make_private(path: Path) -> None:
+    """Let nobody else read a ledger; SQLite gives its mode to the write-ahead log."""
+    path.touch(mode=0o600)
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        with suppress(OSError):  # not there, or another user's, who opened it to this one
+            file.chmod(0o600)
+
+
 class Ledger:
     """Tasks in a database; safe from several threads and several processes.
 
@@ -55,8 +63,9 @@ class Ledger:
         self.files = files
         self._lock = threading.RLock()
         with self._explained("opened"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             check_version(path)
+            _make_private(path)
             self._engine = dialects.open_sqlite(path)
             self._write = dialects.writer(self._engine)
             try:

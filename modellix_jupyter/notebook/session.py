@@ -121,6 +121,7 @@ class Session:
         """The lock whose name stands in the ledger beside this session's tasks."""
         with self._opening:
             try:
+                self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._kernel_lock = self._kernel_lock or KernelLock(self.home / "owners")
             except OSError as error:
                 raise ConfigError(

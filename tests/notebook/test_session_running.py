@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import threading
 from pathlib import Path
 from typing import Any
@@ -605,3 +607,23 @@ def test_a_frame_that_cannot_be_sent_is_said(sandbox: Sandbox) -> None:
         with pytest.raises(InvalidRequest, match="not a DataFrame"):
             functions.submit_frame(none, FAST)
     assert not sandbox.submissions
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_a_home_is_its_owners_alone_whatever_the_umask(
+    umask: int, sessions: Sessions, home: Path
+) -> None:
+    before = os.umask(umask)
+    try:
+        session = sessions()
+        session.submit(make_plan(["p"], [FAST])).wait(HANG_S)
+        modes = {p: stat.S_IMODE(p.stat().st_mode) for p in (home, *home.rglob("*"))}
+    finally:
+        os.umask(before)
+    assert modes[home] == 0o700
+    assert home / "ledger.sqlite3-wal" in modes
+    kept = [p for p in modes if p.name.startswith("ledger.sqlite3") and p.suffix != ".lock"]
+    kept += [p for p in modes if p.is_file() and "files" in p.parts]
+    assert len(kept) >= 4
+    assert {modes[p] for p in kept} == {0o600}
