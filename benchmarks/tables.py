@@ -76,7 +76,7 @@ def _read_sql(session: Session) -> pd.DataFrame:
 
     query = history.rows("sqlite", f"{session.ledger.files}/")
     written = query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
-    with closing(sqlite3.connect(session.ledger.path)) as connection:
+    with closing(sqlite3.connect(session.ledger.name)) as connection:
         return pd.read_sql(str(written), connection)
 
 

@@ -29,7 +29,8 @@
     ├── DownloadError        a result that could not be fetched whole
     │   └── ResultGone       the service says that it no longer has it
     └── LedgerError          the ledger cannot be opened, read or written
-        └── LedgerTooNew     written by a newer version; left untouched
+        ├── LedgerTooNew     written by a newer version; left untouched
+        └── NotOwned         another kernel drives the task now
 
 `WaitInterrupted` stands beside the tree: it is a `KeyboardInterrupt`, so that "Run All" stops.
 
@@ -319,7 +320,13 @@ class LedgerError(ModellixError):
 class LedgerTooNew(LedgerError):
     """The ledger was written by a newer version of this package."""
 
-    default_hint = "Upgrade modellix-jupyter, or set MODELLIX_HOME to another folder."
+    default_hint = "Upgrade modellix-jupyter, or set MODELLIX_HOME or MODELLIX_LEDGER to another."
+
+
+class NotOwned(LedgerError):
+    """Another kernel drives the task now; nothing was written."""
+
+    default_hint = "Nothing was written; this kernel follows the other one."
 
 
 class WaitInterrupted(KeyboardInterrupt):

@@ -20,6 +20,16 @@ def _setting(default: Any, description: str, *, min_value: float | None = None) 
     return field(default=default, metadata={"help": description, "min": min_value})
 
 
+class LedgerUrl(str):
+    """The URL of a ledger, whose password is not shown where settings are."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        before, at, after = self.rpartition("@")
+        return repr(f"{before.partition('://')[0]}://***@{after}" if at else str(self))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one session; immutable, so that a running task keeps what it began with.
@@ -37,6 +47,10 @@ class Settings:
     )
     submit_path: str = _setting("/async", 'Ending of the path of a submission: "/async" or "".')
     home: str = _setting("", "Folder of the ledger and the files; MODELLIX_HOME.")
+    ledger: str = _setting(
+        "", "URL of a ledger on PostgreSQL; empty: SQLite in the home; MODELLIX_LEDGER."
+    )
+    user: str = _setting("", "Name beside your tasks in a ledger; empty: your login name.")
     ask_above: int = _setting(
         12, "Number of tasks above which a cell or compare asks first.", min_value=1
     )
@@ -80,6 +94,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", check_origin(self.base_url))
+        object.__setattr__(self, "ledger", LedgerUrl(self.ledger.strip()))
         if self.schema_url:
             object.__setattr__(self, "schema_url", check_origin(self.schema_url, "schema_url"))
         if self.submit_path not in {"", "/async"}:
@@ -91,6 +106,15 @@ class Settings:
     def local(self) -> bool:
         """Whether the base URL is this machine, as a sandbox's is."""
         return urlsplit(self.base_url).hostname in LOCAL_HOSTS
+
+    def user_name(self) -> str:
+        """Return `user`, or the name of the login."""
+        import getpass
+
+        try:
+            return self.user or getpass.getuser()
+        except (OSError, KeyError):  # a container's user may have no name
+            return "unknown"
 
     def schema_origin(self) -> str:
         """Return where schemas are read: a service on this machine has its own."""
@@ -115,7 +139,7 @@ SETTING_NAMES = tuple(item.name for item in fields(Settings))
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Return the settings with what the environment says of them."""
     env = os.environ if environment is None else environment
-    named = {"base_url": "MODELLIX_BASE_URL", "home": "MODELLIX_HOME"}
+    named = {"base_url": "MODELLIX_BASE_URL", "home": "MODELLIX_HOME", "ledger": "MODELLIX_LEDGER"}
     return Settings(**{name: env[var] for name, var in named.items() if env.get(var)})  # type: ignore[arg-type]  # both are text
 
 

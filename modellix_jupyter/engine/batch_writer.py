@@ -24,13 +24,14 @@ class BatchWriter:
 
     Parameters
     ----------
-    ledger
-        Where they are written.
+    ledger, owner
+        Where they are written, and whose they have to be.
 
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, owner: str) -> None:
         self._ledger = ledger
+        self._owner = owner
         self._lock = threading.Lock()
         self._waiting: list[Waiting] = []
         self._writing = False
@@ -70,7 +71,7 @@ class BatchWriter:
     def _write(self, batch: list[Waiting]) -> list[tuple[list[Waiting], Exception | None]]:
         """Write a batch; where that fails, each row alone, so that one says nothing of another."""
         try:
-            self._ledger.save(*(task for task, _ in batch))
+            self._ledger.save(*(task for task, _ in batch), owner=self._owner)
         except Exception as error:  # noqa: BLE001 - handed to whoever saves, whatever it is
             if len(batch) == 1:
                 return [(batch, error)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from modellix_jupyter.engine import polling
 from modellix_jupyter.engine.batch_writer import BatchWriter
 from modellix_jupyter.engine.places import Places
-from modellix_jupyter.errors import LedgerError
+from modellix_jupyter.errors import LedgerError, NotOwned
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,6 +33,8 @@ class Context:
     client: AsyncClient
     store: Store
     ledger: Ledger
+    owner: str
+    """The name under which this engine drives tasks."""
     settings: Settings
     publish: Callable[[Update], None]
     """Takes each change of a task."""
@@ -48,7 +50,7 @@ class Context:
     """How many tasks the service works on."""
 
     def __post_init__(self) -> None:
-        self.writer = BatchWriter(self.ledger)
+        self.writer = BatchWriter(self.ledger, self.owner)
         self.places = Places(self.settings.max_in_flight, self.timer)
         # a seen end frees a place; a free place should not wait for polls
         self.client.budget.polls_first = lambda: self.polled >= self.places.capacity
@@ -58,6 +60,19 @@ class Context:
     def now_us(self) -> int:
         """Return the time in microseconds since the epoch."""
         return int(self.clock() * 1_000_000)
+
+    def save(self, task: Task) -> None:
+        """Record a task at once; raise `NotOwned` where it is another kernel's by now."""
+        self.ledger.save(task, owner=self.owner)
+
+    def check_owner(self, task: Task) -> None:
+        """Raise `NotOwned` where a task is another kernel's by now."""
+        try:
+            owner = self.ledger.owner(task.uid)
+        except LedgerError:
+            return  # nobody can take it over either, and a running task must not end of it
+        if owner != self.owner:
+            raise NotOwned("Another kernel took this task over.")
 
     def next_delay(self, model: str, elapsed: float) -> float:
         """Return the seconds until a task of a model is polled again."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.api.client import AsyncClient
     from modellix_jupyter.engine.polling import Pace
-    from modellix_jupyter.ledger.kernel_locks import KernelLock
+    from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.planning.pricing import Pricing
     from modellix_jupyter.settings import Settings
@@ -53,7 +53,7 @@ class Engine:
         client: AsyncClient,
         store: Store,
         ledger: Ledger,
-        lock: KernelLock,
+        lock: KernelLock | ServerLock,
         settings: Settings,
         *,
         pace: Pace = polling.PACE,
@@ -73,6 +73,7 @@ class Engine:
             client=client,
             store=store,
             ledger=ledger,
+            owner=lock.name,
             settings=settings,
             publish=self._publish,
             warn=self._warn,
@@ -171,7 +172,7 @@ class Engine:
         """
         self._ownership.take_over(task.uid)
         resolved = transitions.resolved(task, task_id, self._context.now_us())
-        self._ledger.save(resolved)
+        self._context.save(resolved)
         self._supervisor.forget_job(task.uid)
         self._publish(Update(task=resolved))
         if task_id is not None:

@@ -23,6 +23,7 @@ from modellix_jupyter.errors import (
     ModellixError,
     NoAnswer,
     NotFound,
+    NotOwned,
     ResultGone,
     TransportError,
 )
@@ -82,6 +83,16 @@ class Job:
             await self._poll()
         await self._download()
         self._report(None)
+        await self._save_later()
+
+    async def _save_later(self) -> None:
+        """Wait for a database server that went away; a full disk waits for the user."""
+        for times in itertools.count():
+            if not self.unsaved or self._context.ledger.path is not None:
+                return
+            self._release_waiters()
+            await self._context.sleep(min(backoff(times + 1), _NETWORK_PAUSE_S))
+            await self._save(self.task)
 
     # -- submitting
 
@@ -129,6 +140,8 @@ class Job:
                 before_send=self._before_send,
                 wait_for_place=self._wait_for_place,
             )
+        except NotOwned:
+            raise
         except LedgerError as error:
             self._not_recorded(error)
         except (ApiError, ConnectFailed) as error:
@@ -156,7 +169,7 @@ class Job:
         before: a request that waits for the rate limit has not left when all ends.
         """
         leaving = transitions.sending(self.task, self._context.now_us(), self._attempt)
-        self._context.ledger.save(leaving)
+        self._context.save(leaving)
         self.task = leaving
 
     def _retrying(self, activity: Activity) -> None:
@@ -288,6 +301,7 @@ class Job:
         """Download one file; where that fails, say why, and whether it can never succeed."""
         try:
             async with self._context.downloads:  # not during a pause: others have a use for it
+                self._context.check_owner(self.task)
                 self._report(Activity(what="downloading"))
                 return await self._fetch(index)
         except (DownloadError, TransportError, ApiError) as error:
@@ -319,6 +333,8 @@ class Job:
         try:
             await self._context.writer.save(task)
             self.unsaved = False
+        except NotOwned:
+            raise
         except LedgerError as error:
             self._not_saved(error)
         finally:
@@ -329,7 +345,9 @@ class Job:
         """Record the task though the loop ends, or this task of it: nothing can be waited for."""
         self.task = task
         try:
-            self._context.ledger.save(task)
+            self._context.save(task)
+        except NotOwned:
+            self.released = True  # the next thing that is done about it says so
         except LedgerError as error:
             self._not_saved(error)
         self._report(None)

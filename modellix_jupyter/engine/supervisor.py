@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from modellix_jupyter.engine import transitions
 from modellix_jupyter.engine.job import Job
-from modellix_jupyter.errors import LedgerError, ModellixError
+from modellix_jupyter.errors import LedgerError, ModellixError, NotOwned
 from modellix_jupyter.values import Status, Task, Update
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modellix_jupyter.engine.context import Context
-    from modellix_jupyter.ledger.kernel_locks import KernelLock
+    from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
     from modellix_jupyter.ledger.ledger import Ledger
 
 log = logging.getLogger("modellix_jupyter.engine")
@@ -36,7 +36,7 @@ class Ownership:
     The owner is always read before the row: a kernel's last words may have been the service's id.
     """
 
-    def __init__(self, ledger: Ledger, lock: KernelLock) -> None:
+    def __init__(self, ledger: Ledger, lock: KernelLock | ServerLock) -> None:
         self._ledger = ledger
         self._lock = lock
 
@@ -85,7 +85,7 @@ class Ownership:
         now = self._ledger.get(task.uid) or task
         if now.in_flight:
             now = transitions.unknown(now, "the kernel ended first", now.attempts)
-            self._ledger.save(now)
+            self._ledger.save(now, owner=self._lock.name)
         return now
 
 
@@ -179,9 +179,9 @@ class Supervisor:
             before.cancel()
             await asyncio.wait([before])
         try:
-            job = await self._take_up(task)
-            if job is not None:
-                await self._drive(job)
+            while (job := await self._take_up(task)) is not None:
+                if await self._drive(job):
+                    break
         except LedgerError as error:
             self._context.warn(error)
         finally:
@@ -210,15 +210,37 @@ class Supervisor:
     def _follow_pause(self) -> float:
         return max(self._context.pace.follow_s, len(self._running) / _FOLLOWED_A_SECOND)
 
-    async def _drive(self, job: Job) -> None:
+    async def _drive(self, job: Job) -> bool:
+        """Drive a task; False where another kernel took it over, which is followed from then on."""
         try:
             await job.drive()
+        except NotOwned:
+            self._lost(job)
+            return False
         except Exception:
             log.exception("A fault of modellix-jupyter while it drove task %s", job.task.uid)
             job.stopped = ModellixError(
                 "A fault of modellix-jupyter; the log has the details.",
                 "The task is in the ledger: `%modellix resume` takes it up.",
             )
+        return True
+
+    def _lost(self, job: Job) -> None:
+        """Let the row count from now on, and say what only this kernel knows."""
+        uid = job.task.uid
+        row = self._context.ledger.get(uid) or job.task
+        if job.task.task_id not in {None, row.task_id}:
+            self._context.warn(
+                NotOwned(
+                    f"Another kernel took over a task that the service accepted as "
+                    f"{job.task.task_id}.",
+                    f"`%modellix resume {uid[:8]}={job.task.task_id}` takes it up.",
+                )
+            )
+        job.released = True
+        job.unsaved = False
+        self._followed[uid] = row
+        self.forget_job(uid)
 
     def _release(self, uid: str) -> None:
         """Leave to others what was given up here: they may have the key that helps."""

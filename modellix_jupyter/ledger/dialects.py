@@ -1,18 +1,31 @@
-"""What differs between databases: how one is opened, and expressions that they do not share.
-
-Only SQLite is opened today; the expressions know PostgreSQL too.
-"""
+"""What differs between databases: how one is opened, and expressions that they do not share."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, URL, Double, Text, cast, create_engine, event, func, literal, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import (
+    JSON,
+    URL,
+    Double,
+    Text,
+    cast,
+    create_engine,
+    event,
+    func,
+    inspect,
+    literal,
+    make_url,
+    text,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
+
+from modellix_jupyter.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +35,19 @@ if TYPE_CHECKING:
 
 BUSY_S = 10.0
 """How long a write waits for another process's, in seconds."""
-FOREIGN = (SQLAlchemyError, sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
+_FOREIGN = (SQLAlchemyError, sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
 """What reading and writing may raise; the last three of a row that is damaged."""
+_CONNECT_S = 10
+_DEAD_AFTER = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+"""When a silent connection is given up, by the client and by the server, in seconds."""
+ADVISORY = 0x6D6F64656C6C6978
+"""The key of the lock for making tables; the next one is that for adding to a batch."""
+
+
+def foreign() -> tuple[type[BaseException], ...]:
+    """Return what a database may raise; a driver that is not loaded raises nothing."""
+    driver = sys.modules.get("psycopg")
+    return (*_FOREIGN, driver.Error) if driver else _FOREIGN
 
 
 def reason(error: BaseException) -> str:
@@ -46,6 +70,42 @@ def open_sqlite(path: Path | None) -> Engine:
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def parse_url(given: str) -> URL:
+    """Return a URL of PostgreSQL; the errors never repeat it, because it may hold a password."""
+    try:
+        url = make_url(given)
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or url.drivername not in {"postgresql", "postgresql+psycopg"} or not url.host:
+        raise ConfigError(
+            "The setting ledger is not the URL of a PostgreSQL database.",
+            "It looks like postgresql+psycopg://USER@HOST/DATABASE; MODELLIX_LEDGER holds it.",
+        )
+    return url.set(drivername="postgresql+psycopg")
+
+
+def open_postgres(url: URL) -> Engine:
+    """Return the engine of a server; a connection that broke is replaced before it is used."""
+    alive = {f"tcp_{name}": str(seconds) for name, seconds in _DEAD_AFTER.items()}
+    server = " ".join(f"-c {name}={value}" for name, value in alive.items())
+    known = {"connect_timeout": _CONNECT_S, "application_name": "modellix-jupyter"}
+    try:
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={**known, **_DEAD_AFTER, "options": server},
+        )
+    except ImportError:
+        raise MissingExtra("A ledger on PostgreSQL", "psycopg", "postgres") from None
+
+
+def advisory_lock(connection: Connection, key: int) -> None:
+    """Wait for a lock of the server's that is let go of when the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(func.pg_advisory_xact_lock(key).select())
 
 
 def writer(engine: Engine) -> Connection:
@@ -76,12 +136,18 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
 
 def stored_version(connection: Connection) -> int:
     """Return the number of the last migration; 0 for a new database."""
-    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+    if connection.dialect.name == "sqlite":
+        return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+    if not inspect(connection).has_table("alembic_version"):
+        return 0
+    stored = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return int(stored or 0)
 
 
 def store_version(connection: Connection, version: int) -> None:
     """Record the number of the last migration where a file's header shows it."""
-    connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA user_version = {version}")
 
 
 def listed(values: Iterable[str], dialect: str) -> TableValuedAlias:

@@ -8,21 +8,24 @@ long one never holds up a write; WAL lets them see a consistent past.
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, text, true, update
+from sqlalchemy.exc import ResourceClosedError
 
-from modellix_jupyter.errors import LedgerError
+from modellix_jupyter.errors import LedgerError, NotOwned
 from modellix_jupyter.ledger import dialects, history
+from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
 from modellix_jupyter.ledger.pending_counts import VERSION, check_version, refuse_newer
 from modellix_jupyter.ledger.tables import (
     UNKNOWN,
     file_rows,
     files,
     metadata,
+    storable,
     task_of,
     task_row,
     tasks,
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import ColumnElement, Connection, Executable, Select
 
     from modellix_jupyter.ledger.search import Search
     from modellix_jupyter.values import Task
@@ -52,65 +55,92 @@ def _make_private(path: Path) -> None:
 
 
 class Ledger:
-    """Tasks in a database; safe from several threads and several processes.
+    """Tasks in a database; safe from several threads, processes and machines.
 
-    The database and its folder are made where they are not there; `files` is the folder of the
-    downloads. Every method raises `LedgerError` where the database fails.
+    The database is a file of SQLite, which is made with its folder where it is not there, or the
+    URL of one on PostgreSQL. `files` is the folder of the downloads, `user` stands beside what is
+    added. Every method raises `LedgerError` where the database fails.
     """
 
-    def __init__(self, path: Path, files: Path) -> None:
-        self.path = path
+    def __init__(self, place: Path | str, files: Path, *, user: str | None = None) -> None:
         self.files = files
+        self._user = user
         self._lock = threading.RLock()
+        self._write: Connection | None = None
+        self._closed = False
+        self._server_lock: ServerLock | None = None
+        if isinstance(place, str):
+            url = dialects.parse_url(place)
+            self.path = None
+            self.name = str(url.set(password=None, query={}))
+            self._engine = dialects.open_postgres(url)
+        else:
+            self.path = place
+            self.name = str(place)
         with self._explained("opened"):
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            check_version(path)
-            _make_private(path)
-            self._engine = dialects.open_sqlite(path)
-            self._write = dialects.writer(self._engine)
             try:
-                self._migrate()
+                self._open()
             except BaseException:
-                self._write.close()
+                self.close()
                 raise
 
-    def _migrate(self) -> None:
+    def _open(self) -> None:
+        if self.path is not None:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            check_version(self.path)
+            _make_private(self.path)
+            self._engine = dialects.open_sqlite(self.path)
+            self._write = dialects.writer(self._engine)
         with self._engine.connect() as connection:
             version = dialects.stored_version(connection)
-        refuse_newer(version, self.path)
+        refuse_newer(version, self.name)
         if version < VERSION:
-            with self._write.begin():
+            with self._begin() as connection:
                 # another kernel may have been quicker: from here on there is only this one
-                _bring_up_to_date(self._write, dialects.stored_version(self._write))
+                dialects.advisory_lock(connection, dialects.ADVISORY)
+                _bring_up_to_date(connection, dialects.stored_version(connection))
 
     @contextmanager
     def _explained(self, done: str) -> Iterator[None]:
         """Translate whatever a database raises: the one place that does."""
         try:
             yield
-        except dialects.FOREIGN as error:
+        except dialects.foreign() as error:
             told = dialects.reason(error)
-            raise LedgerError(f"The ledger {self.path} cannot be {done}: {told}.") from error
+            hint = None if self.path else "Check MODELLIX_LEDGER, and whether its server runs."
+            raise LedgerError(f"The ledger {self.name} cannot be {done}: {told}.", hint) from error
 
     def close(self) -> None:
-        """Close the connection; what was written is on the disk already."""
+        """Close the connections; what was written is on the disk already."""
         with self._lock:
-            self._write.close()
+            self._closed = True
+            if self._write is not None:
+                self._write.close()
+            if self.path is None:
+                self._engine.dispose()
 
     # -- writing
 
     def add(self, new: Sequence[Task], owner: str) -> None:
         """Record intents, all of them or none, before any is sent."""
         with self._transaction() as connection:
-            insert_tasks(connection, new, self.files, owner)
+            insert_tasks(connection, new, self.files, owner, self._user)
 
-    def save(self, *changed: Task) -> None:
-        """Record how tasks stand now, all of them or none; owner and remarks stay as they are."""
+    def save(self, *changed: Task, owner: str | None = None) -> None:
+        """Record how tasks stand now, all of them or none; owner and remarks stay as they are.
+
+        With an owner, `NotOwned` is raised where one of them is not that owner's any more.
+        """
         with self._transaction() as connection:
             if not changed:
                 return
+            change = update(tasks).where(tasks.c.uid == bindparam("of"))
+            if owner is not None:
+                change = change.where(tasks.c.owner == owner)
             rows = [{**task_row(task), "of": task.uid} for task in changed]
-            connection.execute(update(tasks).where(tasks.c.uid == bindparam("of")), rows)
+            count = connection.execute(change, rows).rowcount
+            if owner is not None and count != len(rows):
+                raise NotOwned("Another kernel took this task over.")
             connection.execute(delete(files).where(files.c.uid == bindparam("of")), rows)
             if found := file_rows(changed, self.files):
                 connection.execute(insert(files), found)
@@ -132,13 +162,22 @@ class Ledger:
 
         What a batch lacks is read, and then added: two that did so at once would both send it.
         """
-        lock = FileLock(self.path.with_name("batches.lock"))
-        with self._explained("locked"):
-            lock.acquire()
-        try:
+        with ExitStack() as held:
+            with self._explained("locked"):
+                if self.path is not None:
+                    held.enter_context(FileLock(self.path.with_name("batches.lock")))
+                else:
+                    connection = held.enter_context(self._engine.begin())
+                    dialects.advisory_lock(connection, dialects.ADVISORY + 1)
             yield
-        finally:
-            lock.release()
+
+    def kernel_lock(self, folder: Path) -> KernelLock | ServerLock:
+        """Return a new kernel's lock: a file in the folder, or the server's."""
+        if self.path is not None:
+            return KernelLock(folder)
+        with self._explained("locked"):
+            self._server_lock = ServerLock(self._engine, self._explained)
+        return self._server_lock
 
     def rate(self, uid: str, rating: int | None) -> None:
         """Record a choice, from 1 to 5, or take it back with None."""
@@ -149,13 +188,28 @@ class Ledger:
         self._remark(uid, note=note)
 
     def _remark(self, uid: str, **remark: int | str | None) -> None:
+        values = {name: storable(value) for name, value in remark.items()}
         with self._transaction() as connection:
-            connection.execute(update(tasks).where(tasks.c.uid == uid).values(**remark))
+            connection.execute(update(tasks).where(tasks.c.uid == uid).values(values))
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with self._lock, self._explained("written"), self._write.begin():
-            yield self._write
+        with self._lock, self._explained("written"), self._begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        """Begin a transaction that writes: on the one connection, or on any that works."""
+        if self._closed:
+            raise ResourceClosedError("it is closed")
+        if self._server_lock is not None:
+            self._server_lock.hold()
+        if self._write is None:
+            with self._engine.begin() as connection:
+                yield connection
+        else:
+            with self._write.begin():
+                yield self._write
 
     # -- reading
 
@@ -191,7 +245,8 @@ class Ledger:
 
     def batch(self, name: str) -> list[Task]:
         """Return the tasks that were started together, in their order."""
-        return self._tasks(select(tasks).where(tasks.c.batch == name).order_by(tasks.c.id))
+        found = tasks.c.batch == storable(name)
+        return self._tasks(select(tasks).where(found).order_by(tasks.c.id))
 
     def remarks(self) -> dict[str, dict[str, Any]]:
         """Return rating and note of every task that has either, by our own name of it."""
@@ -210,12 +265,27 @@ class Ledger:
             return history.by_column(connection, query)
 
     def unfinished(self, origin: str) -> list[Task]:
-        """Return the tasks of a service that are not over, oldest first."""
-        return self._select(tasks.c.origin == origin, ~tasks.c.is_final)
+        """Return the tasks of a service that are not over, oldest first; this user's, if shared."""
+        return self._select(tasks.c.origin == origin, ~tasks.c.is_final, self._mine())
 
     def unknown(self, origin: str) -> list[Task]:
-        """Return the submissions to a service whose outcome is unknown, oldest first."""
-        return self._select(tasks.c.origin == origin, UNKNOWN)
+        """Return the submissions to a service whose outcome is unknown, as above."""
+        return self._select(tasks.c.origin == origin, UNKNOWN, self._mine())
+
+    def _mine(self) -> ColumnElement[bool]:
+        """Return which tasks a kernel takes up unasked: on a server, not another user's."""
+        if self.path is not None:
+            return true()
+        return tasks.c.user.is_not_distinct_from(self._user)
+
+    def users(self) -> dict[str, int]:
+        """Return how many tasks each user added."""
+        query = select(tasks.c.user, func.count()).group_by(tasks.c.user).order_by(tasks.c.user)
+        return {user or "nobody": count for user, count in self._rows(query)}
+
+    def server_version(self) -> str | None:
+        """Return what the server says that it is; None where the ledger is a file."""
+        return None if self.path else str(self._scalar(text("SHOW server_version")))
 
     def durations(self, model: str, origin: str) -> list[float]:
         """Return what a model's latest successful tasks took at a service, in seconds."""
@@ -256,14 +326,19 @@ class Ledger:
         with self._reading() as connection:
             return connection.execute(query).all()
 
-    def _scalar(self, query: Select[Any]) -> Any:  # noqa: ANN401 - whatever the query asks for
+    def _scalar(self, query: Executable) -> Any:  # noqa: ANN401 - whatever the query asks for
         with self._reading() as connection:
             return connection.execute(query).scalar()
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with self._explained("read"), self._engine.connect() as connection:
-            yield connection
+        with self._explained("read"):
+            try:
+                with self._engine.connect() as connection:
+                    yield connection
+            finally:
+                if self._closed and self.path is None:
+                    self._engine.dispose()
 
 
 def _bring_up_to_date(connection: Connection, version: int) -> None:
@@ -280,11 +355,16 @@ def _bring_up_to_date(connection: Connection, version: int) -> None:
 
 
 def insert_tasks(
-    connection: Connection, new: Sequence[Task], folder: Path, owner: str | None
+    connection: Connection,
+    new: Sequence[Task],
+    folder: Path,
+    owner: str | None,
+    user: str | None = None,
 ) -> None:
     """Write tasks that the tables do not have yet."""
+    whose = {"owner": owner, "user": user}
     if new:
-        connection.execute(insert(tasks), [{**task_row(task), "owner": owner} for task in new])
+        connection.execute(insert(tasks), [{**task_row(task), **whose} for task in new])
     if found := file_rows(new, folder):
         connection.execute(insert(files), found)
 

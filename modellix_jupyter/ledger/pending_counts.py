@@ -40,7 +40,7 @@ def check_version(path: Path) -> None:
         refuse_newer(int.from_bytes(head[_VERSION_OFFSET:], "big"), path)
 
 
-def refuse_newer(version: int, path: Path) -> None:
+def refuse_newer(version: int, path: Path | str) -> None:
     """Raise `LedgerTooNew` for a version that this package does not know."""
     if version > VERSION:
         raise LedgerTooNew(

@@ -50,6 +50,7 @@ tasks = Table(
     Column("origin", Text, nullable=False),
     Column("service", Text, nullable=False),
     Column("owner", Text),
+    Column("user", Text),
     Column("model", Text, nullable=False),
     Column("prompt", Text),
     Column("params", Text, nullable=False),
@@ -136,7 +137,7 @@ def task_row(task: Task) -> dict[str, Any]:
         "status": task.status.value,
         "is_final": task.is_final,
     }
-    return {name: _storable(value) for name, value in row.items()}
+    return {name: storable(value) for name, value in row.items()}
 
 
 def file_rows(of: Iterable[Task], folder: Path) -> list[dict[str, Any]]:
@@ -148,7 +149,7 @@ def _file_rows(task: Task, folder: Path) -> Iterator[dict[str, Any]]:
     roles = [resource.role for resource in task.resources]
     shown = roles.index("primary") if "primary" in roles else 0
     for position, resource in enumerate(task.resources):
-        row = {name: _storable(getattr(resource, name)) for name in _OF_FILE}
+        row = {name: storable(getattr(resource, name)) for name in _OF_FILE}
         row |= {"uid": task.uid, "position": position, "shown": position == shown}
         yield row | {"path": _relative(row["path"], folder)}
 
@@ -182,10 +183,10 @@ def service_of(origin: str) -> str:
     return "sandbox" if local else host
 
 
-def _storable(value: Any) -> Any:  # noqa: ANN401 - a column's value
-    """Replace half of a surrogate pair, as the request itself does, and drop too large integers."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+def storable(value: Any) -> Any:  # noqa: ANN401 - a column's value
+    """Replace half of a surrogate pair, as requests do, and NUL; drop too large integers."""
+    if isinstance(value, str):  # PostgreSQL refuses NUL
+        return value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     return None if isinstance(value, int) and value not in _INT64 else value
 
 

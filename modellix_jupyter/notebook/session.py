@@ -20,7 +20,7 @@ from modellix_jupyter.engine.polling import PACE, Pace
 from modellix_jupyter.engine.waiting import wait_for
 from modellix_jupyter.errors import ConfigError, ModellixError
 from modellix_jupyter.keys import SecretKey, find_key
-from modellix_jupyter.ledger.kernel_locks import KernelLock
+from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.notebook.catalog import Catalog
 from modellix_jupyter.notebook.display import LiveView, find_screen, painter
@@ -96,7 +96,7 @@ class Session:
         self._argument = SecretKey(key, "an argument") if isinstance(key, str) else key
         self._opening = threading.RLock()
         self._ledger: Ledger | None = None
-        self._kernel_lock: KernelLock | None = None
+        self._kernel_lock: KernelLock | ServerLock | None = None
         self._running: _Running | None = None
         self._closed = False
         self.media = Thumbnails(self._media)
@@ -113,22 +113,29 @@ class Session:
         """The ledger of this home."""
         with self._opening:
             if self._ledger is None:
-                self._ledger = Ledger(self.home / "ledger.sqlite3", self.home / "files")
+                place = str(self.settings.ledger) or self.home / "ledger.sqlite3"
+                user = self.settings.user_name()
+                self._ledger = Ledger(place, self.home / "files", user=user)
             return self._ledger
 
     @property
-    def kernel_lock(self) -> KernelLock:
+    def kernel_lock(self) -> KernelLock | ServerLock:
         """The lock whose name stands in the ledger beside this session's tasks."""
         with self._opening:
             try:
                 self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._kernel_lock = self._kernel_lock or KernelLock(self.home / "owners")
+                self._kernel_lock = self._kernel_lock or self._new_lock()
             except OSError as error:
                 raise ConfigError(
                     f"The home folder {self.home} cannot be written: {error.strerror}.",
                     "Set MODELLIX_HOME to a folder that can be written.",
                 ) from error
             return self._kernel_lock
+
+    def _new_lock(self) -> KernelLock | ServerLock:
+        if self.settings.ledger:
+            return self.ledger.kernel_lock(self.home / "owners")
+        return KernelLock(self.home / "owners")
 
     @property
     def engine(self) -> Engine:
@@ -338,7 +345,7 @@ class Session:
         if running is not None:
             running.engine.close()
         self.media.close()
-        for part in (self._ledger, self._kernel_lock):
+        for part in (self._kernel_lock, self._ledger):
             if part is not None:
                 part.close()
         if self.sandbox is not None:

@@ -277,4 +277,5 @@ def matched(requests: Sequence[Request], tasks: Iterable[Task]) -> list[str | No
 
 
 def _identity(request: Request) -> str:
-    return f"{request.model}\n{json.dumps(request.body(), sort_keys=True)}"
+    body = json.dumps(request.body(), sort_keys=True)
+    return f"{request.model}\n{body}".replace("\\u0000", "\\ufffd")  # as the ledger keeps it

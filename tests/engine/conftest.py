@@ -11,9 +11,12 @@ from .engine_fakes import FakeService, Rig
 
 
 @pytest.fixture
-def rig(no_thread_left: None, tmp_path: Path) -> Iterator[Rig]:
+def rig(no_thread_left: None, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
     del no_thread_left  # asked for, so that it looks after this one has cleaned up
-    made = Rig(tmp_path / "home")
+    home = tmp_path / "home"
+    # the tests of the ledger and of ownership run on both databases
+    both = request.path.name == "test_engine_journal.py"
+    made = Rig(home, request.getfixturevalue("place") if both else home / "ledger.sqlite3")
     yield made
     made.close()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.api.request_budget import RequestBudget
 from modellix_jupyter.engine.engine import Engine
-from modellix_jupyter.ledger.kernel_locks import KernelLock
+from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import (
@@ -167,22 +167,22 @@ class FakeTime:
 class Rig:
     """A ledger, and engines on it that are all closed at the end of the test."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, place: Path | str) -> None:
         self.home = home
         self.files = home / "files"
-        self.path = home / "ledger.sqlite3"
-        self.ledger = Ledger(self.path, self.files)
+        self.place = place
+        self.ledger = Ledger(place, self.files)
         self.time = FakeTime()
         self.service = FakeService(self.files)
-        self.owners: list[KernelLock] = []
+        self.owners: list[KernelLock | ServerLock] = []
         self._engines: list[Engine] = []
         self._ledgers = [self.ledger]
 
     def engine(self, service: FakeService | None = None, **settings: object) -> Engine:
         """Return another kernel's engine on the same ledger, with an owner of its own."""
-        owner = KernelLock(self.home / "owners")
+        ledger = Ledger(self.place, self.files)
+        owner = ledger.kernel_lock(self.home / "owners")
         self.owners.append(owner)
-        ledger = Ledger(self.path, self.files)
         self._ledgers.append(ledger)
         chosen = Settings(base_url=ORIGIN).changed(**settings)
         fake: Any = service or self.service
@@ -243,7 +243,7 @@ def ended(engine: Engine, task: Task) -> Task:
 
 def stopped_kernel(rig: Rig, task: Task) -> Task:
     """Record a task as one that a kernel left behind which is gone by now."""
-    gone = KernelLock(rig.home / "owners")
+    gone = rig.ledger.kernel_lock(rig.home / "owners")
     rig.ledger.add([task], gone.name)
     gone.close()
     return task

@@ -17,7 +17,7 @@ from .engine_fakes import HANG_S, Rig, a_task
 @pytest.fixture
 def tasks(rig: Rig) -> list[Task]:
     known = [a_task(uid=f"{number:032x}") for number in range(20)]
-    rig.ledger.add(known, "an owner")
+    rig.ledger.add(known, "me")
     return [a_task(uid=task.uid, status=Status.PENDING, task_id=task.uid) for task in known]
 
 
@@ -27,10 +27,10 @@ def test_what_comes_while_one_is_written_goes_to_the_disk_together(
     save, together = rig.ledger.save, []
     others = threading.Event()
 
-    def counted(*written: Task) -> None:
+    def counted(*written: Task, owner: str | None = None) -> None:
         assert others.wait(HANG_S)
         together.append(len(written))
-        save(*written)
+        save(*written, owner=owner)
 
     monkeypatch.setattr(rig.ledger, "save", counted)
 
@@ -39,7 +39,7 @@ def test_what_comes_while_one_is_written_goes_to_the_disk_together(
         assert rig.row(task.uid) == task
 
     async def run() -> None:
-        writer = BatchWriter(rig.ledger)
+        writer = BatchWriter(rig.ledger, "me")
         saving = [asyncio.create_task(one(writer, task)) for task in tasks]
         await asyncio.sleep(0)
         others.set()
@@ -55,15 +55,15 @@ def test_a_row_that_cannot_be_written_says_nothing_of_the_others(
 ) -> None:
     save, bad = rig.ledger.save, tasks[7].uid
 
-    def choosy(*written: Task) -> None:
+    def choosy(*written: Task, owner: str | None = None) -> None:
         if any(task.uid == bad for task in written):
             raise LedgerError("no")
-        save(*written)
+        save(*written, owner=owner)
 
     monkeypatch.setattr(rig.ledger, "save", choosy)
 
     async def run() -> list[BaseException | None]:
-        writer = BatchWriter(rig.ledger)
+        writer = BatchWriter(rig.ledger, "me")
         return await asyncio.gather(*map(writer.save, tasks), return_exceptions=True)
 
     outcomes = asyncio.run(run())
@@ -74,7 +74,7 @@ def test_a_row_that_cannot_be_written_says_nothing_of_the_others(
 
 def test_a_row_is_written_though_nobody_waits_for_it_any_more(rig: Rig, tasks: list[Task]) -> None:
     async def run() -> None:
-        writer = BatchWriter(rig.ledger)
+        writer = BatchWriter(rig.ledger, "me")
         saving = [asyncio.create_task(writer.save(task)) for task in tasks]
         await asyncio.sleep(0)
         for each in saving:

@@ -65,7 +65,7 @@ NOT_FOUND = NotFound("Not found: task", code=404)
 
 def as_written(rig: Rig) -> list[tuple[str, int | None, str | None]]:
     """Return what a connection of somebody else sees at this moment."""
-    with closing(sqlite3.connect(rig.path)) as connection:
+    with closing(sqlite3.connect(rig.place)) as connection:
         rows = connection.execute("SELECT status, submitted_at, task_id FROM tasks").fetchall()
     return [(status, at, task_id) for status, at, task_id in rows]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Any, Never
 
 import pytest
 
@@ -29,7 +29,7 @@ from .engine_fakes import (
 if TYPE_CHECKING:
     from modellix_jupyter.api.client import OnProgress
 
-pytestmark = pytest.mark.usefixtures("no_thread_left")
+pytestmark = pytest.mark.usefixtures("no_thread_left", "place")
 
 FULL = LedgerError("The ledger cannot be written: database or disk is full.")
 
@@ -208,7 +208,7 @@ def test_a_disk_that_fills_up_before_the_request_leaves_stops_it(
 ) -> None:
     engine = rig.engine()
 
-    def full(_task: Task) -> Never:
+    def full(*_: Task, **__: object) -> Never:
         raise FULL
 
     with monkeypatch.context() as broken:
@@ -233,10 +233,10 @@ def test_a_disk_that_fills_up_later_does_not_end_a_task(
     own = engine._ledger
     save = own.save
 
-    def full_once_sent(task: Task) -> None:
+    def full_once_sent(task: Task, **whose: Any) -> None:
         if task.status is not Status.SUBMITTING:
             raise FULL
-        save(task)
+        save(task, **whose)
 
     service.answers = [PENDING, PENDING, success(picture())]
     with monkeypatch.context() as broken:
@@ -382,6 +382,39 @@ def test_a_followed_task_is_taken_over_when_its_kernel_dies(rig: Rig) -> None:
     assert done.status is Status.SUCCESS
     assert mine.polled == ["task-1"]
     assert mine.submitted == []
+
+
+def test_a_kernel_that_lost_a_task_neither_sends_nor_downloads_it(rig: Rig) -> None:
+    mine, theirs = FakeService(rig.files), FakeService(rig.files)
+    theirs.on_submit = held = Held()
+    driver = rig.engine(theirs, max_in_flight=1)
+    first, waiting = driver.submit([request("1"), request("2")])
+    assert held.left.wait(HANG_S)
+    rig.owners[0].close()  # its machine slept, and the lock is gone
+    other = rig.engine(mine)
+    assert other.send([waiting]) == [waiting]
+    done = ended(other, waiting)
+    held.answer()
+    assert ended(driver, waiting) == done
+    assert ended(driver, first).status is Status.SUCCESS
+    assert [r.prompt for r in (*theirs.submitted, *mine.submitted)] == ["1", "2"]
+    assert waiting.uid not in {uid for uid, _ in theirs.fetched}
+    assert driver.problem(waiting.uid) is None
+
+
+def test_an_answer_that_comes_after_a_takeover_is_not_lost(rig: Rig) -> None:
+    theirs = FakeService(rig.files)
+    theirs.on_submit = held = Held()
+    driver = rig.engine(theirs)
+    (task,) = driver.submit([request()])
+    assert held.left.wait(HANG_S)
+    rig.owners[0].close()
+    other = rig.engine(FakeService(rig.files))
+    assert other.resume([rig.row(task.uid)]) == []
+    held.answer()
+    assert ended(driver, task).status is Status.UNKNOWN
+    assert "task-late" in driver.warnings[0]
+    assert theirs.fetched == []
 
 
 def test_a_followed_submission_whose_kernel_dies_is_not_sent_again(rig: Rig) -> None:

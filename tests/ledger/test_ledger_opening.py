@@ -174,7 +174,8 @@ def test_a_step_is_taken_on_top_of_what_is_there(path: Path, next_step: NextStep
     task = a_task()
     with closing(open_ledger(path)) as ledger:
         ledger.add([task], "me")
-        ledger._write.exec_driver_sql("DROP VIEW history")
+        with ledger._transaction() as connection:
+            connection.exec_driver_sql("DROP VIEW history")
     next_step("op.execute('CREATE TABLE more AS SELECT uid FROM tasks')")
     with closing(open_ledger(path)) as ledger:
         assert ledger.get(task.uid) == task

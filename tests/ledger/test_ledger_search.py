@@ -17,8 +17,8 @@ BEGIN = 1_800_000_000_000_000
 
 
 @pytest.fixture
-def ledger(home: Path) -> Iterator[Ledger]:
-    made = Ledger(home / "ledger.sqlite3", home / "files")
+def ledger(place: Path | str, home: Path) -> Iterator[Ledger]:
+    made = Ledger(place, home / "files")
     made.add([task(n) for n in range(10)], "owner")
     yield made
     made.close()

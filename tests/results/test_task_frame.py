@@ -265,7 +265,7 @@ def test_the_view_of_the_database_is_the_same_table(ledger: Ledger) -> None:
     tasks = [samples.task("a"), samples.bare("b"), samples.task("c", model="x", params={})]
     ledger.add(tasks, "me")
     ledger.rate("c", 2)
-    with closing(sqlite3.connect(ledger.path)) as connection:
+    with closing(sqlite3.connect(ledger.name)) as connection:
         read = pd.read_sql("SELECT * FROM history", connection)
     frame = ledger_frame(ledger)
     frame = frame.drop(columns=["param.seed", "param.size"])

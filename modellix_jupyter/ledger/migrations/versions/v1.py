@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("origin", sa.Text, nullable=False),
         sa.Column("service", sa.Text, nullable=False),
         sa.Column("owner", sa.Text),
+        sa.Column("user", sa.Text),
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("prompt", sa.Text),
         sa.Column("params", sa.Text, nullable=False),
