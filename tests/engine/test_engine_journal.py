@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Never
 
 import pytest
@@ -247,11 +248,15 @@ def test_a_disk_that_fills_up_later_does_not_end_a_task(
     assert done.path is not None
     assert engine.warnings == [FULL.message]  # once, however often it failed
     assert engine.problem(task.uid) is None
-    behind = rig.row(task.uid)
-    assert (behind.status, behind.task_id) == (Status.SUBMITTING, None)
-    # with room again, a resume writes what is known; it sends nothing
-    assert engine.resume(rig.ledger.unfinished(task.origin))
-    assert ended(engine, task) == done
+    if rig.ledger.path is None:  # a server that is back is noticed, room on a disk is not
+        while rig.row(task.uid) != done:
+            time.sleep(0.01)
+    else:
+        behind = rig.row(task.uid)
+        assert (behind.status, behind.task_id) == (Status.SUBMITTING, None)
+        # with room again, a resume writes what is known; it sends nothing
+        assert engine.resume(rig.ledger.unfinished(task.origin))
+        assert ended(engine, task) == done
     assert rig.row(task.uid) == done
     assert len(service.submitted) == 1
 
