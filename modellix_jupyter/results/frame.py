@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from modellix_jupyter.errors import InvalidRequest, LedgerError
-from modellix_jupyter.results.columns import infer, storable, typed
+from modellix_jupyter.errors import InvalidRequest, LedgerError, MissingExtra
+from modellix_jupyter.planning.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    import numpy as np
     import pandas as pd
 
     from modellix_jupyter.ledger.ledger import Ledger
-    from modellix_jupyter.results.columns import Array
     from modellix_jupyter.values import Task
 
 By = Literal["task", "resource"]
@@ -64,3 +65,152 @@ def _spread(texts: list[str]) -> dict[str, Array]:
     rows = [known[text] for text in texts]
     names = sorted({name for params in known.values() for name in params})
     return {storable(f"param.{name}"): infer([row.get(name) for row in rows]) for name in names}
+
+
+Array: TypeAlias = "pd.api.extensions.ExtensionArray"
+
+INT64 = range(-(2**63), 2**63)
+"""What a nullable integer column holds."""
+
+EXACT = range(-(2**53), 2**53 + 1)
+"""The integers that a 64-bit float holds, every one of them, exactly."""
+
+DTYPES: dict[str, Literal["Int64", "Float64", "boolean"]] = {
+    "integer": "Int64",
+    "float": "Float64",
+    "boolean": "boolean",
+}
+"""The types of the kinds of column; ``text`` is ``string``, ``time`` ``datetime64[us, UTC]``."""
+
+_CALENDAR = (-62_135_596_800_000_000, 253_402_300_799_999_999)
+"""Microseconds since the epoch from the year 1 to 9999; beyond them `datetime` fails."""
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str)
+
+
+def storable(text: str) -> str:
+    r"""Return the text with half of a character (``"\ud800"``, which JSON allows) as U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def typed(values: Sequence[Any], kind: str) -> Array:
+    """Return a column of its kind; times are microseconds, the lowest integer stands for none."""
+    import pandas as pd
+
+    if kind == "time":
+        return _times(values)
+    if kind == "text":
+        return _texts(values)
+    return pd.array(values, dtype=DTYPES[kind])
+
+
+def _texts(values: Sequence[str | None]) -> Array:
+    import pandas as pd
+
+    dtype = pd.StringDtype()
+    if dtype.storage == "pyarrow":  # which takes a third of the time that pandas takes for it
+        import pyarrow as pa
+
+        values = pa.array(values, type=pa.large_string())
+    return pd.array(values, dtype=dtype)
+
+
+def _times(values: Sequence[int]) -> Array:
+    """Return a time column; no float and no parser comes between, so every microsecond is kept."""
+    import numpy as np
+    import pandas as pd
+
+    known = np.array(values, dtype="int64")
+    known[(known < _CALENDAR[0]) | (known > _CALENDAR[1])] = INT64.start  # NumPy's no time
+    return pd.DatetimeIndex(known.view("datetime64[us]")).tz_localize("UTC").array
+
+
+def infer(values: Sequence[Any]) -> Array:
+    """Return the narrowest column that holds JSON values without loss.
+
+    All booleans, all integers, all numbers or all texts keep their type. Anything else (lists,
+    objects, texts among numbers, integers beyond 64 bits) becomes a text of JSON, in which
+    ``7`` and ``"7"`` still differ.
+    """
+    present = [v for v in values if v is not None]
+    kinds = set(map(type, present))
+    if kinds == {bool}:
+        return typed(values, "boolean")
+    if kinds == {int} and all(v in INT64 for v in present):
+        return typed(values, "integer")
+    if _are_numbers(kinds, present):
+        return typed(values, "float")
+    write = storable if kinds <= {str} else _json
+    return typed([v if v is None else write(v) for v in values], "text")
+
+
+def _json(value: Any) -> str:  # noqa: ANN401 - any JSON value is what it is for
+    return storable(_ENCODER.encode(value))
+
+
+def _are_numbers(kinds: set[type], present: list[Any]) -> bool:
+    """Whether a float column holds them all exactly."""
+    if float not in kinds or not kinds <= {int, float}:
+        return False
+    return all(type(v) is float or v in EXACT for v in present)
+
+
+def naive_utc(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    """Return a time column as ``datetime64[us]`` in UTC, without its zone."""
+    if column.dt.tz is not None:
+        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
+    return column.to_numpy(dtype="datetime64[us]")
+
+
+def is_time(column: pd.Series[Any]) -> bool:
+    """Whether a column holds moments."""
+    import pandas as pd
+
+    return pd.api.types.is_datetime64_any_dtype(column.dtype)
+
+
+def cells(column: pd.Series[Any]) -> list[Any]:
+    """Return a column as plain Python values: None where missing, sound texts, naive UTC times."""
+    if is_time(column):
+        return list(naive_utc(column).tolist())
+    missing = column.isna().tolist()
+    values = column.tolist()
+    return [None if gone else _plain(v) for v, gone in zip(values, missing, strict=True)]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a frame of the user's own may hold anything
+    if isinstance(value, str):
+        return storable(value)
+    # A Float64 column can hold NaN beside its missing values; no file format tells them apart.
+    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN
+
+
+def labels(frame: pd.DataFrame) -> list[str]:
+    """Return the names of the columns as sound texts."""
+    return [storable(str(name)) for name in frame.columns]
+
+
+def columns_of(frame: pd.DataFrame) -> list[pd.Series[Any]]:
+    """Return the columns by position, since two may share a name."""
+    return [frame.iloc[:, i] for i in range(frame.shape[1])]
+
+
+def check_columns(frame: pd.DataFrame, names: Iterable[str]) -> None:
+    """Raise `InvalidRequest`, with the nearest name, for a column that is not there."""
+    known = labels(frame)
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(str(name), known) or f"It has: {', '.join(known)}."
+            raise InvalidRequest(f"The table has no column {name!r}.", hint)
+
+
+def optional(library: str, purpose: str, extra: str) -> Any:  # noqa: ANN401 - a module without stubs
+    """Import a library that the user may not have, or say how to get it."""
+    try:
+        return importlib.import_module(library)
+    except ImportError as missing:
+        raise MissingExtra(purpose, library.partition(".")[0], extra) from missing

@@ -193,7 +193,7 @@ def _plots(frame: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def _png(frame: pd.DataFrame, kind: str, ink: str) -> str:
-    from modellix_jupyter.results.plots import plot_png
+    from modellix_jupyter.results.summary import plot_png
 
     data = plot_png(frame, kind, ink=ink)  # type: ignore[arg-type]  # the kinds are keys of ours
     return f"data:image/png;base64,{base64.b64encode(data).decode()}"

@@ -432,7 +432,7 @@ class Results(Sequence["Task"]):
             There is nothing to plot.
 
         """
-        from modellix_jupyter.results.plots import plot
+        from modellix_jupyter.results.summary import plot
 
         return plot(self.frame(), kind)
 

@@ -1,17 +1,21 @@
-"""How models, or any other groups of tasks, compare in time, success and price."""
+"""Success, seconds and prices of tasks: as a table by model, and as plots."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from io import BytesIO
+from math import isfinite
+from statistics import median
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.results.columns import check_columns
+from modellix_jupyter.results.frame import cells, check_columns, optional
 from modellix_jupyter.values import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
+    from matplotlib.axes import Axes
 
 ENDED = [status.value for status in Status if status.ended]
 """What `success_rate` is a share of."""
@@ -82,3 +86,228 @@ def _measures(groups: Any) -> pd.DataFrame:  # noqa: ANN401 - the stubs' type ha
 
 def _ratio(part: pd.Series[Any], whole: pd.Series[Any]) -> pd.Series[Any]:
     return part / whole.where(whole > 0)
+
+
+# The palette of Okabe and Ito, which people with any colour vision tell apart; its yellow is left
+# out, since it is lost on white.
+BLUE, VERMILLION = "#0072B2", "#D55E00"
+PALETTE = (BLUE, VERMILLION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = "osD^vP"
+
+_LONGEST = 44  # characters of a slug that are shown
+_GOLDEN = 0.6180339887498949  # steps by it spread evenly and never repeat, with no chance in it
+
+
+_Make: TypeAlias = "Callable[..., Any]"
+"""What makes an empty figure."""
+
+
+class _Point(NamedTuple):
+    model: str
+    status: str | None
+    seconds: float | None
+    price: float | None
+
+
+def plot(frame: pd.DataFrame, kind: Literal["seconds", "price", "success"] = "seconds") -> Axes:
+    """Draw a table of tasks, in a figure of its own that a notebook shows by itself."""
+    points = _chosen(frame, kind)
+    plt = optional("matplotlib.pyplot", "Plotting", "plot")
+    return _KINDS[kind][0](points, plt.figure)
+
+
+def plot_png(
+    frame: pd.DataFrame,
+    kind: Literal["seconds", "price", "success"],
+    *,
+    ink: str = "#16181d",
+    dpi: int = 160,
+) -> bytes:
+    """Draw a table of tasks as a PNG with a transparent ground."""
+    points = _chosen(frame, kind)
+    mpl = optional("matplotlib", "Plotting", "plot")
+    figures = optional("matplotlib.figure", "Plotting", "plot")
+    agg = optional("matplotlib.backends.backend_agg", "Plotting", "plot")
+    out = BytesIO()
+    with mpl.rc_context(dict.fromkeys(_INKED, ink) | _PLAIN):
+        figure = _KINDS[kind][0](points, figures.Figure).figure
+        agg.FigureCanvasAgg(figure).print_figure(out, format="png", dpi=dpi)
+    return out.getvalue()
+
+
+_INKED = (
+    "text.color",
+    "axes.labelcolor",
+    "axes.edgecolor",
+    "xtick.color",
+    "ytick.color",
+    "xtick.labelcolor",
+    "ytick.labelcolor",
+    "grid.color",
+)
+_PLAIN = {"axes.facecolor": "none", "figure.facecolor": "none", "savefig.facecolor": "none"} | {
+    "font.size": 11,
+    "text.usetex": False,
+}
+
+
+def _chosen(frame: pd.DataFrame, kind: str) -> list[_Point]:
+    """Return the points that a plot has, or say what is wrong before anything is drawn."""
+    if kind not in KINDS:
+        known = ", ".join(KINDS)
+        raise InvalidRequest(f"There is no plot of the kind {kind!r}.", f"Kinds: {known}.")
+    check_columns(frame, ("model", "status", "elapsed_s", "price"))
+    points = [point for point in _points(frame) if _has(point, kind)]
+    if not points:
+        raise InvalidRequest(
+            f"There is nothing to plot: no task of the table has {_KINDS[kind][1]}.",
+            "Wait for the tasks, or plot another table.",
+        )
+    return points
+
+
+def _points(frame: pd.DataFrame) -> Iterator[_Point]:
+    names = ("model", "status", "elapsed_s", "price")
+    for model, *rest in zip(*(cells(frame[name]) for name in names), strict=True):
+        yield _Point(_short(model or "(no model)"), *rest)
+
+
+def _has(point: _Point, kind: str) -> bool:
+    if kind == "success":
+        return point.status in ENDED
+    return _is_known(point.seconds) and (kind == "seconds" or _is_known(point.price))
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None and isfinite(value)
+
+
+def _short(model: str) -> str:
+    """Return a slug on one line, its middle left out where it is long."""
+    flat = " ".join(model.split())
+    half = _LONGEST // 2
+    return flat if len(flat) <= _LONGEST else f"{flat[: half - 1]}…{flat[-half:]}"
+
+
+def _grouped(points: list[_Point]) -> dict[str, list[_Point]]:
+    groups: dict[str, list[_Point]] = {}
+    for point in points:
+        groups.setdefault(point.model, []).append(point)
+    return groups
+
+
+def _canvas(rows: int, make: _Make) -> Axes:
+    """Return empty axes for so many rows, with the frame's lines that say nothing taken away."""
+    height = min(max(3.0, 1.5 + 0.7 * rows), 24)
+    axes = make(figsize=(7.5, height), layout="constrained").subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    return axes  # type: ignore[no-any-return] # an optional module is untyped
+
+
+def _name_rows(axes: Axes, names: list[str]) -> None:
+    """Put the names on the left, the first at the top; a ``$`` in one is not a formula."""
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", alpha=0.3)
+
+
+def _seconds(points: list[_Point], make: _Make) -> Axes:
+    groups = _grouped(points)
+    middles = {m: median(p.seconds or 0.0 for p in group) for m, group in groups.items()}
+    order = sorted(groups, key=middles.__getitem__)
+    axes = _canvas(len(order), make)
+    _name_rows(axes, order)
+    _strip(axes, groups, order, won=True)
+    _strip(axes, groups, order, won=False)
+    ink = axes.xaxis.label.get_color()  # readable in a dark style too
+    where = [middles[m] for m in order]
+    # Below the points: the median of a single one is that point, and would hide it.
+    bar: dict[str, Any] = {"marker": "|", "color": ink, "lw": 2, "zorder": 1.5}
+    axes.scatter(where, range(len(order)), s=420, label="median", **bar)
+    style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom"}
+    for row, seconds in enumerate(where):
+        axes.annotate(f"{seconds:.3g} s", (seconds, row), (0, 12), fontsize="small", **style)
+    axes.set_ylim(len(order) - 0.5, -0.65)
+    _time_axis(axes, points)
+    _legend(axes, columns=3)
+    return axes
+
+
+def _time_axis(axes: Axes, points: list[_Point]) -> None:
+    # A clock that was set back makes a time negative; such a point is shown, not cut off.
+    axes.set_xlim(left=min(0.0, *(p.seconds or 0.0 for p in points)))
+    axes.set_xlabel("time from submission to result (s)")
+
+
+def _strip(axes: Axes, groups: dict[str, list[_Point]], order: list[str], *, won: bool) -> None:
+    """Draw one row of points a model; they step up and down, so that equal ones are all seen."""
+    xs: list[float] = []
+    ys: list[float] = []
+    for row, model in enumerate(order):
+        for i, point in enumerate(groups[model]):
+            if (point.status == "success") == won:
+                xs.append(point.seconds or 0.0)
+                ys.append(row + ((i * _GOLDEN) % 1 - 0.5) * 0.4 if len(groups[model]) > 1 else row)
+    if xs and won:
+        axes.scatter(xs, ys, s=46, color=BLUE, alpha=0.85, lw=0, zorder=3, label="success")
+    elif xs:
+        style: dict[str, Any] = {"marker": "x", "lw": 1.8, "zorder": 3}
+        axes.scatter(xs, ys, s=38, color=VERMILLION, label="no success", **style)
+
+
+def _legend(axes: Axes, columns: int) -> None:
+    figure: Any = axes.figure
+    legend = figure.legend(loc="outside lower center", ncols=columns, frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _price(points: list[_Point], make: _Make) -> Axes:
+    groups = _grouped(points)
+    axes = _canvas(4 + (len(groups) + 1) // 3, make)
+    for i, model in enumerate(sorted(groups)):
+        # Each round of colours begins one marker later: 36 models before a pair comes again.
+        color, marker = PALETTE[i % 6], MARKERS[(i + i // 6) % 6]
+        xs = [p.seconds or 0.0 for p in groups[model]]
+        ys = [p.price or 0.0 for p in groups[model]]
+        # Hollow, since models of one price lie on one line and must not hide each other.
+        style: dict[str, Any] = {"edgecolors": color, "facecolors": "none", "marker": marker}
+        axes.scatter(xs, ys, s=34, lw=1.3, label=model, **style)
+    axes.grid(alpha=0.3)
+    axes.margins(0.06, 0.1)
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("time from submission to result (s)")
+    axes.set_ylabel("price of a task (USD)")
+    _legend(axes, columns=2 if len(groups) > 1 else 1)
+    return axes
+
+
+def _success(points: list[_Point], make: _Make) -> Axes:
+    groups = _grouped(points)
+    wins = {m: sum(p.status == "success" for p in group) for m, group in groups.items()}
+    order = sorted(groups, key=lambda m: (-wins[m] / len(groups[m]), m))
+    shares = [100 * wins[m] / len(groups[m]) for m in order]
+    axes = _canvas(len(order), make)
+    _name_rows(axes, order)
+    axes.barh(range(len(order)), 100, height=0.55, color="#888888", alpha=0.15)
+    axes.barh(range(len(order)), shares, height=0.55, color=BLUE)
+    for row, model in enumerate(order):
+        text = f"{wins[model]} of {len(groups[model])}"
+        axes.text(1.015, row, text, va="center", transform=axes.get_yaxis_transform())
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("success (% of the tasks that ended)")
+    return axes
+
+
+_KINDS: dict[str, tuple[Callable[[list[_Point], _Make], Axes], str]] = {
+    "seconds": (_seconds, "ended after it was submitted"),
+    "price": (_price, "both a price and a time"),
+    "success": (_success, "ended"),
+}
+# Each with what draws it, and with what a task must have to be in it.
+
+KINDS = tuple(_KINDS)
+"""What `plot` can draw."""

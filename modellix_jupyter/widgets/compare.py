@@ -168,7 +168,7 @@ def _table(_: Results, frame: pd.DataFrame) -> str:
 
 
 def _plot(_: Results, frame: pd.DataFrame) -> str:
-    from modellix_jupyter.results.plots import plot_png
+    from modellix_jupyter.results.summary import plot_png
 
     data = base64.b64encode(plot_png(frame, "seconds", ink=_INK)).decode()
     return el(

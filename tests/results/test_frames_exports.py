@@ -19,9 +19,8 @@ from pandas.testing import assert_frame_equal
 from PIL import Image
 
 from modellix_jupyter.errors import InvalidRequest, MissingExtra
-from modellix_jupyter.results import xlsxfile
-from modellix_jupyter.results.columns import cells
-from modellix_jupyter.results.frame import task_frame
+from modellix_jupyter.results import table_files
+from modellix_jupyter.results.frame import cells, task_frame
 from modellix_jupyter.results.table_files import ENDINGS, write_table
 from modellix_jupyter.values import Status
 
@@ -232,7 +231,7 @@ def test_a_broken_picture_leaves_its_cell_empty(tmp_path: Path, data: bytes) -> 
 def test_a_picture_of_too_many_pixels_is_not_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(xlsxfile, "_MAX_PIXELS", 99)
+    monkeypatch.setattr(table_files, "_MAX_PIXELS", 99)
     frame = task_frame([samples.task(), samples.task()])
     pictures = {0: png(10, 10), 1: png(9, 11)}
     sheet = sheet_of(write_table(frame, tmp_path / "t.xlsx", thumbnails=pictures))
@@ -242,7 +241,7 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(
 def test_more_rows_than_excel_takes_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frame: pd.DataFrame
 ) -> None:
-    monkeypatch.setattr(xlsxfile, "MAX_ROWS", 3)
+    monkeypatch.setattr(table_files, "MAX_ROWS", 3)
     with pytest.raises(InvalidRequest, match="3 rows") as caught:
         write_table(frame, tmp_path / "t.xlsx")
     assert ".parquet" in caught.value.hint

@@ -13,7 +13,7 @@ from PIL import Image
 
 from modellix_jupyter.errors import InvalidRequest, MissingExtra
 from modellix_jupyter.results.frame import task_frame
-from modellix_jupyter.results.plots import KINDS, plot, plot_png
+from modellix_jupyter.results.summary import KINDS, plot, plot_png
 from modellix_jupyter.values import Status, Task
 
 if TYPE_CHECKING:

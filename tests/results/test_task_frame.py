@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.ledger.history import KINDS
 from modellix_jupyter.ledger.ledger import Ledger
-from modellix_jupyter.results.columns import storable
-from modellix_jupyter.results.frame import ledger_frame, task_frame
+from modellix_jupyter.results.frame import ledger_frame, storable, task_frame
 from modellix_jupyter.values import Status, to_datetime
 
 COLUMNS = [
