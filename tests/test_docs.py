@@ -52,7 +52,9 @@ def test_every_public_name_is_in_the_reference(name: str) -> None:
     assert re.search(rf"`(?:await )?{name}\b", REFERENCE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/design.md", "docs/reference.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/design.md", "docs/reference.md", "docs/team.md"]
+)
 def test_what_a_page_links_to_is_there(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)\)", text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import time
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -110,4 +111,15 @@ def _home(session: Session) -> str:
 
 def _ledger(session: Session) -> str:
     unfinished, unknown = len(session.unfinished()), len(session.unknown())
-    return f"{session.ledger.count()} tasks, {unfinished} unfinished, {unknown} unknown"
+    told = f"{session.ledger.count()} tasks, {unfinished} unfinished, {unknown} unknown"
+    return f"{told}{_server(session)}" if session.settings.ledger else told
+
+
+def _server(session: Session) -> str:
+    """Return the database, its version and latency, and whose tasks it has."""
+    ledger = session.ledger
+    begin = time.perf_counter()
+    version = ledger.server_version()
+    latency_ms = (time.perf_counter() - begin) * 1000
+    users = ", ".join(f"{user} {count}" for user, count in ledger.users().items()) or "nobody"
+    return f"; {ledger.name}, PostgreSQL {version}, {latency_ms:.0f} ms; by user: {users}"

@@ -24,7 +24,17 @@ SHORT = 8
 
 
 def announce() -> None:
-    """Print in one line what is unfinished, and take it up in the background if that is on."""
+    """Print in one line what is unfinished, and take it up in the background if that is on.
+
+    A ledger on a server is asked in the background too: it may be slow, or gone.
+    """
+    if settings().ledger:
+        threading.Thread(target=_announce, name="modellix-resume", daemon=True).start()
+    else:
+        _announce()
+
+
+def _announce() -> None:
     try:
         message = _summary()
     except ModellixError as error:
@@ -36,14 +46,21 @@ def announce() -> None:
         threading.Thread(target=_resume, name="modellix-resume", daemon=True).start()
 
 
-def _summary() -> str:
+def _count() -> tuple[int, int]:
+    """Return how many tasks are unfinished, and how many of unknown outcome."""
+    if settings().ledger:
+        return len(current().unfinished()), len(current().unknown())
     ledger = settings().folder() / "ledger.sqlite3"
     if not ledger.exists():
-        return ""
+        return 0, 0
     from modellix_jupyter.ledger.pending_counts import pending_counts
 
-    left = pending_counts(ledger, settings().base_url)
-    counts = {"unfinished": left.unfinished, "of unknown outcome": left.unknown}
+    return pending_counts(ledger, settings().base_url)
+
+
+def _summary() -> str:
+    unfinished, unknown = _count()
+    counts = {"unfinished": unfinished, "of unknown outcome": unknown}
     return " and ".join(
         f"{count} {'task is' if count == 1 else 'tasks are'} {state}"
         for state, count in counts.items()

@@ -21,7 +21,7 @@ from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.results import results
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.storage import store
-from modellix_jupyter.values import Update
+from modellix_jupyter.values import Status, Update
 
 PATIENCE_S = 60.0
 """Far above what anything here takes, so that a hang is a failure."""
@@ -85,6 +85,20 @@ def submit_and_wait(pipe: Connection, settings: Settings, name: str, count: int)
     assert session.engine
     pipe.send("about to submit")
     session.submit(plan(name, count)).block()
+    pipe.send("done")
+    session.close()
+
+
+def work_on_batch(pipe: Connection, settings: Settings, name: str, count: int) -> None:
+    """Work on a named batch that others work on too, until nothing of it is left to do."""
+    session = hurried_session(settings)
+    requests = plan(name, count)
+    pipe.send("about to submit")
+    while True:
+        results = session.submit(requests, batch=name)
+        session.block()
+        if all(task.is_final or task.status is Status.UNKNOWN for task in results):
+            break
     pipe.send("done")
     session.close()
 
