@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from postgres_server import PASSWORD
 from session_rig import HANG_S, KEY, UNPOLLED, Sessions, is_whole
 
 from modellix_jupyter.engine.job import SURE_AFTER
@@ -526,6 +528,16 @@ def test_the_doctor_never_shows_the_key(sessions: Sessions) -> None:
     assert details["balance"] == "100.00 USD"
     assert KEY not in repr(vars(session))
     assert all(KEY.encode() not in p.read_bytes() for p in sessions.home.rglob("*") if p.is_file())
+
+
+def test_the_doctor_asks_the_server_of_a_ledger(sessions: Sessions, postgres_url: str) -> None:
+    session = sessions(ledger=postgres_url, user="ann")
+    session.submit(plan("p")).wait(HANG_S)
+    (check,) = (c for c in doctor.examine(session) if c.name == "ledger")
+    assert check.good
+    assert re.search(r"/ledger_\d+, PostgreSQL \d+.*, \d+ ms; by user: ann 1$", check.detail)
+    assert PASSWORD not in check.detail
+    assert session.history()["status"].tolist() == ["success"]
 
 
 def test_the_doctor_says_what_is_wrong(sessions: Sessions, home: Path) -> None:
