@@ -15,6 +15,7 @@ import html
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -121,6 +122,14 @@ class Hostile(ThreadingHTTPServer):
         ]
 
 
+# without them the client begins at the limit of a new account, 100 requests a minute
+LIMITS = {
+    "X-RateLimit-Limit": "60000",
+    "X-RateLimit-Remaining": "59999",
+    "X-RateLimit-Reset": str(int(time.time()) + 86_400),
+}
+
+
 class Answer(BaseHTTPRequestHandler):
     server: Hostile
 
@@ -196,6 +205,8 @@ class Answer(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
+        for name, value in LIMITS.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
 
