@@ -355,6 +355,7 @@ class WaitInterrupted(KeyboardInterrupt):
         return two_lines("Interrupted", self.message, self.hint)
 
 
+# The table of errors of the API, by HTTP status.
 API_ERRORS: dict[int, type[ApiError]] = {
     kind.status: kind
     for kind in (
@@ -367,7 +368,6 @@ API_ERRORS: dict[int, type[ApiError]] = {
         Unavailable,
     )
 }
-"""The table of errors of the API, by HTTP status."""
 
 
 def two_lines(name: str, message: str, hint: str) -> list[str]:

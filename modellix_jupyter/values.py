@@ -26,25 +26,25 @@ from modellix_jupyter.errors import (
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# How long the service keeps a result, in microseconds (its REST page: "saved for 24 hours").
 RESULT_LIFETIME_US = 24 * 3600 * 1_000_000
-"""How long the service keeps a result, in microseconds (its REST page: "saved for 24 hours")."""
 
 
 class Status(StrEnum):
     """Where a task stands; the values are the frame's ``status`` column."""
 
+    # Recorded; the request is about to be, or is being, sent.
     SUBMITTING = "submitting"
-    """Recorded; the request is about to be, or is being, sent."""
+    # Sent, with no readable answer: it may have been accepted.
     UNKNOWN = "unknown"
-    """Sent, with no readable answer: it may have been accepted."""
+    # The service refused it, or it never left; nothing was charged.
     REJECTED = "rejected"
-    """The service refused it, or it never left; nothing was charged."""
     PENDING = "pending"
     PROCESSING = "processing"
     SUCCESS = "success"
     FAILED = "failed"
+    # Accepted once, and no longer known to the service.
     EXPIRED = "expired"
-    """Accepted once, and no longer known to the service."""
 
     @property
     def ended(self) -> bool:

@@ -14,16 +14,16 @@ from typing import Literal
 
 Kind = Literal["submission", "poll"]
 
+# The limit of a new account, assumed where no header says it (the notes on the API).
 START_PER_MINUTE = 100.0
-"""The limit of a new account, assumed where no header says it (the notes on the API)."""
+# What a minute without a refusal adds, where no header says the limit.
 GAIN_PER_MINUTE = 10.0
-"""What a minute without a refusal adds, where no header says the limit."""
+# Within how many seconds polls may spend what is left of a window.
 SPEND_S = 30.0
-"""Within how many seconds polls may spend what is left of a window."""
+# No window is believed to be longer, whatever a header says, in seconds.
 LONGEST_WINDOW_S = 300.0
-"""No window is believed to be longer, whatever a header says, in seconds."""
+# A wait that is shorter is none: a rounding error must not become a loop.
 SHORTEST_WAIT_S = 1e-6
-"""A wait that is shorter is none: a rounding error must not become a loop."""
 _MINUTE_S = 60.0
 
 

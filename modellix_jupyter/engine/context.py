@@ -33,21 +33,21 @@ class Context:
     client: AsyncClient
     store: Store
     ledger: Ledger
+    # The name under which this engine drives tasks.
     owner: str
-    """The name under which this engine drives tasks."""
     settings: Settings
+    # Takes each change of a task.
     publish: Callable[[Update], None]
-    """Takes each change of a task."""
+    # Takes what the user should know that is about no single task.
     warn: Callable[[ModellixError], None]
-    """Takes what the user should know that is about no single task."""
     pace: Pace
+    # Returns seconds since the epoch, for what is recorded.
     clock: Callable[[], float]
-    """Returns seconds since the epoch, for what is recorded."""
+    # Returns seconds from any start, for pauses: no user and no server sets it.
     timer: Callable[[], float]
-    """Returns seconds from any start, for pauses: no user and no server sets it."""
     sleep: Callable[[float], Awaitable[None]]
+    # How many tasks the service works on.
     polled: int = 0
-    """How many tasks the service works on."""
 
     def __post_init__(self) -> None:
         self.writer = BatchWriter(self.ledger, self.owner)

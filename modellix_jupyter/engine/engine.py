@@ -38,8 +38,8 @@ _T = TypeVar("_T")
 
 log = logging.getLogger("modellix_jupyter.engine")
 
+# How long an exit waits for the answers to submissions in flight, in seconds.
 _GRACE_S = 5.0
-"""How long an exit waits for the answers to submissions in flight, in seconds."""
 
 
 class Engine:

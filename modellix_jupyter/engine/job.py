@@ -37,32 +37,32 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("modellix_jupyter.engine")
 
+# Statuses of an answer that say nothing about the task; a 404 that is not the documented one is
+# somebody else's, a proxy's perhaps.
 PASSING = frozenset({404, 408, 425, 429, *range(500, 600)})
-"""Statuses of an answer that say nothing about the task; a 404 that is not the documented one is
-somebody else's, a proxy's perhaps."""
+# So many 404 for a task or a file whose day has not passed are believed: it was paid for.
 SURE_AFTER = 3
-"""So many 404 for a task or a file whose day has not passed are believed: it was paid for."""
+# Downloads of a file that are tried while somebody waits; from then on the pauses are long.
 _PATIENT_TRIES = 6
-"""Downloads of a file that are tried while somebody waits; from then on the pauses are long."""
 _LONG_PAUSE_S, _LONGEST_PAUSE_S = 60.0, 900.0
 _NETWORK_PAUSE_S = 15.0
+# In what parts a pause is taken, in seconds; after each, what changed meanwhile counts.
 _PART_S = 2.0
-"""In what parts a pause is taken, in seconds; after each, what changed meanwhile counts."""
 
 
 class Job:
     """The driving of one task; `release_waiters` is called when only long pauses are left."""
 
     def __init__(self, task: Task, context: Context, release_waiters: Callable[[], None]) -> None:
+        # As it is now, if this engine still drives it.
         self.task = task
-        """As it is now, if this engine still drives it."""
         self.activity: Activity | None = None
+        # Why it was given up for now.
         self.stopped: ModellixError | None = None
-        """Why it was given up for now."""
+        # Whether the row lacks what happened last: the disk was full, say.
         self.unsaved = False
-        """Whether the row lacks what happened last: the disk was full, say."""
+        # Whether it was left to whoever takes it up next; from then on only the row counts.
         self.released = False
-        """Whether it was left to whoever takes it up next; from then on only the row counts."""
         self.answered = asyncio.Event()
         self._context = context
         self._release_waiters = release_waiters

@@ -6,17 +6,17 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 
+# How many are sent at first. A new account runs two at once, so three of them are refused, which
+# costs nothing; an account that runs more is not kept waiting.
 FIRST = 5
-"""How many are sent at first. A new account runs two at once, so three of them are refused, which
-costs nothing; an account that runs more is not kept waiting."""
+# The number grows by this part of itself, when all that were sent have been accepted.
 GROWTH = 4
-"""The number grows by this part of itself, when all that were sent have been accepted."""
+# How long a learned number holds before one more place is tried, in seconds; each time twice as
+# long, up to `PROBE_AT_MOST_S`.
 PROBE_S = 60.0
-"""How long a learned number holds before one more place is tried, in seconds; each time twice as
-long, up to `PROBE_AT_MOST_S`."""
 PROBE_AT_MOST_S = 960.0
+# How long to wait for a place that only others can free, in seconds.
 FULL_S = 5.0
-"""How long to wait for a place that only others can free, in seconds."""
 
 
 class Places:

@@ -14,29 +14,29 @@ from dataclasses import dataclass
 class Pace:
     """How often an engine polls, in seconds; a test that cannot wait makes another."""
 
+    # The shortest pause for a model never seen: 15 s are polled at this pace.
     unseen_first_s: float = 0.75
-    """The shortest pause for a model never seen: 15 s are polled at this pace."""
+    # The pause of a model never seen, as a part of the time taken so far.
     fraction: float = 0.05
-    """The pause of a model never seen, as a part of the time taken so far."""
     longest_s: float = 10.0
+    # The longest pause while a task of a known model can end at any moment.
     close_s: float = 0.35
-    """The longest pause while a task of a known model can end at any moment."""
     shortest_s: float = 0.1
+    # How often the row of a task that another kernel drives is read again.
     follow_s: float = 0.5
-    """How often the row of a task that another kernel drives is read again."""
 
 
 PACE = Pace()
+# `close_s` for long tasks, as a part of their median duration: 1.2 s of 120 s.
 CLOSE_FRACTION = 0.01
-"""`close_s` for long tasks, as a part of their median duration: 1.2 s of 120 s."""
+# How many polls lie between the earliest and the latest end that was seen.
 POLLS_BETWEEN = 4
-"""How many polls lie between the earliest and the latest end that was seen."""
+# No duration is known better than this: the network, and the service's own clock.
 CLOCK_S = 0.03
-"""No duration is known better than this: the network, and the service's own clock."""
+# How much durations differ beyond what was seen, as a part of their median.
 SURE = 0.005
-"""How much durations differ beyond what was seen, as a part of their median."""
+# The same after a single task; it falls with the number of tasks seen.
 UNSURE = 0.3
-"""The same after a single task; it falls with the number of tasks seen."""
 _DAY_S = 86_400.0
 
 

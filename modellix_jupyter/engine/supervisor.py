@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("modellix_jupyter.engine")
 
+# Rows of others' tasks that are read a second at most: each read holds up what is driven here.
 _FOLLOWED_A_SECOND = 50
-"""Rows of others' tasks that are read a second at most: each read holds up what is driven here."""
 
 
 class Ownership:

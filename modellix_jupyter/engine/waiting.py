@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+# The most seconds of a wait, as of `--timeout`: Python's own waits take not many more.
 LONGEST_S = 1e9
-"""The most seconds of a wait, as of `--timeout`: Python's own waits take not many more."""
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -10,28 +10,28 @@ from modellix_jupyter.html.formatting import GAP, WIDTH, fit_line, terminal_widt
 from modellix_jupyter.html.markup import Html, el, html, plain
 from modellix_jupyter.values import Card, Media, Status
 
+# Up to so many tasks, each has a bar of its own; above, they share one.
 FEW = 8
-"""Up to so many tasks, each has a bar of its own; above, they share one."""
 MAX_LINES = 6
 MAX_PROBLEMS = 5
 MAX_PICTURES = 24
 MAX_IDS = 3
 MAX_TEXT_LINES = 8
+# Columns of the narrowest terminal and of a bar in it.
 MIN_WIDTH, TEXT_BAR = 20, 20
-"""Columns of the narrowest terminal and of a bar in it."""
 
+# Pixels of the only picture of an output; the thumbnails that are embedded are as large.
 LARGE = 384
-"""Pixels of the only picture of an output; the thumbnails that are embedded are as large."""
 MEDIUM = 232
 SMALL = 164
 FEW_TILES = 4
+# Bytes of one output where nobody says another number; what is over is linked instead.
 BUDGET = 2_000_000
-"""Bytes of one output where nobody says another number; what is over is linked instead."""
+# Bytes of a tile without its picture.
 TILE = 1_200
-"""Bytes of a tile without its picture."""
 
+# How wide a line of text and numbers may be before the eye loses it.
 _MEASURE = "max-width:640px"
-"""How wide a line of text and numbers may be before the eye loses it."""
 
 
 def cards_html(

@@ -28,8 +28,8 @@ RED = "#e5484d"
 BLUE = "#3b82f6"
 AMBER = "#b7791f"
 GREY = "#868e96"
+# Each has a contrast of at least 3 to white and to #111, which graphics need.
 PALETTE = (GREEN, RED, BLUE, AMBER, GREY)
-"""Each has a contrast of at least 3 to white and to #111, which graphics need."""
 
 FAINT = "rgba(128,128,128,0.10)"
 LINE = "rgba(128,128,128,0.30)"
@@ -53,8 +53,8 @@ _COLOURS = {
     Status.UNKNOWN: AMBER,
     Status.PROCESSING: BLUE,
 }
+# Seconds in which the mark of a bar with no known end goes there and back.
 SWEEP_S = 4
-"""Seconds in which the mark of a bar with no known end goes there and back."""
 SWEEP_WIDTH = 30
 _NOUNS = {"image": "picture", "video": "video", "audio": "sound"}
 

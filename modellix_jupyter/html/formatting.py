@@ -14,12 +14,12 @@ from modellix_jupyter.values import Activity, Card, Media, Price, Resource, Stat
 
 MINUTE = 60
 HOUR = 3600
+# How full a bar is when the usual time is over; the rest is approached and never reached.
 AT_USUAL = 0.9
-"""How full a bar is when the usual time is over; the rest is approached and never reached."""
 TAIL = 0.09
 MAX_SETTINGS = 4
+# Columns of a terminal.
 WIDTH = 80
-"""Columns of a terminal."""
 GAP = "  "
 
 _COUNTED = {

@@ -19,15 +19,15 @@ from modellix_jupyter.html.table import table_text
 from modellix_jupyter.values import Card, Media, Status
 
 THUMB = 200
+# Minimal width of a column in pixels; in less, the grid scrolls in its own box.
 MIN_COLUMN = 124
-"""Minimal width of a column in pixels; in less, the grid scrolls in its own box."""
 GAP = 12
+# Pictures of one cell in a line.
 MAX_ABREAST = 4
-"""Pictures of one cell in a line."""
+# Rows above which each picture names its column: the heading may be a screen away.
 LONG = 4
-"""Rows above which each picture names its column: the heading may be a screen away."""
+# What an axis begins with that is a parameter, as the frame's columns do.
 PARAM = "param."
-"""What an axis begins with that is a parameter, as the frame's columns do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +214,8 @@ def _section(grid: Grid, r: int) -> Html:
 _PLAIN_ROW = "background-color:transparent"
 _CELL = "text-align:left;vertical-align:top;border:0;white-space:normal"
 _LINE = "max-width:640px;max-width:min(640px,85vw)"
+# So that a heading is read whole where the grid scrolls under it.
 _STAYS = f"display:inline-block;position:sticky;left:0;{_LINE}"
-"""So that a heading is read whole where the grid scrolls under it."""
 _CELL_STYLE = f"{_CELL};padding:0 {GAP}px 14px 0"
 
 

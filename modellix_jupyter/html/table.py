@@ -21,8 +21,8 @@ from modellix_jupyter.values import Media
 
 THUMB = 72
 MIN_COLUMN = 6
+# Characters of a cell that stay on one line; a longer one wraps, in a column of some width.
 SHORT = 26
-"""Characters of a cell that stay on one line; a longer one wraps, in a column of some width."""
 MAX_DECIMALS = 4
 
 Columns = Sequence[str]

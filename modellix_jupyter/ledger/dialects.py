@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine, TableValuedAlias
 
+# How long a write waits for another process's, in seconds.
 BUSY_S = 10.0
-"""How long a write waits for another process's, in seconds."""
+# What reading and writing may raise; the last three of a row that is damaged.
 _FOREIGN = (SQLAlchemyError, sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
-"""What reading and writing may raise; the last three of a row that is damaged."""
 _CONNECT_S = 10
+# When a silent connection is given up, by the client and by the server, in seconds.
 _DEAD_AFTER = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-"""When a silent connection is given up, by the client and by the server, in seconds."""
+# The key of the lock for making tables; the next one is that for adding to a batch.
 ADVISORY = 0x6D6F64656C6C6978
-"""The key of the lock for making tables; the next one is that for adding to a batch."""
 
 
 def foreign() -> tuple[type[BaseException], ...]:

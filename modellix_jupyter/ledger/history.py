@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 By = Literal["task", "resource"]
 
+# The columns in their order, and the kind of each.
 KINDS: dict[str, str] = {
     "task_id": "text",
     "status": "text",
@@ -50,13 +51,12 @@ KINDS: dict[str, str] = {
     "rating": "integer",
     "note": "text",
 }
-"""The columns in their order, and the kind of each."""
+# Stands for no time among microseconds, as in NumPy.
 NO_TIME = -(2**63)
-"""Stands for no time among microseconds, as in NumPy."""
 _TIMES = [name for name, kind in KINDS.items() if kind == "time"]
 _LITERALS = {"literal_binds": True}
+# Rows that are read at once: few enough that Python's collector never looks at them.
 _AT_ONCE = 1000
-"""Rows that are read at once: few enough that Python's collector never looks at them."""
 
 
 def _columns(dialect: str) -> dict[str, ColumnElement[Any]]:

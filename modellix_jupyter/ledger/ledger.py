@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from modellix_jupyter.ledger.search import Search
     from modellix_jupyter.values import Task
 
+# Tasks of a model whose durations are looked at, newest first.
 _LEARN_FROM = 50
-"""Tasks of a model whose durations are looked at, newest first."""
 _OLDEST_FIRST = (tasks.c.created_at, tasks.c.id)
 
 

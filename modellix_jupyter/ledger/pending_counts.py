@@ -11,14 +11,14 @@ from modellix_jupyter.errors import LedgerError, LedgerTooNew
 if TYPE_CHECKING:
     from pathlib import Path
 
+# The number of the newest migration in `migrations.versions`.
 VERSION = 1
-"""The number of the newest migration in `migrations.versions`."""
 
 _MAGIC = b"SQLite format 3\0"
 _VERSION_OFFSET = 60
 _VERSION_BYTES = 4
+# How long counting waits for a writer, in seconds.
 _BUSY_S = 10.0
-"""How long counting waits for a writer, in seconds."""
 _COUNT = "SELECT count(*) FROM tasks WHERE origin = ? AND "
 
 

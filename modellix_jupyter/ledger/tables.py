@@ -41,6 +41,7 @@ FLAG = Boolean().with_variant(Integer(), "sqlite")
 
 metadata = MetaData()
 
+# One row a task; times are microseconds since the epoch, `params` JSON with sorted keys.
 tasks = Table(
     "tasks",
     metadata,
@@ -73,8 +74,8 @@ tasks = Table(
     CheckConstraint("rating BETWEEN 1 AND 5", name="rating_is_1_to_5"),
     sqlite_strict=True,
 )
-"""One row a task; times are microseconds since the epoch, `params` JSON with sorted keys."""
 
+# One row a resource; `shown` is the one that stands for its task, `path` is within the folder.
 files = Table(
     "files",
     metadata,
@@ -93,7 +94,6 @@ files = Table(
     Column("lost", FLAG, nullable=False),
     sqlite_strict=True,
 )
-"""One row a resource; `shown` is the one that stands for its task, `path` is within the folder."""
 
 Index("tasks_created", tasks.c.created_at)
 Index("tasks_model", tasks.c.model, tasks.c.completed_at)
@@ -107,22 +107,22 @@ Index(
 UNKNOWN = tasks.c.status == literal_column(f"'{Status.UNKNOWN.value}'")
 Index("tasks_unknown", tasks.c.origin, sqlite_where=UNKNOWN, postgresql_where=UNKNOWN)
 
+# Alembic's own table, as Alembic makes it.
 versions = Table(
     "alembic_version",
     metadata,
     Column("version_num", String(32), nullable=False),
     PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
-"""Alembic's own table, as Alembic makes it."""
 
+# Columns of `tasks` that are a task's fields of the same name.
 _SAME = (
     *("uid", "batch", "origin", "task_id", "model_id"),
     *("created_at", "submitted_at", "completed_at", "expires_at", "duration_ms"),
     *("attempts", "price", "request_id", "error_code", "error_message"),
 )
-"""Columns of `tasks` that are a task's fields of the same name."""
+# Columns of `files` that are a resource's fields of the same name.
 _OF_FILE = tuple(c.name for c in files.c if c.name not in {"uid", "position", "shown"})
-"""Columns of `files` that are a resource's fields of the same name."""
 _INT64 = range(-(2**63), 2**63)
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from modellix_jupyter.values import Request
 
 _PLAN_ROWS = 50
+# Columns of a table in a terminal, which wraps longer lines; a name that is cut is no use.
 _WIDEST = 400
-"""Columns of a table in a terminal, which wraps longer lines; a name that is cut is no use."""
 
 
 def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _CELL = re.compile(r"^%%modellix\s")
 _LINE = re.compile(r"^\s*%modellix\s+")
+# How long a completion waits for the service, in seconds.
 PATIENCE_S = 0.4
-"""How long a completion waits for the service, in seconds."""
 
 
 def complete(line: str) -> list[str]:

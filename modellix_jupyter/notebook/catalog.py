@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+# Seconds after which the catalog is read again.
 MAX_AGE_S = 3600.0
-"""Seconds after which the catalog is read again."""
+# Seconds that a submission waits for them.
 MAX_WAIT_S = 5.0
-"""Seconds that a submission waits for them."""
 
 
 class Catalog:

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.settings import Settings
 
+# How often the first session polls, and so those that follow it; tests set it.
 pace: Pace | None = None
-"""How often the first session polls, and so those that follow it; tests set it."""
 _lock = threading.RLock()
 _stack: list[Session] = []
 _retired: list[Session] = []
+# What the environment said when it was first asked, so that the first session says the same.
 _seen: list[Settings] = []
-"""What the environment said when it was first asked, so that the first session says the same."""
 
 
 def current() -> Session:

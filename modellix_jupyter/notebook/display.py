@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("modellix_jupyter.live")
 
+# Bytes a second that ticks of the clock may cost.
 TICK_BYTES_S = 200_000
-"""Bytes a second that ticks of the clock may cost."""
+# Bytes a second that changes of tasks may cost.
 CHANGE_BYTES_S = 2_000_000
-"""Bytes a second that changes of tasks may cost."""
 
 
 class Screen(Protocol):

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.values import Json
 
+# The key that a sandbox is spoken to with.
 SANDBOX_KEY = "sandbox"  # the sandbox takes any key; this one says what it is
-"""The key that a sandbox is spoken to with."""
+# Requests a second that a sandbox is asked at most.
 SANDBOX_RATE = 100.0
-"""Requests a second that a sandbox is asked at most."""
 
 
 def submit(prompt: str | Sequence[str] | None, model: str, **params: Json) -> Results:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from modellix_jupyter.results.results import Results
     from modellix_jupyter.values import Task
 
+# Characters of a task's uid that are shown, and that name it.
 SHORT = 8
-"""Characters of a task's uid that are shown, and that name it."""
 
 
 def announce() -> None:

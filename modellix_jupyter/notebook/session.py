@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+# Settings that are read when they are needed, so that a change needs no new engine.
 AT_ANY_TIME = frozenset(
     {
         "ask_above",
@@ -62,7 +63,6 @@ AT_ANY_TIME = frozenset(
         "check_requests",
     }
 )
-"""Settings that are read when they are needed, so that a change needs no new engine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,8 @@ class Quote:
         return f" for {usd(total)}{more}"
 
 
+# Says whether to send a quote that needs a confirmation.
 Confirm = Callable[[Quote], bool]
-"""Says whether to send a quote that needs a confirmation."""
 
 
 def confirmed(_: Quote) -> bool:

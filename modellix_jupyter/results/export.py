@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.values import Card, Media, Task
 
+# The endings of a page, besides those of a table.
 PAGES = (".html", ".htm")
-"""The endings of a page, besides those of a table."""
 _MAX_PART = 48
+# The columns that differ between the rows of one task where it has several files.
 _FROM_RESOURCE = ("type", "width", "height", "format", "url", "path")
-"""The columns that differ between the rows of one task where it has several files."""
 
 
 def save_files(tasks: Iterable[Task], folder: str | Path) -> list[Path]:

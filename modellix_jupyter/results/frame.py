@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from modellix_jupyter.values import Task
 
 By = Literal["task", "resource"]
+# Columns of the view that stand last, and only where a row has one.
 REMARKS = ("rating", "note")
-"""Columns of the view that stand last, and only where a row has one."""
 
 
 def ledger_frame(
@@ -69,21 +69,21 @@ def _spread(texts: list[str]) -> dict[str, Array]:
 
 Array: TypeAlias = "pd.api.extensions.ExtensionArray"
 
+# What a nullable integer column holds.
 INT64 = range(-(2**63), 2**63)
-"""What a nullable integer column holds."""
 
+# The integers that a 64-bit float holds, every one of them, exactly.
 EXACT = range(-(2**53), 2**53 + 1)
-"""The integers that a 64-bit float holds, every one of them, exactly."""
 
+# The types of the kinds of column; ``text`` is ``string``, ``time`` ``datetime64[us, UTC]``.
 DTYPES: dict[str, Literal["Int64", "Float64", "boolean"]] = {
     "integer": "Int64",
     "float": "Float64",
     "boolean": "boolean",
 }
-"""The types of the kinds of column; ``text`` is ``string``, ``time`` ``datetime64[us, UTC]``."""
 
+# Microseconds since the epoch from the year 1 to 9999; beyond them `datetime` fails.
 _CALENDAR = (-62_135_596_800_000_000, 253_402_300_799_999_999)
-"""Microseconds since the epoch from the year 1 to 9999; beyond them `datetime` fails."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str)
 

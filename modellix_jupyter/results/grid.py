@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from modellix_jupyter.results.output_budget import Budget
     from modellix_jupyter.values import Card, Task
 
+# The axes that are no parameters.
 FIXED = ("model", "prompt", "repeat")
-"""The axes that are no parameters."""
 _NO_PROMPT = "(no prompt)"
 _NOT_SET = "not set"
 
+# For each axis what each card has of it, in the cards' order.
 Values = dict[str, list[str]]
-"""For each axis what each card has of it, in the cards' order."""
 
 
 class ResultsGrid:

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from modellix_jupyter.settings import Settings
     from modellix_jupyter.values import Card, Media
 
+# Bytes of the notebook that a picture shrinks to before there are pages.
 MIN_BYTES = 6_000
-"""Bytes of the notebook that a picture shrinks to before there are pages."""
 STEPS = ((40_000, 384), (24_000, 320), (14_000, 256), (9_000, 208))
+# The best sizes of a picture in pixels by its minimal bytes, and below all of them.
 MIN_PIXELS = 160
-"""The best sizes of a picture in pixels by its minimal bytes, and below all of them."""
 HEAD = len("data:image/jpeg;base64,")
+# Bytes that are kept for the line that says there are more pages.
 NOTE = 400
-"""Bytes that are kept for the line that says there are more pages."""
+# What a thumbnail is replaced by where only the rest is weighed.
 _PLACEHOLDER = "data:image/jpeg;base64,AAAA"
-"""What a thumbnail is replaced by where only the rest is weighed."""
 
 
 class Budget(NamedTuple):

@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from modellix_jupyter.html.grid import Grid
     from modellix_jupyter.values import Card
 
+# The columns of the frame that come first and are also printed.
 KEY_COLUMNS = "model prompt status elapsed_s price rating note submitted_at task_id error_message"
-"""The columns of the frame that come first and are also printed."""
+# A path is of this machine, a URL ends in a day, and the parameters have columns of their own.
 LEFT_OUT = frozenset({"path", "url", "params"})
-"""A path is of this machine, a URL ends in a day, and the parameters have columns of their own."""
+# Limits of all media of a page and of one picture; the pictures shrink to them.
 PAGE_BYTES, PICTURE_BYTES = 8_000_000, 96_000
-"""Limits of all media of a page and of one picture; the pictures shrink to them."""
+# A thumbnail of the table, which would otherwise repeat each picture of the comparison.
 SMALL_PX, SMALL_BYTES = 144, 3_000
-"""A thumbnail of the table, which would otherwise repeat each picture of the comparison."""
+# Sides of a picture by the number of pictures in a line; with more of them it is `BOX`.
 BOXES = {1: 384, 2: 300, 3: 300}
-"""Sides of a picture by the number of pictures in a line; with more of them it is `BOX`."""
 BOX = 232
 MAX_VALUES = 12
+# The colour of the text of a plot by the scheme of the page.
 INKS = {"light": "#16181d", "dark": "#e6e8ec"}
-"""The colour of the text of a plot by the scheme of the page."""
 CAPTIONS = {
     "seconds": "Seconds by model, each task a point",
     "price": "Price against seconds",

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from modellix_jupyter.storage.thumbnail_cache import Thumbnails
     from modellix_jupyter.values import Card, Task
 
+# The best rating.
 BEST = 5
-"""The best rating."""
 
 
 class View(Protocol):

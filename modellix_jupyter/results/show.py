@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 THUMBNAIL_PX = 96
 THUMBNAIL_BYTES = 6_000
+# Rows that are drawn; the rest is a number.
 ROWS = 200
-"""Rows that are drawn; the rest is a number."""
+# The column that brings the pictures.
 FILES = "path"
-"""The column that brings the pictures."""
 
 
 class ShownFrame:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+# What `success_rate` is a share of.
 ENDED = [status.value for status in Status if status.ended]
-"""What `success_rate` is a share of."""
 
 _NEEDED = ("status", "elapsed_s", "n_resources", "price")
 
@@ -98,8 +98,8 @@ _LONGEST = 44  # characters of a slug that are shown
 _GOLDEN = 0.6180339887498949  # steps by it spread evenly and never repeat, with no chance in it
 
 
+# What makes an empty figure.
 _Make: TypeAlias = "Callable[..., Any]"
-"""What makes an empty figure."""
 
 
 class _Point(NamedTuple):
@@ -309,5 +309,5 @@ _KINDS: dict[str, tuple[Callable[[list[_Point], _Make], Axes], str]] = {
 }
 # Each with what draws it, and with what a task must have to be in it.
 
+# What `plot` can draw.
 KINDS = tuple(_KINDS)
-"""What `plot` can draw."""

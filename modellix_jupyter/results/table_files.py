@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+# The endings that `write_table` knows.
 ENDINGS = (".csv", ".json", ".jsonl", ".parquet", ".xlsx")
-"""The endings that `write_table` knows."""
 
+# What a spreadsheet takes for the beginning of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - the full-width forms are meant
-"""What a spreadsheet takes for the beginning of a formula."""
 
+# Where a cell would begin, if the file were read with another separator.
 _LATER_FORMULA = re.compile('([;\t\r\n][\\s"]*)(?=[=+@＝＋－＠-])')  # noqa: RUF001 - the full-width forms are meant
-"""Where a cell would begin, if the file were read with another separator."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 
@@ -145,11 +145,11 @@ def _to_parquet(frame: pd.DataFrame) -> bytes:
 
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
+# Excel's own limits; the text's is in UTF-16 units.
 MAX_TEXT = 32_767
-"""Excel's own limits; the text's is in UTF-16 units."""
 
+# Excel keeps 15 digits of a number; a longer seed must be a text to survive.
 EXACT = 10**15 - 1
-"""Excel keeps 15 digits of a number; a longer seed must be a text to survive."""
 
 _OPTIONS = {
     "in_memory": True,

@@ -10,8 +10,8 @@ import codecs
 import re
 from dataclasses import dataclass
 
+# Bytes that `sniff` looks at: an SVG may begin with a declaration and comments.
 SNIFFED = 4096
-"""Bytes that `sniff` looks at: an SVG may begin with a declaration and comments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,13 @@ _PREFIXES = (
 _RIFF = {b"WEBP": WEBP, b"WAVE": WAV}
 _BRANDS = {b"avif": AVIF, b"avis": AVIF, b"qt  ": MOV, b"M4A ": M4A}
 _BRANDS |= dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1"), HEIC)
+# Pictures that Pillow alone does not decode: they were paid for, so they are kept unopened.
 UNDECODED = frozenset({HEIC, JXL, SVG})
-"""Pictures that Pillow alone does not decode: they were paid for, so they are kept unopened."""
 _MP3_SYNC = (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xfa")
 
 # an animated picture is a common form of "video", and a film without pictures of "audio"
 _ALLOWED = {"image": {"image"}, "video": {"video", "image"}, "audio": {"audio", "video"}}
+# Endings by claim, for formats with no signature above or with forms that it does not cover.
 _CLAIMS = {
     "image": {
         **dict.fromkeys(("psd", "vnd.adobe.photoshop", "x-photoshop"), "psd"),
@@ -95,7 +96,6 @@ _CLAIMS = {
         **dict.fromkeys(("wma", "x-ms-wma"), "wma"),
     },
 }
-"""Endings by claim, for formats with no signature above or with forms that it does not cover."""
 
 _CONTROLS = re.compile(r"[\0-\b\x0e-\x1a\x1c-\x1f]")
 # what may stand before the first element, but for the document type: that says what it is

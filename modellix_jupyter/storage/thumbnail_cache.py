@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.values import Media, Resource, Task
 
+# How many are kept; at 64 kB each, 128 MB at most.
 MOST = 2048
-"""How many are kept; at 64 kB each, 128 MB at most."""
 
 
 class Thumbnails:

@@ -29,18 +29,18 @@ PIXELS = 384
 PICTURE_BYTES = 64_000
 MEDIA_BYTES = 2_000_000
 
+# Tried from the best; below the last, a smaller picture looks better than a worse one.
 QUALITIES = (85, 75, 65, 55, 45, 35)
-"""Tried from the best; below the last, a smaller picture looks better than a worse one."""
 SHRINK = 0.75
 SMALLEST = 16
+# Side of a square of the checker that shows through, in pixels.
 SQUARE = 8
-"""Side of a square of the checker that shows through, in pixels."""
 MAX_PROFILE_BYTES = 4096
 
 _HEAD = 16
 _JPEG_URI = "data:image/jpeg;base64,"
+# Held while the process's filters of warnings are other than its own.
 OPENING = threading.Lock()
-"""Held while the process's filters of warnings are other than its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from modellix_jupyter.widgets.panel_context import PanelContext
 
 STARS = 5
+# Of a picture that is sent whole to be enlarged; a larger one stays on the disk.
 MAX_PICTURE_BYTES = 32_000_000
-"""Of a picture that is sent whole to be enlarged; a larger one stays on the disk."""
 _MIME_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp", "gif": "image/gif"}
 
 
+# What the actions do that concern more than the panel; they may wait for the disk.
 PERFORM: dict[str, Callable[[Session, Task], object]] = {
     "stop": lambda session, task: session.engine.unwatch(task.uid),
     "take_up": lambda session, task: session.engine.resume([task]),
@@ -37,7 +38,6 @@ PERFORM: dict[str, Callable[[Session, Task], object]] = {
     "never": lambda session, task: session.engine.resolve_unknown(task, None),
     "again": lambda session, task: session.submit([task.request]),
 }
-"""What the actions do that concern more than the panel; they may wait for the disk."""
 
 
 def _actions_of(task: Task, *, watched: bool) -> tuple[tuple[str, str], ...]:

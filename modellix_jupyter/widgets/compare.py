@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.widgets.card_controller import CardController
     from modellix_jupyter.widgets.panel_context import PanelContext
 
+# The ways to look at tasks, and what each is for.
 MODES = {
     "Grid": "Models across, prompts down",
     "Cards": "To rate, enlarge and run again",
@@ -30,11 +31,10 @@ MODES = {
     "Table": "Every column",
     "Plot": "Seconds by model",
 }
-"""The ways to look at tasks, and what each is for."""
 EMPTY = "Tick Compare on two or more tasks, then look at them here."
 FIRST_SORT = "submitted_at"
+# Of a plot: grey is read on a light page and on a dark one.
 _INK = "#808080"
-"""Of a plot: grey is read on a light page and on a dark one."""
 
 
 class _Shown(NamedTuple):

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.values import Task
 
+    # Uploads a file, then calls the first function with its address or the second with why not.
     Upload = Callable[[Path, Callable[[str], None], Callable[[str], None]], None]
-    """Uploads a file, then calls the first function with its address or the second with why not."""
 
 WIDE = {"width": "auto", "min_width": "0"}
 LABEL = {"description_width": "9.5em"}
@@ -42,8 +42,8 @@ TIMES: dict[str, int | None] = {
     "the last month": 30 * 24 * HOUR_US,
 }
 ANY_MODEL = "any model"
+# Earlier pictures to choose from, the newest first.
 MAX_EARLIER = 30
-"""Earlier pictures to choose from, the newest first."""
 
 _NARROW = {"width": "auto", "flex": "1 1 11em", "min_width": "11em", "max_width": "22em"}
 _ALERT = (

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 READING = "reading the models …"
 SEARCH = "type to search, choose one or more"
 MAX_REPEAT = 1000
+# Tasks of this kernel that are looked through for pictures to use again.
 RECENT = 200
-"""Tasks of this kernel that are looked through for pictures to use again."""
 
 
 class Create:

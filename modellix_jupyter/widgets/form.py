@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from modellix_jupyter.values import Json, Task
     from modellix_jupyter.widgets.controls import Upload
 
+# The parameter that has a field of its own above the form.
 PROMPT = "prompt"
-"""The parameter that has a field of its own above the form."""
 NOT_SET = "not set"
+# Characters from which on a text gets several lines.
 LONG_TEXT = 200
-"""Characters from which on a text gets several lines."""
+# The value of a field that the user leaves to the service.
 UNSET: Any = object()
-"""The value of a field that the user leaves to the service."""
 _PICTURE = re.compile(r"(?:^|_)(?:image|img|picture|photo|frame|mask)s?(?:_(?:urls?|\d+))?$")
 
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
 _HERE = Path(__file__).parent
+# Views whose sight is remembered: a browser that was reloaded never said that its own went.
 _MAX_VIEWS = 4
-"""Views whose sight is remembered: a browser that was reloaded never said that its own went."""
+# Cards that one view may ask for at once; no screen shows more.
 _MAX_IN_SIGHT = 200
-"""Cards that one view may ask for at once; no screen shows more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from modellix_jupyter.widgets.card_controller import CardController
     from modellix_jupyter.widgets.panel_context import PanelContext
 
+    # The tasks of a page, how many there are, those not final, and the models to filter by.
     Page = tuple[list[Task], int, list[Task], list[str]]
-    """The tasks of a page, how many there are, those not final, and the models to filter by."""
 
+# Tasks of a page.
 PAGE = 24
-"""Tasks of a page."""
+# Models that the filter offers, those used last first.
 MODELS = 200
-"""Models that the filter offers, those used last first."""
 UNKNOWN = (
     "sent with no readable answer: each may have been accepted and charged, so none is sent again "
     "by itself. Look for it in the console; if it is there, take it up by its id."

@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 TABS = ("Compose", "Compare", "History", "Export", "Connection")
 CLOSED = "This panel is closed.\n`mx.panel()` makes another."
 NOTE = "The panel as it was. Run its cell again to use it."
+# Tasks that a snapshot shows, the newest.
 MAX_SNAPSHOT_TASKS = 24
-"""Tasks that a snapshot shows, the newest."""
+# How often a snapshot is written at most, in seconds.
 SNAPSHOT_EVERY_S = 2.0
-"""How often a snapshot is written at most, in seconds."""
+# What a snapshot may cost at most, in bytes a second: nobody sees it while the panel lives.
 SNAPSHOT_BYTES_S = 50_000
-"""What a snapshot may cost at most, in bytes a second: nobody sees it while the panel lives."""
+# The form and the tasks side by side where there is room, else below each other.
 _TWO_COLUMNS = "repeat(auto-fit, minmax(min(100%, 370px), 1fr))"
-"""The form and the tasks side by side where there is room, else below each other."""
 _HERE = Path(__file__).parent
 
 _open_panels: weakref.WeakSet[Panel] = weakref.WeakSet()

@@ -28,8 +28,8 @@ _T = TypeVar("_T")
 
 log = logging.getLogger("modellix_jupyter.panel")
 
+# How often the clocks of running tasks are drawn, in seconds.
 TICK_S = 0.5
-"""How often the clocks of running tasks are drawn, in seconds."""
 _THREADS = 2
 _FAULT = ModellixError(
     "A fault of modellix-jupyter; the log has the details.", "Nothing that was sent is lost."
