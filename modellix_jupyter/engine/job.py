@@ -111,7 +111,7 @@ class Job:
             self.answered.set()
             if self._has_place:
                 self._has_place = False
-                places.release(answered=self.task.task_id is not None)
+                places.release()
 
     def _report_wait_for_place(self) -> None:
         at_once = self._context.places.learned

@@ -9,8 +9,8 @@ from collections.abc import Callable, Coroutine
 # How many are sent at first. A new account runs two at once, so three of them are refused, which
 # costs nothing; an account that runs more is not kept waiting.
 FIRST = 5
-# The number grows by this part of itself, when all that were sent have been accepted.
-GROWTH = 4
+# How many places more each acceptance gives, until a refusal: half as many again a round trip.
+GROWTH = 0.5
 # How long a learned number holds before one more place is tried, in seconds; each time twice as
 # long, up to `PROBE_AT_MOST_S`.
 PROBE_S = 60.0
@@ -33,7 +33,7 @@ class Places:
         self.at_most = at_most
         self.taken = 0
         self.refusals = 0
-        self._unanswered = 0
+        self._earned = 0.0
         self._timer = timer
         self._learned = learned is not None
         self._capacity = min(at_most, learned or FIRST)
@@ -54,7 +54,7 @@ class Places:
     @property
     def waiting(self) -> int:
         """How many tasks wait for a place."""
-        return sum(not waiter.done() for waiter in self._waiting)
+        return len(self._waiting)
 
     @property
     def free(self) -> bool:
@@ -69,20 +69,22 @@ class Places:
             self._waiting.append(waiter)
             await self._wait(waiter)
         else:
-            self._take()
+            self.taken += 1
 
-    def release(self, *, answered: bool = True) -> None:
+    def release(self) -> None:
         """Give a place back: its task is over, or was never accepted."""
         self.taken -= 1
-        self._unanswered -= not answered
         self._probe()
         self._give()
 
     def accepted(self) -> None:
-        """Learn from an acceptance: when all are accepted, there may be more places."""
-        self._unanswered -= 1
-        if not (self._learned or self._unanswered or self.free):
-            self._grow(max(1, self._capacity // GROWTH))
+        """Learn from an acceptance: without a refusal so far, there may be more places."""
+        if self._learned or not self.waiting:
+            return
+        self._earned += GROWTH
+        if self._earned >= 1:
+            self._earned -= 1
+            self._grow()
 
     def refused(self) -> Coroutine[None, None, None]:
         """Learn from a refusal; what it returns waits until the service may have a place again."""
@@ -90,7 +92,6 @@ class Places:
         self._learned = True
         self._probe_at = self._timer() + self._probe_after
         self.taken -= 1
-        self._unanswered -= 1
         others_only = self.taken == 0
         self._capacity = max(1, min(self._capacity, self.taken))
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -103,27 +104,25 @@ class Places:
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self.release(answered=False)
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+            elif not waiter.cancelled():
+                self.release()
             raise
 
     def _probe(self) -> None:
         if self._learned and self._timer() >= self._probe_at:
             self._probe_after = min(2 * self._probe_after, PROBE_AT_MOST_S)
             self._probe_at = self._timer() + self._probe_after
-            self._grow(1)
+            self._grow()
 
-    def _grow(self, more: int) -> None:
-        self._capacity = min(self.at_most, self._capacity + more)
+    def _grow(self) -> None:
+        self._capacity = min(self.at_most, self._capacity + 1)
         self._give()
 
     def _give(self) -> None:
         while self.free and self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
-                self._take()
+                self.taken += 1
                 waiter.set_result(None)
-
-    def _take(self) -> None:
-        self.taken += 1
-        self._unanswered += 1
