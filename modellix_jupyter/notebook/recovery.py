@@ -87,7 +87,8 @@ def report(session: Session, results: Results) -> Iterator[str]:
             f"{len(unknown)} submitted with no readable answer: each may have been accepted and "
             "charged, so none is sent again by itself. Look for it in the console at the time "
             "given. If it is there, `%modellix resume NAME=TASK_ID` takes it up; if not, "
-            "`%modellix resume NAME=none` settles it, and its cell can be run again."
+            "`%modellix resume NAME=none` marks it as never accepted, and its cell can be run "
+            "again."
         )
     for task in unknown:
         yield f"  unknown  {_line(task)}"

@@ -106,7 +106,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "resume",
         "[send | NAME=TASK_ID ...]",
-        "take up what an earlier kernel left; send what never left; settle what is unknown",
+        "take up what an earlier kernel left; send what was never sent; resolve what is unknown",
     ),
     Command("panel", None, "show the panel of buttons"),
     Command("export", "PATH", "write the history as csv, json, parquet, xlsx or html"),
