@@ -306,7 +306,8 @@ def test_any_task_has_a_typed_row(tasks: list[Any], by: Any) -> None:
     repeated = [t for t, n in zip(tasks, per_task, strict=True) for _ in range(n)]
     assert frame["status"].tolist() == [t.status.value for t in repeated]
     assert frame["model"].tolist() == [
-        t.request.model.encode("utf-8", "replace").decode() for t in repeated
+        t.request.model.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+        for t in repeated
     ]
     assert frame["n_resources"].tolist() == [len(t.resources) for t in repeated]
     assert all(isinstance(json.loads(text), dict) for text in frame["params"])
