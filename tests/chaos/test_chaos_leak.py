@@ -145,7 +145,11 @@ os.environ.pop("MODELLIX_API_KEY") and None
 # %%
 %modellix doctor
 # %%
-# a service that quotes the key which it refuses
+# a service that quotes the key which it refuses; its user has confirmed that the key is for it
+from pathlib import Path
+from modellix_jupyter.keys import places
+known = places(Path(os.environ["MODELLIX_HOME"]))
+known.confirm(known.find(), os.environ["ECHO_URL"])
 %config Modellix.base_url = os.environ["ECHO_URL"]
 # %%
 %modellix balance
