@@ -32,7 +32,6 @@ class Places:
     ) -> None:
         self.at_most = at_most
         self.taken = 0
-        self.refusals = 0
         self._earned = 0.0
         self._timer = timer
         self._learned = learned is not None
@@ -88,7 +87,6 @@ class Places:
 
     def refused(self) -> Coroutine[None, None, None]:
         """Learn from a refusal; what it returns waits until the service may have a place again."""
-        self.refusals += 1
         self._learned = True
         self._probe_at = self._timer() + self._probe_after
         self.taken -= 1
