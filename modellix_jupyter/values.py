@@ -182,7 +182,16 @@ class Task:
     attempts
         How many times the submission was sent.
     price
-        In USD, from the catalog when the request was made; None where it has none.
+        In USD, from the catalog when the request was made: the most that it may cost. None where
+        it has none, and 0 for a result that the ledger had already.
+    charged
+        In USD, as the service billed it; None as long as it does not say so.
+    request_key
+        What equal requests share; see `planning.reuse`.
+    reused_from
+        The uid of the task whose result this is, where it was not asked for again.
+    parents
+        The ids of the tasks whose results are its inputs, with commas between.
     error_code
         The HTTP status of the refusal, where there was one.
 
@@ -203,6 +212,10 @@ class Task:
     resources: tuple[Resource, ...] = ()
     attempts: int = 0
     price: float | None = None
+    charged: float | None = None
+    request_key: str | None = None
+    reused_from: str | None = None
+    parents: str | None = None
     request_id: str | None = None
     error_code: int | None = None
     error_message: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import Double, Text, cast, false, func, literal, null, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.dialects import registry
 
 from modellix_jupyter.ledger.dialects import before, listed, moment, seconds
@@ -67,9 +67,7 @@ def _columns(dialect: str) -> dict[str, ColumnElement[Any]]:
         "provider": before(tasks.c.model, "/", dialect),
         "elapsed_s": seconds(tasks.c.completed_at - tasks.c.submitted_at),
         "n_resources": count.scalar_subquery(),
-        "charged": cast(null(), Double),
-        "reused": false(),
-        "parents": cast(null(), Text),
+        "reused": tasks.c.reused_from.is_not(None),
     }
     known = {**files.c, **tasks.c, **made}
     return {name: known[name] for name in KINDS}

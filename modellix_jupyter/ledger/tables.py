@@ -66,12 +66,26 @@ tasks = Table(
     Column("is_final", FLAG, nullable=False),
     Column("attempts", WHOLE, nullable=False),
     Column("price", NUMBER),
+    Column("charged", NUMBER),
+    Column("request_key", Text),
+    Column("reused_from", Text),
+    Column("parents", Text),
     Column("request_id", Text),
     Column("error_code", WHOLE),
     Column("error_message", Text),
     Column("rating", WHOLE),
     Column("note", Text),
     CheckConstraint("rating BETWEEN 1 AND 5", name="rating_is_1_to_5"),
+    sqlite_strict=True,
+)
+
+# What may be spent at a service: one row a period, which is `day`, `month` or `all`; in USD.
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("service", Text, primary_key=True),
+    Column("period", Text, primary_key=True),
+    Column("usd", NUMBER, nullable=False),
     sqlite_strict=True,
 )
 
@@ -99,6 +113,8 @@ Index("tasks_created", tasks.c.created_at)
 Index("tasks_model", tasks.c.model, tasks.c.completed_at)
 Index("tasks_task_id", tasks.c.task_id)
 Index("tasks_batch", tasks.c.batch)
+Index("tasks_request_key", tasks.c.request_key)
+Index("tasks_service", tasks.c.service, tasks.c.created_at)
 # Both are counted whenever the extension is loaded, however long the ledger is. A query finds
 # them where its condition is written out as theirs is, not where it is a parameter.
 Index(
@@ -119,7 +135,8 @@ versions = Table(
 _SAME = (
     *("uid", "batch", "origin", "task_id", "model_id"),
     *("created_at", "submitted_at", "completed_at", "expires_at", "duration_ms"),
-    *("attempts", "price", "request_id", "error_code", "error_message"),
+    *("attempts", "price", "charged", "request_key", "reused_from", "parents"),
+    *("request_id", "error_code", "error_message"),
 )
 # Columns of `files` that are a resource's fields of the same name.
 _OF_FILE = tuple(c.name for c in files.c if c.name not in {"uid", "position", "shown"})

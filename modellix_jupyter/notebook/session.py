@@ -99,6 +99,8 @@ class Session:
         self._kernel_lock: KernelLock | ServerLock | None = None
         self._running: _Running | None = None
         self._closed = False
+        self._clicking = threading.Lock()
+        self._clicks: dict[str, Results] = {}
         self.media = Thumbnails(self._media)
 
     # -- the parts, each opened when it is first used
@@ -199,13 +201,29 @@ class Session:
         *,
         confirm: Confirm = confirmed,
         batch: str | None = None,
+        click: str | None = None,
     ) -> Results:
         """Check requests, have them confirmed, record them and begin to send them; return at once.
 
         `confirm` is called where there are more than the setting ``ask_above``; the results are
         empty where it says no. Of a batch, requests that the ledger has under its name already
         are not sent again. Where an error is raised, nothing was sent.
+
+        `click` is an id that a page gave a click, and that is taken once: clicks with the same id,
+        as those that queue up while a cell runs, send once, and all get the results of the first.
+        An id is not taken where nothing was sent.
         """
+        if click is None:
+            return self._submit(requests, confirm, batch)
+        with self._clicking:
+            known = self._clicks.get(click)
+            if known is None:
+                known = self._submit(requests, confirm, batch)
+                if known:
+                    self._clicks[click] = known
+            return known
+
+    def _submit(self, requests: Sequence[Request], confirm: Confirm, batch: str | None) -> Results:
         quote = self.quote(requests)
         if quote.needs_confirmation and not confirm(quote):
             return self.results([])

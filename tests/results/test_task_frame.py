@@ -133,6 +133,12 @@ def test_a_full_row() -> None:
     }
 
 
+def test_what_was_charged_reused_and_taken_as_input_has_its_columns() -> None:
+    known = samples.task(charged=0.25, reused_from="u0", parents="t1,t2")
+    row = task_frame([known]).iloc[0]
+    assert (row["charged"], bool(row["reused"]), row["parents"]) == (0.25, True, "t1,t2")
+
+
 def test_what_is_not_known_is_missing() -> None:
     row = task_frame([samples.bare()]).iloc[0]
     known = {name: row[name] for name in COLUMNS if not pd.isna(row[name])}

@@ -38,12 +38,23 @@ def upgrade() -> None:
         sa.Column("is_final", FLAG, nullable=False),
         sa.Column("attempts", WHOLE, nullable=False),
         sa.Column("price", NUMBER),
+        sa.Column("charged", NUMBER),
+        sa.Column("request_key", sa.Text),
+        sa.Column("reused_from", sa.Text),
+        sa.Column("parents", sa.Text),
         sa.Column("request_id", sa.Text),
         sa.Column("error_code", WHOLE),
         sa.Column("error_message", sa.Text),
         sa.Column("rating", WHOLE),
         sa.Column("note", sa.Text),
         sa.CheckConstraint("rating BETWEEN 1 AND 5", name="rating_is_1_to_5"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "budgets",
+        sa.Column("service", sa.Text, primary_key=True),
+        sa.Column("period", sa.Text, primary_key=True),
+        sa.Column("usd", NUMBER, nullable=False),
         sqlite_strict=True,
     )
     op.create_table(
@@ -68,6 +79,8 @@ def upgrade() -> None:
         "tasks_model": ["model", "completed_at"],
         "tasks_task_id": ["task_id"],
         "tasks_batch": ["batch"],
+        "tasks_request_key": ["request_key"],
+        "tasks_service": ["service", "created_at"],
     }.items():
         op.create_index(name, "tasks", columns)
     for name, sqlite, postgresql in (
