@@ -3,39 +3,51 @@
 from collections.abc import Mapping
 
 from modellix_jupyter.sandbox_server.faults import Fault
-from modellix_jupyter.sandbox_server.models import Model, Pace, Parameter, Price, Quirk
+from modellix_jupyter.sandbox_server.models import Model, Option, Pace, Price, Quirk, Schema
 
 
-def _prompt(longest: int = 4000) -> Parameter:
-    """Return the parameter every model has."""
-    text = "What to make, in plain words."
-    return Parameter(type="string", description=text, min_length=1, max_length=longest)
+def _text(description: str, longest: int = 4000, **more: object) -> Schema:
+    """Return a text that is not empty."""
+    bounds = {"minLength": 1, "maxLength": longest}
+    return {"type": "string", "description": description, **bounds, **more}
 
 
-def _seed() -> Parameter:
+def _prompt(longest: int = 4000) -> Schema:
+    """Return the parameter most models have."""
+    return _text("What to make, in plain words.", longest)
+
+
+def _seed() -> Schema:
     """Return the parameter that tells repeats apart."""
     text = "The same seed and request give the same result; leave it out for one of its own."
-    return Parameter(type="integer", description=text, minimum=0, maximum=2**31 - 1)
+    return {"type": "integer", "description": text, "minimum": 0, "maximum": 2**31 - 1}
 
 
-def _choice(description: str, default: object, *others: object) -> Parameter:
+def _choice(description: str, default: str, *others: str) -> Schema:
     """Return a string parameter with a fixed set of values, the default first."""
-    return Parameter(
-        type="string", description=description, default=default, enum=(default, *others)
-    )
+    values = [default, *others]
+    return {"type": "string", "description": description, "default": default, "enum": values}
 
 
-def _count(description: str, default: int, low: int, high: int) -> Parameter:
+def _count(description: str, default: int, low: int, high: int) -> Schema:
     """Return a bounded integer parameter."""
-    return Parameter(
-        type="integer", description=description, default=default, minimum=low, maximum=high
-    )
+    bounds = {"minimum": low, "maximum": high}
+    return {"type": "integer", "description": description, "default": default, **bounds}
 
 
-def _image() -> Parameter:
-    """Return the parameter of a model that begins from a picture."""
-    about = "Where the picture is: an https address, or the url that /api/v1/media/files returned."
-    return Parameter(type="string", description=about, pattern=r"(https?://|data:image/)")
+def _media(about: str, kind: str = "image", *, data: bool = True) -> Schema:
+    """Return a parameter that takes media by an address, and with most models by value."""
+    forms = f"an https address or data:{kind}/...;base64" if data else "an https address"
+    pattern = f"^(https?://|data:{kind}/)" if data else "^https?://"
+    example = f"https://example.com/{kind}"
+    text = f"{about}: {forms}."
+    return {"type": "string", "description": text, "pattern": pattern, "example": example}
+
+
+def _list(item: Schema, most: int, about: str) -> Schema:
+    """Return a list of one item at least."""
+    bounds = {"minItems": 1, "maxItems": most, "example": [item.get("example")]}
+    return {"type": "array", "description": about, "items": item, **bounds}
 
 
 _FAST = Pace(median=0.6, low=0.5, high=0.8, spread=0.1)
@@ -45,7 +57,7 @@ _RATIO = "Width to height."
 _MANY = "How many pictures to make."
 _SECONDS = "Length in seconds."
 
-_WRITE: Mapping[str, Parameter] = {"prompt": _prompt(), "seed": _seed()}
+_WRITE: Mapping[str, Schema] = {"prompt": _prompt(), "seed": _seed()}
 _FORMAT = {"output_format": _choice("How the picture is stored.", "png", "jpeg", "webp")}
 
 _QWEN = Model(
@@ -54,16 +66,20 @@ _QWEN = Model(
     description="Layered hills under a low sun, in the blues of a winter morning.",
     parameters={
         **_WRITE,
-        "negative_prompt": Parameter(
-            type="string", description="What to keep out of the picture.", max_length=500
-        ),
+        "negative_prompt": {
+            "type": "string",
+            "description": "What to keep out of the picture.",
+            "maxLength": 500,
+        },
         "size": _choice(
             _SIZE, "1024*1024", "1328*1328", "1664*928", "928*1664", "1472*1104", "1104*1472"
         ),
         "n": _count(_MANY, 1, 1, 4),
-        "prompt_extend": Parameter(
-            type="boolean", description="Let the model add to a short prompt.", default=True
-        ),
+        "prompt_extend": {
+            "type": "boolean",
+            "description": "Let the model add to a short prompt.",
+            "default": True,
+        },
     },
     price=Price(0.03),
     pace=Pace(median=3.2, low=2.0, high=6.0),
@@ -78,12 +94,12 @@ _BANANA = Model(
     description="Bold tiles of circles and arcs, as from a Bauhaus poster.",
     parameters={
         **_WRITE,
-        "aspect_ratio": _choice(_RATIO, "1:1", *_RATIOS, "3:2", "2:3", "21:9"),
-        "resolution": _choice("Pixels on the long side.", "1K", "2K", "4K"),
+        "aspectRatio": _choice(_RATIO, "1:1", *_RATIOS, "3:2", "2:3", "21:9"),
+        "imageSize": _choice("Pixels on the long side.", "1K", "2K", "4K"),
         "n": _count(_MANY, 1, 1, 4),
         **_FORMAT,
     },
-    price=Price(0.04, "image", "resolution", {"1K": 0.04, "2K": 0.08, "4K": 0.15}),
+    price=Price(0.04, "image", "imageSize", {"1K": 0.04, "2K": 0.08, "4K": 0.15}),
     pace=Pace(median=2.8, low=2.0, high=5.0),
     style="tiles",
     palette="1c1c22 1f4e9c d8352a f2b705 f4ecd8",
@@ -96,9 +112,9 @@ _EDIT = Model(
     description="Prints the picture it is given in a few warm tones, as a poster.",
     parameters={
         **_WRITE,
-        "image": _image(),
-        "aspect_ratio": _choice(_RATIO, "1:1", *_RATIOS),
-        "resolution": _choice("Pixels on the long side.", "1K", "2K"),
+        "image": _media("The picture to edit"),
+        "aspectRatio": _choice(_RATIO, "1:1", *_RATIOS),
+        "imageSize": _choice("Pixels on the long side.", "1K", "2K"),
         **_FORMAT,
     },
     required=("prompt", "image"),
@@ -134,13 +150,13 @@ _FLUX = Model(
         **_WRITE,
         "width": _count("Width in pixels.", 1024, 256, 2048),
         "height": _count("Height in pixels.", 1024, 256, 2048),
-        "guidance": Parameter(
-            type="number",
-            description="How closely to follow the prompt.",
-            default=3.5,
-            minimum=1.5,
-            maximum=10.0,
-        ),
+        "guidance": {
+            "type": "number",
+            "description": "How closely to follow the prompt.",
+            "default": 3.5,
+            "exclusiveMinimum": 1.0,
+            "maximum": 10.0,
+        },
         **_FORMAT,
     },
     price=Price(0.05),
@@ -167,7 +183,107 @@ _SEEDREAM = Model(
 )
 
 
-def _film(shortest: int, default: int, longest: int) -> dict[str, Parameter]:
+_LITE = Model(
+    slug="google/nano-banana-2-lite",
+    type="text-to-image",
+    description="Bold tiles of circles and arcs, in fewer colours and for less.",
+    parameters={
+        **_WRITE,
+        "aspectRatio": _choice(_RATIO, "1:1", *_RATIOS),
+        "imageSize": _choice("Pixels on the long side.", "1K", "512"),
+    },
+    price=Price(0.02, form="text"),
+    pace=Pace(median=1.8, low=1.0, high=3.0),
+    style="tiles",
+    palette="20211f 5b6057 c9502e e9b949 f7f3e8",
+)
+
+_GPT_EDIT = Model(
+    slug="openai/gpt-image-2-edit",
+    type="image-to-image",
+    description="Prints the pictures it is given side by side, in soft pink.",
+    parameters={
+        "prompt": _prompt(32_000),
+        "image": _list(_media("A picture", data=False), 16, "The pictures to edit, by address."),
+        "mask": _media("Where to edit: the transparent parts of this picture", data=False),
+        "size": _choice(_SIZE, "1024x1024", "1536x1024", "1024x1536"),
+        "n": _count(_MANY, 1, 1, 10),
+        **_FORMAT,
+    },
+    required=("prompt", "image"),
+    price=Price(0.05, form="fixed"),
+    pace=Pace(median=4.0, low=3.0, high=6.0),
+    style="lights",
+    palette="38203f 8d3c86 e06c9f f5a79c fdeee4",
+)
+
+_SEEDREAM_EDIT = Model(
+    slug="bytedance/seedream-5.0-lite-edit",
+    type="image-to-image",
+    description="Prints one picture or several in the violet of dusk, as a series where asked.",
+    parameters={
+        **_WRITE,
+        "image": {
+            "description": "One picture, or a list of 1 to 14.",
+            "example": "https://example.com/image",
+            "anyOf": [_media("A picture"), _list(_media("A picture"), 14, "The pictures.")],
+        },
+        "size": _choice("Pixels on the long side.", "2K", "4K"),
+        "sequential_image_generation": _choice("A series of pictures.", "disabled", "auto"),
+        "sequential_image_generation_max_images": _count("Of a series, at most.", 4, 1, 15),
+    },
+    required=("prompt", "image"),
+    content_type="application/json; charset=utf-8",
+    price=Price(0.035, form="beside"),
+    pace=Pace(median=2.6, low=2.0, high=4.0),
+    style="hills",
+    palette="0c1026 2a2f73 6a58bd c098e6 ffefd2",
+)
+
+_WAN_IMAGE = Model(
+    slug="alibaba/wan2.6-t2i",
+    type="text-to-image",
+    description="Hills in the greens of May; four pictures where nothing else is said.",
+    parameters={
+        **_WRITE,
+        "size": _choice(_SIZE, "1280*1280", "1024*1024", "1280*720", "720*1280"),
+        "n": _count(_MANY, 4, 1, 4),
+    },
+    common=("prompt", "seed"),
+    price=Price(0.03),
+    pace=Pace(median=3.0, low=2.0, high=5.0),
+    style="hills",
+    palette="10261b 2d6a4f 74b077 c8e0a8 fbfbe8",
+)
+
+_KLING = Model(
+    slug="kling/kling-image-o1",
+    type="image-to-image",
+    description="Prints a list of pictures in sand and ink.",
+    parameters={
+        **_WRITE,
+        "image_list": _list(
+            {
+                "type": "object",
+                "required": ["image"],
+                "properties": {"image": _media("A picture"), "name": _text("Its name.", 40)},
+                "example": {"image": "https://example.com/image"},
+            },
+            10,
+            "The pictures to begin from.",
+        ),
+        "aspect_ratio": _choice(_RATIO, "1:1", *_RATIOS),
+        "series_amount": _count("How many pictures the series has.", 1, 1, 9),
+    },
+    required=("prompt", "image_list"),
+    price=Price(0.028, form="usd"),
+    pace=Pace(median=3.4, low=2.0, high=5.0),
+    style="facets",
+    palette="1a1714 4d4032 a58a63 dcc7a0 f8f1e2",
+)
+
+
+def _film(shortest: int, default: int, longest: int) -> dict[str, Schema]:
     """Return the parameters that every video model has."""
     return {
         **_WRITE,
@@ -190,7 +306,12 @@ _VIDEOS = (
         slug="google/veo-3-fast",
         type="text-to-video",
         description="A rolling sea: the sandbox has one film, of four seconds.",
-        parameters=_film(1, 4, 8),
+        parameters={
+            **_WRITE,
+            "durationSeconds": _choice("Length in seconds, as a text.", "4", "6", "8"),
+            "aspectRatio": _choice(_RATIO, "16:9", "9:16"),
+            "resolution": _choice("Pixels on the short side.", "270p", "480p", "720p"),
+        },
         price=Price(0.10, "second", "resolution", {"270p": 0.1, "480p": 0.1, "720p": 0.15}),
         pace=Pace(median=14.0, low=12.0, high=20.0),
         featured=True,
@@ -199,10 +320,73 @@ _VIDEOS = (
         slug="bytedance/seedance-1-pro",
         type="image-to-video",
         description="A rolling sea, whatever picture it is given: the sandbox has one film.",
-        parameters={**_film(1, 3, 10), "image": _image()},
+        parameters={**_film(1, 3, 10), "image": _media("The first frame")},
         required=("prompt", "image"),
         price=Price(0.06, "second"),
         pace=Pace(median=18.0, low=12.0, high=25.0),
+    ),
+    Model(
+        slug="bytedance/seedance-2.0-mini-t2v",
+        type="text-to-video",
+        description="A rolling sea: the sandbox has one film, of four seconds.",
+        parameters={
+            **_film(4, 5, 12),
+            "generate_audio": {
+                "type": "boolean",
+                "description": "With the sound of it.",
+                "default": False,
+            },
+        },
+        price=Price(0.02, "second", form="beside"),
+        pace=Pace(median=13.0, low=10.0, high=18.0),
+    ),
+    Model(
+        slug="alibaba/wan2.7-i2v",
+        type="image-to-video",
+        description="A rolling sea, from a first frame or after a first clip.",
+        parameters={
+            "prompt": _prompt(),
+            "seed": _seed(),
+            "first_frame": _media("The picture that the film begins with"),
+            "last_frame": _media("The picture that it ends with"),
+            "first_clip": _media("The film to go on from", "video", data=False),
+            "duration": _count(_SECONDS, 5, 2, 15),
+            "resolution": _choice("Pixels on the short side.", "720p", "1080p"),
+        },
+        required=(),
+        options=(
+            Option(needs=("first_frame",), lacks=("first_clip",)),
+            Option(needs=("first_clip",), lacks=("first_frame", "last_frame")),
+        ),
+        price=Price(0.10, "second"),
+        pace=Pace(median=16.0, low=12.0, high=20.0),
+    ),
+    Model(
+        slug="vidu/viduq2-pro-multi-frame",
+        type="image-to-video",
+        description="A rolling sea through the frames that it is given; it takes no prompt.",
+        parameters={
+            "start_image": _media("The first frame"),
+            "key_images": _list(_media("A frame"), 8, "The frames that follow, in their order."),
+            "resolution": _choice("Pixels on the short side.", "540p", "720p", "1080p"),
+        },
+        required=("start_image", "key_images"),
+        bare=True,
+        price=Price(0.30, "task"),
+        pace=Pace(median=15.0, low=12.0, high=20.0),
+    ),
+    Model(
+        slug="alibaba/wan2.7-videoedit",
+        type="video-to-video",
+        description="A rolling sea, whatever film it is given; it costs by what that lasts.",
+        parameters={
+            "prompt": _prompt(),
+            "video_url": _media("The film to edit", "video", data=False),
+            "reference_images": _list(_media("A picture"), 4, "How things in it should look."),
+        },
+        required=("prompt", "video_url"),
+        price=Price(0.10, "second"),
+        pace=Pace(median=17.0, low=12.0, high=22.0),
     ),
 )
 
@@ -219,10 +403,51 @@ _SPEECH = Model(
     pace=Pace(median=2.8, low=2.0, high=4.0),
 )
 
+_VOICES = (
+    Model(
+        slug="alibaba/qwen3-tts-flash",
+        type="text-to-speech",
+        description="Plays a few notes of a bell: the sandbox has one sound.",
+        parameters={
+            "text": _text("What to say.", 600),
+            "voice": _choice("Who speaks.", "Cherry", "Ethan", "Serena"),
+            "language_type": _choice("The language.", "Auto", "English", "Chinese", "German"),
+        },
+        required=("text", "voice"),
+        content_type="application/vnd.modellix+json",
+        price=Price(0.01, "request", form="text"),
+        pace=Pace(median=1.5, low=1.0, high=3.0),
+    ),
+    Model(
+        slug="alibaba/qwen3-asr-flash",
+        type="speech-to-text",
+        description="Writes down what the sandbox's one sound says.",
+        parameters={
+            "url": _media("The sound to write down", "audio"),
+            "language": _choice("The language.", "auto", "en", "zh", "de"),
+        },
+        required=("url",),
+        price=Price(0.002, "task"),
+        pace=Pace(median=1.2, low=1.0, high=2.0),
+    ),
+    Model(
+        slug="minimax/voice-clone",
+        type="speech-to-speech",
+        description="Plays the same few notes, whoever is to be imitated.",
+        parameters={
+            "audio_url": _media("The voice to imitate", "audio"),
+            "text": _text("What it should say.", 1000),
+        },
+        required=("audio_url", "text"),
+        price=Price(0.50, "task"),
+        pace=Pace(median=2.5, low=2.0, high=4.0),
+    ),
+)
+
 _OCEAN = "061a33 0d4b75 1b8aa6 6fd0c8 eaf7e6"
 _CITRUS = "1f3b2d 3f8f5b f2a032 f5c542 fff4d2"
 
-_SMALL: Mapping[str, Parameter] = {
+_SMALL: Mapping[str, Schema] = {
     **_WRITE,
     "size": _choice(_SIZE, "512x512", "256x256", "1024x1024", "768x512", "512x768"),
     "n": _count(_MANY, 1, 1, 4),
@@ -309,9 +534,10 @@ _ON_PURPOSE = (
 MODELS: Mapping[str, Model] = {
     model.slug: model
     for model in (
-        *(_QWEN, _BANANA, _GPT, _FLUX, _SEEDREAM, _EDIT),
+        *(_QWEN, _BANANA, _LITE, _GPT, _FLUX, _SEEDREAM, _WAN_IMAGE),
+        *(_EDIT, _GPT_EDIT, _SEEDREAM_EDIT, _KLING),
         *_VIDEOS,
-        _SPEECH,
+        *(_SPEECH, *_VOICES),
         *_ON_PURPOSE,
     )
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Self
 
-Operation = Literal["submit", "read", "download"]
+Operation = Literal["submit", "read", "download", "upload"]
 
 
 class Fault(StrEnum):
@@ -45,6 +45,7 @@ _ANSWERS = {Fault.RESET_AFTER, Fault.SILENCE, Fault.HANG, Fault.TRUNCATED_JSON, 
 POSSIBLE: Mapping[Operation, frozenset[Fault]] = {
     "submit": BEFORE | _ANSWERS,
     "read": BEFORE | _ANSWERS | {Fault.WRONG_TASK_ID},
+    "upload": BEFORE | _ANSWERS,
     "download": BEFORE | {Fault.HANG, Fault.TRUNCATED_FILE, Fault.EXPIRED_FILE},
 }
 
@@ -55,7 +56,7 @@ class Faults:
 
     Parameters
     ----------
-    submit, read, download
+    submit, read, download, upload
         For each operation, the probability of each `Fault`, by its value, such as
         ``{"503": 0.1, "reset_after": 0.02}``. What is left of 1 is the share that goes well.
     hang_seconds
@@ -79,6 +80,7 @@ class Faults:
     submit: Mapping[str, float] = field(default_factory=dict, hash=False)
     read: Mapping[str, float] = field(default_factory=dict, hash=False)
     download: Mapping[str, float] = field(default_factory=dict, hash=False)
+    upload: Mapping[str, float] = field(default_factory=dict, hash=False)
     hang_seconds: float = 5.0
     seed: int = 0
 
@@ -97,14 +99,15 @@ class Faults:
             submit=shares["submit"],
             read=shares["read"],
             download=shares["download"],
+            upload=shares["upload"],
             seed=seed,
             hang_seconds=hang_seconds,
         )
 
     def rates(self, operation: Operation) -> Mapping[str, float]:
         """Return the probabilities of one operation."""
-        by_operation = {"submit": self.submit, "read": self.read, "download": self.download}
-        return by_operation[operation]
+        rates: Mapping[str, float] = getattr(self, operation)
+        return rates
 
     def choose(self, operation: Operation, n: int) -> Fault | None:
         """Say what befalls the n-th request of an operation."""

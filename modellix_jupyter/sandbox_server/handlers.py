@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import re
-import secrets
 import socket
 import struct
 from collections.abc import Mapping
@@ -19,8 +18,8 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 from modellix_jupyter.sandbox_server.faults import BEFORE, Fault
 from modellix_jupyter.sandbox_server.models import Model
-from modellix_jupyter.sandbox_server.site import Site
-from modellix_jupyter.sandbox_server.tasks import JournalEntry, Origin, iso
+from modellix_jupyter.sandbox_server.site import MAX_UPLOADING, MAX_UPLOADS, Site
+from modellix_jupyter.sandbox_server.tasks import JournalEntry, Origin
 
 log = logging.getLogger("modellix_jupyter.sandbox_server")
 
@@ -34,12 +33,14 @@ _CONTENT_TYPES = {
     "webp": "image/webp",
     "webm": "video/webm",
     "mp3": "audio/mpeg",
+    "txt": "text/plain; charset=utf-8",
 }
 #: What the message of each status says: a category, and a detail where there is none better.
 _MESSAGES: Mapping[int, tuple[str, str]] = {
     400: ("Invalid parameters", "the request was refused"),
     401: ("Unauthorized", "the API key is invalid"),
     402: ("Payment required", "the balance is insufficient"),
+    403: ("Forbidden", "this belongs to another key"),
     404: ("Not found", "there is nothing here"),
     405: ("Method not allowed", "this path does not take this method"),
     416: ("Range not satisfiable", "the file has no such part"),
@@ -171,6 +172,8 @@ class Nothing(Answer):
 class Keyed(Answer):
     """A handler that wants a key."""
 
+    checked = True
+
     def prepare(self) -> None:
         """Count the request, and refuse a key that is missing, malformed or made to be refused."""
         super().prepare()
@@ -178,13 +181,24 @@ class Keyed(Answer):
         self.set_limit_headers()
         if not within:
             raise Refusal(429, "Rate limit exceeded")
+        if self.checked and (wrong := self.key_problem()) is not None:
+            raise Refusal(401, wrong)
+
+    @property
+    def key(self) -> str:
+        """The key that was sent; empty where there is none."""
         scheme, _, key = self.request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
-            raise Refusal(401, "the API key is missing")
-        if key.startswith("expired"):
-            raise Refusal(401, "the API key has expired")
-        if key.startswith("wrong") or not _KEY.fullmatch(key):
-            raise Refusal(401, "the API key is invalid")
+        return key if scheme.lower() == "bearer" else ""
+
+    def key_problem(self) -> str | None:
+        """Return what is wrong with the key, or None."""
+        if not self.key.strip():
+            return "the API key is missing"
+        if self.key.startswith("expired"):
+            return "the API key has expired"
+        if self.key.startswith("wrong") or not _KEY.fullmatch(self.key):
+            return "the API key is invalid"
+        return None
 
     def model(self, provider: str, name: str) -> Model:
         """Return the model of a path."""
@@ -205,6 +219,10 @@ class Submit(Keyed):
         body = self._body()
         if problem := model.complaint(body):
             raise Refusal(400, problem)
+        try:
+            inputs = self.site.inputs(body)
+        except (KeyError, ValueError) as error:
+            raise Refusal(400, f"an input cannot be read: {str(error)[:200]}") from None
         fault = self.site.chance("submit") or self.site.quirk(model, body)
         if fault in BEFORE:
             self.refuse(fault)
@@ -214,7 +232,7 @@ class Submit(Keyed):
             raise Refusal(429, "Concurrent limit exceeded")
         if self.site.tasks.price(model, body) > self.site.tasks.balance:
             raise Refusal(402)
-        task = self.site.tasks.accept(model, body)
+        task = self.site.tasks.accept(model, body, owner=self.key, inputs=inputs)
         where = f"{self.site.api_url}/api/v1/tasks/{task.id}"
         receipt: dict[str, object] = {
             "status": "pending",
@@ -251,7 +269,9 @@ class Read(Keyed):
             return
         task = self.site.tasks.find(task_id)
         if task is None:
-            raise Refusal(404, f"task '{task_id}' does not exist, or its day has passed")
+            raise Refusal(404, f"task '{task_id}' does not exist, or its time has passed")
+        if task.owner != self.key:
+            raise Refusal(403, f"task '{task_id}' belongs to another key")
         await self.deliver(task.answer(self.site.tasks.clock(), self.site.resources(task)), fault)
 
 
@@ -270,11 +290,13 @@ class Models(Keyed):
 
 
 class Validate(Keyed):
-    """GET /api/v1/apikey/validate."""
+    """GET /api/v1/apikey/validate, the one answer that takes any key."""
+
+    checked = False
 
     def get(self) -> None:
-        """Say that the key is good; a bad one never comes this far."""
-        self.succeed({"is_valid": True})
+        """Say whether the key is good."""
+        self.succeed({"is_valid": self.key_problem() is None})
 
 
 class Balance(Keyed):
@@ -286,10 +308,24 @@ class Balance(Keyed):
 
 
 class Upload(Keyed):
-    """POST /api/v1/media/files."""
+    """POST and GET /api/v1/media/files."""
+
+    def get(self) -> None:
+        """List what is kept."""
+        kept = [each.answer(self.site.cdn_url) for each in self.site.kept_uploads()]
+        self.succeed({"files": kept, "total": len(kept)})
 
     async def post(self) -> None:
         """Keep a picture and say where it is."""
+        if self.site.uploading >= MAX_UPLOADING:
+            raise Refusal(429, "Concurrent limit exceeded")
+        self.site.uploading += 1
+        try:
+            await self._keep()
+        finally:
+            self.site.uploading -= 1
+
+    async def _keep(self) -> None:
         sent = self.request.files.get("file")
         if not sent:
             raise Refusal(400, "parameter 'file' is required, as multipart/form-data")
@@ -299,18 +335,24 @@ class Upload(Keyed):
         kind = await asyncio.to_thread(picture_format, content)
         if kind is None:
             raise Refusal(400, "parameter 'file' must be a PNG, JPEG or WebP picture")
-        identifier = secrets.token_hex(12)
-        self.site.keep_upload(f"{identifier}.{kind}", content)
-        self.succeed(
-            {
-                "file_id": f"file-{identifier}",
-                "type": "image",
-                "url": f"{self.site.cdn_url}/media/{identifier}.{kind}",
-                "filename": sent[0].filename,
-                "size": len(content),
-                "created_at": iso(self.site.tasks.clock()),
-            }
-        )
+        if len(self.site.kept_uploads()) >= MAX_UPLOADS:
+            raise Refusal(400, f"the team has {MAX_UPLOADS} files, and that is the quota")
+        fault = self.site.chance("upload")
+        if fault in BEFORE:
+            self.refuse(fault)
+            return
+        kept = self.site.keep_upload(kind, sent[0].filename, content)
+        await self.deliver(kept.answer(self.site.cdn_url), fault)
+
+
+class Uploaded(Keyed):
+    """DELETE /api/v1/media/files/{file_id}."""
+
+    def delete(self, file_id: str) -> None:
+        """Forget a file."""
+        if self.site.uploads.pop(file_id, None) is None:
+            raise Refusal(404, f"file '{file_id}' does not exist")
+        self.set_status(204)
 
 
 def picture_format(content: bytes) -> str | None:
@@ -379,7 +421,7 @@ class ResultFile(Served):
         """Send a result, drawn on demand."""
         task = self.site.task_of(name)
         if task is None:
-            raise Refusal(404, "this file does not exist, or its day has passed")
+            raise Refusal(404, "this file does not exist, or its time has passed")
         fault = self.site.chance("download") or task.model.quirk.download
         if fault is Fault.EXPIRED_FILE:
             raise Refusal(404, "this file has expired")
@@ -402,10 +444,10 @@ class Media(Served):
 
     async def get(self, name: str) -> None:
         """Send back a picture that was uploaded."""
-        content = self.site.uploads.get(name)
-        if content is None:
+        upload = self.site.upload_named(name)
+        if upload is None:
             raise Refusal(404, "this file does not exist")
-        await self.give(name, content)
+        await self.give(name, upload.content)
 
     head = get
 
@@ -436,6 +478,7 @@ def api_application(site: Site) -> Application:
             r"/api/v1/apikey/validate": Validate,
             r"/api/v1/team/balance": Balance,
             r"/api/v1/media/files": Upload,
+            r"/api/v1/media/files/([^/]+)": Uploaded,
             rf"/api/v1/({_SLUG})/({_SLUG})(?:/async)?": Submit,
             rf"/models/({_SLUG})/({_SLUG})/api_schema": Schema,
         },

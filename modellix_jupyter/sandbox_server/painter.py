@@ -41,16 +41,17 @@ class Artwork:
 
 
 @lru_cache(maxsize=32)
-def paint(artwork: Artwork, source: bytes | None = None) -> bytes:
-    """Return a picture as a file; one that begins from another picture is a print of that."""
+def paint(artwork: Artwork, sources: tuple[bytes, ...] = ()) -> bytes:
+    """Return a picture as a file; one that begins from other pictures is a print of those."""
     size = artwork.width, artwork.height
     finer = min(1.5, _LONG_SIDE / max(size))
     large = max(2, round(size[0] * finer)), max(2, round(size[1] * finer))
     colours = [ImageColor.getrgb(f"#{colour}")[:3] for colour in artwork.palette.split()]
-    if source is None:
-        painted = STYLES[artwork.style](random.Random(artwork.key), large, colours)  # noqa: S311 - no secret
+    given = [image for image in map(_opened, sources) if image is not None]
+    if given:
+        painted = _print(given, large, colours)
     else:
-        painted = _print(source, large, colours)
+        painted = STYLES[artwork.style](random.Random(artwork.key), large, colours)  # noqa: S311 - no secret
     painted = painted.resize(size, Image.Resampling.BICUBIC)
     _caption(painted, artwork.prompt, artwork.slug)
     target = io.BytesIO()
@@ -140,13 +141,21 @@ def _facets(rng: random.Random, size: Size, colours: Sequence[RGB]) -> Image.Ima
 STYLES = {"hills": _hills, "tiles": _tiles, "lights": _lights, "facets": _facets}
 
 
-def _print(source: bytes, size: Size, colours: Sequence[RGB]) -> Image.Image:
-    """Print a picture in a few tones of the palette."""
-    opened = Image.open(io.BytesIO(source))
-    opened.draft("RGB", size)
-    grey = ImageOps.exif_transpose(opened).convert("L")
-    grey = ImageOps.posterize(ImageOps.autocontrast(ImageOps.fit(grey, size)), 3)
-    return ImageOps.colorize(grey, colours[0], colours[4], colours[2])
+def _opened(source: bytes) -> Image.Image | None:
+    """Open a picture upright; None for a film or a sound."""
+    try:
+        return ImageOps.exif_transpose(Image.open(io.BytesIO(source)))
+    except OSError:
+        return None
+
+
+def _print(given: Sequence[Image.Image], size: Size, colours: Sequence[RGB]) -> Image.Image:
+    """Print pictures side by side in a few tones of the palette."""
+    grey, edges = Image.new("L", size), [size[0] * i // len(given) for i in range(len(given) + 1)]
+    for image, left, right in zip(given, edges, edges[1:], strict=False):
+        part = ImageOps.fit(image.convert("L"), (right - left, size[1]))
+        grey.paste(ImageOps.autocontrast(part), (left, 0))
+    return ImageOps.colorize(ImageOps.posterize(grey, 3), colours[0], colours[4], colours[2])
 
 
 def _caption(image: Image.Image, prompt: str, slug: str) -> None:

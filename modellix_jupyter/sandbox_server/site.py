@@ -1,26 +1,63 @@
 """The state behind both origins: the account, the tasks, the files, the journal and the faults."""
 
 import asyncio
+import base64
 import itertools
 import json
+import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 
 from modellix_jupyter.sandbox_server.catalog import MODELS
 from modellix_jupyter.sandbox_server.faults import Fault, Faults, Operation
-from modellix_jupyter.sandbox_server.models import Model, canvas
+from modellix_jupyter.sandbox_server.models import Model, canvas, pictures, texts
 from modellix_jupyter.sandbox_server.painter import Artwork, paint
-from modellix_jupyter.sandbox_server.tasks import JournalEntry, Limits, Task, TaskStore
+from modellix_jupyter.sandbox_server.tasks import (
+    KEPT_SECONDS,
+    Input,
+    JournalEntry,
+    Limits,
+    Task,
+    TaskStore,
+    iso,
+)
 
-#: A sandbox that runs for days keeps the newest requests, bodies and uploads only.
+#: A sandbox that runs for days keeps the newest requests and bodies only.
 _MAX_ENTRIES = 50_000
 _MAX_BODIES = 10_000
-_MAX_UPLOADS = 32
+#: Uploads that an account may have, and that may run at once.
+MAX_UPLOADS = 10
+MAX_UPLOADING = 2
 #: How long a 429 asks to wait, in seconds, before `speed`.
 _RATE_LIMIT_SECONDS = 2.0
 #: The one film and the one sound of the sandbox: file, format, width and height.
 _RECORDINGS = {"video": ("film.webm", "webm", 480, 270), "audio": ("tune.mp3", "mp3", None, None)}
+#: What the one sound says.
+TRANSCRIPT = "A few notes of a bell, and then it is quiet again."
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUpload:
+    """A picture that was uploaded."""
+
+    file_id: str
+    name: str
+    filename: str
+    content: bytes = field(repr=False)
+    at: float
+
+    def answer(self, cdn_url: str) -> dict[str, object]:
+        """Return it as the API describes it."""
+        return {
+            "file_id": self.file_id,
+            "type": "image",
+            "url": f"{cdn_url}/media/{self.name}",
+            "filename": self.filename,
+            "size": len(self.content),
+            "created_at": iso(self.at),
+        }
 
 
 class Site:
@@ -38,7 +75,8 @@ class Site:
         self.tasks = tasks
         self.journal = journal
         self.limits = limits
-        self.uploads: OrderedDict[str, bytes] = OrderedDict()
+        self.uploads: dict[str, StoredUpload] = {}
+        self.uploading = 0
         self.api_url = ""
         self.cdn_url = ""
         self.closing = asyncio.Event()
@@ -48,6 +86,7 @@ class Site:
             "submit": itertools.count(),
             "read": itertools.count(),
             "download": itertools.count(),
+            "upload": itertools.count(),
         }
         self._met: OrderedDict[str, int] = OrderedDict()
 
@@ -84,18 +123,54 @@ class Site:
         except TimeoutError:
             return
 
-    def keep_upload(self, name: str, content: bytes) -> None:
-        """Keep a file that was sent."""
-        self.uploads[name] = content
-        if len(self.uploads) > _MAX_UPLOADS:
-            self.uploads.popitem(last=False)
+    def keep_upload(self, kind: str, filename: str, content: bytes) -> StoredUpload:
+        """Keep a picture that was sent."""
+        identifier = secrets.token_hex(12)
+        name = f"{identifier}.{kind}"
+        at = self.tasks.clock()
+        kept = StoredUpload(f"file-{identifier}", name, filename, content, at)
+        self.uploads[kept.file_id] = kept
+        return kept
+
+    def kept_uploads(self) -> list[StoredUpload]:
+        """Return the uploads whose week has not passed, oldest first; forget the others."""
+        now = self.tasks.clock()
+        self.uploads = {i: u for i, u in self.uploads.items() if now < u.at + KEPT_SECONDS}
+        return list(self.uploads.values())
+
+    def upload_named(self, name: str) -> StoredUpload | None:
+        """Return an upload by the name of its file."""
+        return next((each for each in self.kept_uploads() if each.name == name), None)
+
+    def inputs(self, body: Mapping[str, object]) -> tuple[Input, ...]:
+        """Return the pictures that a request begins from; KeyError for one that is not there."""
+        found = map(self._input, texts(dict(body)))
+        return tuple(each for each in found if each is not None)
+
+    def _input(self, text: str) -> Input | None:
+        """Return what an address of ours or a data: address stands for, or None."""
+        folder, _, name = text.rpartition("/")
+        if folder == f"{self.cdn_url}/media":
+            upload = self.upload_named(name)
+            if upload is None:
+                raise KeyError(text)
+            return Input(upload.content)
+        if folder == f"{self.cdn_url}/files":
+            task = self.task_of(name)
+            if task is None:
+                raise KeyError(text)
+            return Input(made_by=task, name=name)
+        head, comma, encoded = text.partition(";base64,")
+        return Input(base64.b64decode(encoded)) if comma and head.startswith("data:") else None
 
     def resources(self, task: Task) -> list[dict[str, object]]:
         """Return a task's files as its answer lists them."""
         media = task.model.media
+        shapes: list[tuple[str, int | None, int | None]]
         if media in _RECORDINGS:
-            _, form, width, height = _RECORDINGS[media]
-            shapes: list[tuple[str, int | None, int | None]] = [(form, width, height)]
+            shapes = [_RECORDINGS[media][1:]]
+        elif media == "text":
+            shapes = [("txt", None, None)]
         else:
             shapes = [(each.format, each.width, each.height) for each in artworks(task)]
         return [
@@ -120,30 +195,36 @@ class Site:
 
     async def content(self, task: Task, name: str) -> bytes:
         """Return the bytes of a task's file; a picture is painted when it is asked for."""
+        if task.model.media == "text":
+            return TRANSCRIPT.encode()
         if task.model.media in _RECORDINGS:
             recording = files(__package__) / _RECORDINGS[task.model.media][0]
             return recording.read_bytes()
-        folder, _, source = str(task.body.get("image", "")).rpartition("/")
-        given = self.uploads.get(source) if folder.endswith("/media") else None
+        given = tuple([await self._bytes(each) for each in task.inputs])
         # In a thread, as it would stall every other request on the loop.
         return await asyncio.to_thread(paint, artworks(task)[int(name[24:26])], given)
+
+    async def _bytes(self, given: Input) -> bytes:
+        """Return the bytes of an input; a result of the sandbox is painted anew."""
+        if given.made_by is None:
+            return given.content
+        return await self.content(given.made_by, given.name)
 
 
 def artworks(task: Task) -> list[Artwork]:
     """Return what a task asks to be painted: a function of its request alone."""
     model, values = task.model, task.model.values(task.body)
     width, height = canvas(values)
-    count = values.get("n", 1)
     return [
         Artwork(
             style=model.style,
             palette=model.palette,
             slug=model.slug,
-            prompt=str(values["prompt"]),
+            prompt=str(values.get("prompt", "")),
             key=json.dumps([model.slug, values, index], sort_keys=True),
             width=width,
             height=height,
             format=str(values.get("output_format", "png")),
         )
-        for index in range(count if isinstance(count, int) else 1)
+        for index in range(pictures(values))
     ]

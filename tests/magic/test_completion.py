@@ -40,8 +40,13 @@ def session(service: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 OFFERED = {
-    "%%modellix alib": ["alibaba/qwen-image-plus", "alibaba/wan-2.5-t2v"],
-    FAST + "alibaba/q": ["alibaba/qwen-image-plus"],
+    "%%modellix alibaba/wan": [
+        "alibaba/wan-2.5-t2v",
+        "alibaba/wan2.6-t2i",
+        "alibaba/wan2.7-i2v",
+        "alibaba/wan2.7-videoedit",
+    ],
+    FAST + "alibaba/qwen-": ["alibaba/qwen-image-plus"],
     FAST + "--no-w": ["--no-wait"],
     FAST + "--s": ["--save", "--seed", "--size"],
     "%%modellix alibaba/qwen-image-plus --neg": ["--negative-prompt"],
@@ -58,7 +63,7 @@ def test_what_may_stand_here_is_offered(shell: Shell) -> None:
 
 
 def test_the_older_interface_offers_the_same(shell: Shell) -> None:
-    for line in ("%%modellix alib", FAST + "--s", "%modellix mo"):
+    for line in ("%%modellix alibaba/wan", FAST + "--s", "%modellix mo"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PendingDeprecationWarning)
             _, found = shell.ip.complete(line.rpartition(" ")[2], line, len(line))

@@ -1,17 +1,21 @@
 """What the API's documentation promises, asked for over the wire."""
 
 import re
+import time
 from typing import Any
 
 import httpx
 import pytest
 
 from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.sandbox_server.catalog import MODELS
+from modellix_jupyter.sandbox_server.models import Quirk, problem
 
 from .conftest import Run, get, post, request
 
 QWEN = "/api/v1/alibaba/qwen-image-plus"
 PROMPT = {"prompt": "a cat"}
+PICTURE = "https://example.com/a.png"
 
 
 def refused(answer: httpx.Response, status: int, words: str) -> None:
@@ -48,7 +52,11 @@ def test_both_submit_paths_answer_as_documented(
 def test_a_finished_task_answers_as_documented(run: Run, sandbox: Sandbox) -> None:
     data = run("alibaba/qwen-image-plus")
 
-    assert set(data) == {"status", "task_id", "model_id", "duration", "result"}
+    more = {"result_expires_at", "billing"}
+    assert set(data) == {"status", "task_id", "model_id", "duration", "result"} | more
+    assert data["billing"] == {"status": "succeeded", "amount": "0.0300"}
+    week_ms = 7 * 24 * 3600 * 1000
+    assert data["result_expires_at"] - week_ms == pytest.approx(time.time() * 1000, abs=20_000)
     assert data["status"] == "success"
     assert 2000 / 50 <= data["duration"] <= 6000 / 50
     (resource,) = data["result"]["resources"]
@@ -88,13 +96,22 @@ def test_a_bad_key_is_401_everywhere(sandbox: Sandbox) -> None:
         "Bearer two words": "invalid",
         "Bearer expired-2024": "expired",
     }
-    reads = ("tasks/task-1", "models", "apikey/validate", "team/balance")
+    reads = ("tasks/task-1", "models", "team/balance", "media/files")
     paths = [("POST", QWEN), ("POST", "/api/v1/media/files")]
     paths += [("GET", f"/api/v1/{path}") for path in reads]
     for header, words in headers.items():
         sent = {} if header is None else {"Authorization": header}
         for method, path in paths:
             refused(request(method, sandbox.base_url + path, headers=sent), 401, words)
+        answer = get(f"{sandbox.base_url}/api/v1/apikey/validate", headers=sent)
+        assert (answer.status_code, answer.json()["data"]) == (200, {"is_valid": False})
+
+
+def test_a_task_is_its_keys_alone(http: httpx.Client, sandbox: Sandbox) -> None:
+    task_id = http.post(QWEN, json=PROMPT).json()["data"]["task_id"]
+
+    url = f"{sandbox.base_url}/api/v1/tasks/{task_id}"
+    refused(get(url, headers={"Authorization": "Bearer another"}), 403, "belongs to another key")
 
 
 def test_a_bad_body_is_400_and_costs_nothing(http: httpx.Client, sandbox: Sandbox) -> None:
@@ -167,7 +184,8 @@ def test_the_catalogue_has_no_envelope_and_a_price(http: httpx.Client, sandbox: 
     by_slug = {entry["slug"]: entry for entry in answer["models"]}
     assert len(by_slug) == len(answer["models"]) >= 26
     for entry in by_slug.values():
-        assert set(entry) == {"slug", "type", "docs_url", "description", "price"}
+        prices = set(entry) - {"slug", "type", "docs_url", "description"}
+        assert prices in ({"price"}, {"price", "unit"}, {"pricing"})
     assert by_slug["alibaba/qwen-image-plus"] == {
         "slug": "alibaba/qwen-image-plus",
         "type": "text-to-image",
@@ -203,8 +221,17 @@ def test_a_good_key_is_valid(http: httpx.Client) -> None:
         ("alibaba/qwen-image-plus", {}, 0.03),
         ("alibaba/qwen-image-plus", {"n": 4}, 0.12),
         ("openai/gpt-image-2", {"quality": "high", "n": 2}, 0.34),
-        ("google/veo-3-fast", {"duration": 3, "resolution": "720p"}, 0.45),
+        ("google/veo-3-fast", {"durationSeconds": "6", "resolution": "720p"}, 0.90),
         ("minimax/speech-2.6", {}, 0.01),
+        ("alibaba/wan2.6-t2i", {}, 0.12),
+        (
+            "bytedance/seedream-5.0-lite-edit",
+            {"image": PICTURE, "sequential_image_generation": "auto"},
+            0.14,
+        ),
+        ("kling/kling-image-o1", {"image_list": [{"image": PICTURE}], "series_amount": 3}, 0.084),
+        ("bytedance/seedance-2.0-mini-t2v", {"duration": 10}, 0.2),
+        ("alibaba/wan2.7-videoedit", {"video_url": "https://example.com/a.mp4"}, 0.4),
     ],
 )
 def test_the_balance_goes_down_by_the_price(
@@ -241,17 +268,52 @@ def test_a_schema_is_public_and_is_what_is_enforced(sandbox: Sandbox) -> None:
     assert schema["properties"]["prompt"]["maxLength"] == 32_000
 
 
-def test_every_default_and_every_enum_value_is_accepted_by_its_own_schema() -> None:
-    from modellix_jupyter.sandbox_server.catalog import MODELS
+FILLED = {"default", "example"}
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("openai/gpt-image-2-edit", {**PROMPT, "image": PICTURE}, "'image' must be of type array"),
+    ("openai/gpt-image-2-edit", {**PROMPT, "image": []}, "at least 1 item"),
+    ("openai/gpt-image-2-edit", {**PROMPT, "image": [PICTURE] * 17}, "at most 16 items"),
+    ("openai/gpt-image-2-edit", {**PROMPT, "image": ["data:image/png;base64,"]}, "must match"),
+    ("bytedance/seedream-5.0-lite-edit", {**PROMPT, "image": 5}, "'image' must be of type string"),
+    ("kling/kling-image-o1", {**PROMPT, "image_list": [{}]}, "has an item that must have 'image'"),
+    ("alibaba/wan2.7-i2v", PROMPT, "exactly one of these is required: 'first_frame' or"),
+    (
+        "alibaba/wan2.7-i2v",
+        {"first_frame": PICTURE, "first_clip": "https://example.com/a.mp4"},
+        "exactly one",
+    ),
+    ("vidu/viduq2-pro-multi-frame", {"start_image": PICTURE}, "'key_images' is required"),
+    ("alibaba/qwen3-tts-flash", {"prompt": "hello"}, "'text' is required"),
+    ("google/veo-3-fast", {**PROMPT, "durationSeconds": 4}, "must be of type string"),
+    ("black-forest-labs/flux-2-pro", {**PROMPT, "guidance": 1.0}, "must be above 1.0"),
+]
 
+
+def test_every_default_and_every_enum_value_is_accepted_by_its_own_schema() -> None:
     checked = 0
     for model in MODELS.values():
-        for name, parameter in model.parameters.items():
-            for value in (*parameter.enum, parameter.default):
-                if value is not None:
-                    checked += 1
-                    assert parameter.problem(value) is None, (model.slug, name, value)
+        for name, schema in model.parameters.items():
+            for value in (*schema.get("enum", ()), *(schema[n] for n in FILLED & schema.keys())):
+                checked += 1
+                assert problem(schema, value) is None, (model.slug, name, value)
     assert checked > 100
+
+
+def test_every_request_of_an_example_is_accepted(http: httpx.Client) -> None:
+    tried = 0
+    for model in MODELS.values():
+        if model.quirk != Quirk() or model.bare:
+            continue
+        (content,) = model.openapi("")["post"]["requestBody"]["content"].values()  # type: ignore[index]
+        tried += 1
+        answer = http.post(f"/api/v1/{model.slug}", json=content["examples"]["short"]["value"])
+        assert answer.status_code == 200, (model.slug, answer.text)
+    assert tried > 20
+
+
+def test_each_kind_of_schema_is_enforced(http: httpx.Client) -> None:
+    for slug, body, words in REFUSED:
+        refused(http.post(f"/api/v1/{slug}", json=body), 400, words)
 
 
 def test_the_journal_shows_what_was_sent_where(sandbox: Sandbox) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import time
 from typing import TYPE_CHECKING, Any
@@ -76,8 +77,8 @@ def small(style: str = "facets", **changes: Any) -> Artwork:
     [
         ("alibaba/qwen-image-plus", {"size": "928*1664"}, (928, 1664)),
         ("openai/gpt-image-2", {"size": "1536x1024"}, (1536, 1024)),
-        ("google/nano-banana-2", {"aspect_ratio": "16:9"}, (1024, 576)),
-        ("google/nano-banana-2", {"aspect_ratio": "2:3", "resolution": "2K"}, (1365, 2048)),
+        ("google/nano-banana-2", {"aspectRatio": "16:9"}, (1024, 576)),
+        ("google/nano-banana-2", {"aspectRatio": "2:3", "imageSize": "2K"}, (1365, 2048)),
         ("bytedance/seedream-4", {"aspect_ratio": "3:4"}, (768, 1024)),
         ("black-forest-labs/flux-2-pro", {"width": 640, "height": 300}, (640, 300)),
     ],
@@ -143,7 +144,7 @@ def test_every_style_is_a_picture_of_its_own() -> None:
 
 def test_every_model_that_paints_has_a_look_of_its_own() -> None:
     vendors = [m for m in MODELS.values() if m.media == "image" and m.name not in PLAIN]
-    assert len({model.palette for model in vendors}) == len(vendors) == 7
+    assert len({model.palette for model in vendors}) == len(vendors) == 12
 
 
 def test_any_prompt_can_be_written_on_a_picture() -> None:
@@ -193,6 +194,57 @@ def test_an_upload_is_checked_served_and_drawn_from(http: httpx.Client, run: Run
     # The gradient is dark above and light below, and so is what was made of it.
     top, middle = (tones.crop((0, y, 1024, y + 100)).resize((1, 1)).tobytes()[0] for y in (0, 700))
     assert top + 60 < middle
+
+
+def _grey() -> str:
+    target = io.BytesIO()
+    Image.linear_gradient("L").save(target, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(target.getvalue()).decode()}"
+
+
+def test_an_earlier_result_and_several_pictures_are_drawn_from(run: Run) -> None:
+    edit = "bytedance/seedream-5.0-lite-edit"
+    first = urls(run("google/nano-banana-2"))[0]
+
+    alone, both, chained = (
+        opened(get(urls(run(edit, image=image))[0]).content).resize((8, 8)).tobytes()
+        for image in (first, [first, _grey()], urls(run(edit, image=first))[0])
+    )
+    assert len({alone, both, chained}) == 3
+
+
+def test_what_an_input_refers_to_must_be_there(http: httpx.Client, sandbox: Sandbox) -> None:
+    for folder in ("media", "files"):
+        image = f"{sandbox.cdn_url}/{folder}/{'0' * 26}.png"
+        body = {"prompt": "x", "image": image}
+        answer = http.post("/api/v1/google/nano-banana-2-edit", json=body)
+        assert (answer.status_code, "cannot be read" in answer.text) == (400, True)
+
+
+def test_ten_files_are_kept_until_one_is_deleted(http: httpx.Client) -> None:
+    picture = base64.b64decode(_grey().partition(",")[2])
+
+    def send() -> httpx.Response:
+        return http.post("/api/v1/media/files", files={"file": ("a.png", picture)})
+
+    sent = [send().json()["data"] for _ in range(10)]
+    assert http.get("/api/v1/media/files").json()["data"] == {"files": sent, "total": 10}
+    full = send()
+    assert (full.status_code, "quota" in full.text) == (400, True)
+    where = f"/api/v1/media/files/{sent[0]['file_id']}"
+    assert [http.delete(where).status_code for _ in range(2)] == [204, 404]
+    assert get(sent[0]["url"]).status_code == 404
+    assert send().status_code == 200
+
+
+def test_a_transcript_is_a_text_file(run: Run) -> None:
+    sound = urls(run("minimax/speech-2.6"))[0]
+    (resource,) = run("alibaba/qwen3-asr-flash", url=sound)["result"]["resources"]
+
+    answer = get(resource["url"])
+    assert (resource["type"], resource["format"]) == ("text", "txt")
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "bell" in answer.text
 
 
 @pytest.mark.parametrize(
