@@ -50,7 +50,8 @@ lab: $(VENV)/.lab ## open the quickstart in JupyterLab
 test: $(VENV)/.test+check ## run everything: the checks, then the tests, fast ones first
 	@$(MAKE) --no-print-directory check
 	@compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || echo "PostgreSQL is not there, so its tests are skipped: apt-get install postgresql"
-	@$(PYTEST) $(SPREAD) 3 -m "not kernel and not browser"
+	@$(PYTEST) $(SPREAD) 3 -m "not kernel and not browser and not slow"
+	@$(PYTEST) $(SPREAD) 2 -m "slow and not kernel and not browser"
 	@$(PYTEST) $(SPREAD) 2 -m kernel
 	@$(PYTEST) $(SPREAD) 2 -m browser
 

@@ -105,11 +105,11 @@ FULL = Scale(
 )
 SMOKE = Scale(
     name="smoke",
-    repeats=2,
+    repeats=1,
     rows=(100, 1_000),
     export_rows=200,
-    in_flight=(1, 8),
-    live_tasks=2,
+    in_flight=(2,),
+    live_tasks=1,
     live_s=(0.2,),
     simulated_tasks=40,
     pictures=2,

@@ -58,7 +58,7 @@ def figures(scale: Scale) -> Iterator[Figure]:
     for duration in DURATIONS:
         yield from _simulated(duration, scale.simulated_tasks)
     for duration in scale.live_s:
-        for model in (EVEN, UNEVEN):
+        for model in LIVE_NAMES if scale.name == "full" else (EVEN,):
             yield from _live(model, duration, scale.live_tasks)
 
 

@@ -1,7 +1,8 @@
 """What the start costs: the import, and ``%load_ext``, over an interpreter that does neither.
 
 Every measurement is a process of its own, with bytecode from a folder of its own that a first round
-has filled, as an installation fills it. Ours, theirs and the bare one take turns.
+has filled, as an installation fills it; a smoke run takes the bytecode that is there. Ours, theirs
+and the bare one take turns.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ print((time.perf_counter() - begun) * 1e3)
 
 def figures(scale: Scale) -> Iterator[Figure]:
     """Yield the milliseconds of the import, and those of loading the extension."""
-    import_ms = _in_turn({n: _CLOCK.format(code) for n, code in _IMPORTS.items()}, scale.repeats)
+    import_ms = _in_turn({n: _CLOCK.format(code) for n, code in _IMPORTS.items()}, scale)
     yield from _figures("import modellix_jupyter, over a bare interpreter", import_ms, IMPORT_MS)
     codes = {name: _SHELL + _CLOCK.format(code) for name, code in _IN_A_SHELL.items()}
-    load_ms = _in_turn(codes, scale.repeats)
+    load_ms = _in_turn(codes, scale)
     yield from _figures("%load_ext modellix_jupyter, over a bare IPython", load_ms, LOAD_MS)
 
 
@@ -73,22 +74,24 @@ def _figures(what: str, took: Mapping[str, float], goal: float) -> Iterator[Figu
         )
 
 
-def _in_turn(codes: Mapping[str, str], repeats: int) -> dict[str, float]:
+def _in_turn(codes: Mapping[str, str], scale: Scale) -> dict[str, float]:
     """Return the median milliseconds of each, after a round that only fills the bytecode."""
     took: dict[str, list[float]] = {name: [] for name in codes}
     with tempfile.TemporaryDirectory() as folder:
-        for turn in range(repeats + 1):
+        # as a newcomer has it: where the platform puts user data is found out too
+        changes = {"HOME": folder, "XDG_DATA_HOME": str(Path(folder, "data"))}
+        if full := scale.name == "full":
+            changes["PYTHONPYCACHEPREFIX"] = str(Path(folder, "bytecode"))
+        for turn in range(scale.repeats + full):
             for name, code in codes.items():
-                ms = _ran(code, Path(folder))
-                if turn:
+                ms = _ran(code, changes)
+                if turn >= full:
                     took[name].append(ms)
     return {name: median(each) for name, each in took.items()}
 
 
-def _ran(code: str, folder: Path) -> float:
-    # as a newcomer has it: where the platform puts user data is found out too
-    homes = {"HOME": str(folder), "XDG_DATA_HOME": str(folder / "data")}
-    environment = os.environ | homes | {"PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+def _ran(code: str, changes: Mapping[str, str]) -> float:
+    environment = os.environ | changes
     environment.pop("MODELLIX_HOME", None)
     # a setting that keeps bytecode from being written would measure the compiler
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
