@@ -20,7 +20,8 @@ from modellix_jupyter.errors import RateLimited
 from modellix_jupyter.ledger.kernel_locks import KernelLock
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.settings import Settings
-from modellix_jupyter.storage.store import MIB, Limits, Store
+from modellix_jupyter.storage.files import MIB, Files
+from modellix_jupyter.storage.store import Limits, Store
 from modellix_jupyter.values import Request, Status, Task, Update
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class Kernel:
         self.settings = Settings(base_url=url, home=str(home)).changed(**changes)
         self._ledger = Ledger(home / "ledger.sqlite3", home / "files")
         self._owner = KernelLock(home / "owners")
-        store = Store(home / "files", Limits(MIB * 64, MIB * 64, 10))
+        store = Store(Files(home), Limits(MIB * 64, MIB * 64, 10))
         self.client = CountingClient(self.settings)
         self.engine = Engine(self.client, store, self._ledger, self._owner, self.settings)
         self._seen: dict[str, float] = {}

@@ -50,6 +50,12 @@ class Settings:
     ledger: str = _setting(
         "", "URL of a ledger on PostgreSQL; empty: SQLite in the home; MODELLIX_LEDGER."
     )
+    files: str = _setting(
+        "", "Folder or URL of the files (s3://...); empty: in the home; MODELLIX_FILES."
+    )
+    cache_mb: int = _setting(
+        1024, "Copies of files that lie elsewhere, all together, in MiB.", min_value=1
+    )
     user: str = _setting("", "Name beside your tasks in a ledger; empty: your login name.")
     ask_above: int = _setting(
         12, "Number of tasks above which a cell or compare asks first.", min_value=1
@@ -95,6 +101,7 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", check_origin(self.base_url))
         object.__setattr__(self, "ledger", LedgerUrl(self.ledger.strip()))
+        object.__setattr__(self, "files", check_files(self.files.strip()))
         if self.schema_url:
             object.__setattr__(self, "schema_url", check_origin(self.schema_url, "schema_url"))
         if self.submit_path not in {"", "/async"}:
@@ -133,14 +140,15 @@ class Settings:
         return Path(platformdirs.user_data_dir("modellix-jupyter", appauthor=False))
 
 
+_IN_ENVIRONMENT = ("base_url", "home", "ledger", "files")
 SETTING_NAMES = tuple(item.name for item in fields(Settings))
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Return the settings with what the environment says of them."""
     env = os.environ if environment is None else environment
-    named = {"base_url": "MODELLIX_BASE_URL", "home": "MODELLIX_HOME", "ledger": "MODELLIX_LEDGER"}
-    return Settings(**{name: env[var] for name, var in named.items() if env.get(var)})  # type: ignore[arg-type]  # both are text
+    named = {name: env.get(f"MODELLIX_{name.upper()}") for name in _IN_ENVIRONMENT}
+    return Settings(**{name: value for name, value in named.items() if value})  # type: ignore[arg-type]  # all are text
 
 
 def check_origin(url: str, name: str = "base_url") -> str:
@@ -172,6 +180,27 @@ def check_origin(url: str, name: str = "base_url") -> str:
         )
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
+
+
+def check_files(url: str) -> str:
+    """Return the place of files; one with credentials in it would show them wherever it stands."""
+    if "://" not in url:
+        return url
+    try:
+        parts = urlsplit(url)
+        secret = parts.password or parts.query or parts.fragment
+    except ValueError:
+        parts, secret = None, None
+    if secret:
+        raise ConfigError(
+            "files has credentials or a query in it, which would be shown.",
+            "Leave them to what fsspec reads: the environment, or a file of its own.",
+        )
+    if not parts or "::" in url or parts.scheme in {"http", "https"} or not url.isprintable():
+        raise ConfigError(
+            "files is no place that can be written.", "It is a folder, or like s3://BUCKET/FOLDER."
+        )
+    return url
 
 
 def _check_min(name: str, value: object, min_value: float | None) -> None:

@@ -22,7 +22,7 @@ sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # as "
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytest_plugins = ["session_rig", "postgres_server"]
+pytest_plugins = ["session_rig", "postgres_server", "s3_server"]
 
 CHROMIUM = "/usr/bin/chromium"
 MISSING = f"{CHROMIUM} is not there; `apt-get install chromium` brings it"
@@ -55,6 +55,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("MODELLIX_API_KEY", raising=False)
     monkeypatch.delenv("MODELLIX_BASE_URL", raising=False)
     monkeypatch.delenv("MODELLIX_LEDGER", raising=False)
+    monkeypatch.delenv("MODELLIX_FILES", raising=False)
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.chdir(tmp_path)
     return folder

@@ -62,6 +62,7 @@ class Engine:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.warnings: list[str] = []
+        store.warn = self._warn
         self._ledger = ledger
         self._owner = lock.name
         self._origin = settings.base_url

@@ -60,7 +60,7 @@ _AT_ONCE = 1000
 
 
 def _columns(dialect: str) -> dict[str, ColumnElement[Any]]:
-    """Return what each column is of, times in microseconds and paths within the folder."""
+    """Return what each column is of, times in microseconds and paths within the place of files."""
     counted = files.alias()
     count = select(func.count()).select_from(counted).where(counted.c.uid == tasks.c.uid)
     made: dict[str, ColumnElement[Any]] = {
@@ -96,15 +96,15 @@ def _view(dialect: str) -> str:
 
 
 def rows(
-    dialect: str, folder: str, uids: Sequence[str] | None = None, by: By = "task"
+    dialect: str, prefix: str, uids: Sequence[str] | None = None, by: By = "task"
 ) -> Select[Any]:
     """Return the query for the view's rows: oldest first, or of these tasks in their order.
 
-    Times are microseconds (`NO_TIME` where there is none), and paths begin with the folder.
+    Times are microseconds (`NO_TIME` where there is none), and paths begin with the prefix.
     """
     columns = _columns(dialect)
     read = {name: func.coalesce(columns[name], literal(NO_TIME)) for name in _TIMES}
-    query = _select(columns | read | {"path": literal(folder) + columns["path"]}, by)
+    query = _select(columns | read | {"path": literal(prefix) + columns["path"]}, by)
     if uids is None:
         return query.order_by(tasks.c.created_at, tasks.c.id, files.c.position)
     wanted = listed(uids, dialect)

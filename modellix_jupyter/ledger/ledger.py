@@ -7,6 +7,7 @@ long one never holds up a write; WAL lets them see a consistent past.
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
@@ -58,12 +59,13 @@ class Ledger:
     """Tasks in a database; safe from several threads, processes and machines.
 
     The database is a file of SQLite, which is made with its folder where it is not there, or the
-    URL of one on PostgreSQL. `files` is the folder of the downloads, `user` stands beside what is
-    added. Every method raises `LedgerError` where the database fails.
+    URL of one on PostgreSQL. `files` is the folder of the downloads, or its address, `user` stands
+    beside what is added. Every method raises `LedgerError` where the database fails.
     """
 
-    def __init__(self, place: Path | str, files: Path, *, user: str | None = None) -> None:
-        self.files = files
+    def __init__(self, place: Path | str, files: Path | str, *, user: str | None = None) -> None:
+        # what the paths of the place's files begin with
+        self.files = files if isinstance(files, str) else f"{files}{os.sep}"
         self._user = user
         self._lock = threading.RLock()
         self._write: Connection | None = None
@@ -260,8 +262,7 @@ class Ledger:
     ) -> dict[str, list[Any]]:
         """Return the view `history` by column, of all tasks or of these in their order."""
         with self._reading() as connection:
-            folder = str(self.files / "x")[:-1]
-            query = history.rows(connection.dialect.name, folder, uids, by)
+            query = history.rows(connection.dialect.name, self.files, uids, by)
             return history.by_column(connection, query)
 
     def unfinished(self, origin: str) -> list[Task]:
@@ -357,7 +358,7 @@ def _bring_up_to_date(connection: Connection, version: int) -> None:
 def insert_tasks(
     connection: Connection,
     new: Sequence[Task],
-    folder: Path,
+    prefix: str,
     owner: str | None,
     user: str | None = None,
 ) -> None:
@@ -365,21 +366,20 @@ def insert_tasks(
     whose = {"owner": owner, "user": user}
     if new:
         connection.execute(insert(tasks), [{**task_row(task), **whose} for task in new])
-    if found := file_rows(new, folder):
+    if found := file_rows(new, prefix):
         connection.execute(insert(files), found)
 
 
 def columns_of(given: Sequence[Task], by: history.By) -> dict[str, list[Any]]:
     """Return the view `history` of tasks that may be in no ledger, by way of one in memory."""
     from dataclasses import replace
-    from pathlib import Path
 
     engine = dialects.open_sqlite(None)
     try:
         with engine.begin() as connection:
             metadata.create_all(connection, checkfirst=False)
             numbered = [replace(task, uid=str(index)) for index, task in enumerate(given)]
-            insert_tasks(connection, numbered, Path("/nowhere"), None)
+            insert_tasks(connection, numbered, "/nowhere/", None)
             uids = [task.uid for task in numbered]
             query = history.rows(engine.dialect.name, "", uids, by)
             return history.by_column(connection, query)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -29,7 +30,6 @@ from modellix_jupyter.values import Request, Resource, Status, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from sqlalchemy import RowMapping
     from sqlalchemy.types import TypeEngine
@@ -89,7 +89,7 @@ budgets = Table(
     sqlite_strict=True,
 )
 
-# One row a resource; `shown` is the one that stands for its task, `path` is within the folder.
+# One row a resource; `shown` is the one that stands for its task, `path` is within the place.
 files = Table(
     "files",
     metadata,
@@ -157,34 +157,33 @@ def task_row(task: Task) -> dict[str, Any]:
     return {name: storable(value) for name, value in row.items()}
 
 
-def file_rows(of: Iterable[Task], folder: Path) -> list[dict[str, Any]]:
-    """Return a row for each resource; paths are relative to the folder, so that a home can move."""
-    return [row for task in of for row in _file_rows(task, folder)]
+def file_rows(of: Iterable[Task], prefix: str) -> list[dict[str, Any]]:
+    """Return a row for each resource; paths are relative, so that a home or a bucket can move."""
+    return [row for task in of for row in _file_rows(task, prefix)]
 
 
-def _file_rows(task: Task, folder: Path) -> Iterator[dict[str, Any]]:
+def _file_rows(task: Task, prefix: str) -> Iterator[dict[str, Any]]:
     roles = [resource.role for resource in task.resources]
     shown = roles.index("primary") if "primary" in roles else 0
     for position, resource in enumerate(task.resources):
         row = {name: storable(getattr(resource, name)) for name in _OF_FILE}
         row |= {"uid": task.uid, "position": position, "shown": position == shown}
-        yield row | {"path": _relative(row["path"], folder)}
+        yield row | {"path": _relative(row["path"], prefix)}
 
 
-def task_of(row: RowMapping, found: Iterable[RowMapping], folder: Path) -> Task:
+def task_of(row: RowMapping, found: Iterable[RowMapping], prefix: str) -> Task:
     """Return the task of a row of `tasks` and of its rows of `files`, in their order."""
     return Task(
         **{name: row[name] for name in _SAME},
         request=Request(row["model"], row["prompt"], json.loads(row["params"])),
         status=Status(row["status"]),
-        resources=tuple(_resource(each, folder) for each in found),
+        resources=tuple(_resource(each, prefix) for each in found),
     )
 
 
-def _resource(row: RowMapping, folder: Path) -> Resource:
+def _resource(row: RowMapping, prefix: str) -> Resource:
     known = {name: row[name] for name in _OF_FILE}
-    path = None if row["path"] is None else str(folder / row["path"])
-    return Resource(**known | {"path": path, "lost": bool(row["lost"])})
+    return Resource(**known | {"path": _full(row["path"], prefix), "lost": bool(row["lost"])})
 
 
 def service_of(origin: str) -> str:
@@ -207,5 +206,12 @@ def storable(value: Any) -> Any:  # noqa: ANN401 - a column's value
     return None if isinstance(value, int) and value not in _INT64 else value
 
 
-def _relative(path: str | None, folder: Path) -> str | None:
-    return path and path.replace("\\", "/").removeprefix(f"{folder.as_posix()}/")
+def _relative(path: str | None, prefix: str) -> str | None:
+    return path and path.replace("\\", "/").removeprefix(prefix.replace("\\", "/"))
+
+
+def _full(path: str | None, prefix: str) -> str | None:
+    """Return a path as it was, whatever the place; one of a folder in this system's form."""
+    if path is None or "://" in path:
+        return path
+    return f"{prefix}{path}" if "://" in prefix else str(Path(prefix) / path)

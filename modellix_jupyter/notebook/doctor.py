@@ -49,6 +49,7 @@ def examine(session: Session) -> list[Check]:
         _try("balance", lambda: f"{session.balance():.2f} USD"),
         _try("home", lambda: _home(session)),
         _try("ledger", lambda: _ledger(session)),
+        _try("files", session.files.check),
         *(Check(n, None, f"{_version(n)}, for {purpose}") for n, purpose in _EXTRAS.items()),
     ]
 

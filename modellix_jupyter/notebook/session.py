@@ -33,7 +33,8 @@ from modellix_jupyter.notebook.spending import (
 )
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.settings import SETTING_NAMES, Settings, from_environment
-from modellix_jupyter.storage.store import MIB, Limits, Store
+from modellix_jupyter.storage.files import MIB, Files
+from modellix_jupyter.storage.store import Limits, Store
 from modellix_jupyter.storage.thumbnail_cache import Thumbnails
 from modellix_jupyter.storage.thumbnails import embed
 from modellix_jupyter.values import Card, Media, Resource
@@ -110,6 +111,11 @@ class Session:
         """The folder of the ledger and of the files."""
         return self.settings.folder().absolute()
 
+    @cached_property
+    def files(self) -> Files:
+        """The place of the files."""
+        return Files(self.home, self.settings.files, self.settings.cache_mb)
+
     @property
     def ledger(self) -> Ledger:
         """The ledger of this home."""
@@ -117,7 +123,7 @@ class Session:
             if self._ledger is None:
                 place = str(self.settings.ledger) or self.home / "ledger.sqlite3"
                 user = self.settings.user_name()
-                self._ledger = Ledger(place, self.home / "files", user=user)
+                self._ledger = Ledger(place, self.files.prefix, user=user)
             return self._ledger
 
     @property
@@ -156,11 +162,12 @@ class Session:
         key, s = self.key(), self.settings  # before anything is written: a newcomer has none
         ledger, lock = self.ledger, self.kernel_lock
         limits = Limits(s.max_file_mb * MIB, s.max_task_mb * MIB, s.max_files)
-        store = Store(self.home / "files", limits)
-        store.sweep()
+        self.files.open()
         client = AsyncClient(key, settings=s, sleep=self._sleep)
         pace = self.pace or PACE
-        engine = Engine(client, store, ledger, lock, s, pace=pace, sleep=self._sleep)
+        engine = Engine(
+            client, Store(self.files, limits), ledger, lock, s, pace=pace, sleep=self._sleep
+        )
         return _Running(engine, client, Catalog(client))
 
     def key(self) -> SecretKey:
@@ -182,7 +189,8 @@ class Session:
             if differ - AT_ANY_TIME:
                 return False
         self.settings = settings
-        self.__dict__.pop("home", None)
+        for name in ("home", "files"):
+            self.__dict__.pop(name, None)
         self.media.forget()
         return True
 
@@ -363,6 +371,7 @@ class Session:
         if running is not None:
             running.engine.close()
         self.media.close()
+        self.files.close()
         for part in (self._kernel_lock, self._ledger):
             if part is not None:
                 part.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.results.table_files import replacing
+from modellix_jupyter.storage.files import local_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,14 +35,15 @@ def save_files(tasks: Iterable[Task], folder: str | Path) -> list[Path]:
 def _copy_all(tasks: Iterable[Task], folder: Path) -> dict[tuple[str, int], Path]:
     """Copy every file; return where each is by the uid of its task and its index there."""
     return {
-        (task.uid, index): _copy(Path(resource.path), folder, _name(task, index))
+        (task.uid, index): _copy(resource.path, folder, _name(task, index))
         for task in tasks
         for index, resource in enumerate(task.resources)
         if resource.path
     }
 
 
-def _copy(source: Path, folder: Path, name: str) -> Path:
+def _copy(path: str, folder: Path, name: str) -> Path:
+    source = local_copy(path)
     target = folder / f"{name}{source.suffix}"
     with replacing(target) as part:
         shutil.copyfile(source, part)

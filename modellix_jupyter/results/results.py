@@ -234,19 +234,20 @@ class Results(Sequence["Task"]):
     def images(self) -> list[Image]:
         """Every downloaded picture, opened with Pillow, in order; no file is kept open."""
         from io import BytesIO
-        from pathlib import Path
 
         from PIL import Image
 
+        from modellix_jupyter.storage.files import local_copy
+
         paths = [r.path for task in self for r in task.pictures if r.path]
-        return [Image.open(BytesIO(Path(path).read_bytes())) for path in paths]
+        return [Image.open(BytesIO(local_copy(path).read_bytes())) for path in paths]
 
     @property
     def paths(self) -> list[Path]:
-        """Every downloaded file, in order."""
-        from pathlib import Path
+        """Every downloaded file, in order; of one that lies elsewhere, a copy on this machine."""
+        from modellix_jupyter.storage.files import local_copy
 
-        return [Path(r.path) for task in self for r in task.resources if r.path]
+        return [local_copy(r.path) for task in self for r in task.resources if r.path]
 
     def frame(self, by: Literal["task", "resource"] = "task") -> pd.DataFrame:
         """Return them as a table.

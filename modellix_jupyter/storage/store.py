@@ -6,23 +6,24 @@ import asyncio
 import contextlib
 import os
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from modellix_jupyter.errors import DownloadError
 from modellix_jupyter.storage import filetypes, thumbnails
+from modellix_jupyter.storage.files import MIB, PART
 from modellix_jupyter.values import to_datetime
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
+    from modellix_jupyter.errors import ModellixError
+    from modellix_jupyter.storage.files import Files
     from modellix_jupyter.values import Resource, Task
 
-MIB = 1024 * 1024
-_PART = ".part-"
-_ABANDONED_S = 86_400
+# Seconds that a file may take to its place before it is put there in the background.
+_PUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +47,13 @@ class Limits:
 
 
 class Store:
-    """Where results are kept.
+    """Takes results to the place of files, within limits."""
 
-    Parameters
-    ----------
-    folder
-        Made where it is not there.
-    limits
-        See `Limits`.
-
-    """
-
-    def __init__(self, folder: Path, limits: Limits) -> None:
-        self.folder = folder
+    def __init__(self, files: Files, limits: Limits) -> None:
+        self._files = files
         self._limits = limits
-
-    def sweep(self) -> None:
-        """Remove what a kernel that was killed in a download left behind, a day later."""
-        for part in self.folder.glob(f"*/{_PART}*"):
-            with contextlib.suppress(OSError):
-                if time.time() - part.stat().st_mtime > _ABANDONED_S:
-                    part.unlink()
+        # Called with why a file has to wait, where there is somebody to tell.
+        self.warn: Callable[[ModellixError], None] | None = None
 
     async def save(
         self, task: Task, place: int, chunks: AsyncIterator[bytes], claimed_size: int | None
@@ -97,7 +84,7 @@ class Store:
             return await self._write(task, place, chunks, room)
         except OSError as error:
             raise DownloadError(
-                f"The result cannot be written to {self.folder}: {error.strerror}.",
+                f"The result cannot be written to {self._files.folder}: {error.strerror}.",
                 "Free some space or set MODELLIX_HOME, then `%modellix resume`.",
                 final=False,
             ) from error
@@ -112,9 +99,9 @@ class Store:
     async def _write(
         self, task: Task, place: int, chunks: AsyncIterator[bytes], room: int
     ) -> Resource:
-        folder = self.folder / _day(task)
+        folder = self._files.folder / _day(task)
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=folder, prefix=_PART)
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix=PART)
         part = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -122,13 +109,16 @@ class Store:
                 await asyncio.to_thread(_flush, file)
             resource = task.resources[place]
             checked = await asyncio.to_thread(_check, part, resource)
-            target = folder / f"{_stem(task)}-{place + 1}.{_ending(part, resource)}"
-            part.replace(target)
+            name = f"{_day(task)}/{_stem(task)}-{place + 1}.{_ending(part, resource)}"
+            part.replace(self._files.folder / name)
         except BaseException:
             with contextlib.suppress(OSError):
                 part.unlink()
             raise
-        return replace(checked, path=str(target), size=size, problem=None)
+        problem = await self._files.put(name, _PUT_S)
+        if problem is not None and self.warn is not None:
+            self.warn(problem)
+        return replace(checked, path=self._files.path(name), size=size, problem=None)
 
 
 async def _copy(chunks: AsyncIterator[bytes], file: BinaryIO, room: int) -> int:

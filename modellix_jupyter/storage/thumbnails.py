@@ -12,14 +12,15 @@ import threading
 import warnings
 from dataclasses import dataclass, replace
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modellix_jupyter.errors import ModellixError
+from modellix_jupyter.storage.files import is_elsewhere, local_copy
 from modellix_jupyter.values import Media
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from PIL.Image import Image as Picture
 
@@ -115,8 +116,10 @@ def embed(
     media = _described(resource)
     if resource.path is None:
         return replace(media, problem=resource.problem or "Not downloaded.")
+    if is_elsewhere(media.path) and media.kind != "image" and (media.size or 0) > media_bytes:
+        return media  # it is not fetched only to be left out
     try:
-        return _read(media, Path(resource.path), pixels, picture_bytes, media_bytes)
+        return _read(media, local_copy(resource.path), pixels, picture_bytes, media_bytes)
     except ModellixError as error:
         return replace(media, problem=error.message)
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
@@ -142,7 +145,7 @@ def thumbnail(path: str | Path, *, pixels: int = PIXELS, limit: int = PICTURE_BY
         The file is no picture that can be decoded, or it is too large to be decoded safely.
 
     """
-    file = Path(path)
+    file = local_copy(path)
     return _thumbnail(file, _type_of(file), pixels, limit).jpeg
 
 
@@ -195,7 +198,7 @@ def opened(path: str | Path, pixels: int) -> Picture:
         The file is no picture that can be decoded, or it is too large to be decoded safely.
 
     """
-    file = Path(path)
+    file = local_copy(path)
     try:
         with _open(file, _type_of(file)) as image:
             return _flat(_reduced(image, pixels))

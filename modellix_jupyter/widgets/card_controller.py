@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -13,6 +12,7 @@ from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.cards import cards_html, overview
 from modellix_jupyter.html.formatting import alternative
 from modellix_jupyter.html.markup import el, html
+from modellix_jupyter.storage.files import local_copy
 from modellix_jupyter.values import Status
 from modellix_jupyter.widgets.controls import column, title
 from modellix_jupyter.widgets.gallery import Gallery, GalleryCard
@@ -161,7 +161,7 @@ def _left_alone(task: Task) -> str:
 
 def _read(picture: Resource) -> tuple[bytes, str]:
     """Return a picture's bytes and mime type, or raise why it cannot be shown."""
-    path, kind = Path(picture.path or ""), _MIME_TYPES.get((picture.format or "").lower())
+    path, kind = local_copy(picture.path or ""), _MIME_TYPES.get((picture.format or "").lower())
     try:
         if kind is None or path.stat().st_size > MAX_PICTURE_BYTES:
             raise ModellixError("This picture cannot be shown here.", f"It is in {path}.")

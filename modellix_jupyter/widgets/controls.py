@@ -13,6 +13,7 @@ import ipywidgets as widgets
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.ledger.search import SORTS, Search
+from modellix_jupyter.storage.files import local_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -241,7 +242,7 @@ class PictureField:
 
     def _on_earlier(self, change: dict[str, Any]) -> None:
         if change["new"] is not None:
-            self._send(Path(change["new"]), Path(change["new"]).name)
+            self._send(local_copy(change["new"]), Path(change["new"]).name)
 
     def _send(self, path: Path, name: str, *, temporary: bool = False) -> None:
         """Upload a file; a temporary one is removed afterwards."""

@@ -26,7 +26,7 @@ def a_task(prompt: str | None = "a cat", **known: object) -> Task:
     return replace(base, **known)  # type: ignore[arg-type]  # fields of a task, by name
 
 
-def full_task(files: Path) -> Task:
+def full_task(files: Path | str) -> Task:
     """Return a task of which everything is known."""
     params: dict[str, Json] = {"seed": 7, "size": "1024*1024", "deep": [{"a": None}, 1.5, True]}
     return a_task(
@@ -46,7 +46,7 @@ def full_task(files: Path) -> Task:
                 height=256,
                 format="png",
                 role="primary",
-                path=str(files / "2027-01-15" / "one.png"),
+                path=str(Path(files) / "2027-01-15" / "one.png"),
                 size=1234,
             ),
             Resource(url="https://files.test/2.png", problem="gone", lost=True),

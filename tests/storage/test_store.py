@@ -18,7 +18,8 @@ from PIL import Image
 
 from modellix_jupyter.errors import DownloadError
 from modellix_jupyter.storage import filetypes
-from modellix_jupyter.storage.store import MIB, Limits, Store
+from modellix_jupyter.storage.files import MIB, Files
+from modellix_jupyter.storage.store import Limits, Store
 from modellix_jupyter.storage.thumbnails import embed
 from modellix_jupyter.values import Request, Resource, Status, Task
 
@@ -78,7 +79,7 @@ def save(
     limits: Limits = ROOMY,
     claimed: int | None = None,
 ) -> Resource:
-    store = Store(folder, limits)
+    store = Store(Files(folder.parent), limits)
     return asyncio.run(store.save(task or a_task(), place, in_pieces(data), claimed))
 
 
@@ -244,7 +245,7 @@ def test_a_claimed_size_above_the_bound_reads_nothing(folder: Path) -> None:
         read.append(1)
         yield b"x"
 
-    store = Store(folder, ROOMY)
+    store = Store(Files(folder.parent), ROOMY)
     with pytest.raises(DownloadError, match="larger than the 10 MiB"):
         asyncio.run(store.save(a_task(), 0, chunks(), 10 * MIB + 1))
     assert read == []
@@ -260,7 +261,7 @@ def test_a_stream_without_end_is_cut_at_the_bound(folder: Path) -> None:
             produced += 1
             yield b"\0" * 10_000
 
-    store = Store(folder, Limits(file_bytes=100_000, task_bytes=MIB, files=1))
+    store = Store(Files(folder.parent), Limits(file_bytes=100_000, task_bytes=MIB, files=1))
     with pytest.raises(DownloadError):
         asyncio.run(store.save(a_task(), 0, endless(), None))
     assert produced == 11
@@ -341,7 +342,7 @@ def test_a_large_picture_that_pillow_only_warns_of_is_kept(folder: Path) -> None
 
 def test_decoding_leaves_the_filters_of_warnings_alone(folder: Path) -> None:
     before = list(warnings.filters)
-    store = Store(folder, ROOMY)
+    store = Store(Files(folder.parent), ROOMY)
     data = picture(size=(300, 300))
     tasks = [a_task(uid=f"{i:032x}") for i in range(24)]
 
@@ -362,7 +363,7 @@ def test_a_stream_that_breaks_leaves_nothing(folder: Path) -> None:
         raise ConnectionResetError(errno.ECONNRESET, "reset")
 
     with pytest.raises(DownloadError):
-        asyncio.run(Store(folder, ROOMY).save(a_task(), 0, broken(), None))
+        asyncio.run(Store(Files(folder.parent), ROOMY).save(a_task(), 0, broken(), None))
     assert left_in(folder) == []
 
 
@@ -372,7 +373,7 @@ def test_an_error_of_the_network_passes_through(folder: Path) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(Store(folder, ROOMY).save(a_task(), 0, broken(), None))
+        asyncio.run(Store(Files(folder.parent), ROOMY).save(a_task(), 0, broken(), None))
     assert left_in(folder) == []
 
 
@@ -385,7 +386,9 @@ def test_a_cancelled_download_leaves_nothing(folder: Path) -> None:
             writing.set()
             await asyncio.Event().wait()
 
-        saving = asyncio.create_task(Store(folder, ROOMY).save(a_task(), 0, hanging(), None))
+        saving = asyncio.create_task(
+            Store(Files(folder.parent), ROOMY).save(a_task(), 0, hanging(), None)
+        )
         await writing.wait()
         assert len(left_in(folder)) == 1  # under a private name, in the same folder
         assert left_in(folder)[0].name.startswith(".part-")
@@ -481,12 +484,12 @@ def test_a_picture_that_cannot_be_opened_here_is_kept_all_the_same(
 
 
 def test_what_a_killed_download_left_is_swept_a_day_later(tmp_path: Path) -> None:
-    day = tmp_path / "2026-01-01"
-    day.mkdir()
+    day = tmp_path / "files" / "2026-01-01"
+    day.mkdir(parents=True)
     old, new, whole = day / ".part-old", day / ".part-new", day / "whole.png"
     for path in (old, new, whole):
         path.write_bytes(b"x")
     os.utime(old, (0, 0))
     os.utime(whole, (0, 0))
-    Store(tmp_path, Limits(1, 1, 1)).sweep()
+    Files(tmp_path).open()
     assert sorted(path.name for path in day.iterdir()) == [".part-new", "whole.png"]

@@ -1,0 +1,322 @@
+"""Where the files of results lie: a folder of this machine, or any place that fsspec reaches.
+
+A file that lies elsewhere is read through a copy in the home; the copies together are bounded. One
+that cannot be put there waits in a folder of its own, and is put there later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import tempfile
+import threading
+import time
+import uuid
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from modellix_jupyter.errors import ConfigError, MissingExtra, ModellixError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MIB = 1024 * 1024
+# The beginning of the name of a file that is not whole yet.
+PART = ".part-"
+_ABANDONED_S = 86_400
+# Seconds until what waits is put into its place again, and at most.
+_PAUSE_S, _LONGEST_PAUSE_S = 15.0, 900.0
+
+_T = TypeVar("_T")
+
+# The places of this process that are not the home, by what the paths of their files begin with.
+_places: dict[str, Files] = {}
+
+
+def local_copy(path: str | Path) -> Path:
+    """Return a file of this machine with the content of a resource's ``path``.
+
+    A file that lies elsewhere is fetched where there is no copy yet. `ModellixError` says why that
+    is not possible; a missing file of this machine is left to who opens it.
+    """
+    text = str(path)
+    for prefix, place in _places.items():
+        if text.startswith(prefix):
+            return place.local(text.removeprefix(prefix))
+    if "://" in text:
+        message = f"The file is at {text}, which is not the place of files in use."
+        raise ModellixError(message, "Set MODELLIX_FILES to the place that it is in.")
+    home = f"~{os.sep}"
+    return Path.home() / text.removeprefix(home) if text.startswith(home) else Path(text)
+
+
+def is_elsewhere(path: str | None) -> bool:
+    """Whether reading a resource's ``path`` may take a download."""
+    return "://" in (path or "")
+
+
+class Files:
+    """The place of files: a folder or what fsspec understands, else ``files`` in the home."""
+
+    def __init__(self, home: Path, url: str = "", cache_mb: int = 1024) -> None:
+        self.remote = is_elsewhere(url) and not url.startswith("file:")
+        self._own = home / "files"
+        self._url = url
+        # New files are written to `folder`: the place itself, or where they wait to be put there.
+        # The paths of all files of the place begin with `prefix`.
+        if self.remote:
+            self.folder, self.prefix = home / "outbox", url if url.endswith("/") else f"{url}/"
+        else:
+            self.folder = _folder(url) if url else self._own
+            self.prefix = str(self.folder / "x")[:-1]
+        self._cache, self._cache_bytes = home / "cache", cache_mb * MIB
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._sender: threading.Thread | None = None
+        if url:
+            _places[self.prefix] = self
+
+    def __str__(self) -> str:
+        return self._url if self.remote else str(self.folder)
+
+    def path(self, name: str) -> str:
+        """Return the path of a file of the place, as it stands in its resource."""
+        return f"{self.prefix}{name}" if self.remote else str(self.folder / name)
+
+    # -- reading
+
+    def local(self, name: str) -> Path:
+        """Return a file of this machine with the content of the file of that name."""
+        if self.remote and not _is_plain(name):
+            raise ModellixError("The file has a name that is not one of ours.", "It is not read.")
+        for folder in (self.folder, self._own):  # the latter for those of before the place was set
+            if (folder / name).is_file():
+                return folder / name
+        if not self.remote:
+            return self.folder / name
+        copy = self._cache / name
+        if not copy.is_file():
+            self._fetch(name, copy)
+        with contextlib.suppress(OSError):
+            os.utime(copy)  # what was read last is removed last
+        return copy
+
+    def _fetch(self, name: str, copy: Path) -> None:
+        with self._explained(f"The file cannot be read from {self.prefix}{name}"):
+            system, root = self._system
+            size = system.info(f"{root}/{name}")["size"]
+            copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor, part = tempfile.mkstemp(dir=copy.parent, prefix=PART)
+            os.close(descriptor)
+            try:
+                system.get_file(f"{root}/{name}", part)
+                if Path(part).stat().st_size != size:
+                    raise EOFError
+                Path(part).replace(copy)
+            finally:
+                Path(part).unlink(missing_ok=True)
+        self._trim(copy)
+
+    def _trim(self, kept: Path) -> None:
+        """Remove the copies that were read longest ago, until the rest is within the bound."""
+        found = []
+        for path in _files_in(self._cache):
+            with contextlib.suppress(OSError):  # another kernel removed it
+                status = path.stat()
+                found.append((status.st_mtime, status.st_size, path))
+        total = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if total <= self._cache_bytes:
+                return
+            if path != kept:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                total -= size
+
+    # -- writing
+
+    async def put(self, name: str, seconds: float) -> ModellixError | None:
+        """Put a whole file of `folder` into its place; say why where it has to wait there."""
+        import asyncio
+
+        if not self.remote:
+            return None
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.wrap_future(_on_a_thread(lambda: self._put(name)))
+        except ModellixError as error:
+            reason = error.message
+        except TimeoutError:
+            reason = f"The file was not in {self._url} after {seconds:g} s."
+        else:
+            return None
+        self.send_waiting(_PAUSE_S)
+        hint = f"It waits in {self.folder} and is put there later; `%modellix doctor` tests it."
+        return ModellixError(reason, hint)
+
+    def _put(self, name: str) -> None:
+        source, copy = self.folder / name, self._cache / name
+        if not source.is_file():  # another kernel was quicker
+            return
+        with self._explained(f"The file cannot be put into {self._url}"):
+            system, root = self._system
+            system.put_file(str(source), f"{root}/{name}")
+            if system.info(f"{root}/{name}")["size"] != source.stat().st_size:
+                raise EOFError
+            copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                source.replace(copy)
+        self._trim(copy)
+
+    def waiting(self) -> list[str]:
+        """Return the names of the files that still are to be put into their place."""
+        found = _files_in(self.folder) if self.remote else ()
+        return sorted(path.relative_to(self.folder).as_posix() for path in found)
+
+    def send_waiting(self, pause_s: float = 0.0) -> None:
+        """Put what waits into its place, on a thread that ends when all is there."""
+        with self._lock:
+            if self._sender is None and self.waiting() and not self._ended.is_set():
+                self._sender = threading.Thread(
+                    target=self._send, args=(pause_s,), name="modellix-files", daemon=True
+                )
+                self._sender.start()
+
+    def _send(self, pause_s: float) -> None:
+        while not self._ended.wait(pause_s):
+            with contextlib.suppress(ModellixError):
+                for name in self.waiting():
+                    self._put(name)
+            with self._lock:
+                if not self.waiting():
+                    self._sender = None
+                    return
+            pause_s = min(max(pause_s * 2, _PAUSE_S), _LONGEST_PAUSE_S)
+
+    def _sweep(self) -> None:
+        """Remove what a kernel that was killed in a download left behind, a day later."""
+        for part in itertools.chain(
+            self.folder.glob(f"*/{PART}*"), self._cache.glob(f"*/{PART}*") if self.remote else ()
+        ):
+            with contextlib.suppress(OSError):
+                if time.time() - part.stat().st_mtime > _ABANDONED_S:
+                    part.unlink()
+
+    def close(self) -> None:
+        """End the thread that puts what waits; the next session goes on with it."""
+        self._ended.set()
+        if self._sender is not None:
+            self._sender.join(2)
+
+    # -- the place
+
+    def open(self) -> None:
+        """Begin to use the place; raise `ConfigError` where no file could ever be put there."""
+        if self.remote:
+            with contextlib.suppress(_Unreachable):
+                _ = self._system
+        self._sweep()
+        self.send_waiting()
+
+    def check(self) -> str:
+        """Write a file, read it back and delete it; return what a user is told."""
+        name, begin = f"check-{uuid.uuid4().hex}", time.perf_counter()
+        with self._explained(f"{self} cannot be written and read"):
+            system, root = self._system
+            if not self.remote:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            system.pipe_file(f"{root}/{name}", name.encode())
+            same = system.cat_file(f"{root}/{name}") == name.encode()
+            system.rm_file(f"{root}/{name}")
+            if not same:
+                raise EOFError
+        took_ms = (time.perf_counter() - begin) * 1000
+        waiting = f"; {len(self.waiting())} files wait to be put there" if self.waiting() else ""
+        return f"{self}, written, read back and deleted in {took_ms:.0f} ms{waiting}"
+
+    @cached_property
+    def _system(self) -> tuple[Any, str]:
+        """The file system of fsspec, and the path of the place in it."""
+        import fsspec
+
+        with self._explained(f"{self} cannot be opened"):
+            system, root = fsspec.url_to_fs(str(self))
+            return system, str(root).rstrip("/")
+
+    @contextmanager
+    def _explained(self, failed: str) -> Iterator[None]:
+        """Translate whatever fsspec and its backends raise, whose words may hold credentials."""
+        try:
+            yield
+        except ModellixError:
+            raise
+        except ImportError:
+            raise _missing(self._url) from None
+        except ValueError:
+            raise ConfigError(
+                f"files is no place that fsspec knows: {self._url}.",
+                "It is a folder, or looks like s3://BUCKET/FOLDER; MODELLIX_FILES holds it.",
+            ) from None
+        except Exception as error:  # noqa: BLE001 - a backend raises whatever its library does
+            hint = "`%modellix doctor` tests the place of files; MODELLIX_FILES holds it."
+            raise _Unreachable(f"{failed}: {_reason(error)}.", hint) from None
+
+
+class _Unreachable(ModellixError):
+    """A place that did not do what was asked of it; it may later."""
+
+
+def _missing(url: str) -> ModellixError:
+    protocol = url.partition("://")[0]
+    if protocol in {"s3", "s3a"}:
+        return MissingExtra("Keeping files in s3://", "s3fs", "s3")
+    package = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}.get(protocol)
+    hint = f"Install it with: pip install {package}" if package else "fsspec's pages name it."
+    return ConfigError(f"Files in {protocol}:// need a package that is not installed.", hint)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "it is not there"
+    if isinstance(error, PermissionError):
+        return "access is denied"
+    if isinstance(error, EOFError):
+        return "it did not arrive whole"
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else type(error).__name__
+
+
+def _folder(url: str) -> Path:
+    path = url2pathname(urlsplit(url).path) if url.startswith("file:") else url
+    return Path(path).expanduser().absolute()
+
+
+def _is_plain(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return bool(parts) and not name.startswith("/") and ".." not in parts and "\0" not in name
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    whole = (path for path in folder.glob("*/*") if not path.name.startswith(PART))
+    return (path for path in whole if path.is_file())
+
+
+def _on_a_thread(call: Callable[[], _T]) -> Future[_T]:
+    """Call it on a thread of its own, which does not hold up the end of the process."""
+    future: Future[_T] = Future()
+
+    def run() -> None:
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - handed to who waits
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="modellix-files", daemon=True).start()
+    return future
