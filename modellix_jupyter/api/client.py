@@ -22,6 +22,7 @@ from modellix_jupyter.api.downloads import opened
 from modellix_jupyter.api.request_budget import Kind, RequestBudget
 from modellix_jupyter.api.responses import (
     NoCookies,
+    Undocumented,
     answer_timeout,
     from_answer,
     read,
@@ -311,7 +312,7 @@ class AsyncClient:
             if key:  # the origin of the schemas has a limit of its own
                 await self._acquire("submission" if paid else "poll", on_progress)
             if before_send is not None:
-                await before_send()  # outside the try: its errors are no answers to be retried
+                await self._prepare(before_send)
             try:
                 return parse(await self._send(method, path, key=key, attempt=attempt, **kwargs))
             except (ApiError, TransportError) as error:
@@ -331,9 +332,19 @@ class AsyncClient:
                 if (held := retry.hold_s(error, pause)) is not None:
                     self.budget.refused(held)
                 if pause is None:
+                    if paid and isinstance(error, Undocumented):
+                        raise error.to_bad_answer() from None
                     raise
                 await self._pause(pause, on_progress)
                 attempt = pause.attempt
+
+    async def _prepare(self, before_send: BeforeSend) -> None:
+        """Do what comes before a request leaves; its errors are no answers to be retried."""
+        try:
+            await before_send()
+        except BaseException:
+            self.budget.answered(None)  # it was let go, and never went
+            raise
 
     async def _acquire(self, kind: Kind, on_progress: OnProgress | None) -> None:
         wait_s = self.budget.wait_s()

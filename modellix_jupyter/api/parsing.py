@@ -83,8 +83,14 @@ def parse_accepted(body: bytes) -> Accepted:
     data = _data(_success(body))
     task_id = _task_id(data)
     if task_id is None or not usable_task_id(task_id):
-        raise BadAnswer("The service accepted something, but named no task.")
+        raise BadAnswer(f"The service accepted something, but named no task{_as_it_came(data)}.")
     return Accepted(task_id, _text(data.get("model_id")))
+
+
+def _as_it_came(data: dict[str, Json]) -> str:
+    """Return what stands in the place of the id, for whoever looks the task up by hand."""
+    named = data.get("task_id")
+    return "" if named is None else f" by an id that can be used: {named!r:.300}"
 
 
 def _task_id(data: dict[str, Json]) -> str | None:

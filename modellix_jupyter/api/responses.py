@@ -59,9 +59,13 @@ UNREADABLE: tuple[type[Exception], ...] = (
 
 
 class Undocumented(ApiError):
-    """A refusal (4xx) whose body is not the documented one; retried only for the 429 of a read."""
+    """A 4xx that is not documented as it came: it refuses a read, and says nothing of a payment."""
 
     default_hint = "Something between here and the API may have answered; check the base URL."
+
+    def to_bad_answer(self) -> BadAnswer:
+        """Return the error for a submission: a proxy says so also of what the service accepted."""
+        return _not_documented(self.call, self.code, self.answer)
 
 
 class NoCookies(CookieJar):
@@ -143,17 +147,19 @@ def from_exception(error: Exception, call: str) -> ModellixError:
 def from_answer(status: int, body: bytes, call: str, attempts: int) -> ModellixError:
     """Return our error for an answer that is not a 2xx.
 
-    An undocumented 4xx is a refusal all the same; any other undocumented answer says nothing of
-    what happened to the request, whatever its body.
+    Only a documented status with the documented body says what happened to the request.
     """
     message = error_message(body, status)
-    refusal = 400 <= status < 500  # noqa: PLR2004 - the HTTP statuses of a refusal
-    if message is not None and (refusal or status in API_ERRORS):
-        kind = API_ERRORS.get(status, ApiError)
-        return kind(message, code=status, call=call, attempts=attempts)
-    if refusal:
-        return Undocumented(f"HTTP {status}", code=status, call=call, attempts=attempts)
-    quoted = f" ({message})" if message else ""
+    if message is not None and status in API_ERRORS:
+        return API_ERRORS[status](message, code=status, call=call, attempts=attempts)
+    if 400 <= status < 500:  # noqa: PLR2004 - the HTTP statuses of a refusal
+        told = message or f"HTTP {status}"
+        return Undocumented(told, code=status, call=call, attempts=attempts)
+    return _not_documented(call, status, message or "")
+
+
+def _not_documented(call: str, status: int, message: str) -> BadAnswer:
+    quoted = f" ({message})" if message and message != f"HTTP {status}" else ""
     return BadAnswer(f"{call} was answered with HTTP {status}, which is not documented{quoted}.")
 
 

@@ -29,6 +29,7 @@ from client_fakes import (
 from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.api.responses import Undocumented
 from modellix_jupyter.errors import (
+    API_ERRORS,
     BadAnswer,
     ConnectFailed,
     ModellixError,
@@ -161,13 +162,25 @@ def test_a_poll_is_repeated_up_to_the_deadline_only() -> None:
     assert "the time for an answer ran out" in error.message
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 407, 408, 413, 429, 499])
-def test_an_undocumented_refusal_is_a_refusal_and_final(status: int) -> None:
-    service = Service([page(status, Retry_After="1"), accepted()])
-    error = expect(Undocumented, submit(service))
-    assert isinstance(error, Undocumented)
-    assert error.code == status
-    assert (len(service.requests), service.clock.sleeps) == (1, [])
+@pytest.mark.parametrize("answer", [page, refusal])
+def test_a_refusal_that_is_not_documented_may_be_a_proxys(answer: Any) -> None:
+    undocumented = [s for s in range(400, 500) if answer is page or s not in API_ERRORS]
+    for status in undocumented:
+        service = Service([answer(status, Retry_After="1"), accepted()])
+        error = expect(BadAnswer, submit(service))
+        assert f"HTTP {status}, which is not documented" in error.message
+        assert (len(service.requests), service.clock.sleeps) == (1, [])
+
+
+def test_a_read_that_is_refused_by_whomever_is_refused() -> None:
+    for status in (401, 403, 404, 413):
+        assert isinstance(expect(Undocumented, read(Service([page(status)]))), Undocumented)
+
+
+def test_an_id_that_cannot_be_used_is_shown_as_it_came() -> None:
+    for odd in ("t\u00e4sk-1", "a" * 257, "a b", 1.5, ["t1"]):
+        error = expect(BadAnswer, submit(Service([ok({"task_id": odd})])))
+        assert repr(odd)[:300] in error.message
 
 
 NEVER_SENT = [
