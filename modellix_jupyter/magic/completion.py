@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.planning.schema import ModelSchema
 
 _CELL = re.compile(r"^%%modellix\s")
+_COMMAND = re.compile(r"^\s*%%?modellix")
 _LINE = re.compile(r"^\s*%modellix\s+")
 # How long a completion waits for the service, in seconds.
 PATIENCE_S = 0.4
@@ -107,16 +108,17 @@ def _hook(_: InteractiveShell, event: Any) -> list[str]:  # noqa: ANN401 - IPyth
 
 def register(ip: InteractiveShell) -> None:
     """Complete in this shell from now on."""
-    completer = ip.Completer
-    if hasattr(completer, "custom_matchers"):
+    try:
         from IPython.core.completer import context_matcher
-
-        completer.custom_matchers.append(context_matcher(identifier="modellix")(_matcher))
+    except ImportError:  # IPython 7, which Colab runs
+        ip.set_hook("complete_command", _hook, re_key=_COMMAND)  # type: ignore[no-untyped-call]  # IPython has no types here
     else:
-        ip.set_hook("complete_command", _hook, re_key=r"^\s*%%?modellix")  # type: ignore[no-untyped-call]  # IPython has no types here
+        matcher = context_matcher(identifier="modellix")(_matcher)
+        ip.Completer.custom_matchers.append(matcher)
 
 
 def unregister(ip: InteractiveShell) -> None:
     """Complete no more."""
     matchers = getattr(ip.Completer, "custom_matchers", [])
     matchers[:] = [m for m in matchers if getattr(m, "matcher_identifier", "") != "modellix"]
+    ip.strdispatchers["complete_command"].regexs.pop(_COMMAND, None)

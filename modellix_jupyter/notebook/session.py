@@ -96,6 +96,7 @@ class Session:
         # in the one object that hides it, also from whoever prints what a session is made of
         self._argument = SecretKey(key, "an argument") if isinstance(key, str) else key
         self._opening = threading.RLock()
+        self._closing = threading.RLock()
         self._ledger: Ledger | None = None
         self._kernel_lock: KernelLock | ServerLock | None = None
         self._running: _Running | None = None
@@ -368,15 +369,17 @@ class Session:
         with self._opening:
             self._closed = True
             running = self._running
-        if running is not None:
-            running.engine.close()
-        self.media.close()
-        self.files.close()
-        for part in (self._kernel_lock, self._ledger):
-            if part is not None:
-                part.close()
-        if self.sandbox is not None:
-            self.sandbox.stop()
+        # whoever closes second waits: the lock is let go of once, after the engine has ended
+        with self._closing:
+            if running is not None:
+                running.engine.close()
+            self.media.close()
+            self.files.close()
+            for part in (self._kernel_lock, self._ledger):
+                if part is not None:
+                    part.close()
+            if self.sandbox is not None:
+                self.sandbox.stop()
 
 
 def _without_name(path: str | None) -> str | None:
