@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from modellix_jupyter.errors import ConfigError
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+REUSES = ("seeded", "always", "off")
 DEFAULT_BASE_URL = "https://api.modellix.ai"
 DEFAULT_SCHEMA_URL = "https://www.modellix.ai"
 
@@ -58,7 +59,17 @@ class Settings:
     )
     user: str = _setting("", "Name beside your tasks in a ledger; empty: your login name.")
     ask_above: int = _setting(
-        12, "Number of tasks above which a cell or compare asks first.", min_value=1
+        12, "Number of tasks above which a plan is sent only after a yes.", min_value=1
+    )
+    ask_above_usd: float = _setting(
+        1.0, "Price of a plan, in USD, above which the same holds.", min_value=0
+    )
+    reuse: str = _setting(
+        "seeded",
+        'Whose result is not paid for again: "seeded" (requests with a seed), "always" or "off".',
+    )
+    stop_unsent_on_interrupt: bool = _setting(
+        default=True, description="Take back what was not sent yet when a cell is interrupted."
     )
     max_in_flight: int = _setting(64, "Tasks that may run at the service at once.", min_value=1)
     requests_per_second: float = _setting(
@@ -106,6 +117,8 @@ class Settings:
             object.__setattr__(self, "schema_url", check_origin(self.schema_url, "schema_url"))
         if self.submit_path not in {"", "/async"}:
             raise ConfigError('submit_path is neither "/async" nor "".')
+        if self.reuse not in REUSES:
+            raise ConfigError(f"reuse is {self.reuse!r}; it is one of {', '.join(REUSES)}.")
         for item in fields(self):
             _check_min(item.name, getattr(self, item.name), item.metadata.get("min"))
 

@@ -354,6 +354,8 @@ class TaskAnswer:
         The service's own measure, in milliseconds.
     completed_at
         Microseconds since the epoch, from the answer's ``end_time``.
+    charged
+        In USD, as the service billed it.
 
     """
 
@@ -365,6 +367,7 @@ class TaskAnswer:
     request_id: str | None = None
     completed_at: int | None = None
     reason: str | None = None
+    charged: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

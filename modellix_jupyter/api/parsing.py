@@ -124,6 +124,7 @@ def _task_answer(data: dict[str, Json], status: str) -> TaskAnswer:
         request_id=_text(_mapping(result.get("metadata")).get("request_id")),
         completed_at=_time(extensions.get("end_time")),
         reason=_reason(data, result),
+        charged=_charged(data),
     )
 
 
@@ -213,22 +214,34 @@ def _model(entry: Json) -> Model | None:
 
 def _price(entry: dict[str, Json]) -> Price | None:
     """Find a display price; its field names are not published, so several are tried."""
-    for field in ("price", "display_price", "pricing"):
+    for field in ("price", "display_price", "pricing", "price_usd"):
         found = entry.get(field)
         if isinstance(found, str | int | float):
             found = {"amount": found}
         if isinstance(found, dict):
-            return _price_of(found)
-    return None
+            return _price_of({"unit": _price_unit(entry), **found})
+    return _price_of({"unit": _price_unit(entry), **entry})
+
+
+def _price_unit(entry: dict[str, Json]) -> Json:
+    """Return the unit that stands beside a bare price."""
+    return entry.get("unit") or entry.get("price_unit")
 
 
 def _price_of(found: dict[str, Json]) -> Price | None:
-    fixed = _first(number(found.get(k)) for k in ("amount", "value", "price", "fixed"))
-    low = _first((number(found.get("min")), fixed))
-    high = _first((number(found.get("max")), fixed, low))
+    fixed = _amount(found, "amount", "value", "price", "fixed", "usd", "price_usd")
+    low = _first((_amount(found, "min", "min_price"), fixed))
+    high = _first((_amount(found, "max", "max_price"), fixed, low))
     if low is None or high is None or low < 0 or high < low:
         return None
     return Price(low=low, high=high, unit=_text(found.get("unit")))
+
+
+def _amount(found: dict[str, Json], *names: str) -> float | None:
+    """Return the first of these that is a number of dollars, also where it is written ``$0.01``."""
+    given = (found.get(name) for name in names)
+    plain = (v.strip().removesuffix("USD").strip(" $") if isinstance(v, str) else v for v in given)
+    return _first(map(number, plain))
 
 
 def _resources(value: Json) -> tuple[Resource, ...]:
@@ -253,6 +266,14 @@ def _resource(item: Json) -> Resource | None:
         format=_text(entry.get("format")) or mime.partition("/")[2] or None,
         role=_text(entry.get("role")),
     )
+
+
+def _charged(data: dict[str, Json]) -> float | None:
+    """Return what the task was billed, in USD; a bill that is not settled says nothing."""
+    billing = _mapping(data.get("billing"))
+    settled = _STATUS.get(str(billing.get("status", "done")).lower()) is Status.SUCCESS
+    amount = _amount(billing, "amount")
+    return amount if settled and amount is not None and amount >= 0 else None
 
 
 def _reason(data: dict[str, Json], result: dict[str, Json]) -> str | None:

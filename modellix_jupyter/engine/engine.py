@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import Future
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modellix_jupyter.engine import polling, transitions
@@ -22,13 +23,12 @@ from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.values import Request, Status, Task, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
     from modellix_jupyter.api.client import AsyncClient
     from modellix_jupyter.engine.polling import Pace
     from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
     from modellix_jupyter.ledger.ledger import Ledger
-    from modellix_jupyter.planning.pricing import Pricing
     from modellix_jupyter.settings import Settings
     from modellix_jupyter.storage.store import Store
 
@@ -93,22 +93,24 @@ class Engine:
         self,
         requests: Sequence[Request],
         *,
-        prices: Mapping[str, Pricing] | None = None,
+        prices: Sequence[float | None] = (),
         batch: str | None = None,
     ) -> list[Task]:
         """Record the requests, one paid task each, and begin to send them; returns at once.
 
+        `prices` are the most that each may cost, in USD, where they are known at all.
+
         Raises `LedgerError` where they could not be recorded; then none was sent.
         """
         self._check_open()
-        tasks = self._intents(requests, prices or {}, batch or uuid.uuid4().hex)
+        tasks = self._intents(requests, prices, batch or uuid.uuid4().hex)
         self._ledger.add(tasks, self._owner)
         for task in tasks:
             self._start(task, fresh=True)
         return tasks
 
     def _intents(
-        self, requests: Sequence[Request], prices: Mapping[str, Pricing], batch: str
+        self, requests: Sequence[Request], prices: Sequence[float | None], batch: str
     ) -> list[Task]:
         now = self._context.now_us()
         return [
@@ -119,9 +121,9 @@ class Engine:
                 request=request,
                 status=Status.SUBMITTING,
                 created_at=now,
-                price=prices[request.model].cost(request) if request.model in prices else None,
+                price=price,
             )
-            for request in requests
+            for request, price in zip_longest(requests, prices)
         ]
 
     def resume(self, tasks: Iterable[Task]) -> list[Task]:

@@ -80,6 +80,7 @@ def answered(task: Task, answer: TaskAnswer, not_before: int, now: int) -> Task:
         completed_at=completed,
         expires_at=completed + RESULT_LIFETIME_US if completed and answer.resources else None,
         duration_ms=answer.duration_ms,
+        charged=task.charged if answer.charged is None else answer.charged,
         resources=_merged(task.resources, answer.resources),
         request_id=answer.request_id or task.request_id,
         error_message=(answer.reason or "no reason given") if failed else None,

@@ -57,8 +57,7 @@ def price_range(price: Price | None) -> str:
     """Return a price of the catalog as people write it; empty where there is none."""
     if price is None:
         return ""
-    amount = f"{price.low:g}" if price.low == price.high else f"{price.low:g}-{price.high:g}"
-    return f"{amount} USD" + (f" / {price.unit}" if price.unit else "")
+    return money_range(price.low, price.high) + (f" / {price.unit}" if price.unit else "")
 
 
 def money(value: float | None) -> str:
@@ -69,9 +68,10 @@ def money(value: float | None) -> str:
     return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
 
 
-def usd(value: float) -> str:
-    """Return US dollars as they stand in a sentence: "0.12 USD"."""
-    return f"{money(value)[1:]} USD"
+def money_range(low: float, high: float) -> str:
+    """Return what lies between two amounts: ``$0.40 to 0.60``, or one where they are the same."""
+    first, last = money(low), money(high)
+    return first if first == last else f"{first} to {last.removeprefix('$')}"
 
 
 def dimensions(width: int | None, height: int | None) -> str:

@@ -93,16 +93,18 @@ def _quote_if_possible(requests: Sequence[Request]) -> Quote:
     try:
         return current().quote(requests)
     except MissingKey:
-        return Quote(requests, {}, len(requests))
+        return Quote(requests, {}, current().settings)
 
 
 def _show_plan(quote: Quote, repeat: int) -> None:
-    rows = plan_rows(quote.requests, repeat)
+    rows = [
+        row | {"price": quote.price_of(request)}
+        for row, request in zip(plan_rows(quote.requests, repeat), quote.requests, strict=True)
+    ]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = [[row.get(name) for name in columns] for row in rows[:_PLAN_ROWS]]
     more = f"; the first {_PLAN_ROWS} are shown" if len(rows) > _PLAN_ROWS else ""
-    noun = "task" if quote.count == 1 else "tasks"
-    caption = f"{quote.count} {noun}{quote.cost}; nothing was sent{more}."
+    caption = f"{quote.words}; nothing was sent{more}."
     show_table(columns, shown, caption=caption)
 
 

@@ -70,8 +70,7 @@ class Catalog:
             schema = by_name[request.model]
             if schema is not None:
                 check_request(request, schema)
-        priced = {n: pricing_of(known[n].price, by_name[n]) for n in names if n in known}
-        return {name: cost for name, cost in priced.items() if cost is not None}
+        return {n: pricing_of(known[n].price, by_name[n]) for n in names if n in known}
 
     async def _soon(self, reading: Awaitable[_T]) -> _T | None:
         try:

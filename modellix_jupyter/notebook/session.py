@@ -54,6 +54,9 @@ _T = TypeVar("_T")
 AT_ANY_TIME = frozenset(
     {
         "ask_above",
+        "ask_above_usd",
+        "reuse",
+        "stop_unsent_on_interrupt",
         "thumbnail_px",
         "picture_kb",
         "media_kb",
@@ -202,7 +205,7 @@ class Session:
         _ = self.engine  # a missing key is said before anybody is asked to confirm
         checked = self.settings.check_requests
         prices = self._call(lambda r: r.catalog.check(requests)) if checked else {}
-        return Quote(requests, prices, self.settings.ask_above)
+        return Quote(requests, prices, self.settings)
 
     def submit(
         self,
@@ -237,7 +240,7 @@ class Session:
         if quote.needs_confirmation and not confirm(quote):
             return self.results([])
         if batch is None:
-            return self.results(self.engine.submit(requests, prices=quote.prices))
+            return self.results(self.engine.submit(requests, prices=quote.most))
         return Results(self, continue_batch(self, quote, batch))
 
     def results(self, tasks: Iterable[Task]) -> Results:

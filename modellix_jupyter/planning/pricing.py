@@ -1,76 +1,190 @@
-"""What a request costs, where the catalog's price and the request itself say it.
+"""What a request costs at least and at most, by the catalog's price and its own parameters.
 
-The catalog has a display price and a unit: 0.03 USD an image, 0.05 USD a second. How many units a
-request has is in its parameters, under names that models agree on. Where the unit or their number
-is not known, neither is the cost: no figure is better than one that is four times too low.
+The catalog has a display price, perhaps a range, and a unit: 0.03 USD an image, 0.10 to 0.15 USD a
+second. How many units a request has is in its parameters, and in the defaults of the model's
+schema. Where that cannot be counted there is no price, and a sentence that says why: no figure is
+better than one that is four times too low.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from modellix_jupyter.planning.schema import ModelSchema
+from modellix_jupyter.planning.schema import ModelSchema, Parameter
+from modellix_jupyter.planning.suggestions import short
 from modellix_jupyter.values import Json, Price, Request, number
 
-_IMAGES = ("n", "num_images", "number_of_images", "image_count")
-_SECONDS = ("duration", "duration_seconds", "seconds")
-# The parameters that say how many of a unit a request has; none where a request is one.
-_UNIT_PARAMETERS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("", "task", "request", "generation", "call", "run"), ()),
-    **dict.fromkeys(("image", "picture"), _IMAGES),
-    **dict.fromkeys(("second", "sec", "s"), _SECONDS),
-}
 
+class Cost(NamedTuple):
+    """What requests cost in USD: at least, and at most."""
+
+    low: float
+    high: float
+
+    def times(self, other: Cost) -> Cost:
+        """Return the product of both ends."""
+        return Cost(self.low * other.low, self.high * other.high)
+
+
+_ONE = Cost(1.0, 1.0)
+# Parameters that say how many files a request makes.
+_COUNTS = (
+    *("n", "num_images", "number_of_images", "numberOfImages", "image_count", "num_outputs"),
+    *("batch_size", "sample_count", "sampleCount", "num_videos"),
+)
+# Those that say how many it makes at most.
+_COUNTS_AT_MOST = ("sequential_image_generation_max_images", "series_amount")
+# Parameters that switch one of those off: its name, and the value that does.
+_SWITCHES: Mapping[str, tuple[str, str]] = {
+    "sequential_image_generation_max_images": ("sequential_image_generation", "disabled"),
+    "series_amount": ("result_type", "single"),
+}
+_SECONDS = ("duration", "duration_seconds", "durationSeconds", "seconds", "video_length")
+_FLAT_UNITS = frozenset({"task", "request", "generation", "call", "run"})
+_FILE_UNITS = frozenset(
+    {"image", "picture", "video", "clip", "song", "track", "audio", "file", "output", "result"}
+)
+# Seconds of a unit of time.
+_TIME_UNITS = {"second": 1.0, "sec": 1.0, "s": 1.0, "minute": 60.0, "min": 60.0}
 # USD for one request: whoever says that is not believed, and sums stay finite.
 _BEYOND_BELIEF = 1e9
 
 
+class _Unknown(Exception):
+    """Why a request has no price; it never leaves this module."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """What requests to one model cost: the price of a unit, and how many units each has."""
+    """What requests to one model cost; `parameters` is None where its schema cannot be read."""
 
-    unit_price: float
-    unit_parameters: tuple[str, ...] = field(default=())
-    default_units: float | None = 1.0
+    price: Price | None
+    parameters: Mapping[str, Parameter] | None = field(default_factory=dict)
 
-    def cost(self, request: Request) -> float | None:
-        """Return the cost of a request in USD, or None where it is not known."""
-        given = [request.params[name] for name in self.unit_parameters if name in request.params]
-        units = _units(given[0]) if given else self.default_units
-        cost = None if units is None else self.unit_price * units
-        return cost if cost is not None and cost < _BEYOND_BELIEF else None
+    def cost(self, request: Request) -> Cost | str:
+        """Return the cost of a request, or why it cannot be known."""
+        if self.price is None or not math.isfinite(self.price.high):
+            return "the catalog has no price for it"
+        try:
+            units = self._units(_singular(self.price.unit or ""), request)
+        except _Unknown as why:
+            return str(why)
+        cost = Cost(self.price.low, self.price.high).times(units)
+        return cost if cost.high < _BEYOND_BELIEF else "its price is beyond belief"
+
+    def _units(self, unit: str, request: Request) -> Cost:
+        if unit in _FLAT_UNITS:
+            return _ONE
+        if unit and unit not in _FILE_UNITS and unit not in _TIME_UNITS:
+            raise _Unknown(f"its price is per {short(unit, 40)}, which cannot be counted")
+        files = self._files(request)
+        if unit in _FILE_UNITS:
+            if self.parameters is None and not any(name in request.params for name in _COUNTS):
+                raise _Unknown(f"its schema cannot be read, and its price is per {unit}")
+            return files
+        if unit in _TIME_UNITS:
+            seconds = self._seconds(request)
+            if seconds is None:
+                raise _Unknown(f"its price is per {unit}, and its length is not known")
+            each = 1 / _TIME_UNITS[unit]
+            return files.times(seconds).times(Cost(each, each))
+        # with no unit, it may be the price of all that a request makes, or of each part
+        return Cost(1.0, max(1.0, files.times(self._seconds(request) or _ONE).high))
+
+    def _files(self, request: Request) -> Cost:
+        found = _ONE
+        for name in _COUNTS:
+            found = found.times(self._number(name, request) or _ONE)
+        for name in _COUNTS_AT_MOST:
+            if not self._switched_off(name, request):
+                most = self._number(name, request) or _ONE
+                found = found.times(Cost(1.0, max(1.0, most.high)))
+        return found
+
+    def _switched_off(self, name: str, request: Request) -> bool:
+        switch, off = _SWITCHES[name]
+        return self._value(switch, request) == off
+
+    def _seconds(self, request: Request) -> Cost | None:
+        found = (self._number(name, request) for name in _SECONDS)
+        return next((seconds for seconds in found if seconds is not None), None)
+
+    def _value(self, name: str, request: Request) -> Json:
+        known = (self.parameters or {}).get(name)
+        return request.params.get(name, known.default if known else None)
+
+    def _number(self, name: str, request: Request) -> Cost | None:
+        """Return a parameter's number, or its bounds where it leaves that to the model.
+
+        None where the request does not have it, by itself or by the schema.
+        """
+        known, value = (self.parameters or {}).get(name), self._value(name, request)
+        given = number(value)
+        if given is not None and given > 0:
+            return Cost(given, given)
+        bounds = _bounds(known)
+        if bounds is None and (name in request.params or value is not None):
+            raise _Unknown(f"its `{name}` is {short(value)}, which is no number to count with")
+        return bounds
 
 
-def pricing_of(price: Price | None, schema: ModelSchema | None) -> Pricing | None:
-    """Return what requests to a model cost, or None where the catalog does not say it."""
-    # a range says nothing of a single request
-    if price is None or price.low != price.high or not math.isfinite(price.low):
+def _bounds(parameter: Parameter | None) -> Cost | None:
+    """Return the smallest and the largest number that a parameter takes, if both are known."""
+    if parameter is None:
         return None
-    parameters = _UNIT_PARAMETERS.get(_singular(price.unit or ""))
-    if parameters is None:
+    choices = [one for one in map(number, parameter.enum or ()) if one is not None and one > 0]
+    if choices:
+        return Cost(min(choices), max(choices))
+    if parameter.maximum is None or not parameter.maximum > 0:
         return None
-    known = schema.parameters if schema else {}
-    defaults = [known[name].default for name in parameters if name in known]
-    default = next((value for value in defaults if value is not None), None)
-    one = parameters is not _SECONDS  # a request makes one image unless it says more
-    return Pricing(price.low, parameters, 1.0 if default is None and one else _units(default))
+    return Cost(max(parameter.minimum or 0.0, 0.0), parameter.maximum)
 
 
-def total_cost(requests: Sequence[Request], prices: Mapping[str, Pricing]) -> tuple[float, int]:
-    """Return what requests cost in USD, and how many of them have no known price."""
-    costs = [prices[r.model].cost(r) for r in requests if r.model in prices]
-    known = [cost for cost in costs if cost is not None]
-    return math.fsum(known), len(requests) - len(known)
+def pricing_of(price: Price | None, schema: ModelSchema | None) -> Pricing:
+    """Return what requests to a model cost, by its price and its schema."""
+    return Pricing(price, None if schema is None else schema.parameters)
+
+
+class Total(NamedTuple):
+    """What requests cost together, and how many have no price, by what is not known of them."""
+
+    cost: Cost
+    unknown: Counter[str]
+
+    @property
+    def count_unknown(self) -> int:
+        """How many of them have no price."""
+        return self.unknown.total()
+
+
+def total_cost(requests: Sequence[Request], prices: Mapping[str, Pricing]) -> Total:
+    """Return what requests cost together; each reason names its model."""
+    known, unknown = [], Counter[str]()
+    for request in requests:
+        cost = cost_of(request, prices)
+        if isinstance(cost, str):
+            unknown[f"{request.model}: {cost}"] += 1
+        else:
+            known.append(cost)
+    return Total(Cost(math.fsum(c.low for c in known), math.fsum(c.high for c in known)), unknown)
+
+
+def most(request: Request, prices: Mapping[str, Pricing]) -> float | None:
+    """Return the most that a request may cost, in USD, or None where that is not known."""
+    cost = cost_of(request, prices)
+    return None if isinstance(cost, str) else cost.high
+
+
+def cost_of(request: Request, prices: Mapping[str, Pricing]) -> Cost | str:
+    """Return the cost of a request, or why it cannot be known."""
+    pricing = prices.get(request.model)
+    return "the catalog could not be read" if pricing is None else pricing.cost(request)
 
 
 def _singular(unit: str) -> str:
-    word = unit.lower().strip(" /").removeprefix("per ").strip()
+    word = unit.lower().strip(" /").removeprefix("usd").strip(" /").removeprefix("per ").strip()
     return word.removesuffix("s") if len(word) > 1 else word
-
-
-def _units(value: Json) -> float | None:
-    """Return a number of units; some models take "5" for five seconds."""
-    units = number(value)
-    return units if units is not None and units > 0 else None

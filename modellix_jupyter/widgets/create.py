@@ -198,13 +198,11 @@ class Create:
 
     def _cost(self) -> str:
         requests = self._requests()
-        quote = Quote(requests, self._prices(), self._context.session.settings.ask_above)
-        return f"{quote.count} {'task' if quote.count == 1 else 'tasks'}{quote.cost}"
+        return Quote(requests, self._prices(), self._context.session.settings).words
 
     def _prices(self) -> dict[str, Pricing]:
         known = [slug for slug in self._chosen if slug in self._models]
-        prices = {slug: pricing_of(self._models[slug].price, self._chosen[slug]) for slug in known}
-        return {slug: price for slug, price in prices.items() if price is not None}
+        return {slug: pricing_of(self._models[slug].price, self._chosen[slug]) for slug in known}
 
     # -- sending
 

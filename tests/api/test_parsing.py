@@ -420,6 +420,12 @@ def test_odd_entries_are_left_out_and_odd_fields_empty() -> None:
         ({"price": {"value": 2}}, Price(low=2, high=2)),
         ({"price": {"fixed": 2}}, Price(low=2, high=2)),
         ({"price": {"price": 2}}, Price(low=2, high=2)),
+        ({"price": "$0.01"}, Price(low=0.01, high=0.01)),
+        ({"price": "0.01 USD"}, Price(low=0.01, high=0.01)),
+        ({"price": 0.1, "unit": "second"}, Price(low=0.1, high=0.1, unit="second")),
+        ({"price_usd": "0.1"}, Price(low=0.1, high=0.1)),
+        ({"pricing": {"usd": 0.1}}, Price(low=0.1, high=0.1)),
+        ({"min_price": 0.1, "max_price": "0.2"}, Price(low=0.1, high=0.2)),
         ({"price": {"max": 2}}, None),
         ({"price": {"min": 3, "max": 2}}, None),
         ({"price": -1}, None),
@@ -435,6 +441,25 @@ def test_odd_entries_are_left_out_and_odd_fields_empty() -> None:
 def test_each_form_of_a_price(fields: Any, price: Price | None) -> None:
     [model] = parsing.parse_models(dump({"models": [{"slug": "a/b", **fields}]})).models
     assert model.price == price
+
+
+# -- bills
+
+
+@pytest.mark.parametrize(
+    ("billing", "charged"),
+    [
+        ({"status": "succeeded", "amount": "0.2400"}, 0.24),
+        ({"amount": 0}, 0.0),
+        ({"status": "pending", "amount": "0.24"}, None),
+        ({"status": "succeeded", "amount": -1}, None),
+        ({"status": "succeeded"}, None),
+        ("0.24", None),
+    ],
+)
+def test_what_was_charged_is_what_the_bill_says(billing: Any, charged: float | None) -> None:
+    answer = ok({"status": "success", "task_id": "t", "billing": billing})
+    assert parsing.parse_task(answer, "t").charged == charged
 
 
 # -- the small answers

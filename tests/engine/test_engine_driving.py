@@ -29,7 +29,6 @@ from modellix_jupyter.errors import (
     Unauthorized,
     Unavailable,
 )
-from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.values import (
     RESULT_LIFETIME_US,
     Accepted,
@@ -105,7 +104,7 @@ def test_intents_of_a_batch_are_recorded_before_the_first_leaves(
 
     service.on_submit = accept
     engine = rig.engine()
-    tasks = engine.submit([request(f"p{i}") for i in range(5)], prices={"a/b": Pricing(0.25)})
+    tasks = engine.submit([request(f"p{i}") for i in range(5)], prices=[0.25] * 5)
     for task in tasks:
         ended(engine, task)
     assert counts == [5] * 5

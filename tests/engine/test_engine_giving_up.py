@@ -13,7 +13,6 @@ import pytest
 from modellix_jupyter.api.retry import backoff
 from modellix_jupyter.engine import transitions
 from modellix_jupyter.errors import ApiError, ModellixError, RateLimited, Unauthorized
-from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.values import Accepted, Activity, Request, Status, TaskAnswer
 
 from .engine_fakes import HANG_S, PENDING, FakeService, Rig, a_task, ended, request, stopped_kernel
@@ -234,7 +233,7 @@ def test_what_was_refused_has_no_price(rig: Rig, service: FakeService) -> None:
 
     service.on_submit = refuse
     engine = rig.engine()
-    (task,) = engine.submit([request()], prices={"a/b": Pricing(0.5)})
+    (task,) = engine.submit([request()], prices=[0.5])
     assert task.price == 0.5
     done = ended(engine, task)
     assert (done.status, done.price) == (Status.REJECTED, None)

@@ -196,7 +196,8 @@ def test_timeout_ends_the_wait_and_not_the_task(shell: Shell, bodies: Bodies) ->
 def test_a_dry_run_shows_the_plan_and_sends_nothing(shell: Shell, bodies: Bodies) -> None:
     ran = shell.good("%%modellix sandbox/fast --dry-run --vary seed=1,2 --out cats\na cat")
     assert ran.value is None
-    assert ran.text.startswith("2 tasks for 0.002 USD; nothing was sent.")
+    assert ran.text.startswith("2 tasks for $0.002; nothing was sent.")
+    assert ran.text.count("$0.001") == 2
     assert ran.text.count("a cat") == 2
     assert "param.seed" in ran.text
     assert "cats" not in shell.ip.user_ns
@@ -210,7 +211,9 @@ def test_a_dry_run_needs_no_key_and_no_question(
     monkeypatch.delenv("MODELLIX_API_KEY")
     asked = answers(monkeypatch, "y")
     ran = shell.good("%%modellix sandbox/fast --dry-run --repeat 60\na cat")
-    assert ran.text.startswith("60 tasks (no price is known); nothing was sent; the first 50")
+    assert ran.text.startswith(
+        "60 tasks (no price is known: sandbox/fast: the catalog could not be read); nothing"
+    )
     assert (asked, bodies()) == ([], [])
 
 
@@ -226,7 +229,7 @@ def test_a_plan_above_the_limit_is_asked_about(
     for answer, count in [("n", 0), ("", 0), ("y", 3), ("YES ", 6)]:
         asked = answers(monkeypatch, answer)
         ran = shell.good("%%modellix sandbox/fast --repeat 3\na cat")
-        assert asked == ["Send 3 tasks for 0.003 USD? [y/N] "]
+        assert asked == ["Send 3 tasks for $0.003? [y/N] "]
         assert len(bodies()) == count
         assert ("Nothing was sent." in ran.out) == (ran.value is None) == (count == 0)
 

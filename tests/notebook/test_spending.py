@@ -15,6 +15,8 @@ from modellix_jupyter.notebook.spending import Quote, confirm_later
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.results.results import Results
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.values import Price
 
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
@@ -40,6 +42,11 @@ def limit(sessions: Sessions) -> int:
     return session.settings.ask_above
 
 
+NONE = "the catalog could not be read"
+PRICE = Pricing(Price(low=0.25, high=0.25, unit="task"))
+RANGE = Pricing(Price(low=0.4, high=0.6, unit="task"))
+
+
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     def reply(_: str = "") -> str:
         raise EOFError
@@ -61,7 +68,7 @@ def test_above_the_limit_a_no_sends_nothing(
     limit: int, asked: list[str], sessions: Sessions, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert list(compared(limit + 1)) == []
-    assert asked == ["Send 3 tasks for 0.003 USD? [y/N] "]
+    assert asked == ["Send 3 tasks for $0.003? [y/N] "]
     assert capsys.readouterr().out == "Nothing was sent.\n"
     assert sessions.posts() == 0
 
@@ -102,16 +109,16 @@ def test_a_list_is_sent_without_a_question(limit: int, asked: list[str]) -> None
 @pytest.mark.parametrize(
     ("prices", "words"),
     [
-        ({}, " (no price is known)"),
-        ({"a/x": Pricing(0.25)}, " for 0.50 USD and 2 of unknown price"),
-        ({"a/x": Pricing(0.25), "b/y": Pricing(1.0)}, " for 2.50 USD"),
+        ({}, f"(no price is known: a/x: {NONE}; b/y: {NONE})"),
+        ({"a/x": PRICE}, f"for $0.50 and 2 of unknown price (b/y: {NONE})"),
+        ({"a/x": PRICE, "b/y": RANGE}, "for $1.30 to 1.70"),
     ],
 )
 def test_the_question_says_the_price_as_far_as_it_is_known(
     prices: dict[str, Pricing], words: str
 ) -> None:
     plan = make_plan(["p", "q"], ["a/x", "b/y"])
-    assert Quote(plan, prices, ask_above=0).cost == words
+    assert Quote(plan, prices, Settings()).words == f"4 tasks {words}"
 
 
 # -- clicks

@@ -19,7 +19,7 @@ from modellix_jupyter.planning.plan import (
     plan_rows,
 )
 from modellix_jupyter.planning.pricing import Pricing, total_cost
-from modellix_jupyter.values import Request
+from modellix_jupyter.values import Price, Request
 
 
 def test_one_request() -> None:
@@ -66,19 +66,24 @@ def test_a_parameter_called_model_or_repeat_collides_with_nothing() -> None:
     }
 
 
+def priced(amount: float, unit: str = "task") -> Pricing:
+    return Pricing(Price(low=amount, high=amount, unit=unit))
+
+
 @pytest.mark.parametrize(
     ("prices", "expected"),
     [
         ({}, (0.0, 6)),
-        ({"a/x": Pricing(0.1)}, (0.3, 3)),
-        ({"a/x": Pricing(0.1), "b/y": Pricing(0.0)}, (0.3, 0)),
-        ({"a/x": Pricing(0.1, ("n",)), "b/y": Pricing(0.2, ("duration",), None)}, (0.3, 3)),
-        ({"c/z": Pricing(1.0)}, (0.0, 6)),
+        ({"a/x": priced(0.1)}, (0.3, 3)),
+        ({"a/x": priced(0.1), "b/y": priced(0.0)}, (0.3, 0)),
+        ({"a/x": priced(0.1, "image"), "b/y": priced(0.2, "second")}, (0.3, 3)),
+        ({"c/z": priced(1.0)}, (0.0, 6)),
     ],
 )
 def test_the_price(prices: dict[str, Pricing], expected: tuple[float, int]) -> None:
     plan = make_plan(["cat"], ["a/x", "b/y"], repeat=3)
-    assert total_cost(plan, prices) == pytest.approx(expected)
+    cost, unknown = total_cost(plan, prices)
+    assert (cost.low, unknown.total()) == (cost.high, unknown.total()) == pytest.approx(expected)
 
 
 CIRCLE: list[Any] = []

@@ -10,10 +10,15 @@ from modellix_jupyter.planning.pricing import pricing_of
 from modellix_jupyter.planning.schema import ModelSchema, Parameter
 from modellix_jupyter.values import Price, Request
 
+PLAIN = ModelSchema({})
 
-def cost(price: Price, schema: ModelSchema | None = None, /, **params: Any) -> float | None:
-    found = pricing_of(price, schema)
-    return None if found is None else found.cost(Request("a/b", "a cat", params))
+
+def cost(price: Price, schema: ModelSchema | None = PLAIN, /, **params: Any) -> Any:
+    """Return the cost: a number where both ends are the same, a pair, or why there is none."""
+    found = pricing_of(price, schema).cost(Request("a/b", "a cat", params))
+    if isinstance(found, str):
+        return found
+    return found.low if found.low == found.high else tuple(found)
 
 
 def fixed(unit: str | None, amount: float = 0.5) -> Price:
@@ -24,42 +29,86 @@ def with_default(name: str, value: Any) -> ModelSchema:
     return ModelSchema({name: Parameter(name=name, default=value)})
 
 
-@pytest.mark.parametrize("unit", [None, "", "task", "per task", "Request", "/ generation", "runs"])
+def bounded(name: str, minimum: float, maximum: float) -> ModelSchema:
+    return ModelSchema({name: Parameter(name=name, minimum=minimum, maximum=maximum)})
+
+
+@pytest.mark.parametrize("unit", ["task", "per task", "Request", "/ generation", "runs"])
 def test_a_price_for_a_task_is_that_of_the_task(unit: str | None) -> None:
     assert cost(fixed(unit)) == cost(fixed(unit), n=4, duration=10) == 0.5
 
 
-@pytest.mark.parametrize("unit", ["image", "images", "per image", "Image"])
+@pytest.mark.parametrize("unit", [None, ""])
+def test_a_price_with_no_unit_is_of_all_that_is_made_or_of_each_part(unit: str | None) -> None:
+    assert cost(fixed(unit)) == cost(fixed(unit), None) == 0.5
+    assert cost(fixed(unit), n=4) == cost(fixed(unit), with_default("n", 4)) == (0.5, 2.0)
+    assert cost(fixed(unit), n=2, duration=5) == (0.5, 5.0)
+
+
+@pytest.mark.parametrize("unit", ["image", "images", "per image", "Image", "USD / image"])
 @pytest.mark.parametrize("name", ["n", "num_images", "number_of_images", "image_count"])
 def test_a_price_for_an_image_goes_by_their_number(unit: str, name: str) -> None:
     assert cost(fixed(unit)) == 0.5
-    assert cost(fixed(unit), None, **{name: 4}) == 2.0
+    assert cost(fixed(unit), **{name: 4}) == cost(fixed(unit), None, **{name: 4}) == 2.0
     assert cost(fixed(unit), with_default(name, 2)) == 1.0
     assert cost(fixed(unit), with_default(name, 2), **{name: 3}) == 1.5
+    assert cost(fixed(unit), bounded(name, 1, 4)) == (0.5, 2.0)
+
+
+def test_the_price_of_an_image_is_not_guessed_where_their_number_cannot_be_read() -> None:
+    assert "its schema cannot be read" in cost(fixed("image"), None)
+
+
+def test_what_makes_up_to_so_many_costs_one_to_so_many() -> None:
+    name, switch = "sequential_image_generation_max_images", "sequential_image_generation"
+    assert cost(fixed("image"), **{name: 6}) == cost(fixed("image"), series_amount=6) == (0.5, 3.0)
+    assert cost(fixed("image"), **{name: 6, switch: "disabled"}) == 0.5
+    off, up_to = Parameter(name=switch, default="disabled"), Parameter(name=name, default=15)
+    known = ModelSchema({switch: off, name: up_to})
+    assert cost(fixed("image"), known) == 0.5
+    assert cost(fixed("image"), known, **{switch: "auto"}) == (0.5, 7.5)
 
 
 @pytest.mark.parametrize("unit", ["second", "seconds", "s", "sec"])
-def test_a_price_for_a_second_goes_by_the_duration(unit: str) -> None:
-    assert cost(fixed(unit)) is None
-    assert cost(fixed(unit), duration=10) == cost(fixed(unit), duration="10") == 5.0
-    assert cost(fixed(unit), with_default("duration", 5)) == 2.5
-    assert cost(fixed(unit), with_default("duration", None)) is None
+@pytest.mark.parametrize("name", ["duration", "durationSeconds", "seconds"])
+def test_a_price_for_a_second_goes_by_the_duration(unit: str, name: str) -> None:
+    assert "its length is not known" in cost(fixed(unit))
+    assert cost(fixed(unit), **{name: 10}) == cost(fixed(unit), None, **{name: "10"}) == 5.0
+    assert cost(fixed(unit), with_default(name, 5)) == 2.5
+    assert cost(fixed(unit), with_default(name, 5), n=2) == 5.0
+    assert "its length" in cost(fixed(unit), with_default(name, None))
+    chosen = ModelSchema({name: Parameter(name=name, enum=("4", "6", "8"))})
+    assert cost(fixed(unit), chosen) == (2.0, 4.0)
+
+
+def test_a_price_for_a_minute_goes_by_its_seconds() -> None:
+    assert cost(fixed("minute"), duration=30) == 0.25
+
+
+def test_a_range_is_multiplied_at_both_ends() -> None:
+    dear = Price(low=0.25, high=0.5, unit="second")
+    assert cost(dear, duration=4) == (1.0, 2.0)
+    assert cost(Price(low=0.1, high=0.2)) == (0.1, 0.2)
+
+
+def test_a_length_that_is_left_to_the_model_is_between_its_bounds() -> None:
+    known = bounded("duration", 4, 12)
+    assert cost(fixed("second"), known, duration=-1) == (2.0, 6.0)
 
 
 @pytest.mark.parametrize("number", [True, None, "many", [2], {}, -1, 0, float("inf"), 10**400])
 def test_a_number_that_is_none_gives_no_cost(number: Any) -> None:
-    assert cost(fixed("image"), n=number) is None
+    assert "its `n` is" in cost(fixed("image"), n=number)
 
 
 def test_what_the_catalog_does_not_say_costs_nothing_known() -> None:
-    assert cost(Price(low=0.1, high=0.2)) is None
-    assert cost(fixed("megapixel")) is None
-    assert pricing_of(None, None) is None
+    assert cost(fixed("megapixel")) == "its price is per megapixel, which cannot be counted"
+    assert pricing_of(None, None).cost(Request("a/b", "p")) == "the catalog has no price for it"
 
 
 def test_a_cost_beyond_belief_is_none() -> None:
-    assert cost(fixed("image", 1e308), n=4) is None
-    assert cost(fixed("image", 1e308)) is None
+    assert cost(fixed("image", 1e308), n=4) == "its price is beyond belief"
+    assert cost(fixed("image", 1e308)) == "its price is beyond belief"
 
 
 def test_nothing_is_a_price_too() -> None:

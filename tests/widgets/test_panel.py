@@ -100,12 +100,12 @@ def test_the_count_and_the_price_stand_beside_generate(page: Page) -> None:
     create = page.panel.create
     page.choose(QWEN)
     create.prompt.value = "a cat\n---\na dog"
-    assert "2 tasks for 0.06 USD" in create.cost.value
+    assert "2 tasks for $0.06" in create.cost.value
     create.repeat.value = 3
     create.vary.value = "seed=1,2"
-    assert "12 tasks for 0.36 USD" in create.cost.value
+    assert "12 tasks for $0.36" in create.cost.value
     create.form.put(QWEN, {"n": 4})
-    assert "12 tasks for 1.44 USD" in create.cost.value
+    assert "12 tasks for $1.44" in create.cost.value
 
 
 def test_above_the_limit_it_asks_first(page: Page, sandbox: Sandbox) -> None:
