@@ -67,12 +67,18 @@ class Request:
         The text, or None for a model that takes none.
     params
         Everything else in the body, as JSON values.
+    prompt_parameter
+        Where the prompt stands in the body: `text` with some models.
+    parents
+        The ids of the tasks whose results are its inputs.
 
     """
 
     model: str
     prompt: str | None
     params: Mapping[str, Json] = field(default_factory=dict)
+    prompt_parameter: str = "prompt"
+    parents: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def provider(self) -> str:
@@ -81,7 +87,9 @@ class Request:
 
     def body(self) -> dict[str, Json]:
         """Return the JSON body of the submission."""
-        prompt: dict[str, Json] = {} if self.prompt is None else {"prompt": self.prompt}
+        prompt: dict[str, Json] = (
+            {} if self.prompt is None else {self.prompt_parameter: self.prompt}
+        )
         return {**prompt, **self.params}
 
 

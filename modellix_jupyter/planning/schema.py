@@ -6,16 +6,23 @@ request that the service would take is worse than letting it refuse one itself, 
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from types import MappingProxyType
-from typing import Any, TypeGuard
 
 from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.planning import json_schema
+from modellix_jupyter.planning.json_schema import Schema, figure_of
 from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json, Request
+
+# Forms of a request, after which the rest of a schema's choices is not checked.
+_MAX_FORMS = 32
+# What is JSON by its media type, with whatever parameters behind a semicolon.
+_JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +30,7 @@ class Parameter:
     """One parameter of a model; None is what the description does not say.
 
     Both bounds are included, and texts are measured in code points. A parameter with a default is
-    never required.
+    never required. `schema` has all that is known, also what the other fields do not.
     """
 
     name: str
@@ -37,14 +44,35 @@ class Parameter:
     required: bool = False
     nullable: bool = False
     description: str = ""
+    schema: Schema = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One form that a request may have: the parameters that it knows, and those that it needs."""
+
+    title: str
+    properties: Mapping[str, Schema]
+    required: frozenset[str] = frozenset()
+    extensible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSchema:
-    """The parameters of a model by name, the prompt among them; some models also take others."""
+    """The parameters of a model by name, the prompt among them; some models also take others.
+
+    A request must have one of the `forms`; most models have one.
+    """
 
     parameters: Mapping[str, Parameter]
     extensible: bool = False
+    forms: Sequence[Form] = ()
+
+    @property
+    def prompt_parameter(self) -> str | None:
+        """The parameter that a prompt is given as: the one text that is needed, or taken at all."""
+        known = [name for name in ("prompt", "text") if name in self.parameters]
+        return next((n for n in known if self.parameters[n].required), known[0] if known else None)
 
 
 def parse_schema(document: object) -> ModelSchema | None:
@@ -52,37 +80,42 @@ def parse_schema(document: object) -> ModelSchema | None:
 
     Nothing in the document is trusted, and nothing it refers to is fetched.
     """
-    schema = next((s for s in map(_body_schema, _operations(document)) if s), None)
-    if schema is None:
+    read = (json_schema.clean(each, document) for each in _body_schemas(document))
+    forms = next((found for found in map(_forms_of, read) if any(f.properties for f in found)), ())
+    if not forms:
         return None
-    properties, required = schema["properties"], schema.get("required")
-    names = required if isinstance(required, list) else []
-    parameters = {
-        name: _parameter(name, _flat(value), required=name in names)
-        for name, value in properties.items()
-        if isinstance(name, str) and isinstance(value, dict)
-    }
-    more = schema.get("additionalProperties")
-    return ModelSchema(MappingProxyType(parameters), more is True or isinstance(more, dict))
+    names = list(dict.fromkeys(name for form in forms for name in form.properties))
+    parameters = {name: _parameter(name, forms) for name in names}
+    extensible = any(form.extensible for form in forms)
+    return ModelSchema(MappingProxyType(parameters), extensible, tuple(forms))
 
 
 def check_request(request: Request, schema: ModelSchema) -> None:
     """Raise `InvalidRequest` for what the service would refuse, before it is sent."""
-    body, known = request.body(), schema.parameters
-    unknown = next((name for name in body if name not in known), None)
-    if unknown is not None and not schema.extensible:
-        raise InvalidRequest(
-            f"{request.model} takes no `{unknown}`.",
-            f"{did_you_mean(unknown, known)} It takes {short(', '.join(known), 400)}.".strip(),
-        )
-    missing = next((p for p in known.values() if p.required and p.name not in body), None)
-    if missing is not None:
-        raise InvalidRequest(
-            f"{request.model} needs `{missing.name}`, which is not given.", _how_to_give(missing)
-        )
-    for name, value in body.items():
-        if name in known:
-            _check_value(request.model, known[name], value)
+    body, forms = request.body(), schema.forms or (_only_form(schema),)
+    found = [(form, list(_form_problems(body, form))) for form in forms]
+    if any(not problems for _, problems in found):
+        return
+    form, problems = min(found, key=lambda pair: len(pair[1]))
+    message, hint = _explained(request, schema, form, problems[0])
+    if len(forms) > 1:
+        hint = f"{hint} It takes {len(forms)} forms of requests; the nearest is “{form.title}”."
+    raise InvalidRequest(message, hint.strip())
+
+
+# -- reading
+
+
+def _body_schemas(document: object) -> Iterator[object]:
+    """Find the schemas of a request: of a ``post``, or the document where it is one itself."""
+    for operation in _operations(document):
+        content = _get(_get(operation, "requestBody"), "content")
+        for name, each in content.items() if isinstance(content, dict) else ():
+            if isinstance(name, str) and _JSON_TYPE.fullmatch(name.strip()):
+                yield _get(each, "schema")
+    for level in (document, _get(document, "data")):
+        yield _get(level, "schema")
+        yield level
 
 
 def _operations(document: object) -> Iterator[object]:
@@ -94,181 +127,189 @@ def _operations(document: object) -> Iterator[object]:
             yield from (_get(path, "post") for path in paths.values())
 
 
-def _body_schema(operation: object) -> dict[str, Any] | None:
-    content = _get(_get(_get(operation, "requestBody"), "content"), "application/json")
-    schema = _get(content, "schema")
-    properties = _get(schema, "properties")
-    filled = isinstance(properties, dict) and bool(properties)
-    return schema if isinstance(schema, dict) and filled else None
-
-
 def _get(value: object, key: str) -> object:
     return value.get(key) if isinstance(value, dict) else None
 
 
-def _flat(schema: dict[str, Any]) -> dict[str, Any]:
-    """Fold ``anyOf`` and ``oneOf`` into one level where only null stands beside one choice.
-
-    With several real choices nothing is folded, and so nothing of them is checked.
-    """
-    for key in ("anyOf", "oneOf"):
-        choices = schema.get(key)
-        if not isinstance(choices, list):
-            continue
-        real = [choice for choice in choices if _get(choice, "type") != "null"]
-        if len(real) < len(choices):
-            schema = {**schema, "nullable": True}
-        if len(real) == 1 and isinstance(real[0], dict):
-            schema = {**real[0], **schema}
-        elif real:
-            schema = {"type": None, **schema}
-    return schema
+def _forms_of(schema: Schema) -> list[Form]:
+    """Return the forms that a request may have, without the choices at the root of its schema."""
+    found = list(islice(_forms(schema), _MAX_FORMS + 1))
+    named = [_named(form, number) for number, form in enumerate(found[:_MAX_FORMS], 1)]
+    more = Form("anything", {}, extensible=True)  # too many to check them all
+    return [*named, more] if len(found) > _MAX_FORMS else named
 
 
-def _parameter(name: str, schema: dict[str, Any], *, required: bool) -> Parameter:
-    kind, null_type = _type(schema.get("type"))
-    enum = _enum(schema)
-    minimum, maximum = _bounds(schema, "minimum", "maximum", _is_number)
-    min_length, max_length = _bounds(schema, "minLength", "maxLength", _is_length)
-    description = schema.get("description")
-    return Parameter(
-        name=name,
-        type=kind,
-        enum=enum,
-        default=schema.get("default"),
-        minimum=minimum,
-        maximum=maximum,
-        min_length=min_length,
-        max_length=max_length,
-        required=required and schema.get("default") is None,
-        nullable=null_type or schema.get("nullable") is True or (enum is not None and None in enum),
-        description=description if isinstance(description, str) else "",
+def _forms(schema: Schema) -> Iterator[Form]:
+    known, needed = schema.get("properties", {}), frozenset(schema.get("required", ()))
+    extensible = schema.get("additionalProperties", False) is not False
+    own = Form(schema.get("title", ""), known, needed, extensible)
+    parts = [[each] for each in schema.get("allOf", ())]
+    parts += [schema[key] for key in ("anyOf", "oneOf") if key in schema]
+    yield from _joined(own, parts)
+
+
+def _joined(form: Form, parts: Sequence[Sequence[Schema]]) -> Iterator[Form]:
+    """Yield a form with one choice of each part added to it."""
+    if not parts:
+        yield form
+        return
+    for choice in parts[0]:
+        for each in _forms(choice):
+            yield from _joined(_both(form, each), parts[1:])
+
+
+def _both(one: Form, other: Form) -> Form:
+    shared = {
+        name: {"allOf": [one.properties[name], each]} if name in one.properties else each
+        for name, each in other.properties.items()
+    }
+    return Form(
+        other.title or one.title,
+        {**one.properties, **shared},
+        one.required | other.required,
+        one.extensible or other.extensible,
     )
 
 
-def _type(value: object) -> tuple[str | None, bool]:
-    """Return the one type that is meant, if it is one, and whether null is allowed beside it."""
-    types = value if isinstance(value, list) else [value]
-    real = [kind for kind in types if kind != "null"]
-    one = real[0] if len(real) == 1 else None
-    return one if isinstance(one, str) and one in _TYPES else None, len(real) < len(types)
+def _named(form: Form, number: int) -> Form:
+    title = form.title or f"Option {number}"
+    return Form(title, form.properties, form.required, form.extensible)
 
 
-def _enum(schema: dict[str, Any]) -> tuple[Json, ...] | None:
-    if "const" in schema:
-        return (schema["const"],)
-    values = schema.get("enum")
-    return tuple(values) if isinstance(values, list) and values else None
+def _parameter(name: str, forms: Sequence[Form]) -> Parameter:
+    """Return a parameter as all forms together have it."""
+    found = [form.properties[name] for form in forms if name in form.properties]
+    differ = any(each != found[0] for each in found)
+    whole: Schema = {"anyOf": found} if differ else found[0]
+    schema = _flat(whole)
+    types = [each for each in schema.get("type", ()) if each != "null"]
+    enum, default = schema.get("enum"), schema.get("default")
+    low, high = _inclusive(schema)
+    return Parameter(
+        name=name,
+        type=types[0] if len(types) == 1 else None,
+        enum=enum,
+        default=default,
+        minimum=low,
+        maximum=high,
+        min_length=schema.get("minLength"),
+        max_length=schema.get("maxLength"),
+        required=default is None and all(name in form.required for form in forms),
+        nullable=_takes_null(whole),
+        description=schema.get("description", ""),
+        schema=whole,
+    )
 
 
-def _bounds(
-    schema: dict[str, Any], low: str, high: str, fits: Callable[[object], bool]
-) -> tuple[Any, Any]:
-    """Return two bounds without what is no bound; neither, where they exclude every value."""
-    minimum, maximum = (bound if fits(bound) else None for bound in map(schema.get, (low, high)))
-    if minimum is not None and maximum is not None and minimum > maximum:
-        return None, None
-    return minimum, maximum
+def _flat(schema: Schema) -> Schema:
+    """Fold a schema into one level, where all there is to choose from is one thing or null.
+
+    Where there are several choices, what they have in common is still told.
+    """
+    for part in schema.get("allOf", ()):
+        schema = {**_flat(part), **schema}
+    for key in ("anyOf", "oneOf"):
+        real = [_flat(each) for each in schema.get(key, ()) if each.get("type") != ("null",)]
+        if len(real) == 1:
+            schema = {**real[0], **schema}
+        elif real:
+            told = next((each["description"] for each in real if "description" in each), None)
+            schema = {**({"description": told} if told else {}), **schema}
+    return schema
 
 
-def _check_value(model: str, parameter: Parameter, value: Json) -> None:
-    problem = _problem(parameter, value)
-    if problem is not None:
-        message = f"`{parameter.name}` of {model} {problem}; it is {_shown(value)}."
-        raise InvalidRequest(message, _hint(parameter, value))
+def _takes_null(schema: Schema) -> bool:
+    choices = (*schema.get("anyOf", ()), *schema.get("oneOf", ()))
+    stated = schema.get("nullable") or "null" in schema.get("type", ())
+    return bool(stated or None in schema.get("enum", ()) or any(map(_takes_null, choices)))
 
 
-def _problem(parameter: Parameter, value: Json) -> str | None:
-    """Return what a value should be and is not, or None."""
-    if value is None and parameter.nullable:
-        return None
-    if parameter.enum is not None:
-        fits = any(_same(value, choice) for choice in parameter.enum)
-        return None if fits else f"must be {_one_of(parameter.enum)}"
-    if parameter.type is not None:
-        noun, fits_type = _TYPES[parameter.type]
-        if not fits_type(value):
-            return f"must be {noun}"
-    if _is_number(value):
-        return _outside("must be", value, parameter.minimum, parameter.maximum)
+def _inclusive(schema: Schema) -> tuple[float | None, float | None]:
+    """Return the bounds of a number; of whole numbers, also those that are not included."""
+    low, high = schema.get("minimum"), schema.get("maximum")
+    if "integer" in schema.get("type", ()):
+        above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+        low = math.floor(above) + 1 if low is None and above is not None else low
+        high = math.ceil(below) - 1 if high is None and below is not None else high
+    return low, high
+
+
+def _only_form(schema: ModelSchema) -> Form:
+    """Return the form of a schema that was made of parameters."""
+    needed = frozenset(name for name, each in schema.parameters.items() if each.required)
+    known = {name: each.schema for name, each in schema.parameters.items()}
+    return Form("", known, needed, schema.extensible)
+
+
+# -- checking
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    """What is wrong with a body: a name that is not known or not given, or a value."""
+
+    name: str
+    unknown: bool = False
+    missing: bool = False
+    found: json_schema.Problem | None = None
+
+
+def _form_problems(body: Mapping[str, Json], form: Form) -> Iterator[_Wrong]:
+    if not form.extensible:
+        yield from (_Wrong(name, unknown=True) for name in body if name not in form.properties)
+    for name, schema in form.properties.items():
+        if name in form.required and name not in body and _flat(schema).get("default") is None:
+            yield _Wrong(name, missing=True)
+    for name, value in body.items():
+        found = json_schema.problem(form.properties.get(name, {}), value)
+        if found is not None:
+            yield _Wrong(name, found=found)
+
+
+def _explained(request: Request, schema: ModelSchema, form: Form, wrong: _Wrong) -> tuple[str, str]:
+    """Return the message and the hint of what is wrong."""
+    if wrong.unknown:
+        return _unknown(request, schema, form, wrong.name)
+    parameter = schema.parameters[wrong.name]
+    if wrong.missing or wrong.found is None:
+        message = f"{request.model} needs `{wrong.name}`, which is not given."
+        return message, _how_to_give(parameter, schema)
+    found = wrong.found
+    shown = "" if isinstance(found.value, Mapping | list | tuple) else figure_of(found.value)
+    is_now = f"; it is {shown}" if shown else ""
+    message = f"`{wrong.name}{found.where}` of {request.model} {found.what}{is_now}."
+    return message, _hint(parameter, found, schema)
+
+
+def _unknown(request: Request, schema: ModelSchema, form: Form, name: str) -> tuple[str, str]:
+    known = form.properties
+    takes = short(", ".join(known), 400)
+    is_prompt = name == request.prompt_parameter and request.prompt is not None
+    if is_prompt and schema.prompt_parameter is None:
+        return f"{request.model} takes no prompt.", f"Leave it out. It takes {takes}."
+    message = f"{request.model} takes no `{short(name)}`."
+    if name in schema.parameters:
+        message = f"{request.model} takes no `{name}` together with the others that are given."
+    return message, f"{did_you_mean(name, known)} It takes {takes}.".strip()
+
+
+def _hint(parameter: Parameter, found: json_schema.Problem, schema: ModelSchema) -> str:
+    choices, value = found.schema.get("enum", ()), found.value
     if isinstance(value, str):
-        low, high = parameter.min_length, parameter.max_length
-        problem = _outside("must have", len(value), low, high)
-        return problem and f"{problem} characters, and has {len(value):,}"
-    return None
-
-
-def _outside(verb: str, value: float, low: float | None, high: float | None) -> str | None:
-    if low is not None and high is not None and not low <= value <= high:
-        return f"{verb} {_figure(low)} to {_figure(high)}"
-    if low is not None and value < low:
-        return f"{verb} at least {_figure(low)}"
-    if high is not None and value > high:
-        return f"{verb} at most {_figure(high)}"
-    return None
-
-
-def _hint(parameter: Parameter, value: Json) -> str:
-    if parameter.enum is not None and isinstance(value, str):
-        suggestion = did_you_mean(value, [c for c in parameter.enum if isinstance(c, str)])
+        suggestion = did_you_mean(value, [c for c in choices if isinstance(c, str)])
         if suggestion:
             return suggestion
-    if parameter.type == "string" and (value is None or isinstance(value, bool | int | float)):
+    plain = value is None or isinstance(value, bool | int | float)
+    if parameter.type == "string" and plain:
         # A value on the magic's line is JSON where it can be, and so 7 is a number there.
-        return f"To give it as a text in a cell: --param {parameter.name}='\"{_shown(value)}\"'."
-    return _how_to_give(parameter)
+        return f"To give it as a text in a cell: --param {parameter.name}='\"{figure_of(value)}\"'."
+    return _how_to_give(parameter, schema)
 
 
-def _how_to_give(parameter: Parameter) -> str:
+def _how_to_give(parameter: Parameter, schema: ModelSchema) -> str:
     about = " ".join(parameter.description.split())
     says = f" The service says of it: {short(about, 200)}" if about else ""
-    if parameter.name == "prompt":
+    if parameter.name == schema.prompt_parameter:
         return f"The prompt is the cell's text.{says}"
     # `--param` and not `--NAME`, because it holds also for a name that an option has taken.
     return f"To give it in a cell: --param {parameter.name}=VALUE.{says}"
-
-
-def _same(value: Json, choice: Json) -> bool:
-    """Compare as JSON does: 1 is 1.0, but is not true."""
-    return isinstance(value, bool) is isinstance(choice, bool) and value == choice
-
-
-def _one_of(values: tuple[Json, ...]) -> str:
-    listed = short(", ".join(map(_shown, values)), 400)
-    return listed if len(values) == 1 else f"one of {listed}"
-
-
-def _shown(value: Json) -> str:
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    return short(f"`{value}`" if isinstance(value, str) else value)
-
-
-def _figure(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:g}"
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a finite number; in Python, and not in JSON, a bool is one."""
-    if isinstance(value, bool):
-        return False
-    # An int is not asked: `math.isfinite` overflows on a long one.
-    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _is_length(value: object) -> bool:
-    return _is_number(value) and isinstance(value, int) and value >= 0
-
-
-def _is_integer(value: object) -> bool:
-    return _is_number(value) and (isinstance(value, int) or value.is_integer())
-
-
-_TYPES: dict[str, tuple[str, Callable[[object], bool]]] = {
-    "string": ("a text", lambda value: isinstance(value, str)),
-    "integer": ("a whole number", _is_integer),
-    "number": ("a number", _is_number),
-    "boolean": ("true or false", lambda value: isinstance(value, bool)),
-    "array": ("a list", lambda value: isinstance(value, list | tuple)),
-    "object": ("an object", lambda value: isinstance(value, Mapping)),
-}

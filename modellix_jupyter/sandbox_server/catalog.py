@@ -403,6 +403,7 @@ _SPEECH = Model(
     pace=Pace(median=2.8, low=2.0, high=4.0),
 )
 
+_SPEAKERS = ("Cherry", "Ethan", "Serena")
 _VOICES = (
     Model(
         slug="alibaba/qwen3-tts-flash",
@@ -410,7 +411,7 @@ _VOICES = (
         description="Plays a few notes of a bell: the sandbox has one sound.",
         parameters={
             "text": _text("What to say.", 600),
-            "voice": _choice("Who speaks.", "Cherry", "Ethan", "Serena"),
+            "voice": {"type": "string", "description": "Who speaks.", "enum": list(_SPEAKERS)},
             "language_type": _choice("The language.", "Auto", "English", "Chinese", "German"),
         },
         required=("text", "voice"),

@@ -290,8 +290,10 @@ class Model:
 
     def _examples(self) -> dict[str, object]:
         needed = self.required + (self.options[0].needs if self.options else ())
-        known = {name: {"example": "a cat", **self.parameters[name]} for name in needed}
-        value = {name: each.get("default", each["example"]) for name, each in known.items()}
+        known = {name: self.parameters[name] for name in needed}
+        value = {
+            n: each.get("example", (*each.get("enum", ()), "a cat")[0]) for n, each in known.items()
+        }
         return {"short": {"summary": "What is required", "value": value}}
 
 

@@ -288,3 +288,130 @@ def test_what_fits_survives_the_way_through_json(one: Any, other: Any) -> None:
     assert parsed is not None
     params = dict([one, other])
     check_request(Request("a/x", params.pop("prompt", None), params), parsed)
+
+
+TEXT: dict[str, Any] = {"type": "string"}
+OBJECT: dict[str, Any] = {"type": "object", "properties": {"prompt": TEXT}}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json; charset=utf-8",
+        "Application/JSON;charset=utf-8",
+        "application/vnd.modellix+json",
+        "application/problem+json ; a=b",
+    ],
+)
+def test_any_media_type_of_json_is_read(kind: str) -> None:
+    document = {"post": {"requestBody": {"content": {"text/plain": {}, kind: {"schema": OBJECT}}}}}
+    parsed = parse_schema(document)
+    assert parsed is not None
+    assert list(parsed.parameters) == ["prompt"]
+
+
+@pytest.mark.parametrize("document", [OBJECT, {"schema": OBJECT}, {"data": OBJECT}])
+def test_a_schema_may_stand_at_the_root(document: object) -> None:
+    parsed = parse_schema(document)
+    assert parsed is not None
+    assert list(parsed.parameters) == ["prompt"]
+
+
+def test_references_and_parts_are_put_together() -> None:
+    common = {"properties": {"prompt": TEXT, "seed": {"type": "integer"}}, "required": ["prompt"]}
+    own = {"properties": {"size": {"$ref": "#/components/schemas/Size"}}, "required": ["size"]}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Common"}, own]}
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Request"}}}
+    parsed = parse_schema(
+        {
+            "post": {"requestBody": {"content": content}},
+            "components": {
+                "schemas": {"Request": schema, "Common": common, "Size": {"enum": ["1K", "2K"]}}
+            },
+        }
+    )
+    assert parsed is not None
+    assert {n: p.required for n, p in parsed.parameters.items()} == {
+        "prompt": True,
+        "seed": False,
+        "size": True,
+    }
+    check_request(Request("a/x", "cat", {"size": "1K"}), parsed)
+    with pytest.raises(InvalidRequest, match="must be one of `1K`, `2K`"):
+        check_request(Request("a/x", "cat", {"size": "1k"}), parsed)
+
+
+FRAME = {"first_frame": {"type": "string"}}
+CLIP = {"first_clip": {"type": "string"}, "keep": {"type": "boolean"}}
+FORMS = fragment({})["post"]
+FORMS["requestBody"]["content"]["application/json"]["schema"] = {
+    "oneOf": [
+        {"title": "Option 1", "properties": {"prompt": TEXT, **FRAME}, "required": ["first_frame"]},
+        {"title": "Option 2", "properties": {"prompt": TEXT, **CLIP}, "required": ["first_clip"]},
+    ]
+}
+
+
+def test_a_request_must_have_one_of_the_forms() -> None:
+    parsed = parse_schema({"post": FORMS})
+    assert parsed is not None
+    assert list(parsed.parameters) == ["prompt", "first_frame", "first_clip", "keep"]
+    assert not any(parameter.required for parameter in parsed.parameters.values())
+    right: list[dict[str, Json]] = [{"first_frame": "a"}, {"first_clip": "a", "keep": True}]
+    for params in right:
+        check_request(Request("a/x", None, params), parsed)
+    wrong: list[tuple[dict[str, Json], list[str]]] = [
+        ({}, ["needs `first_frame`", "2 forms", "“Option 1”"]),
+        ({"keep": True}, ["needs `first_clip`", "“Option 2”"]),
+        ({"first_frame": "a", "first_clip": "b"}, ["takes no `first_clip` together"]),
+        ({"first_clip": 7}, ["`first_clip`", "must be a text", "“Option 2”"]),
+    ]
+    for params, words in wrong:
+        with pytest.raises(InvalidRequest) as caught:
+            check_request(Request("a/x", None, params), parsed)
+        assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_more_forms_than_can_be_checked_check_nothing() -> None:
+    many = {"anyOf": [{"properties": {f"p{i}": TEXT}, "required": [f"p{i}"]} for i in range(9)]}
+    parsed = parse_schema({"allOf": [many, many]})
+    assert parsed is not None
+    check_request(Request("a/x", "anything", {"other": 1}), parsed)
+
+
+@pytest.mark.parametrize(
+    ("properties", "required", "name"),
+    [
+        ({"prompt": TEXT, "text": TEXT}, ["prompt"], "prompt"),
+        ({"prompt": TEXT, "text": TEXT}, ["text"], "text"),
+        ({"prompt": TEXT, "text": TEXT}, [], "prompt"),
+        ({"voice": TEXT, "text": TEXT}, [], "text"),
+        ({"image": TEXT}, ["image"], None),
+    ],
+)
+def test_where_the_prompt_goes(
+    properties: dict[str, Any], required: list[str], name: str | None
+) -> None:
+    parsed = parse_schema(fragment(properties, required=required))
+    assert parsed is not None
+    assert parsed.prompt_parameter == name
+
+
+def test_a_model_without_a_prompt_says_so() -> None:
+    parsed = parse_schema(fragment({"image": TEXT}))
+    assert parsed is not None
+    with pytest.raises(InvalidRequest, match=r"takes no prompt\.\s+Leave it out"):
+        check_request(Request("a/x", "a cat", {"image": "u"}), parsed)
+
+
+def test_every_model_of_the_sandbox_is_read() -> None:
+    from modellix_jupyter.sandbox_server.catalog import MODELS
+
+    for slug, model in MODELS.items():
+        parsed = parse_schema(json.loads(json.dumps(model.openapi("http://127.0.0.1:1"))))
+        assert parsed is not None, slug
+        assert list(parsed.parameters) == sorted(
+            model.parameters, key=list(parsed.parameters).index
+        )
+        for name in model.required:
+            assert parsed.parameters[name].required or "default" in model.parameters[name]
