@@ -291,15 +291,25 @@ class DownloadError(ModellixError):
     message, hint
         As of every error here.
     final
-        Whether trying again would end the same.
+        Whether trying again would end the same, so that the result is lost.
+    blocked
+        Whether it would end the same until the user changes something here; it is not lost then.
 
     """
 
     default_hint = "`%modellix resume` tries again while the service still has it."
 
-    def __init__(self, message: str, hint: str | None = None, *, final: bool = True) -> None:
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        *,
+        final: bool = True,
+        blocked: bool = False,
+    ) -> None:
         super().__init__(message, hint)
-        self.final = final
+        self.final = final and not blocked
+        self.blocked = blocked
 
 
 class ResultGone(DownloadError):

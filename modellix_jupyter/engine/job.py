@@ -71,6 +71,8 @@ class Job:
         self._has_place = False
         self._poll_failures = 0
         self._not_found_times = 0
+        # What the user has to change something for, by the index of the file.
+        self._blocked: dict[int, ModellixError] = {}
 
     async def drive(self) -> None:
         """Take the task from where it stands to its end, and download its files."""
@@ -282,11 +284,12 @@ class Job:
         gone: Counter[int] = Counter()
         for tries in itertools.count(1):
             patient = tries < _PATIENT_TRIES
-            for index in self.task.missing:
+            for index in self._downloadable():
                 resource = await self._try_download(index, gone)
-                if resource.path or resource.lost or not patient:
+                if resource.path or resource.lost or index in self._blocked or not patient:
                     await self._save(transitions.fetched(self.task, index, resource))
-            if self.stopped or not self.task.missing:
+            if self.stopped or not self._downloadable():
+                self.stopped = next(iter(self._blocked.values()), self.stopped)
                 return
             pause = backoff(tries) if patient else _long_pause(tries - _PATIENT_TRIES)
             if patient:
@@ -297,6 +300,10 @@ class Job:
                 self._release_waiters()
             await self._context.sleep(pause)
 
+    def _downloadable(self) -> list[int]:
+        """Return which files are to be tried again: not what the user's own settings forbid."""
+        return [index for index in self.task.missing if index not in self._blocked]
+
     async def _try_download(self, index: int, gone: Counter[int]) -> Resource:
         """Download one file; where that fails, say why, and whether it can never succeed."""
         try:
@@ -306,6 +313,8 @@ class Job:
                 return await self._fetch(index)
         except (DownloadError, TransportError, ApiError) as error:
             gone[index] += isinstance(error, ResultGone)
+            if isinstance(error, DownloadError) and error.blocked:
+                self._blocked[index] = error
             over = isinstance(error, DownloadError) and error.final
             lost = over or gone[index] == SURE_AFTER or self._day_has_passed()
             return replace(self.task.resources[index], problem=error.message, lost=lost)

@@ -303,7 +303,7 @@ def _is_plain(name: str) -> bool:
 
 
 def _files_in(folder: Path) -> Iterator[Path]:
-    whole = (path for path in folder.glob("*/*") if not path.name.startswith(PART))
+    whole = (path for path in folder.glob("*/*") if not path.name.startswith("."))
     return (path for path in whole if path.is_file())
 
 

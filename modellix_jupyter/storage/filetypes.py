@@ -9,6 +9,11 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
 
 # Bytes that `sniff` looks at: an SVG may begin with a declaration and comments.
 SNIFFED = 4096
@@ -16,26 +21,28 @@ SNIFFED = 4096
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A type of file: ``image/png`` has type ``image`` and ending ``png``."""
+    """A type of file; pictures that are opened have Pillow's name for their decoder."""
 
     type: str
     ending: str
     mime: str
+    decoder: str = ""
 
 
-PNG = Kind("image", "png", "image/png")
-JPEG = Kind("image", "jpg", "image/jpeg")
-WEBP = Kind("image", "webp", "image/webp")
-GIF = Kind("image", "gif", "image/gif")
-AVIF = Kind("image", "avif", "image/avif")
-BMP = Kind("image", "bmp", "image/bmp")
-TIFF = Kind("image", "tif", "image/tiff")
+PNG = Kind("image", "png", "image/png", "PNG")
+JPEG = Kind("image", "jpg", "image/jpeg", "JPEG")
+WEBP = Kind("image", "webp", "image/webp", "WEBP")
+GIF = Kind("image", "gif", "image/gif", "GIF")
+AVIF = Kind("image", "avif", "image/avif", "AVIF")
+BMP = Kind("image", "bmp", "image/bmp", "BMP")
+TIFF = Kind("image", "tif", "image/tiff", "TIFF")
 HEIC = Kind("image", "heic", "image/heic")
 JXL = Kind("image", "jxl", "image/jxl")
 SVG = Kind("image", "svg", "image/svg+xml")
 MP4 = Kind("video", "mp4", "video/mp4")
 MOV = Kind("video", "mov", "video/quicktime")
 WEBM = Kind("video", "webm", "video/webm")
+AVI = Kind("video", "avi", "video/x-msvideo")
 WAV = Kind("audio", "wav", "audio/wav")
 MP3 = Kind("audio", "mp3", "audio/mpeg")
 M4A = Kind("audio", "m4a", "audio/mp4")
@@ -59,21 +66,24 @@ _PREFIXES = (
     (b"fLaC", FLAC),
     (b"ID3", MP3),
 )
-_RIFF = {b"WEBP": WEBP, b"WAVE": WAV}
-_BRANDS = {b"avif": AVIF, b"avis": AVIF, b"qt  ": MOV, b"M4A ": M4A}
-_BRANDS |= dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1"), HEIC)
-# Pictures that Pillow alone does not decode: they were paid for, so they are kept unopened.
-UNDECODED = frozenset({HEIC, JXL, SVG})
-_MP3_SYNC = (b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xfa")
+_RIFF = {b"WEBP": WEBP, b"WAVE": WAV, b"AVI ": AVI}
+_BRANDS = {b"avif": AVIF, b"avis": AVIF, b"qt  ": MOV, b"M4A ": M4A, b"M4B ": M4A}
+_BRANDS |= dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), HEIC)
+# Brands that say "a picture", and leave it to those that follow of which coding.
+_ANY_PICTURE = {b"mif1", b"msf1"}
+# What browsers play; QuickTime and AVI are linked.
+PLAYED = frozenset({MP4, WEBM, WAV, MP3, M4A, OGG, FLAC})
 
 # an animated picture is a common form of "video", and a film without pictures of "audio"
 _ALLOWED = {"image": {"image"}, "video": {"video", "image"}, "audio": {"audio", "video"}}
+# The claims that can be checked.
+CHECKED = frozenset(_ALLOWED)
 # Endings by claim, for formats with no signature above or with forms that it does not cover.
 _CLAIMS = {
     "image": {
         **dict.fromkeys(("psd", "vnd.adobe.photoshop", "x-photoshop"), "psd"),
         **dict.fromkeys(("ico", "x-icon", "vnd.microsoft.icon"), "ico"),
-        **dict.fromkeys(("svg", "svg+xml"), "svg"),
+        **dict.fromkeys(("svg", "svg+xml"), "svg.txt"),
         **dict.fromkeys(("exr", "x-exr"), "exr"),
         **dict.fromkeys(("hdr", "vnd.radiance"), "hdr"),
         **dict.fromkeys(("tga", "x-tga"), "tga"),
@@ -100,9 +110,16 @@ _CLAIMS = {
 _CONTROLS = re.compile(r"[\0-\b\x0e-\x1a\x1c-\x1f]")
 # what may stand before the first element, but for the document type: that says what it is
 _PROLOGUE = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->)+", re.DOTALL)
+_OPEN = ("<!--", "<?")
 _SVG_ROOT = re.compile(r"<(?:[\w.-]+:)?svg\b|<!doctype\s+svg\b", re.IGNORECASE)
 _MARKUP = re.compile(r"<!doctype\b|<[a-z_][\w:.-]*(?:[\s/>]|$)", re.IGNORECASE)
 _JSON = re.compile(r"""\{\s*(?:["}]|$)|\[\s*(?:[\[\]{"\d-]|true|false|null|$)""")
+
+
+def head_of(path: Path) -> bytes:
+    """Return the first bytes of a file, as many as are looked at."""
+    with path.open("rb") as file:
+        return file.read(SNIFFED)
 
 
 def sniff(head: bytes) -> Kind:
@@ -110,19 +127,36 @@ def sniff(head: bytes) -> Kind:
     if head[:4] == b"RIFF":
         return _RIFF.get(head[8:12], OTHER)
     if head[4:8] == b"ftyp":
-        return _BRANDS.get(head[8:12], MP4)
-    if head[:2] in _MP3_SYNC:
+        return _by_brand(head)
+    if _is_mp3_frame(head):
         return MP3
     found = next((kind for prefix, kind in _PREFIXES if head.startswith(prefix)), OTHER)
     return SVG if found is OTHER and _SVG_ROOT.match(_words(head)) else found
+
+
+def _by_brand(head: bytes) -> Kind:
+    """Return the kind of an MP4 or one of its relatives, by its brand or the brands that follow."""
+    brand = head[8:12]
+    if brand not in _ANY_PICTURE:
+        return _BRANDS.get(brand, MP4)
+    others = head[16 : max(16, int.from_bytes(head[:4]))]
+    return AVIF if b"avif" in others or b"avis" in others else HEIC
+
+
+def _is_mp3_frame(head: bytes) -> bool:
+    """Whether this begins with a frame of layer III: sync, layer, and no reserved value."""
+    if len(head) < 3 or head[0] != 0xFF:  # noqa: PLR2004 - a frame's header
+        return False
+    sync_and_layer, version = head[1] & 0xE6 == 0xE2, head[1] >> 3 & 3  # noqa: PLR2004 - as above
+    return sync_and_layer and version != 1 and head[2] >> 4 != 0xF and head[2] >> 2 & 3 != 3  # noqa: PLR2004 - as above
 
 
 def contradicts(claimed: str | None, found: Kind, head: bytes = b"") -> bool:
     """Whether a file is not what its answer claimed: a picture that is a web page, say.
 
     Only pictures, videos and sounds are claims that can be checked. A file of no known kind was
-    paid for and may be a rare format, so it contradicts only where it is what a server says
-    instead of a file.
+    paid for and may be a rare format, so it contradicts only where it is a text, which a server
+    says instead of a file.
 
     Parameters
     ----------
@@ -154,15 +188,29 @@ def ending(claimed: str | None, form: str | None, found: Kind) -> str:
         What `sniff` says.
 
     """
+    if found is SVG:
+        return f"{SVG.ending}.txt"  # a browser that opens it must not run the script in it
     if found is not OTHER:
         return found.ending
     return _CLAIMS.get(claimed or "", {}).get((form or "").lower(), OTHER.ending)
 
 
 def _is_message(head: bytes) -> bool:
-    """Whether these are words of a server: a page, JSON, or an XML document that is no SVG."""
+    """Whether these are words of a server: a page, JSON, plain text, or XML that is no SVG."""
     words = _words(head)
-    return bool(_MARKUP.match(words) or _JSON.match(words))
+    if _MARKUP.match(words) or _JSON.match(words):
+        return True
+    if words.startswith(_OPEN) and len(head) >= SNIFFED:  # an SVG may follow a long comment
+        return False
+    return bool(words) and _is_text(head)
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head[:SNIFFED])
+    except UnicodeDecodeError:
+        return head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return True
 
 
 def _words(head: bytes) -> str:
@@ -173,3 +221,41 @@ def _words(head: bytes) -> str:
         return ""
     prologue = _PROLOGUE.match(text)
     return text[prologue.end() :] if prologue else text
+
+
+# Sizes that a RIFF file states while its end is not known yet: 0, or about as much as there is.
+_STREAMED = (0, 0x7FFF_0000)
+# Boxes that a file is made of.
+_BOXES = frozenset(
+    b"ftyp moov mdat moof meta free skip wide uuid sidx styp mfra emsg prft pdin ssix udta pnot"
+    b" idat junk".split()
+)
+_MAX_BOXES = 10_000
+
+
+def ends_too_soon(file: BinaryIO, size: int) -> bool:
+    """Whether a WAV, WebP, AVI, MP4 or QuickTime file is shorter than it says itself."""
+    head = file.read(12)
+    if head[:4] == b"RIFF":
+        stated = int.from_bytes(head[4:8], "little")
+        # the last byte may be one of padding, which some leave out
+        return _STREAMED[0] < stated < _STREAMED[1] and stated + 8 > size + 1
+    return head[4:8] == b"ftyp" and _boxes_end_too_soon(file, size)
+
+
+def _boxes_end_too_soon(file: BinaryIO, size: int) -> bool:
+    position, seen = 0, set[bytes]()
+    for _ in range(_MAX_BOXES):
+        if position > size:
+            return True
+        file.seek(position)
+        head = file.read(16)
+        name, length = head[4:8], int.from_bytes(head[:4])
+        if length == 1:  # it follows in 64 bits
+            length = int.from_bytes(head[8:16])
+        if length < 8 or name not in _BOXES:  # noqa: PLR2004 - a box's header
+            break  # the end, or what is no box; a length of 0 is all the rest
+        seen.add(name)
+        position += length
+    # pictures and sound without what says how to read them
+    return b"mdat" in seen and not seen & {b"moov", b"moof", b"meta"}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
+import hashlib
 import os
 import tempfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from modellix_jupyter.errors import DownloadError
-from modellix_jupyter.storage import filetypes, thumbnails
+from modellix_jupyter.storage import filetypes, pictures
 from modellix_jupyter.storage.files import MIB, PART
 from modellix_jupyter.values import to_datetime
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 # Seconds that a file may take to its place before it is put there in the background.
 _PUT_S = 120.0
+_GZIP = b"\x1f\x8b\x08"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Store:
     def __init__(self, files: Files, limits: Limits) -> None:
         self._files = files
         self._limits = limits
+        self._unknown: set[bytes] = set()
         # Called with why a file has to wait, where there is somebody to tell.
         self.warn: Callable[[ModellixError], None] | None = None
 
@@ -79,7 +84,7 @@ class Store:
         """
         room = self._room(task, place)
         if claimed_size is not None and claimed_size > room:
-            raise DownloadError(_too_large(room))
+            raise _too_large(room)
         try:
             return await self._write(task, place, chunks, room)
         except OSError as error:
@@ -92,24 +97,26 @@ class Store:
     def _room(self, task: Task, place: int) -> int:
         """Return how many bytes this file may have."""
         if place >= self._limits.files:
-            raise DownloadError(f"The task has more than {self._limits.files} files.")
+            raise _not_allowed(
+                f"The task has more than the {self._limits.files} files", "max_files"
+            )
         used = sum(r.size or 0 for r in task.resources)
         return min(self._limits.file_bytes, self._limits.task_bytes - used)
 
     async def _write(
         self, task: Task, place: int, chunks: AsyncIterator[bytes], room: int
     ) -> Resource:
-        folder = self._files.folder / _day(task)
+        folder, stem = self._files.folder / _day(task), f"{_stem(task)}-{place + 1}"
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=folder, prefix=PART)
-        part = Path(name)
+        part, resource = Path(name), task.resources[place]
         try:
             with os.fdopen(descriptor, "wb") as file:
-                size = await _copy(chunks, file, room)
+                await _copy(chunks, file, room)
                 await asyncio.to_thread(_flush, file)
-            resource = task.resources[place]
-            checked = await asyncio.to_thread(_check, part, resource)
-            name = f"{_day(task)}/{_stem(task)}-{place + 1}.{_ending(part, resource)}"
+            mark = pictures.mark_of(folder / stem)
+            checked, ending = await asyncio.to_thread(self._check, part, resource, room, mark)
+            name = f"{folder.name}/{stem}.{ending}"
             part.replace(self._files.folder / name)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -118,19 +125,44 @@ class Store:
         problem = await self._files.put(name, _PUT_S)
         if problem is not None and self.warn is not None:
             self.warn(problem)
-        return replace(checked, path=self._files.path(name), size=size, problem=None)
+        return replace(checked, path=self._files.path(name), problem=None)
+
+    def _check(self, part: Path, resource: Resource, room: int, mark: Path) -> tuple[Resource, str]:
+        """Return the resource with what the file itself shows, and the file's ending."""
+        head = filetypes.head_of(part)
+        if head.startswith(_GZIP) and resource.type in filetypes.CHECKED:
+            _inflate(part, room)
+            head = filetypes.head_of(part)
+        kind, size = filetypes.sniff(head), part.stat().st_size
+        if filetypes.contradicts(resource.type, kind, head):
+            message = f"The result claims to be {resource.type}, and is not."
+            raise DownloadError(message, final=False)
+        if kind is filetypes.OTHER and resource.type in filetypes.CHECKED:
+            self._check_again(part)
+        with part.open("rb") as file:
+            if filetypes.ends_too_soon(file, size):
+                raise DownloadError("The result is cut off.", final=False)
+        ending = filetypes.ending(resource.type, resource.format, kind)
+        return replace(_described(part, resource, kind, mark), size=size), ending
+
+    def _check_again(self, part: Path) -> None:
+        """Take a file of no known kind, perhaps a rare one, where it has come twice."""
+        with part.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+        if digest not in self._unknown:
+            self._unknown.add(digest)
+            raise DownloadError("The result is of no known kind.", final=False)
 
 
-async def _copy(chunks: AsyncIterator[bytes], file: BinaryIO, room: int) -> int:
+async def _copy(chunks: AsyncIterator[bytes], file: BinaryIO, room: int) -> None:
     size = 0
     async for chunk in chunks:
         size += len(chunk)
         if size > room:
-            raise DownloadError(_too_large(room))
+            raise _too_large(room)
         file.write(chunk)
     if size == 0:
         raise DownloadError("The result is an empty file.", final=False)
-    return size
 
 
 def _flush(file: BinaryIO) -> None:
@@ -138,57 +170,44 @@ def _flush(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _check(part: Path, resource: Resource) -> Resource:
-    """Return the resource with what the file itself shows; a picture must decode whole.
+def _inflate(part: Path, room: int) -> None:
+    """Replace a file that came gzip-coded by what it holds, within the bound."""
+    inflated = part.with_name(f"{part.name}-inflated")
+    size = 0
+    try:
+        with gzip.open(part) as source, inflated.open("wb") as target:
+            while chunk := source.read(MIB):
+                size += len(chunk)
+                if size > room:
+                    raise _too_large(room)
+                target.write(chunk)
+            _flush(target)
+        inflated.replace(part)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DownloadError("The result is cut off, or badly coded.", final=False) from error
+    finally:
+        inflated.unlink(missing_ok=True)
+
+
+def _described(part: Path, resource: Resource, kind: filetypes.Kind, mark: Path) -> Resource:
+    """Return the resource with what the file shows; a picture must decode whole.
 
     One that is not to be opened here, for its format or its size, was paid for all the same.
     """
-    head = _head(part)
-    kind = filetypes.sniff(head)
-    if filetypes.contradicts(resource.type, kind, head):
-        raise DownloadError(f"The result claims to be {resource.type}, and is not.", final=False)
-    opened = None if kind.type != "image" or kind in filetypes.UNDECODED else _decode(part)
-    if opened is None:
-        known = None if kind is filetypes.OTHER else kind
-        return replace(
-            resource,
-            type=resource.type or (known.type if known else None),
-            format=resource.format or (known.ending if known else None),
-        )
-    width, height, name = opened
-    return replace(resource, type=resource.type or "image", width=width, height=height, format=name)
-
-
-def _decode(part: Path) -> tuple[int, int, str] | None:
-    """Return width, height and format of a picture that decodes to its last row.
-
-    None for one with more pixels than is safe to open.
-    """
-    import warnings
-
-    from PIL import Image
-
+    known = None if kind is filetypes.OTHER else kind
+    resource = replace(resource, type=resource.type or (known.type if known else None))
+    named = replace(resource, format=resource.format or (known.ending if known else None))
+    if not kind.decoder:
+        return named
     try:
-        # the filters belong to the whole process: one thread at a time, and for the header only
-        with thumbnails.OPENING, warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(part)
-        with image:
+        with pictures.opened(part, kind.decoder, mark) as image:
             image.load()
-            return image.width, image.height, (image.format or "").lower()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return None
+            shown = (image.format or "").lower()
+            return replace(resource, width=image.width, height=image.height, format=shown)
+    except pictures.NotDecoded:
+        return named
     except Exception as error:  # decoders raise whatever the bytes make them
         raise DownloadError("The picture cannot be decoded.", final=False) from error
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(filetypes.SNIFFED)
-
-
-def _ending(part: Path, resource: Resource) -> str:
-    return filetypes.ending(resource.type, resource.format, filetypes.sniff(_head(part)))
 
 
 def _day(task: Task) -> str:
@@ -204,5 +223,11 @@ def _stem(task: Task) -> str:
     return f"{model.lstrip('.')[:80]}-{task.uid[:12]}"
 
 
-def _too_large(room: int) -> str:
-    return f"The result is larger than the {max(room, 0) // MIB} MiB that the settings allow."
+def _too_large(room: int) -> DownloadError:
+    return _not_allowed(f"The result is larger than the {max(room, 0) // MIB} MiB", "max_file_mb")
+
+
+def _not_allowed(what: str, setting: str) -> DownloadError:
+    """Say that a setting forbids a file, which the user may change: it is never lost for that."""
+    hint = f"Raise `%config Modellix.{setting}`, then `%modellix resume`."
+    return DownloadError(f"{what} that the settings allow.", hint, blocked=True)

@@ -8,18 +8,18 @@ metadata nor what may be hidden behind it reaches the notebook. Pillow is import
 from __future__ import annotations
 
 import base64
-import threading
-import warnings
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 from modellix_jupyter.errors import ModellixError
+from modellix_jupyter.storage import filetypes, pictures
 from modellix_jupyter.storage.files import is_elsewhere, local_copy
 from modellix_jupyter.values import Media
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from PIL.Image import Image as Picture
@@ -38,19 +38,7 @@ SMALLEST = 16
 SQUARE = 8
 MAX_PROFILE_BYTES = 4096
 
-_HEAD = 16
 _JPEG_URI = "data:image/jpeg;base64,"
-# Held while the process's filters of warnings are other than its own.
-OPENING = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class _Type:
-    """What a file is: how it is shown, its MIME type, and Pillow's name for its decoder."""
-
-    kind: str
-    mime: str = ""
-    decoder: str = ""
 
 
 class _Thumbnail(NamedTuple):
@@ -59,32 +47,6 @@ class _Thumbnail(NamedTuple):
     jpeg: bytes
     width: int
     height: int
-
-
-_UNKNOWN = _Type("link")
-_STARTS = {
-    b"\x89PNG\r\n\x1a\n": _Type("image", decoder="PNG"),
-    b"\xff\xd8\xff": _Type("image", decoder="JPEG"),
-    b"GIF8": _Type("image", decoder="GIF"),
-    b"BM": _Type("image", decoder="BMP"),
-    b"II*\x00": _Type("image", decoder="TIFF"),
-    b"MM\x00*": _Type("image", decoder="TIFF"),
-    b"\x1a\x45\xdf\xa3": _Type("video", "video/webm"),
-    b"OggS": _Type("audio", "audio/ogg"),
-    b"ID3": _Type("audio", "audio/mpeg"),
-    b"\xff\xfb": _Type("audio", "audio/mpeg"),
-    b"\xff\xf3": _Type("audio", "audio/mpeg"),
-    b"\xff\xf2": _Type("audio", "audio/mpeg"),
-}
-_RIFF = {b"WEBP": _Type("image", decoder="WEBP"), b"WAVE": _Type("audio", "audio/wav")}
-_FTYP = {
-    b"avif": _Type("image", decoder="AVIF"),
-    b"avis": _Type("image", decoder="AVIF"),
-    b"M4A ": _Type("audio", "audio/mp4"),
-    b"M4B ": _Type("audio", "audio/mp4"),
-    b"qt  ": _UNKNOWN,  # QuickTime, which most browsers do not play
-    b"heic": _UNKNOWN,
-}
 
 
 def embed(
@@ -145,8 +107,8 @@ def thumbnail(path: str | Path, *, pixels: int = PIXELS, limit: int = PICTURE_BY
         The file is no picture that can be decoded, or it is too large to be decoded safely.
 
     """
-    file = local_copy(path)
-    return _thumbnail(file, _type_of(file), pixels, limit).jpeg
+    with _decoding(local_copy(path)) as image:
+        return _shrunk(image, pixels, limit).jpeg
 
 
 def smaller(media: Media, *, pixels: int, picture_bytes: int) -> Media:
@@ -198,19 +160,25 @@ def opened(path: str | Path, pixels: int) -> Picture:
         The file is no picture that can be decoded, or it is too large to be decoded safely.
 
     """
-    file = local_copy(path)
+    with _decoding(local_copy(path)) as image:
+        return _flat(_reduced(image, pixels))
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[Picture]:
+    """Open a picture, and name what goes wrong while it is decoded."""
+    kind = filetypes.sniff(filetypes.head_of(path))
+    if not kind.decoder:
+        message = "The file is no picture of a known format."
+        raise ModellixError(message, f"The file itself is at {path}.")
     try:
-        with _open(file, _type_of(file)) as image:
-            return _flat(_reduced(image, pixels))
+        with pictures.opened(path, kind.decoder) as image:
+            yield image
     except ModellixError:
         raise
     except Exception as error:  # decoders raise whatever a broken file makes them raise
-        raise _undecodable(file, error) from error
-
-
-def _undecodable(path: Path, error: Exception) -> ModellixError:
-    message = f"The picture cannot be decoded ({type(error).__name__})."
-    return ModellixError(message, f"The file itself is at {path}.")
+        message = f"The picture cannot be decoded ({type(error).__name__})."
+        raise ModellixError(message, f"The file itself is at {path}.") from error
 
 
 def _described(resource: Resource) -> Media:
@@ -229,72 +197,34 @@ def _described(resource: Resource) -> Media:
 def _read(media: Media, path: Path, pixels: int, picture_bytes: int, media_bytes: int) -> Media:
     if not path.is_file():
         return replace(media, problem="The file is no longer there.")
-    size = path.stat().st_size
-    found = _proven(media.kind, _type_of(path))
-    media = replace(media, kind=_kind(media.kind, found), size=size)
-    if found.kind == "image":
-        small = _thumbnail(path, found, pixels, picture_bytes)
+    size, found = path.stat().st_size, filetypes.sniff(filetypes.head_of(path))
+    if found.decoder:
+        with _decoding(path) as image:
+            small = _shrunk(image, pixels, picture_bytes)
         uri = _data_uri("image/jpeg", small.jpeg)
-        return replace(media, src=uri, width=small.width, height=small.height)
-    if not found.mime or size > media_bytes:
+        return replace(
+            media, kind="image", src=uri, width=small.width, height=small.height, size=size
+        )
+    media = replace(media, kind=_kind(media.kind, found), size=size)
+    if media.kind == "link" or size > media_bytes:
         return media
-    return replace(media, src=_data_uri(_mime(found, media.kind), path.read_bytes()))
+    mime = f"{media.kind}/mp4" if found.mime.endswith("/mp4") else found.mime
+    return replace(media, src=_data_uri(mime, path.read_bytes()))
 
 
-def _proven(said: str, found: _Type) -> _Type:
-    """Return what is certain of a file: an Ogg that is said to be a film may be one."""
-    return _UNKNOWN if said == "video" and found.mime == "audio/ogg" else found
+def _kind(said: str, found: filetypes.Kind) -> str:
+    """Return how a file that is no picture is shown: as the bytes are, where that is certain.
 
-
-def _kind(said: str, found: _Type) -> str:
-    """Return the kind that the bytes show; an MP4 may be either, and then the service knows."""
+    An Ogg that is said to be a film may be one. An MP4 may be either, and then the service knows.
+    """
+    if found not in filetypes.PLAYED or (said == "video" and found is filetypes.OGG):
+        return "link"
     either = found.mime in {"video/mp4", "audio/mp4"} and said in {"video", "audio"}
-    return said if either else found.kind
-
-
-def _mime(found: _Type, kind: str) -> str:
-    return f"{kind}/mp4" if found.mime.endswith("/mp4") else found.mime
-
-
-def _type_of(path: Path) -> _Type:
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-    if head[:4] == b"RIFF":
-        return _RIFF.get(head[8:12], _UNKNOWN)
-    if head[4:8] == b"ftyp":
-        return _FTYP.get(head[8:12], _Type("video", "video/mp4"))
-    return next((kind for start, kind in _STARTS.items() if head.startswith(start)), _UNKNOWN)
+    return said if either else found.type
 
 
 def _data_uri(mime: str, data: bytes) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-def _thumbnail(path: Path, found: _Type, pixels: int, limit: int) -> _Thumbnail:
-    try:
-        with _open(path, found) as image:
-            return _shrunk(image, pixels, limit)
-    except ModellixError:
-        raise
-    except Exception as error:  # decoders raise whatever a broken file makes them raise
-        raise _undecodable(path, error) from error
-
-
-def _open(path: Path, found: _Type) -> Picture:
-    from PIL import Image
-
-    if not found.decoder:
-        message = "The file is no picture of a known format."
-        raise ModellixError(message, f"The file itself is at {path}.")
-    # A warning alone would let the bomb through. The filters belong to the whole process, so they
-    # are changed for no longer than it takes to read the header, and by one thread at a time.
-    with OPENING, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            return Image.open(path, formats=(found.decoder,))
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            message = "The picture has too many pixels to be decoded safely."
-            raise ModellixError(message, f"The file itself is at {path}.") from error
 
 
 def _shrunk(image: Picture, pixels: int, limit: int) -> _Thumbnail:

@@ -390,6 +390,26 @@ def test_a_file_that_is_gone_is_lost_and_the_others_are_not(rig: Rig, service: F
     assert len(service.fetched) == 2
 
 
+def test_what_a_setting_forbids_is_not_tried_again_and_not_lost(
+    rig: Rig, service: FakeService
+) -> None:
+    service.answers = [success(picture("u1"), picture("u2"))]
+    service.downloads = [DownloadError("too large", blocked=True), NoAnswer("x")]
+    engine = rig.engine()
+    (task,) = engine.submit([request()])
+    done = ended(engine, task)
+    first, second = rig.row(task.uid).resources
+    assert (first.lost, first.problem, second.path is None) == (False, "too large", False)
+    assert not done.is_final
+    assert len(service.fetched) == 3
+    assert str(engine.problem(task.uid)).startswith("too large")
+    engine.close(0.2)
+    other = rig.engine()
+    (again,) = other.resume([rig.row(task.uid)])
+    assert ended(other, again).is_final
+    assert len(service.fetched) == 4
+
+
 def test_a_download_that_goes_on_failing_keeps_nobody_waiting(
     rig: Rig, service: FakeService
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +35,14 @@ HEADS = [
     (b"fLaC\0\0\0\x22", filetypes.FLAC),
     (b"", filetypes.OTHER),
     (b"\x89PNG", filetypes.OTHER),
-    (b"RIFF\x24\0\0\0AVI LIST", filetypes.OTHER),
+    (b"RIFF\x24\0\0\0AVI LIST", filetypes.AVI),
+    (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", filetypes.HEIC),
+    (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", filetypes.HEIC),
+    (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", filetypes.AVIF),
+    (b"\0\0\0\x1cftypM4B ", filetypes.M4A),
+    (b"\xff\xe3\x18\xc4", filetypes.MP3),
+    (b"\xff\xf1\x50\x80", filetypes.OTHER),  # AAC, whose layer is another
+    (b"\xff\xff\xff\xff", filetypes.OTHER),
     (b"<!doctype html>", filetypes.OTHER),
     (b"<svg xmlns=", filetypes.SVG),
     (b"%PDF-1.7", filetypes.OTHER),
@@ -117,6 +126,9 @@ MESSAGES = [
     b" {\n}",
     b'[{"error": 1}]',
     b"[]",
+    b"error code: 1015",
+    b"Zu viele Anfragen f\xc3\xbcr heute\n",
+    "\ufeffzu viele".encode("utf-16-le"),
 ]
 
 
@@ -137,6 +149,7 @@ RARE = [
     ("audio", "mpeg", b"\xff\xe3\x18\xc4", "mp3"),
     ("video", "avi", b"RIFF\x24\0\0\0AVI LIST", "avi"),
     ("video", "quicktime", b"\0\0\0\x08wide\0\0\0\0mdat", "mov"),
+    ("image", "svg", b"<!-- " + b"x" * 5000, "svg.txt"),
     ("image", None, b"8BPS\0\x01", "bin"),
     ("image", "png", b"8BPS\0\x01", "bin"),
     ("image", "html", b"8BPS\0\x01", "bin"),
@@ -158,3 +171,56 @@ def test_a_file_of_no_known_kind_has_the_ending_of_a_claim_that_may_be_true(
 @given(st.binary(max_size=100) | st.text(alphabet="<!-svg ?{[").map(str.encode))
 def test_any_bytes_are_a_message_or_not(head: bytes) -> None:
     assert contradicts("image", filetypes.OTHER, head) in {True, False}
+
+
+def box(name: bytes, content: bytes = b"", *, wide: bool = False) -> bytes:
+    length = len(content) + (16 if wide else 8)
+    if wide:
+        return (1).to_bytes(4) + name + length.to_bytes(8) + content
+    return length.to_bytes(4) + name + content
+
+
+def riff(form: bytes, content: bytes, stated: int | None = None) -> bytes:
+    size = len(content) + 4 if stated is None else stated
+    return b"RIFF" + size.to_bytes(4, "little") + form + content
+
+
+MP4 = box(b"ftyp", b"mp42\0\0\0\0mp42") + box(b"moov", b"x" * 90) + box(b"mdat", b"x" * 900)
+WIDE = box(b"ftyp", b"isom") + box(b"mdat", b"x" * 900, wide=True) + box(b"moov", b"x" * 90)
+WAV = riff(b"WAVE", b"fmt " + b"x" * 900)
+ENDLESS = [
+    box(b"ftyp", b"mp42") + b"\0" * 500,
+    box(b"ftyp", b"mp42") + box(b"moov") + b"\0\0\0\0mdat" + b"x" * 900,
+    MP4 + b"padding of somebody's",
+    riff(b"WAVE", b"x" * 900, 0xFFFF_FFFF),
+    riff(b"WAVE", b"x" * 900, 0),
+    WAV[:-1],  # a byte of padding that was left out
+    b"OggS" + b"x" * 90,
+    box(b"ftyp", b"mp42") + b"".join(box(b"free") for _ in range(20_000)),
+]
+
+
+def is_cut(data: bytes) -> bool:
+    return filetypes.ends_too_soon(BytesIO(data), len(data))
+
+
+@pytest.mark.parametrize("data", [MP4, WIDE, WAV, *ENDLESS])
+def test_a_whole_file_is_taken_for_one(data: bytes) -> None:
+    assert not is_cut(data)
+
+
+@pytest.mark.parametrize("data", [MP4, WIDE, WAV, riff(b"WEBP", b"x" * 900)])
+@pytest.mark.parametrize("share", [0.33, 0.66, 0.95])
+def test_a_file_that_is_shorter_than_it_says_is_cut_off(data: bytes, share: float) -> None:
+    assert is_cut(data[: int(len(data) * share)])
+
+
+def test_a_film_that_is_cut_before_its_index_is_cut_off() -> None:
+    assert is_cut(WIDE[: -len(box(b"moov", b"x" * 90))])
+
+
+@settings(deadline=None)  # no test depends on how fast it runs
+@given(st.binary(max_size=60))
+def test_any_bytes_are_cut_off_or_not(rest: bytes) -> None:
+    for begin in (b"RIFF", b"\0\0\0\x08ftyp", b""):
+        assert is_cut(begin + rest) in {True, False}

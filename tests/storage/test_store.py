@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gzip
 import os
+import subprocess
+import sys
 import threading
+import time
 import warnings
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Never
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from modellix_jupyter.errors import DownloadError
-from modellix_jupyter.storage import filetypes
+from modellix_jupyter.storage import filetypes, pictures
 from modellix_jupyter.storage.files import MIB, Files
 from modellix_jupyter.storage.store import Limits, Store
 from modellix_jupyter.storage.thumbnails import embed
@@ -83,6 +89,18 @@ def save(
     return asyncio.run(store.save(task or a_task(), place, in_pieces(data), claimed))
 
 
+def save_again(folder: Path, data: bytes, task: Task) -> Resource:
+    """Save what is of no known kind: it has to come twice."""
+    store = Store(Files(folder.parent), ROOMY)
+
+    async def both() -> Resource:
+        with suppress(DownloadError):
+            await store.save(task, 0, in_pieces(data), None)
+        return await store.save(task, 0, in_pieces(data), None)
+
+    return asyncio.run(both())
+
+
 def left_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
@@ -145,7 +163,7 @@ def test_other_files_are_kept_as_they_are(
     [
         (b"8BPS\0\x01", "image", "psd", "psd"),
         (b"\xff\xf1\x50\x80", "audio", "aac", "aac"),
-        (b"RIFF\x24\0\0\0AVI LIST", "video", None, "bin"),
+        (b"RIFF\x24\0\0\0AVI LIST", "video", None, "avi"),
         (b"OggS\0\x02", "video", "ogg", "ogg"),
     ],
 )
@@ -153,7 +171,7 @@ def test_a_rare_format_was_paid_for_and_is_kept_but_not_shown(
     folder: Path, head: bytes, claimed: str, form: str | None, ending: str
 ) -> None:
     data = head + b"\0" * 500
-    saved = save(folder, data, a_task(Resource(url="u", type=claimed, format=form)))
+    saved = save_again(folder, data, a_task(Resource(url="u", type=claimed, format=form)))
     assert saved.type == claimed
     assert Path(saved.path or "").suffix == f".{ending}"
     assert Path(saved.path or "").read_bytes() == data
@@ -164,7 +182,7 @@ def test_a_rare_format_was_paid_for_and_is_kept_but_not_shown(
 def test_an_svg_with_a_declaration_is_kept_and_not_shown_as_markup(folder: Path) -> None:
     data = b"\xef\xbb\xbf<?xml version='1.0'?>\n<svg onload='alert(1)'/>"
     saved = save(folder, data)
-    assert (saved.format, Path(saved.path or "").suffix) == ("svg", ".svg")
+    assert (saved.format, Path(saved.path or "").suffixes) == ("svg", [".svg", ".txt"])
     assert (embed(saved).kind, embed(saved).src) == ("link", None)
 
 
@@ -227,6 +245,11 @@ def test_nothing_hostile_reaches_a_name(folder: Path, model: str, form: str | No
 # -- bounds
 
 
+def is_blocked(error: DownloadError, setting: str) -> bool:
+    """Whether it is the user who can change it: the file is not lost for it."""
+    return error.blocked and not error.final and setting in error.hint
+
+
 def test_a_file_up_to_its_bound_is_taken_and_not_a_byte_more(folder: Path) -> None:
     data = picture()
     exact = Limits(file_bytes=len(data), task_bytes=20 * MIB, files=10)
@@ -234,8 +257,8 @@ def test_a_file_up_to_its_bound_is_taken_and_not_a_byte_more(folder: Path) -> No
     for path in left_in(folder):
         path.unlink()
     tight = Limits(file_bytes=len(data) - 1, task_bytes=20 * MIB, files=10)
-    assert refused(folder, data, limits=tight).final
-    assert refused(folder, data, limits=tight, claimed=len(data)).final
+    assert is_blocked(refused(folder, data, limits=tight), "max_file_mb")
+    assert is_blocked(refused(folder, data, limits=tight, claimed=len(data)), "max_file_mb")
 
 
 def test_a_claimed_size_above_the_bound_reads_nothing(folder: Path) -> None:
@@ -276,9 +299,9 @@ def test_the_files_of_a_task_have_a_bound_together(folder: Path) -> None:
     for path in left_in(folder):
         path.unlink()
     fuller = a_task(Resource(url="u1", size=len(data) + 1), Resource(url="u2"))
-    assert refused(folder, data, fuller, place=1, limits=limits).final
+    assert is_blocked(refused(folder, data, fuller, place=1, limits=limits), "max_file_mb")
     full = a_task(Resource(url="u1", size=5 * MIB), Resource(url="u2"))
-    assert refused(folder, data, full, place=1, limits=limits, claimed=1).final
+    assert refused(folder, data, full, place=1, limits=limits, claimed=1).blocked
 
 
 def test_a_task_has_no_more_files_than_allowed(folder: Path) -> None:
@@ -288,8 +311,8 @@ def test_a_task_has_no_more_files_than_allowed(folder: Path) -> None:
     for path in left_in(folder):
         path.unlink()
     error = refused(folder, picture(), task, place=2, limits=limits)
-    assert "more than 2 files" in error.message
-    assert error.final
+    assert "more than the 2 files" in error.message
+    assert is_blocked(error, "max_files")
 
 
 # -- content
@@ -309,6 +332,115 @@ def test_a_picture_that_is_cut_short_is_not_kept(folder: Path, form: str, share:
     data = picture(form, (200, 200))
     error = refused(folder, data[: int(len(data) * share)])
     assert not error.final
+
+
+def test_a_text_is_not_kept_as_a_picture_however_often_it_comes(folder: Path) -> None:
+    for _ in range(3):
+        assert not refused(folder, b"error code: 1015").final
+
+
+def test_unknown_bytes_are_asked_for_again_and_kept_where_they_are_the_same(folder: Path) -> None:
+    data, store = b"\0\x01\x02" * 90, Store(Files(folder.parent), ROOMY)
+    for other in (data, b"\0\x03" * 90):
+        with pytest.raises(DownloadError, match="no known kind") as caught:
+            asyncio.run(store.save(a_task(), 0, in_pieces(other), None))
+        assert not caught.value.final
+    assert left_in(folder) == []
+    saved = asyncio.run(store.save(a_task(), 0, in_pieces(data), None))
+    assert Path(saved.path or "").read_bytes() == data
+    assert saved.size == len(data)
+
+
+def test_a_gzip_coded_picture_is_decoded(folder: Path) -> None:
+    data = picture()
+    saved = save(folder, gzip.compress(data))
+    assert (Path(saved.path or "").suffix, saved.size) == (".png", len(data))
+    assert Path(saved.path or "").read_bytes() == data
+    assert left_in(folder) == [Path(saved.path or "")]
+    kept = save(folder, gzip.compress(b"a mesh"), a_task(Resource(url="u", type="model")))
+    assert Path(kept.path or "").read_bytes()[:2] == b"\x1f\x8b"
+
+
+def test_a_gzip_coded_picture_that_is_cut_off_or_a_bomb_is_not_kept(folder: Path) -> None:
+    assert not refused(folder, gzip.compress(picture())[:-20]).final
+    limits = Limits(file_bytes=MIB, task_bytes=MIB, files=1)
+    assert refused(folder, gzip.compress(bytes(MIB + 1)), limits=limits).blocked
+
+
+@pytest.mark.parametrize(
+    ("claimed", "data"),
+    [
+        ("audio", b"RIFF" + (5000).to_bytes(4, "little") + b"WAVEfmt " + b"\0" * 1600),
+        ("video", b"\0\0\0\x10ftypmp42\0\0\0\0\0\0\x20\0mdat" + b"x" * 2000),
+    ],
+)
+def test_a_sound_or_film_that_is_cut_off_is_not_kept(
+    folder: Path, claimed: str, data: bytes
+) -> None:
+    error = refused(folder, data, a_task(Resource(url="u", type=claimed)))
+    assert "cut off" in error.message
+    assert not error.final
+
+
+def large_picture() -> bytes:
+    out = BytesIO()
+    Image.new("L", (2000, 1200)).save(out, "PNG")
+    assert len(out.getvalue()) < 20_000
+    return out.getvalue()
+
+
+def test_large_pictures_are_decoded_one_at_a_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, inside = PngImageFile.load, threading.Lock()
+
+    def alone(self: PngImageFile) -> object:
+        assert inside.acquire(blocking=False)
+        try:
+            time.sleep(0.01)  # as long as another would take to come in between
+            return load(self)
+        finally:
+            inside.release()
+
+    monkeypatch.setattr(PngImageFile, "load", alone)
+    store, data = Store(Files(folder.parent), ROOMY), large_picture()
+
+    async def all_at_once() -> list[Resource]:
+        tasks = [a_task(uid=f"{i:032x}"[::-1]) for i in range(8)]
+        saves = (store.save(task, 0, in_pieces(data, 50_000), None) for task in tasks)
+        return await asyncio.gather(*saves)
+
+    assert {r.width for r in asyncio.run(all_at_once())} == {2000}
+
+
+def test_a_picture_that_ended_a_kernel_is_not_decoded_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "_DECODED_WITHIN_S", 0.0)
+    killed = f"""
+import asyncio, os, sys
+from PIL.PngImagePlugin import PngImageFile
+PngImageFile.load = lambda self: os._exit(9)
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_store import folder, large_picture, save
+from pathlib import Path
+save(Path({str(folder)!r}), large_picture())
+"""
+    assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9  # noqa: S603 - the test's own code
+    monkeypatch.setattr(PngImageFile, "load", lambda _: pytest.fail("it was decoded again"))
+    saved = save(folder, large_picture())
+    assert (saved.format, saved.width) == ("png", None)
+    assert Path(saved.path or "").read_bytes() == large_picture()
+    assert "not decoded again" in str(embed(saved).problem)
+
+
+def test_no_mark_is_left_where_all_goes_well_or_python_raises(folder: Path) -> None:
+    path = Path(save(folder, large_picture()).path or "")
+    assert embed(Resource(url="", path=str(path), type="image")).width == 2000
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    path.write_bytes(large_picture()[:-200])
+    assert embed(Resource(url="", path=str(path), type="image")).problem
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
 def test_a_picture_of_garbage_is_not_kept(folder: Path) -> None:
@@ -479,7 +611,7 @@ def test_a_picture_that_cannot_be_opened_here_is_kept_all_the_same(
 ) -> None:
     kept = filetypes.sniff(head)
     assert kept.ending == ending
-    assert kept in filetypes.UNDECODED
+    assert not kept.decoder
     assert not filetypes.contradicts("image", kept)
 
 
