@@ -30,6 +30,8 @@
     │   └── ResultGone       the service says that it no longer has it
     └── LedgerError          the ledger cannot be opened, read or written
         ├── LedgerTooNew     written by a newer version; left untouched
+        ├── LedgerUnavailable    another program holds it, or its server is away: it will pass
+        ├── RowGone          a task has no row any more; it is not sent
         └── NotOwned         another kernel drives the task now
 
 `WaitInterrupted` stands beside the tree: it is a `KeyboardInterrupt`, so that "Run All" stops.
@@ -331,6 +333,16 @@ class LedgerTooNew(LedgerError):
     """The ledger was written by a newer version of this package."""
 
     default_hint = "Upgrade modellix-jupyter, or set MODELLIX_HOME or MODELLIX_LEDGER to another."
+
+
+class LedgerUnavailable(LedgerError):
+    """Another program holds the ledger, or its server is away: the same may succeed later."""
+
+
+class RowGone(LedgerError):
+    """A task has no row any more: the ledger was removed, or put back from a backup."""
+
+    default_hint = "Run its cell again where you still want it."
 
 
 class NotOwned(LedgerError):

@@ -78,7 +78,7 @@ def test_the_package_loads_nothing_heavy(by_the_package: set[str], library: str)
     "library",
     [
         *("pandas", "numpy", "matplotlib", "PIL", "ipywidgets", "httpx", "tornado"),
-        *("asyncio", "sqlite3", "sqlalchemy", "alembic", "nest_asyncio2", "filelock", "concurrent"),
+        *("asyncio", "sqlite3", "sqlalchemy", "alembic", "nest_asyncio2", "concurrent"),
     ],
 )
 def test_the_extension_loads_nothing_heavy(by_the_extension: set[str], library: str) -> None:

@@ -20,6 +20,7 @@ from modellix_jupyter.engine import polling, transitions
 from modellix_jupyter.engine.context import Context
 from modellix_jupyter.engine.supervisor import Ownership, Supervisor
 from modellix_jupyter.errors import ModellixError
+from modellix_jupyter.ledger.uninterrupted import uninterrupted
 from modellix_jupyter.values import Request, Status, Task, Update
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Engine:
 
     # -- handing over
 
+    @uninterrupted
     def submit(
         self,
         requests: Sequence[Request],
@@ -126,6 +128,7 @@ class Engine:
             for request, price in zip_longest(requests, prices)
         ]
 
+    @uninterrupted
     def resume(self, tasks: Iterable[Task]) -> list[Task]:
         """Take up tasks that this engine does not drive; returns those that it now watches.
 
@@ -155,6 +158,7 @@ class Engine:
             return self._ownership.claim_orphan(task.uid)
         return self._ledger.get(task.uid) or task
 
+    @uninterrupted
     def send(self, tasks: Iterable[Task]) -> list[Task]:
         """Send intents that were never sent, because their kernel ended first."""
         sent = []
@@ -167,6 +171,7 @@ class Engine:
                     sent.append(intent)
         return sent
 
+    @uninterrupted
     def resolve_unknown(self, task: Task, task_id: str | None) -> Task:
         """Record what the user found out about a submission of unknown outcome.
 

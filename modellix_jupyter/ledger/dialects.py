@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import sqlite3
 import sys
@@ -22,7 +23,7 @@ from sqlalchemy import (
     make_url,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, ResourceClosedError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from modellix_jupyter.errors import ConfigError, MissingExtra
@@ -38,8 +39,13 @@ BUSY_S = 10.0
 # What reading and writing may raise; the last three of a row that is damaged.
 _FOREIGN = (SQLAlchemyError, sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
 _CONNECT_S = 10
+# States of PostgreSQL's errors that pass: connections, resources, locks, a server that ends.
+_PASSING = ("08", "53", "55P03", "57P0", "40")
 # When a silent connection is given up, by the client and by the server, in seconds.
 _DEAD_AFTER = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+_UNANSWERED_MS = 20_000
+# How long a lock is waited for, and how long a kernel that stands still may hold one.
+_SERVER = {"lock_timeout": 30_000, "idle_in_transaction_session_timeout": 20_000}
 # The key of the lock for making tables; the next one is that for adding to a batch.
 ADVISORY = 0x6D6F64656C6C6978
 
@@ -56,6 +62,51 @@ def reason(error: BaseException) -> str:
         error = error.orig or error
     told = getattr(error, "strerror", None) or str(error)
     return told.partition("\n")[0]
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same may succeed later: another program writes, or the server is away."""
+    if isinstance(error, DBAPIError):
+        error = error.orig or error
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+    driver = sys.modules.get("psycopg")
+    if driver is None or not isinstance(error, driver.OperationalError):
+        return False
+    state = error.sqlstate  # none where no server answered
+    return state is None or state.startswith(_PASSING)
+
+
+def is_bad_text(error: BaseException) -> bool:
+    """Whether a file's row has text that is not UTF-8."""
+    return "Could not decode to UTF-8" in str(error)
+
+
+def read_any_text(connection: Connection, errors: str) -> None:
+    """Read bytes that are no text too, with what Python makes of them."""
+    raw: Any = connection.connection.dbapi_connection
+    raw.text_factory = lambda text: text.decode("utf-8", errors)
+
+
+def without_open_transaction(write: Connection | None) -> Connection:
+    """Return a file's writer; nobody could write while it has a transaction that was left open."""
+    if write is None:
+        raise ResourceClosedError("it is closed")
+    write.rollback()
+    raw: Any = write.connection.dbapi_connection
+    if raw.in_transaction:
+        raw.rollback()
+    return write
+
+
+def never_close(held: object) -> None:
+    """Keep something for the life of the process.
+
+    SQLite removes a database's log with its last connection, by name: by now it may be another's.
+    And a connection that a forked process inherited is still the other process's.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
 
 
 def open_sqlite(path: Path | None) -> Engine:
@@ -89,8 +140,12 @@ def parse_url(given: str) -> URL:
 def open_postgres(url: URL) -> Engine:
     """Return the engine of a server; a connection that broke is replaced before it is used."""
     alive = {f"tcp_{name}": str(seconds) for name, seconds in _DEAD_AFTER.items()}
-    server = " ".join(f"-c {name}={value}" for name, value in alive.items())
-    known = {"connect_timeout": _CONNECT_S, "application_name": "modellix-jupyter"}
+    server = " ".join(f"-c {name}={value}" for name, value in {**alive, **_SERVER}.items())
+    known = {
+        "connect_timeout": _CONNECT_S,
+        "tcp_user_timeout": _UNANSWERED_MS,
+        "application_name": "modellix-jupyter",
+    }
     try:
         return create_engine(
             url,

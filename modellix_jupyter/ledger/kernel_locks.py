@@ -9,30 +9,98 @@ on a server, the lock is the server's: it lets go when the process or its machin
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import threading
+import time
 import uuid
+import weakref
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from sqlalchemy import Connection, Engine
+
+# How long to wait between two tries to lock a file that another process has locked, in seconds.
+_PAUSE_S = 0.02
+# How long a kernel's own lock file may be held by one who only looks at it, in seconds.
+_LOOKED_AT_S = 5.0
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _locked(path: Path, *, create: bool = True) -> int | None:
+    """Lock a file; return its descriptor, or None where another process has locked it."""
+    descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
+    try:
+        _lock(descriptor)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Be the only one, of all threads and processes, that holds the lock of a file."""
+    while (descriptor := _locked(path)) is None:
+        time.sleep(_PAUSE_S)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class KernelLock:
     """An engine's name, and its lock in the folder of all engines of one ledger."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.name = uuid.uuid4().hex
         self._folder = folder
-        # not thread-local: it is taken here and let go of at exit, from whichever thread
-        self._lock = FileLock(folder / self.name, thread_local=False)
-        self._lock.acquire(blocking=False)
+        self._guard = threading.Lock()
+        self._descriptor: int | None = None
+        self._closed = False
+        self.hold()
+        _kernel_locks.add(self)
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / self.name
+
+    def hold(self) -> None:
+        """Lock the file again where somebody removed it: a folder of locks may be cleaned."""
+        with self._guard:
+            if self._closed or self._is_held():
+                return
+            self._folder.mkdir(parents=True, exist_ok=True)
+            until = time.monotonic() + _LOOKED_AT_S
+            while (descriptor := _locked(self._path)) is None and time.monotonic() < until:
+                time.sleep(_PAUSE_S)
+            old, self._descriptor = self._descriptor, descriptor
+            if old is not None:
+                os.close(old)
+
+    def _is_held(self) -> bool:
+        if self._descriptor is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except OSError:
+            return False
 
     def is_alive(self, name: str | None) -> bool:
         """Whether the engine of that name still runs, on this machine."""
@@ -41,22 +109,46 @@ class KernelLock:
         if name == self.name:
             return True
         path = self._folder / name
-        if not path.exists():
-            return False
         try:
-            with FileLock(path).acquire(blocking=False):
-                pass
-        except Timeout:
+            descriptor = _locked(path, create=False)
+        except OSError:
+            return False
+        if descriptor is None:
             return True
         with contextlib.suppress(OSError):
             path.unlink()
+        os.close(descriptor)
         return False
+
+    def forget(self) -> None:
+        """Be no kernel's, in a process that was forked from it: to unlock would unlock it there."""
+        self._closed = True
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     def close(self) -> None:
         """Let go: whatever this engine drove is free for another."""
-        self._lock.release()
-        with contextlib.suppress(OSError):
-            (self._folder / self.name).unlink()
+        with self._guard:
+            descriptor, self._descriptor = self._descriptor, None
+            self._closed = True
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+            os.close(descriptor)
+
+
+_kernel_locks: weakref.WeakSet[KernelLock] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    """Let go of what a forked process inherited, or a dead kernel would seem to live in it."""
+    for lock in tuple(_kernel_locks):
+        lock.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
 
 
 class ServerLock:

@@ -7,19 +7,20 @@ long one never holds up a write; WAL lets them see a consistent past.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
+import weakref
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from filelock import FileLock
 from sqlalchemy import bindparam, delete, func, insert, or_, select, text, true, update
 from sqlalchemy.exc import ResourceClosedError
 
-from modellix_jupyter.errors import LedgerError, NotOwned
+from modellix_jupyter.errors import LedgerError, LedgerUnavailable, NotOwned, RowGone
 from modellix_jupyter.ledger import dialects, history
-from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
+from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock, file_lock
 from modellix_jupyter.ledger.pending_counts import VERSION, check_version, refuse_newer
 from modellix_jupyter.ledger.tables import (
     UNKNOWN,
@@ -32,16 +33,22 @@ from modellix_jupyter.ledger.tables import (
     tasks,
     versions,
 )
+from modellix_jupyter.ledger.uninterrupted import uninterrupted
+from modellix_jupyter.values import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement, Connection, Executable, Select
+    from sqlalchemy import ColumnElement, Connection, Executable, RowMapping, Select
 
     from modellix_jupyter.ledger.search import Search
     from modellix_jupyter.values import Task
 
+_T = TypeVar("_T")
+
+# What a row is like that was never sent.
+_UNSENT = (tasks.c.status == Status.SUBMITTING.value, tasks.c.submitted_at.is_(None))
 # Tasks of a model whose durations are looked at, newest first.
 _LEARN_FROM = 50
 _OLDEST_FIRST = (tasks.c.created_at, tasks.c.id)
@@ -66,11 +73,14 @@ class Ledger:
     def __init__(self, place: Path | str, files: Path | str, *, user: str | None = None) -> None:
         # what the paths of the place's files begin with
         self.files = files if isinstance(files, str) else f"{files}{os.sep}"
+        # Rows that were skipped because they are damaged: what is wrong with each, by its uid.
+        self.damaged: dict[str, str] = {}
         self._user = user
         self._lock = threading.RLock()
         self._write: Connection | None = None
         self._closed = False
-        self._server_lock: ServerLock | None = None
+        self._file: tuple[int, int] | None = None
+        self._kernel_lock: KernelLock | ServerLock | None = None
         if isinstance(place, str):
             url = dialects.parse_url(place)
             self.path = None
@@ -89,10 +99,10 @@ class Ledger:
     def _open(self) -> None:
         if self.path is not None:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            check_version(self.path)
-            _make_private(self.path)
+            self._check_file(self.path)
             self._engine = dialects.open_sqlite(self.path)
             self._write = dialects.writer(self._engine)
+            self._file = _identity(self.path)
         with self._engine.connect() as connection:
             version = dialects.stored_version(connection)
         refuse_newer(version, self.name)
@@ -102,6 +112,23 @@ class Ledger:
                 dialects.advisory_lock(connection, dialects.ADVISORY)
                 _bring_up_to_date(connection, dialects.stored_version(connection))
 
+    def _check_file(self, path: Path) -> None:
+        """Check a file's version and make it private, where this process has not opened it yet.
+
+        It would lose its locks: POSIX drops them all when one descriptor of the file is closed.
+        """
+        file = _identity(path)
+        if file in _inherited:
+            raise LedgerError(
+                f"This process was forked from one that has the ledger {path} open, and SQLite "
+                "does not bear that.",
+                "Send from that process, or start this one by the method `spawn`.",
+            )
+        if all(other._file != file for other in _open if other is not self):  # noqa: SLF001 - of its own kind
+            check_version(path)
+            _make_private(path)
+        _open.add(self)
+
     @contextmanager
     def _explained(self, done: str) -> Iterator[None]:
         """Translate whatever a database raises: the one place that does."""
@@ -110,12 +137,14 @@ class Ledger:
         except dialects.foreign() as error:
             told = dialects.reason(error)
             hint = None if self.path else "Check MODELLIX_LEDGER, and whether its server runs."
-            raise LedgerError(f"The ledger {self.name} cannot be {done}: {told}.", hint) from error
+            kind = LedgerUnavailable if dialects.is_passing(error) else LedgerError
+            raise kind(f"The ledger {self.name} cannot be {done}: {told}.", hint) from error
 
     def close(self) -> None:
         """Close the connections; what was written is on the disk already."""
         with self._lock:
             self._closed = True
+            _open.discard(self)
             if self._write is not None:
                 self._write.close()
             if self.path is None:
@@ -123,40 +152,65 @@ class Ledger:
 
     # -- writing
 
-    def add(self, new: Sequence[Task], owner: str) -> None:
-        """Record intents, all of them or none, before any is sent."""
+    @uninterrupted
+    def add(self, new: Sequence[Task], owner: str | None) -> None:
+        """Record intents, all of them or none, before any is sent; with no owner, for any."""
         with self._transaction() as connection:
             insert_tasks(connection, new, self.files, owner, self._user)
 
-    def save(self, *changed: Task, owner: str | None = None) -> None:
+    @uninterrupted
+    def save(self, *changed: Task, owner: str | None = None) -> list[Task]:
         """Record how tasks stand now, all of them or none; owner and remarks stay as they are.
 
-        With an owner, `NotOwned` is raised where one of them is not that owner's any more.
+        With an owner, `NotOwned` is raised where one of them is not that owner's any more, or is
+        about to be sent and was sent before. One whose row is gone is recorded again, and returned;
+        where it is about to be sent, `RowGone` is raised.
         """
+        leaving = [task for task in changed if task.in_flight]
+        others = [task for task in changed if not task.in_flight]
         with self._transaction() as connection:
-            if not changed:
-                return
-            change = update(tasks).where(tasks.c.uid == bindparam("of"))
-            if owner is not None:
-                change = change.where(tasks.c.owner == owner)
-            rows = [{**task_row(task), "of": task.uid} for task in changed]
-            count = connection.execute(change, rows).rowcount
-            if owner is not None and count != len(rows):
-                raise NotOwned("Another kernel took this task over.")
-            connection.execute(delete(files).where(files.c.uid == bindparam("of")), rows)
+            gone = _update(connection, leaving, owner, unsent=True)
+            if gone:
+                raise RowGone("The ledger has no row of this task any more, so it was not sent.")
+            gone = _update(connection, others, owner)
+            _insert(connection, gone, owner, self._user)
+            if changed:
+                uids = [{"of": task.uid} for task in changed]
+                connection.execute(delete(files).where(files.c.uid == bindparam("of")), uids)
             if found := file_rows(changed, self.files):
                 connection.execute(insert(files), found)
+        return gone
 
     def claim(self, uid: str, owner: str | None, *, was: str | None, unsent: bool = False) -> bool:
         """Take a task over from the owner that it had, or leave it to any with None.
 
         Returns False where another was quicker; with `unsent`, also where its request has left.
         """
-        change = update(tasks).where(tasks.c.uid == uid, tasks.c.owner.is_not_distinct_from(was))
+        return self.claim_all([uid], owner, was=was, unsent=unsent) == [uid]
+
+    @uninterrupted
+    def claim_all(
+        self,
+        uids: Sequence[str],
+        owner: str | None,
+        *,
+        was: str | None,
+        unsent: bool = False,
+        limit: int | None = None,
+    ) -> list[str]:
+        """Take over what nobody else takes at this moment, as `claim` does; return what it was."""
+        wanted = dialects.listed(uids, self._engine.dialect.name)
+        free = select(tasks.c.id).where(
+            tasks.c.uid.in_(select(wanted.c.value)), tasks.c.owner.is_not_distinct_from(was)
+        )
         if unsent:
-            change = change.where(tasks.c.status == "submitting", tasks.c.submitted_at.is_(None))
+            free = free.where(*_UNSENT)
+        # what another kernel is just taking is left to it, not waited for
+        free = free.order_by(tasks.c.id).limit(limit).with_for_update(skip_locked=unsent)
+        change = update(tasks).where(tasks.c.id.in_(select(free.cte("free").c.id)))
         with self._transaction() as connection:
-            return connection.execute(change.values(owner=owner)).rowcount == 1
+            taken = connection.execute(change.values(owner=owner).returning(tasks.c.uid))
+            return list(taken.scalars())
 
     @contextmanager
     def continuing(self) -> Iterator[None]:
@@ -167,7 +221,7 @@ class Ledger:
         with ExitStack() as held:
             with self._explained("locked"):
                 if self.path is not None:
-                    held.enter_context(FileLock(self.path.with_name("batches.lock")))
+                    held.enter_context(file_lock(self.path.with_name("batches.lock")))
                 else:
                     connection = held.enter_context(self._engine.begin())
                     dialects.advisory_lock(connection, dialects.ADVISORY + 1)
@@ -176,10 +230,11 @@ class Ledger:
     def kernel_lock(self, folder: Path) -> KernelLock | ServerLock:
         """Return a new kernel's lock: a file in the folder, or the server's."""
         if self.path is not None:
-            return KernelLock(folder)
-        with self._explained("locked"):
-            self._server_lock = ServerLock(self._engine, self._explained)
-        return self._server_lock
+            self._kernel_lock = KernelLock(folder)
+        else:
+            with self._explained("locked"):
+                self._kernel_lock = ServerLock(self._engine, self._explained)
+        return self._kernel_lock
 
     def rate(self, uid: str, rating: int | None) -> None:
         """Record a choice, from 1 to 5, or take it back with None."""
@@ -189,6 +244,7 @@ class Ledger:
         """Record a note, or take it back with None."""
         self._remark(uid, note=note)
 
+    @uninterrupted
     def _remark(self, uid: str, **remark: int | str | None) -> None:
         values = {name: storable(value) for name, value in remark.items()}
         with self._transaction() as connection:
@@ -204,31 +260,47 @@ class Ledger:
         """Begin a transaction that writes: on the one connection, or on any that works."""
         if self._closed:
             raise ResourceClosedError("it is closed")
-        if self._server_lock is not None:
-            self._server_lock.hold()
-        if self._write is None:
+        if self._kernel_lock is not None:
+            self._kernel_lock.hold()
+        if self.path is None:
             with self._engine.begin() as connection:
                 yield connection
-        else:
-            with self._write.begin():
-                yield self._write
+            return
+        if _identity(self.path) != self._file:
+            self._open_again()
+        write = dialects.without_open_transaction(self._write)
+        with write.begin():
+            yield write
+        if _identity(self.path) != self._file:
+            raise FileNotFoundError("another file took its place meanwhile")
+
+    def _open_again(self) -> None:
+        """Open the file that stands where this one's was: somebody removed it or put one back."""
+        dialects.never_close(self._write)
+        self._open()
 
     # -- reading
 
     def get(self, uid: str) -> Task | None:
         """Return one task by our own name for it."""
-        return next(iter(self._select(tasks.c.uid == uid)), None)
+        return self._one(select(tasks).where(tasks.c.uid == uid))
 
     def find(self, task_id: str) -> Task | None:
         """Return the newest task with an id of the service's, or with our own name."""
         known = or_(tasks.c.task_id == task_id, tasks.c.uid == task_id)
         query = select(tasks).where(known).order_by(tasks.c.created_at.desc()).limit(1)
-        return next(iter(self._tasks(query)), None)
+        return self._one(query)
 
     def owner(self, uid: str) -> str | None:
         """Return who drives a task."""
         found: str | None = self._scalar(select(tasks.c.owner).where(tasks.c.uid == uid))
         return found
+
+    def rows(self, uids: Sequence[str]) -> dict[str, tuple[str | None, Task]]:
+        """Return the owner and the row of each of some tasks, of those that have one."""
+        wanted = dialects.listed(uids, self._engine.dialect.name)
+        query = select(tasks).where(tasks.c.uid.in_(select(wanted.c.value)))
+        return {task.uid: (row["owner"], task) for row, task in self._read(query)}
 
     def tasks(self) -> list[Task]:
         """Return every task, oldest first."""
@@ -261,9 +333,8 @@ class Ledger:
         self, uids: Sequence[str] | None = None, by: history.By = "task"
     ) -> dict[str, list[Any]]:
         """Return the view `history` by column, of all tasks or of these in their order."""
-        with self._reading() as connection:
-            query = history.rows(connection.dialect.name, self.files, uids, by)
-            return history.by_column(connection, query)
+        query = history.rows(self._engine.dialect.name, self.files, uids, by)
+        return self._query(lambda c: history.by_column(c, query), bad_text="replace")
 
     def unfinished(self, origin: str) -> list[Task]:
         """Return the tasks of a service that are not over, oldest first; this user's, if shared."""
@@ -312,34 +383,153 @@ class Ledger:
         return self._tasks(select(tasks).where(*conditions).order_by(*_OLDEST_FIRST))
 
     def _tasks(self, query: Select[Any]) -> list[Task]:
-        with self._reading() as connection:
-            rows = connection.execute(query).mappings().all()
-            wanted = dialects.listed([row["uid"] for row in rows], connection.dialect.name)
-            found = connection.execute(
-                select(files)
-                .where(files.c.uid.in_(select(wanted.c.value)))
-                .order_by(files.c.uid, files.c.position)
-            ).mappings()
-            of = {uid: list(each) for uid, each in groupby(found, lambda row: row["uid"])}
-            return [task_of(row, of.get(row["uid"], ()), self.files) for row in rows]
+        return [task for _, task in self._read(query)]
+
+    def _read(self, query: Select[Any]) -> list[tuple[RowMapping, Task]]:
+        """Return rows with their tasks; a row that is damaged is skipped, and remembered."""
+        found = self._query(lambda connection: _rows_with_files(connection, query))
+        good = []
+        for row, of in found:
+            try:
+                _check_text(row, *of)
+                good.append((row, task_of(row, of, self.files)))
+            except (ValueError, TypeError, AttributeError) as error:
+                self.damaged[row["uid"]] = _damage(row, error)
+        return good
+
+    def _one(self, query: Select[Any]) -> Task | None:
+        """Return the one task of a query; a damaged row is an error here."""
+        found = self._tasks(query)
+        if found:
+            return found[0]
+        uids = self._rows(query.with_only_columns(tasks.c.uid))
+        for (uid,) in uids:
+            if uid in self.damaged:
+                raise LedgerError(f"A row of the ledger is damaged: {self.damaged[uid]}.", "")
+        return None
 
     def _rows(self, query: Select[Any]) -> Sequence[Any]:
-        with self._reading() as connection:
-            return connection.execute(query).all()
+        return self._query(lambda connection: connection.execute(query).all())
 
     def _scalar(self, query: Executable) -> Any:  # noqa: ANN401 - whatever the query asks for
-        with self._reading() as connection:
-            return connection.execute(query).scalar()
+        return self._query(lambda connection: connection.execute(query).scalar())
+
+    def _query(self, read: Callable[[Connection], _T], *, bad_text: str = "surrogateescape") -> _T:
+        """Read with a connection; where text is none, once more, with this for bad bytes."""
+        with self._explained("read"):
+            try:
+                with self._reading() as connection:
+                    return read(connection)
+            except dialects.foreign() as error:
+                if not dialects.is_bad_text(error):
+                    raise
+            with self._reading() as connection:
+                dialects.read_any_text(connection, bad_text)
+                return read(connection)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with self._explained("read"):
-            try:
-                with self._engine.connect() as connection:
-                    yield connection
-            finally:
-                if self._closed and self.path is None:
-                    self._engine.dispose()
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        finally:
+            if self._closed and self.path is None:
+                self._engine.dispose()
+
+
+def _rows_with_files(
+    connection: Connection, query: Select[Any]
+) -> list[tuple[RowMapping, list[RowMapping]]]:
+    """Return rows of `tasks`, and beside each its rows of `files`."""
+    rows = connection.execute(query).mappings().all()
+    wanted = dialects.listed([row["uid"] for row in rows], connection.dialect.name)
+    found = connection.execute(
+        select(files)
+        .where(files.c.uid.in_(select(wanted.c.value)))
+        .order_by(files.c.uid, files.c.position)
+    ).mappings()
+    of = {uid: list(each) for uid, each in groupby(found, lambda row: row["uid"])}
+    return [(row, of.get(row["uid"], [])) for row in rows]
+
+
+def _check_text(*rows: RowMapping) -> None:
+    """Raise `UnicodeError` where a row has bytes that were no text."""
+    for row in rows:
+        "".join(value for value in row.values() if isinstance(value, str)).encode()
+
+
+def _bad_text(row: RowMapping) -> str:
+    """Return the column whose bytes were no text."""
+    for name, value in row.items():
+        if isinstance(value, str) and any("\udc80" <= c <= "\udcff" for c in value):
+            return str(name)
+    return "prompt"
+
+
+def _damage(row: RowMapping, error: Exception) -> str:
+    """Say what is wrong with a row, and how to repair it."""
+    if isinstance(error, UnicodeError):
+        what, repair = "it has text that is not UTF-8", f"{_bad_text(row)} = ''"
+    elif isinstance(error, json.JSONDecodeError):
+        what, repair = "its params are not JSON", "params = '{}'"
+    else:
+        what, repair = str(error), "status = 'unknown'"
+    repaired = f"UPDATE tasks SET {repair} WHERE uid = '{row['uid']}'"  # noqa: S608 - for the user
+    return f"{row['uid']}, {what}; `{repaired}` repairs it"
+
+
+def _update(
+    connection: Connection, changed: Sequence[Task], owner: str | None, *, unsent: bool = False
+) -> list[Task]:
+    """Write rows that are still their owner's; return the tasks that have none any more."""
+    if not changed:
+        return []
+    change = update(tasks).where(tasks.c.uid == bindparam("of"))
+    if owner is not None:
+        change = change.where(tasks.c.owner == owner, *(_UNSENT if unsent else ()))
+    rows = [{**task_row(task), "of": task.uid} for task in changed]
+    count = connection.execute(change, rows).rowcount
+    if count == len(rows) or owner is None:
+        return []
+    wanted = dialects.listed([task.uid for task in changed], connection.dialect.name)
+    query = select(tasks.c.uid).where(tasks.c.uid.in_(select(wanted.c.value)))
+    known = set(connection.execute(query).scalars())
+    gone = [task for task in changed if task.uid not in known]
+    if count + len(gone) != len(rows):
+        raise NotOwned("Another kernel took this task over.")
+    return gone
+
+
+def _insert(
+    connection: Connection, new: Sequence[Task], owner: str | None, user: str | None
+) -> None:
+    if new:
+        whose = {"owner": owner, "user": user}
+        connection.execute(insert(tasks), [{**task_row(task), **whose} for task in new])
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another of the same name; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+# The ledgers in files that this process has open, and the files that it inherited open.
+_open: weakref.WeakSet[Ledger] = weakref.WeakSet()
+_inherited: set[tuple[int, int] | None] = set()
+
+
+def _inherit() -> None:
+    """Remember the files whose connections and locks, as SQLite knows them, are of another."""
+    _inherited.update(ledger._file for ledger in _open if ledger._file)  # noqa: SLF001 - of its own kind
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_inherit)
 
 
 def _bring_up_to_date(connection: Connection, version: int) -> None:
@@ -363,9 +553,7 @@ def insert_tasks(
     user: str | None = None,
 ) -> None:
     """Write tasks that the tables do not have yet."""
-    whose = {"owner": owner, "user": user}
-    if new:
-        connection.execute(insert(tasks), [{**task_row(task), **whose} for task in new])
+    _insert(connection, new, owner, user)
     if found := file_rows(new, prefix):
         connection.execute(insert(files), found)
 

@@ -175,10 +175,17 @@ def task_of(row: RowMapping, found: Iterable[RowMapping], prefix: str) -> Task:
     """Return the task of a row of `tasks` and of its rows of `files`, in their order."""
     return Task(
         **{name: row[name] for name in _SAME},
-        request=Request(row["model"], row["prompt"], json.loads(row["params"])),
+        request=Request(row["model"], row["prompt"], _params(row["params"])),
         status=Status(row["status"]),
         resources=tuple(_resource(each, prefix) for each in found),
     )
+
+
+def _params(text: str) -> dict[str, Any]:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise json.JSONDecodeError("it is no object", text, 0)
+    return found
 
 
 def _resource(row: RowMapping, prefix: str) -> Resource:

@@ -6,6 +6,7 @@ Loading the extension needs only the settings, so no session is imported before 
 from __future__ import annotations
 
 import atexit
+import os
 import threading
 from functools import cache
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from modellix_jupyter.settings import from_environment
 
 if TYPE_CHECKING:
     from modellix_jupyter.engine.polling import Pace
+    from modellix_jupyter.keys import SecretKey
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.settings import Settings
@@ -25,6 +27,8 @@ _stack: list[Session] = []
 _retired: list[Session] = []
 # What the environment said when it was first asked, so that the first session says the same.
 _seen: list[Settings] = []
+# Sessions of the process that this one was forked from: they are never used and never end here.
+_inherited: list[Session] = []
 
 
 def current() -> Session:
@@ -39,9 +43,11 @@ def in_use() -> Session | None:
         return _stack[-1] if _stack else None
 
 
-def _first(settings: Settings, key: str | None = None) -> Session:
+def _first(settings: Settings, key: str | SecretKey | None = None) -> Session:
     from modellix_jupyter.notebook.session import Session
 
+    if key is None and _inherited:
+        key = _inherited[-1].key_for(settings)
     return push(Session(settings, key=key, pace=pace))
 
 
@@ -143,3 +149,19 @@ def _close_at_exit() -> None:
     if register is not None:
         register(close_all)
     atexit.register(close_all)
+
+
+def _begin_anew() -> None:
+    """Leave what a forked process inherited to the other; what is needed is opened here."""
+    global _lock  # noqa: PLW0603 - a thread of the other process may hold it for ever
+    _lock = threading.RLock()
+    sessions = [*_retired, *_stack]
+    if _stack:
+        _seen[:] = [_stack[-1].settings]
+    for known in (_retired, _stack):
+        known.clear()
+    _inherited.extend(sessions)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

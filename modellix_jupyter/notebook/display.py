@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import threading
 import time
@@ -213,6 +214,10 @@ class Painter:
     """One thread that draws every live view, and ends when there is none."""
 
     def __init__(self) -> None:
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Draw nothing, with no thread: a forked process inherits none."""
         self._views: list[Painted] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -267,3 +272,5 @@ class Painter:
 
 
 painter = Painter()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=painter.begin_anew)

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest, ModellixError
-from modellix_jupyter.notebook.current_session import current, settings
+from modellix_jupyter.notebook.current_session import current, in_use, settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ def _announce() -> None:
 
 def _count() -> tuple[int, int]:
     """Return how many tasks are unfinished, and how many of unknown outcome."""
-    if settings().ledger:
+    if settings().ledger or in_use() is not None:
         return len(current().unfinished()), len(current().unknown())
     ledger = settings().folder() / "ledger.sqlite3"
     if not ledger.exists():
@@ -78,7 +78,8 @@ def report(session: Session, results: Results) -> Iterator[str]:
     """Yield lines on what was taken up, what is unknown, and what was never sent."""
     unknown = session.unknown()
     unsent = [task for task in session.unfinished() if task.unsent]
-    if not (results or unknown or unsent):
+    damaged = session.ledger.damaged
+    if not (results or unknown or unsent or damaged):
         yield "Nothing is unfinished."
     if results:
         yield f"{len(results)} {'task' if len(results) == 1 else 'tasks'} taken up."
@@ -99,6 +100,12 @@ def report(session: Session, results: Results) -> Iterator[str]:
         )
     for task in unsent:
         yield f"  unsent   {_line(task)}"
+    yield from map(damaged_line, damaged.values())
+
+
+def damaged_line(damage: str) -> str:
+    """Return a line about a row that was skipped."""
+    return f"A row of the ledger is damaged and was skipped: {damage}."
 
 
 def _line(task: Task) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,6 +21,7 @@ from modellix_jupyter.engine.polling import PACE, Pace
 from modellix_jupyter.engine.waiting import wait_for
 from modellix_jupyter.errors import ConfigError, ModellixError
 from modellix_jupyter.keys import SecretKey, find_key
+from modellix_jupyter.ledger.dialects import never_close
 from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.notebook.catalog import Catalog
@@ -69,6 +71,19 @@ AT_ANY_TIME = frozenset(
 )
 
 
+_sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _keep_inherited() -> None:
+    """Close no connection that a forked process inherited: it is still the other's."""
+    for session in tuple(_sessions):
+        never_close(session)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keep_inherited)
+
+
 @dataclass(frozen=True, slots=True)
 class _Running:
     engine: Engine
@@ -98,6 +113,8 @@ class Session:
         self._sleep = sleep
         # in the one object that hides it, also from whoever prints what a session is made of
         self._argument = SecretKey(key, "an argument") if isinstance(key, str) else key
+        self._process: int | None = None  # the one that opened its parts
+        _sessions.add(self)
         self._opening = threading.RLock()
         self._closing = threading.RLock()
         self._ledger: Ledger | None = None
@@ -123,6 +140,7 @@ class Session:
     @property
     def ledger(self) -> Ledger:
         """The ledger of this home."""
+        self._check_process()
         with self._opening:
             if self._ledger is None:
                 place = str(self.settings.ledger) or self.home / "ledger.sqlite3"
@@ -133,10 +151,12 @@ class Session:
     @property
     def kernel_lock(self) -> KernelLock | ServerLock:
         """The lock whose name stands in the ledger beside this session's tasks."""
+        self._check_process()
         with self._opening:
             try:
                 self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._kernel_lock = self._kernel_lock or self._new_lock()
+                if self._kernel_lock is None:
+                    self._kernel_lock = self.ledger.kernel_lock(self.home / "owners")
             except OSError as error:
                 raise ConfigError(
                     f"The home folder {self.home} cannot be written: {error.strerror}.",
@@ -144,23 +164,29 @@ class Session:
                 ) from error
             return self._kernel_lock
 
-    def _new_lock(self) -> KernelLock | ServerLock:
-        if self.settings.ledger:
-            return self.ledger.kernel_lock(self.home / "owners")
-        return KernelLock(self.home / "owners")
-
     @property
     def engine(self) -> Engine:
         """The engine; opening it needs a key and a home that can be written."""
         return self._run_engine().engine
 
     def _run_engine(self) -> _Running:
+        self._check_process()
         with self._opening:
             if self._running is None:
                 if self._closed:
                     raise ModellixError("This session is closed.", "Call it on a new one.")
                 self._running = self._open()
             return self._running
+
+    def _check_process(self) -> None:
+        """Refuse what a forked process inherited: its threads and connections are the other's."""
+        if self._process is None:
+            self._process = os.getpid()
+        if self._process != os.getpid():
+            raise ModellixError(
+                "This session is of the process that this one was forked from.",
+                "Call the functions of modellix_jupyter: they open a session of this process.",
+            )
 
     def _open(self) -> _Running:
         key, s = self.key(), self.settings  # before anything is written: a newcomer has none
@@ -277,9 +303,15 @@ class Session:
 
     def history(self) -> pd.DataFrame:
         """Return every task that this machine's ledger knows, oldest first."""
+        import warnings
+
+        from modellix_jupyter.notebook.recovery import damaged_line
         from modellix_jupyter.results.frame import ledger_frame
 
-        return ledger_frame(self.ledger)
+        frame = ledger_frame(self.ledger)
+        for damage in self.ledger.damaged.values():
+            warnings.warn(damaged_line(damage), stacklevel=3)
+        return frame
 
     def export_history(self, path: str | Path) -> Path:
         """Write every task that the ledger knows, in the format of the path's ending."""
@@ -361,14 +393,18 @@ class Session:
 
     def block(self) -> None:
         """Wait until its engine is through with every task; on a thread with no event loop."""
+        self._check_process()
         if self._running is not None:
             wait_for(self._running.engine.futures(), reentrant=False)
 
     def close(self) -> None:
         """End the engine, the ledger and a sandbox of its own; twice is as good as once.
 
-        What is known of its tasks can still be looked at: nothing is opened anew for that.
+        What is known of its tasks can still be looked at: nothing is opened anew for that. A forked
+        process ends nothing: all of it is the other's.
         """
+        if self._process not in {None, os.getpid()}:
+            return
         with self._opening:
             self._closed = True
             running = self._running

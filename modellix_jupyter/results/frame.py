@@ -6,7 +6,7 @@ import importlib
 import json
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from modellix_jupyter.errors import InvalidRequest, LedgerError, MissingExtra
+from modellix_jupyter.errors import InvalidRequest, MissingExtra
 from modellix_jupyter.planning.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +28,23 @@ def ledger_frame(
 ) -> pd.DataFrame:
     """Return every task of a ledger, oldest first, or those with these uids in their order."""
     _check_by(by)
-    return _frame(ledger.history(uids, by))
+    read = ledger.history(uids, by)
+    try:
+        return _frame(read)
+    except (
+        ValueError,
+        TypeError,
+        AttributeError,
+    ):  # of JSON: their rows are in the frame, and are named by the ledger
+        ledger.tasks()
+        return _frame(read, [text if _is_object(text) else "{}" for text in read["params"]])
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def task_frame(tasks: Iterable[Task], by: By = "task") -> pd.DataFrame:
@@ -44,7 +60,7 @@ def _check_by(by: str) -> None:
         raise InvalidRequest(f"There is no table by {by!r}.", "Say by='task' or by='resource'.")
 
 
-def _frame(read: Mapping[str, list[Any]]) -> pd.DataFrame:
+def _frame(read: Mapping[str, list[Any]], params: list[str] | None = None) -> pd.DataFrame:
     import pandas as pd
 
     from modellix_jupyter.ledger.history import KINDS
@@ -52,16 +68,15 @@ def _frame(read: Mapping[str, list[Any]]) -> pd.DataFrame:
     arrays = {name: typed(read[name], kind) for name, kind in KINDS.items()}
     remarks = {name: arrays.pop(name) for name in REMARKS}
     remarked = any(not column.isna().all() for column in remarks.values())
-    return pd.DataFrame(arrays | _spread(read["params"]) | (remarks if remarked else {}))
+    spread = _spread(read["params"] if params is None else params)
+    return pd.DataFrame(arrays | spread | (remarks if remarked else {}))
 
 
 def _spread(texts: list[str]) -> dict[str, Array]:
     """Return a column ``param.NAME`` for each parameter that any row has, sorted by name."""
     unique = list(dict.fromkeys(texts))
-    try:  # one text of all of them is read in half the time of each by itself
-        known = dict(zip(unique, json.loads(f"[{','.join(unique)}]"), strict=True))
-    except ValueError as error:
-        raise LedgerError("The ledger has parameters that cannot be read as JSON.") from error
+    # one text of all of them is read in half the time of each by itself
+    known = dict(zip(unique, json.loads(f"[{','.join(unique)}]"), strict=True))
     rows = [known[text] for text in texts]
     names = sorted({name for params in known.values() for name in params})
     return {storable(f"param.{name}"): infer([row.get(name) for row in rows]) for name in names}

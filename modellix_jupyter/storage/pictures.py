@@ -7,6 +7,7 @@ So a mark lies beside a large picture while it is decoded: where one is left, it
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 import warnings
@@ -31,6 +32,16 @@ _DECODED_WITHIN_S = 5.0
 _one_large = threading.Lock()
 # Held while the process's filters of warnings are other than its own.
 _opening = threading.Lock()
+
+
+def _unlock() -> None:
+    """Have locks of its own in a forked process, which has no thread that would let go of these."""
+    global _one_large, _opening
+    _one_large, _opening = threading.Lock(), threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 class NotDecoded(ModellixError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,6 +87,28 @@ def submit_and_wait(pipe: Connection, settings: Settings, name: str, count: int)
     pipe.send("about to submit")
     session.submit(plan(name, count)).block()
     pipe.send("done")
+    session.close()
+
+
+def submit_under_interrupts(pipe: Connection, settings: Settings, name: str, count: int) -> None:
+    """Submit one task at a time, and be interrupted at any moment of it."""
+    session = hurried_session(settings)
+    assert session.engine
+    moments = random.Random(name)  # noqa: S311 - a repeatable moment, no secret
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    interrupted = 0
+    for request in plan(name, count):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, moments.uniform(0.0002, 0.02))
+            session.submit([request])
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            interrupted += 1
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    pipe.send(interrupted)
+    session.block()
+    pipe.send([*session.engine.warnings])
+    pipe.recv()
     session.close()
 
 

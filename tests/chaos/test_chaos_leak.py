@@ -349,7 +349,7 @@ def test_prompts_are_found_where_prompts_go(run: Run) -> None:
     assert any(name.startswith("home/ledger.sqlite3") for name in found)
     assert MARK in run.notebook
     log = (run.folder / "everything.log").read_text()
-    for logger in ("httpcore.http11", "httpx", "asyncio", "filelock"):
+    for logger in ("httpcore.http11", "httpx", "asyncio"):
         assert f":{logger}:" in log, f"{logger} was not listened to"
 
 

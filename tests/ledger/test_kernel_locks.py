@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -63,4 +64,46 @@ def test_another_process_is_alive_until_it_ends_however(folder: Path, end: str) 
     assert not owner.is_alive(name)
     assert not (folder / name).exists()
     assert owner.is_alive(owner.name)
+    owner.close()
+
+
+def test_a_kernel_whose_lock_was_cleaned_away_takes_it_again(folder: Path) -> None:
+    one, other = KernelLock(folder), KernelLock(folder)
+    (folder / one.name).unlink()
+    assert not other.is_alive(one.name)
+    one.hold()
+    assert other.is_alive(one.name)
+    one.close()
+    one.hold()
+    assert not other.is_alive(one.name)
+    other.close()
+
+
+FORKING = """
+import os, signal, sys, time
+from pathlib import Path
+from modellix_jupyter.ledger.kernel_locks import KernelLock
+
+owner = KernelLock(Path(sys.argv[1]))
+child = os.fork()
+if child == 0:
+    del owner
+    time.sleep(60)
+    os._exit(0)
+print(owner.name, child, flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_forked_process_neither_unlocks_nor_outlives_the_kernel_s_lock(folder: Path) -> None:
+    owner = KernelLock(folder)
+    with python(FORKING, folder) as process:
+        assert process.stdout is not None
+        name, child = process.stdout.readline().split()
+        assert owner.is_alive(name)
+        process.kill()
+        process.wait(HANG_S)
+        assert not owner.is_alive(name)
+        os.kill(int(child), signal.SIGKILL)
     owner.close()

@@ -333,7 +333,7 @@ def test_one_at_a_time_adds_to_a_batch(ledger: Ledger, place: Path | str) -> Non
 
 def test_a_row_without_an_owner_can_be_claimed(ledger: Ledger) -> None:
     task = a_task()
-    ledger.add([task], None)  # type: ignore[arg-type]  # as an older version may have left it
+    ledger.add([task], None)
     assert ledger.claim(task.uid, "heir", was=None)
 
 
@@ -360,19 +360,6 @@ def test_a_writer_waits_for_another_process_and_then_says_so(
         hasty.add([a_task()], "me")
     assert ledger.count() == 1
     ledger.close()
-
-
-@pytest.mark.parametrize(
-    "damage",
-    ["UPDATE tasks SET params = '{'", "UPDATE tasks SET status = 'gone'"],
-)
-def test_a_damaged_row_is_a_ledger_error_and_no_gap(ledger: Ledger, damage: str) -> None:
-    ledger.add([a_task(), a_task()], "me")
-    with ledger._transaction() as connection:
-        connection.exec_driver_sql(damage)
-    with pytest.raises(LedgerError, match="cannot be read") as caught:
-        ledger.tasks()
-    assert len(caught.value._render_traceback_()) == 2
 
 
 def test_an_error_says_nothing_of_what_was_written(ledger: Ledger) -> None:
