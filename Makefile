@@ -17,7 +17,12 @@ PYTEST := $(BIN)/python -m pytest
 # Fast tests wait a third of their time; a browser has use for more than a core.
 SPREAD := --dist loadfile --no-loadscope-reorder --numprocesses
 
-.PHONY: help demo lab test fast chaos bench check format notebooks screenshots test-lowest build clean
+# older versions of what we stand on use what is deprecated since
+PINNED = $(PYTEST) $(SPREAD) 3 -W default::DeprecationWarning
+STAGES ?= 'not kernel and not slow' kernel
+
+.PHONY: help demo lab test fast chaos bench check format notebooks screenshots
+.PHONY: test-lowest test-colab test-kernel test-pinned build clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -31,14 +36,12 @@ else
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 endif
 
+INSTALL = $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet)
+
 # $(VENV)/.GROUPS stands for this package with all extras and those dependency groups
 $(VENV)/.%: pyproject.toml | $(BIN)/python
 	@echo "Setting up $(VENV) for $(subst +, and ,$*) ..."
-ifdef UV
-	@$(UV) pip install --quiet --python $(BIN)/python --editable '.[all]' $(foreach g,$(subst +, ,$*),--group $(g))
-else
-	@$(BIN)/python -m pip install --quiet --editable '.[all]' $(foreach g,$(subst +, ,$*),--group $(g))
-endif
+	@$(INSTALL) --editable '.[all]' $(foreach g,$(subst +, ,$*),--group $(g))
 	@touch $@
 
 demo: $(VENV)/.demo ## run the notebooks on the sandbox, with pages and tables in demo/
@@ -86,9 +89,19 @@ test-lowest: ## run the tests on the lowest versions that pyproject.toml allows
 	@$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[all]' --group test
 	@.venv-lowest/bin/python -m pytest $(SPREAD) 3 -m "not browser"
 
+test-colab: ## run the fast and kernel tests on the versions that Colab runs; PYTHON=python3.13
+	@$(MAKE) --no-print-directory test-pinned VENV=.venv-colab PINS='--constraint tests/colab-constraints.txt'
+
+test-kernel: ## run the kernel tests on another ipykernel, as in KERNEL=6.29.5
+	@$(MAKE) --no-print-directory test-pinned VENV=.venv-kernel PINS='ipykernel==$(KERNEL)' STAGES=kernel
+
+test-pinned: $(BIN)/python
+	@$(INSTALL) --editable '.[all]' --group kernel $(PINS)
+	@for stage in $(STAGES); do $(PINNED) -m "$$stage and not browser"; done
+
 build: $(VENV)/.test+check ## build the wheel and the sdist in dist/
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(UV) pip install --quiet --python $(BIN)/python pip
 	@$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean: ## remove everything that was made here
-	rm -rf .venv .venv-lowest demo dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-* demo dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from modellix_jupyter.html.cards import cards_html, cards_text
 from modellix_jupyter.results.output_budget import budget_of
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     Bundle = dict[str, str]
 
 log = logging.getLogger("modellix_jupyter.live")
+
+# Seconds between two lines of a script's progress.
+LOG_EVERY_S = 5.0
 
 # Bytes a second that ticks of the clock may cost.
 TICK_BYTES_S = 200_000
@@ -67,19 +70,35 @@ class NotebookScreen:
 class TerminalScreen:
     """Lines of a terminal, redrawn in place while the cell runs; else only the last is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
         self._lines = 0
 
     def draw(self, bundle: Bundle, *, last: bool) -> None:
         """Write the text over the one before it."""
-        live = sys.stdout.isatty()
+        live = self._stream.isatty()
         if not live and not last:
             return
         text = bundle["text/plain"].rstrip("\n")
         up = f"\x1b[{self._lines}F\x1b[0J" if self._lines else ""
-        sys.stdout.write(f"{up}{text}\n")
-        sys.stdout.flush()
+        self._stream.write(f"{up}{text}\n")
+        self._stream.flush()
         self._lines = 0 if last or not live else text.count("\n") + 1
+
+
+class LogScreen:
+    """Standard error of a script, which may be a file: now and then how far it is, then the end."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + LOG_EVERY_S
+
+    def draw(self, bundle: Bundle, *, last: bool) -> None:
+        """Write the first line, which sums up the rest, or all of the last text."""
+        if not last and time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + LOG_EVERY_S
+        text = bundle["text/plain"].rstrip("\n")
+        sys.stderr.write(f"{text if last else text.splitlines()[0]}\n")
 
 
 def shell() -> Any:  # noqa: ANN401 - IPython's shells have no common type that says what they can
@@ -88,11 +107,11 @@ def shell() -> Any:  # noqa: ANN401 - IPython's shells have no common type that 
     return ipython.get_ipython() if ipython is not None else None
 
 
-def find_screen() -> Screen | None:
-    """Return where to draw now, or None in a plain script."""
+def find_screen() -> Screen:
+    """Return where to draw now: standard output belongs to a script itself."""
     ip = shell()
     if ip is None:
-        return None
+        return TerminalScreen(sys.stderr) if sys.stderr.isatty() else LogScreen()
     return NotebookScreen() if hasattr(ip, "kernel") else TerminalScreen()
 
 

@@ -365,10 +365,9 @@ class Session:
             media=self.media.of(task) if pictures else (),
         )
 
-    def show(self, uids: Sequence[str]) -> LiveView | None:
-        """Show tasks in the cell that runs, kept up to date until they end; None in a script."""
-        screen = find_screen()
-        return None if screen is None else LiveView(self, uids, screen).start()
+    def show(self, uids: Sequence[str]) -> LiveView:
+        """Show tasks in the cell that runs, kept up to date until they end."""
+        return LiveView(self, uids, find_screen()).start()
 
     def draw_ended(self) -> None:
         """Draw every view whose tasks have ended, for the last time."""

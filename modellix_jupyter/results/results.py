@@ -462,6 +462,10 @@ class Results(Sequence["Task"]):
         budget = budget_of(self._session.settings).output
         return cards_html(self.cards(), time.time(), budget=budget)
 
+    def _mime_(self) -> tuple[str, str]:
+        """Show them in marimo."""
+        return "text/html", str(self._repr_html_())  # it writes no subclass of str
+
     def __repr__(self) -> str:
         if not self._uids:
             return "Results of no tasks"

@@ -222,6 +222,18 @@ def test_what_is_no_terminal_gets_the_last_only(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == "end\n"
 
 
+def test_the_log_of_a_script_gets_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = display.LogScreen()
+    log.draw(bundle("too soon"), last=False)
+    monkeypatch.setattr(display, "LOG_EVERY_S", 0)
+    log = display.LogScreen()
+    log.draw(bundle("1 of 2\na task"), last=False)
+    log.draw(bundle("2 of 2\nboth tasks"), last=True)
+    assert capsys.readouterr() == ("", "1 of 2\n2 of 2\nboth tasks\n")
+
+
 def test_a_notebook_keeps_one_output(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[object, ...]] = []
     handle = SimpleNamespace(update=lambda b, **k: calls.append(("update", b, k)))
@@ -242,7 +254,9 @@ def test_a_notebook_keeps_one_output(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_where_to_draw_depends_on_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(display, "shell", lambda: None)
-    assert display.find_screen() is None
+    assert isinstance(display.find_screen(), display.LogScreen)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert isinstance(display.find_screen(), display.TerminalScreen)
     assert display.execution_count() is None
     monkeypatch.setattr(display, "shell", lambda: SimpleNamespace(execution_count=7))
     assert isinstance(display.find_screen(), display.TerminalScreen)
