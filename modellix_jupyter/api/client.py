@@ -113,17 +113,22 @@ class AsyncClient:
         self.budget = RequestBudget(
             self.settings.requests_per_second, clock=clock, timer=timer, sleep=sleep
         )
-        self._http = self._open_http(transport)
+        # how long an answer may take is counted by `answer_timeout`, which knows standstills
+        self._http = self._open_http(transport, read_s=None)
         # connections of their own: a long download must not delay a poll
-        self._files = self._open_http(transport)
+        self._files = self._open_http(transport, read_s=self.settings.submit_timeout_s)
 
-    def _open_http(self, transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    def _open_http(
+        self, transport: httpx.AsyncBaseTransport | None, *, read_s: float | None
+    ) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             transport=transport,
             # a proxy of the environment is for the Internet, not for this machine
             trust_env=not self.settings.local,
             follow_redirects=False,
-            timeout=httpx.Timeout(self.settings.submit_timeout_s, connect=15.0, pool=None),
+            timeout=httpx.Timeout(
+                self.settings.submit_timeout_s, connect=15.0, read=read_s, pool=None
+            ),
             # shorter than any common server's keep-alive: a submission must not be sent on a
             # connection that is just being closed, since that leaves its outcome unknown
             limits=httpx.Limits(

@@ -31,6 +31,9 @@ _CODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 # Codings that grow a chunk by at most a thousand; one in another has no such bound.
 _BOUNDED = frozenset({"", "identity", "gzip", "deflate"})
 
+# In what parts the time for an answer is counted, in seconds.
+_PART_S = 1.0
+
 # Only what httpx raises before a byte of the request has left may stand here.
 NEVER_SENT: tuple[type[Exception], ...] = (
     httpx.ConnectError,
@@ -83,19 +86,55 @@ async def answer_timeout(request: httpx.Request, within_s: float) -> AsyncIterat
     ever. The time begins when the request has left: to wait for a connection, or to upload a
     picture, takes none of it, and a time-out always means that the request may have arrived.
     """
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(None) as bound:
+            patience = _Patience(bound, within_s)
 
             async def note(event: str, info: object) -> None:
                 del info
                 if event.endswith("receive_response_headers.started"):
-                    bound.reschedule(loop.time() + within_s)
+                    patience.begin()
 
             request.extensions["trace"] = note
-            yield
+            try:
+                yield
+            finally:
+                patience.end()
     except TimeoutError:
         raise httpx.ReadTimeout("") from None
+
+
+class _Patience:
+    """Ends a wait after some seconds in which the loop turned.
+
+    Time in which it stood still does not count (a cell that holds the lock of the interpreter, a
+    process that was stopped, a laptop asleep): the answer may lie there, and nobody could read it.
+    """
+
+    def __init__(self, bound: asyncio.Timeout, within_s: float) -> None:
+        self._bound = bound
+        self._left_s = within_s
+        self._part_s = min(within_s / 4, _PART_S)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self.end()
+        self._timer = self._loop.call_later(self._part_s, self._count, self._loop.time())
+
+    def _count(self, since: float) -> None:
+        if self._loop.time() - since < 2 * self._part_s:
+            self._left_s -= self._part_s
+        if self._left_s > 0:
+            self.begin()
+        else:
+            self._bound.reschedule(self._loop.time())
+
+    def end(self) -> None:
+        """Count no more."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 async def read(response: httpx.Response, call: str) -> bytes:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from modellix_jupyter.engine import polling
 from modellix_jupyter.engine.batch_writer import BatchWriter
 from modellix_jupyter.engine.places import Places
-from modellix_jupyter.errors import LedgerError, NotOwned
+from modellix_jupyter.errors import LedgerError, ModellixError, NotOwned
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from modellix_jupyter.api.client import AsyncClient
     from modellix_jupyter.engine.polling import Pace
-    from modellix_jupyter.errors import ModellixError
+    from modellix_jupyter.errors import ApiError
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.settings import Settings
     from modellix_jupyter.storage.store import Store
     from modellix_jupyter.values import Task, Update
 
+_T = TypeVar("_T")
+
 _DOWNLOADS_AT_ONCE = 8
 _REMEMBERED = 50
+
+
+def _keep_nothing(_: ApiError) -> None:
+    """Stand for the supervisor until there is one."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -46,33 +54,54 @@ class Context:
     # Returns seconds from any start, for pauses: no user and no server sets it.
     timer: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    # Keeps unsent what has not left, because the service refuses all of it.
+    keep_unsent: Callable[[ApiError], None] = _keep_nothing
     # How many tasks the service works on.
     polled: int = 0
 
     def __post_init__(self) -> None:
         self.writer = BatchWriter(self.ledger, self.owner)
+        # apart from the loop's own threads, which downloads need while a database makes wait
+        self._readers = ThreadPoolExecutor(2, "modellix-reader")
         self.places = Places(self.settings.max_in_flight, self.timer)
         # a seen end frees a place; a free place should not wait for polls
         self.client.budget.polls_first = lambda: self.polled >= self.places.capacity
         self.downloads = asyncio.Semaphore(_DOWNLOADS_AT_ONCE)
         self._durations: dict[str, tuple[float, ...]] = {}
+        self._accepted: dict[str, str] = {}
 
     def now_us(self) -> int:
         """Return the time in microseconds since the epoch."""
         return int(self.clock() * 1_000_000)
 
-    def save(self, task: Task) -> None:
-        """Record a task at once; raise `NotOwned` where it is another kernel's by now."""
-        self.ledger.save(task, owner=self.owner)
+    async def read(self, read: Callable[..., _T], *args: object) -> _T:
+        """Call what reads the ledger, with no waiting on the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, read, *args)
 
-    def check_owner(self, task: Task) -> None:
+    async def close(self) -> None:
+        """End the threads once everything is on the disk."""
+        await self.writer.close()
+        self._readers.shutdown()
+
+    async def check_owner(self, task: Task) -> None:
         """Raise `NotOwned` where a task is another kernel's by now."""
         try:
-            owner = self.ledger.owner(task.uid)
+            owner = await self.read(self.ledger.owner, task.uid)
         except LedgerError:
             return  # nobody can take it over either, and a running task must not end of it
         if owner != self.owner:
             raise NotOwned("Another kernel took this task over.")
+
+    def check_id(self, task: Task) -> None:
+        """Say so where the service gave one id to two submissions."""
+        first = self._accepted.setdefault(task.task_id or "", task.uid)
+        if first != task.uid:
+            self.warn(
+                ModellixError(
+                    f"The service gave two submissions the same id, {task.task_id}: both may be "
+                    f"charged, and there is one result ({first[:8]} and {task.uid[:8]})."
+                )
+            )
 
     def next_delay(self, model: str, elapsed: float) -> float:
         """Return the seconds until a task of a model is polled again."""
@@ -85,7 +114,10 @@ class Context:
         )
 
     def durations(self, model: str) -> tuple[float, ...]:
-        """Return what a model's latest tasks took, in seconds; read from the ledger once."""
+        """Return what a model's latest tasks took, in seconds; read from the ledger once.
+
+        On the loop, only once something of the model was read beside it.
+        """
         if model not in self._durations:
             try:
                 found = tuple(self.ledger.durations(model, self.settings.base_url))

@@ -180,7 +180,7 @@ class Engine:
         """
         self._ownership.take_over(task.uid)
         resolved = transitions.resolved(task, task_id, self._context.now_us())
-        self._context.save(resolved)
+        self._ledger.save(resolved, owner=self._owner)
         self._supervisor.forget_job(task.uid)
         self._publish(Update(task=resolved))
         if task_id is not None:
@@ -301,6 +301,7 @@ class Engine:
         for each in others:
             each.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await self._context.close()
         await self._context.client.aclose()
 
     # -- on the loop

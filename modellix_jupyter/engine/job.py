@@ -8,34 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.api.retry import backoff
 from modellix_jupyter.engine import transitions
+from modellix_jupyter.engine.record import Record
 from modellix_jupyter.errors import (
     ApiError,
     ConnectFailed,
     DownloadError,
     LedgerError,
+    LedgerUnavailable,
     ModellixError,
     NoAnswer,
     NotFound,
     NotOwned,
+    PaymentRequired,
     ResultGone,
     TransportError,
+    Unauthorized,
 )
-from modellix_jupyter.values import RESULT_LIFETIME_US, Activity, Status, Task, Update
+from modellix_jupyter.values import RESULT_LIFETIME_US, Activity, Status, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modellix_jupyter.engine.context import Context
     from modellix_jupyter.values import Resource, TaskAnswer
-
-log = logging.getLogger("modellix_jupyter.engine")
 
 # Statuses of an answer that say nothing about the task; a 404 that is not the documented one is
 # somebody else's, a proxy's perhaps.
@@ -50,21 +51,12 @@ _NETWORK_PAUSE_S = 15.0
 _PART_S = 2.0
 
 
-class Job:
+class Job(Record):
     """The driving of one task; `release_waiters` is called when only long pauses are left."""
 
     def __init__(self, task: Task, context: Context, release_waiters: Callable[[], None]) -> None:
-        # As it is now, if this engine still drives it.
-        self.task = task
-        self.activity: Activity | None = None
-        # Why it was given up for now.
-        self.stopped: ModellixError | None = None
-        # Whether the row lacks what happened last: the disk was full, say.
-        self.unsaved = False
-        # Whether it was left to whoever takes it up next; from then on only the row counts.
-        self.released = False
+        super().__init__(task, context)
         self.answered = asyncio.Event()
-        self._context = context
         self._release_waiters = release_waiters
         self._since = context.timer()
         self._attempt = 1
@@ -78,23 +70,23 @@ class Job:
         """Take the task from where it stands to its end, and download its files."""
         self.stopped = None
         if self.unsaved:
-            await self._save(self.task)
+            await self.save(self.task)
         if self.task.status is Status.SUBMITTING:
             await self._submit_and_poll()
         else:
             await self._poll()
         await self._download()
-        self._report(None)
+        self.report(None)
         await self._save_later()
 
     async def _save_later(self) -> None:
-        """Wait for a database server that went away; a full disk waits for the user."""
+        """Record what could not be recorded, once there is room or the database is back."""
         for times in itertools.count():
-            if not self.unsaved or self._context.ledger.path is not None:
+            if not self.unsaved:
                 return
             self._release_waiters()
             await self._context.sleep(min(backoff(times + 1), _NETWORK_PAUSE_S))
-            await self._save(self.task)
+            await self.save(self.task)
 
     # -- submitting
 
@@ -118,22 +110,22 @@ class Job:
     def _report_wait_for_place(self) -> None:
         at_once = self._context.places.learned
         known = f" ({at_once} at once)" if at_once else ""
-        self._report(Activity(what=f"waiting for a place{known}"))
+        self.report(Activity(what=f"waiting for a place{known}"))
 
     async def _wait_for_place(self) -> None:
         """Give the place back after a refusal because too many tasks run, and wait for another."""
         if self.task.in_flight:
-            self._save_now(transitions.held_back(self.task))
+            self.save_soon(transitions.held_back(self.task))
         self._has_place = False
         free = self._context.places.refused()
         self._report_wait_for_place()
         await free
         self._has_place = True
-        self._report(Activity(what="submitting"))
+        self.report(Activity(what="submitting"))
 
     async def _submit(self) -> None:
         request = self.task.request
-        self._report(Activity(what="submitting"))
+        self.report(Activity(what="submitting"))
         try:
             answer = await self._context.client.submit(
                 request.model,
@@ -147,56 +139,80 @@ class Job:
         except LedgerError as error:
             self._not_recorded(error)
         except (ApiError, ConnectFailed) as error:
-            now = self._context.now_us()
-            await self._save(transitions.rejected(self.task, error, now, self._attempt))
+            await self._refused(error)
         except TransportError as error:
-            await self._save(transitions.unknown(self.task, error.message, self._attempt))
+            await self.save(self._unknown(error.message))
         except asyncio.CancelledError:
             # the process ends: nobody will read the answer
-            self._no_answer("the kernel ended first")
+            if self.task.in_flight:
+                self.save_soon(self._unknown("the kernel ended first"))
             raise
         except Exception:
             # a fault of ours says nothing of whether the request left
-            self._no_answer("a fault of modellix-jupyter")
+            if self.task.in_flight:
+                await self.save(self._unknown("a fault of modellix-jupyter"))
             raise
         else:
             now = self._context.now_us()
             self._context.places.accepted()
-            await self._save(transitions.accepted(self.task, answer, self._attempt, now))
+            await self.save(transitions.accepted(self.task, answer, self._attempt, now))
+            self._context.check_id(self.task)
+
+    async def _refused(self, error: ApiError | ConnectFailed) -> None:
+        now = self._context.now_us()
+        await self.save(transitions.rejected(self.task, error, now, self._attempt))
+        if isinstance(error, Unauthorized | PaymentRequired):
+            self._context.keep_unsent(error)
 
     async def _before_send(self) -> None:
         """Record that the request leaves now; what cannot be recorded is not sent.
 
-        At once, and not with others' rows: from here on an exit waits for the answer. And not
-        before: a request that waits for the rate limit has not left when all ends.
+        Not before: a request that waits for the rate limit has not left when all ends.
         """
-        leaving = transitions.sending(self.task, self._context.now_us(), self._attempt)
-        self._context.save(leaving)
-        self.task = leaving
+        try:
+            self.task = await self._recorded_as_leaving()
+        except asyncio.CancelledError:
+            self.save_soon(self.task)  # its row may say by now that it left, and it never does
+            raise
+
+    async def _recorded_as_leaving(self) -> Task:
+        save = self._context.writer.save
+        for times in itertools.count(1):
+            try:
+                if self.unsaved:
+                    await save(self.task)
+                    self.unsaved = False
+                leaving = transitions.sending(self.task, self._context.now_us(), self._attempt)
+                await save(leaving)
+            except LedgerUnavailable:
+                self.report(Activity(what="waiting for the ledger"))
+                await self._context.sleep(min(backoff(times), _NETWORK_PAUSE_S))
+            else:
+                break
+        return leaving
 
     def _retrying(self, activity: Activity) -> None:
         if self.task.status is Status.SUBMITTING and activity.attempt:
             self._attempt = activity.attempt
             # it was refused, so nothing is in flight until it is sent again
             if self.task.in_flight:
-                self._save_now(transitions.held_back(self.task))
-        self._report(activity)
+                self.save_soon(transitions.held_back(self.task))
+        self.report(activity)
 
     def _not_recorded(self, error: LedgerError) -> None:
         self.task = transitions.rejected(self.task, error, self._context.now_us(), attempts=0)
         self.stopped = error
         self.unsaved = True
 
-    def _no_answer(self, reason: str) -> None:
-        """Record that nobody knows what came of a request, unless it never left."""
-        if self.task.in_flight:
-            self._save_now(transitions.unknown(self.task, reason, self._attempt))
+    def _unknown(self, reason: str) -> Task:
+        return transitions.unknown(self.task, reason, self._attempt)
 
     # -- polling
 
     async def _poll(self) -> None:
         self._since = self._context.timer()
         self._context.polled += 1
+        await self._context.read(self._context.durations, self.task.request.model)
         not_before = self.task.submitted_at or self.task.created_at
         try:
             while not self.task.status.ended:
@@ -251,8 +267,8 @@ class Job:
         self._poll_failures = self._not_found_times = 0
         changed = transitions.answered(self.task, answer, not_before, self._context.now_us())
         if changed != self.task:
-            await self._save(changed)
-        self._report(Activity(what=f"the service says “{answer.odd}”") if answer.odd else None)
+            await self.save(changed)
+        self.report(Activity(what=f"the service says “{answer.odd}”") if answer.odd else None)
         if changed.status is Status.SUCCESS:
             self._context.learn(changed)
 
@@ -263,13 +279,13 @@ class Job:
         if kept and self._not_found_times < SURE_AFTER:
             self._poll_failures += 1
         else:
-            await self._save(transitions.expired(self.task, now, "the service no longer knows it"))
+            await self.save(transitions.expired(self.task, now, "the service no longer knows it"))
 
     def _unreachable(self, error: ModellixError) -> None:
         self._poll_failures += 1
         reason = "no connection" if isinstance(error, TransportError) else error.message
         until = self._context.clock() + self._network_pause()
-        self._report(Activity(what=reason, until=until, attempt=self._poll_failures + 1))
+        self.report(Activity(what=reason, until=until, attempt=self._poll_failures + 1))
 
     def _network_pause(self) -> float:
         return min(backoff(self._poll_failures), _NETWORK_PAUSE_S)
@@ -287,16 +303,16 @@ class Job:
             for index in self._downloadable():
                 resource = await self._try_download(index, gone)
                 if resource.path or resource.lost or index in self._blocked or not patient:
-                    await self._save(transitions.fetched(self.task, index, resource))
+                    await self.save(transitions.fetched(self.task, index, resource))
             if self.stopped or not self._downloadable():
                 self.stopped = next(iter(self._blocked.values()), self.stopped)
                 return
             pause = backoff(tries) if patient else _long_pause(tries - _PATIENT_TRIES)
             if patient:
                 until = self._context.clock() + pause
-                self._report(Activity(what="download failed", until=until, attempt=tries + 1))
+                self.report(Activity(what="download failed", until=until, attempt=tries + 1))
             else:
-                self._report(None)
+                self.report(None)
                 self._release_waiters()
             await self._context.sleep(pause)
 
@@ -308,8 +324,8 @@ class Job:
         """Download one file; where that fails, say why, and whether it can never succeed."""
         try:
             async with self._context.downloads:  # not during a pause: others have a use for it
-                self._context.check_owner(self.task)
-                self._report(Activity(what="downloading"))
+                await self._context.check_owner(self.task)
+                self.report(Activity(what="downloading"))
                 return await self._fetch(index)
         except (DownloadError, TransportError, ApiError) as error:
             gone[index] += isinstance(error, ResultGone)
@@ -333,42 +349,6 @@ class Job:
     def _day_has_passed(self) -> bool:
         until = self.task.expires_at or self.task.created_at + RESULT_LIFETIME_US
         return self._context.now_us() > until
-
-    # -- what the ledger and the listeners are told
-
-    async def _save(self, task: Task) -> None:
-        """Record the task; once it has been sent, a full disk must not end it."""
-        moved = task.status is not self.task.status
-        try:
-            await self._context.writer.save(task)
-            self.unsaved = False
-        except NotOwned:
-            raise
-        except LedgerError as error:
-            self._not_saved(error)
-        finally:
-            self.task = task  # not before: whoever sees it may look for its row
-        self._report(None if moved else self.activity)
-
-    def _save_now(self, task: Task) -> None:
-        """Record the task though the loop ends, or this task of it: nothing can be waited for."""
-        self.task = task
-        try:
-            self._context.save(task)
-        except NotOwned:
-            self.released = True  # the next thing that is done about it says so
-        except LedgerError as error:
-            self._not_saved(error)
-        self._report(None)
-
-    def _not_saved(self, error: LedgerError) -> None:
-        self.unsaved = True
-        log.warning("%s", error.message)
-        self._context.warn(error)
-
-    def _report(self, activity: Activity | None) -> None:
-        self.activity = activity
-        self._context.publish(Update(task=self.task, activity=activity))
 
 
 def _long_pause(times: int) -> float:

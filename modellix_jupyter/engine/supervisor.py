@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modellix_jupyter.engine.context import Context
+    from modellix_jupyter.errors import ApiError
     from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
     from modellix_jupyter.ledger.ledger import Ledger
 
@@ -101,6 +102,8 @@ class Supervisor:
         self._futures: dict[str, Future[Task]] = {}
         self._followed: dict[str, Task] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._letting_go: set[asyncio.Task[bool]] = set()
+        context.keep_unsent = self.keep_unsent
 
     # -- from any thread
 
@@ -182,24 +185,25 @@ class Supervisor:
             while (job := await self._take_up(task)) is not None:
                 if await self._drive(job):
                     break
+            await self._release(task.uid)
         except LedgerError as error:
             self._context.warn(error)
         finally:
             self.finish(task.uid, future)
-        self._release(task.uid)
 
     async def _take_up(self, task: Task) -> Job | None:
         """Follow the kernel that drives a task until it is ours; None where nothing is to do."""
-        uid = task.uid
-        while uid not in self._jobs and not self._ownership.mine(uid):
-            await self._context.sleep(self._follow_pause())
-            task = self._context.ledger.get(uid) or task
+        uid, context, ownership = task.uid, self._context, self._ownership
+        while uid not in self._jobs and not await context.writer.call(ownership.mine, uid):
+            await context.sleep(self._follow_pause())
+            row = await context.read(context.ledger.get, uid)
+            task = row or task
             self._followed[uid] = task
-            self._context.publish(Update(task=task))
+            context.publish(Update(task=task))
             if task.is_final:
                 return None
         if uid not in self._jobs:
-            task = self._ownership.claimed(task)
+            task = await context.writer.call(ownership.claimed, task)
             if task.status is Status.SUBMITTING:  # it was never sent, and only the user sends it
                 self._followed[uid] = task
                 return None
@@ -215,7 +219,7 @@ class Supervisor:
         try:
             await job.drive()
         except NotOwned:
-            self._lost(job)
+            await self._lost(job)
             return False
         except Exception:
             log.exception("A fault of modellix-jupyter while it drove task %s", job.task.uid)
@@ -225,10 +229,10 @@ class Supervisor:
             )
         return True
 
-    def _lost(self, job: Job) -> None:
+    async def _lost(self, job: Job) -> None:
         """Let the row count from now on, and say what only this kernel knows."""
         uid = job.task.uid
-        row = self._context.ledger.get(uid) or job.task
+        row = await self._context.read(self._context.ledger.get, uid) or job.task
         if job.task.task_id not in {None, row.task_id}:
             self._context.warn(
                 NotOwned(
@@ -242,13 +246,13 @@ class Supervisor:
         self._followed[uid] = row
         self.forget_job(uid)
 
-    def _release(self, uid: str) -> None:
+    async def _release(self, uid: str) -> None:
         """Leave to others what was given up here: they may have the key that helps."""
         job, known = self._jobs.get(uid), self.known(uid)
         if known is None or known.is_final or (job is not None and job.unsaved):
             return
         try:
-            self._ownership.release(uid)
+            await self._context.writer.call(self._ownership.release, uid)
         except LedgerError as error:
             self._context.warn(error)
         else:
@@ -262,9 +266,22 @@ class Supervisor:
             return False
         running.cancel()
         await asyncio.wait([running])
-        self._release(uid)
+        await self._release(uid)
         self.finish(uid)  # it may have ended before it began, and so without its own last words
         return True
+
+    def keep_unsent(self, error: ApiError) -> None:
+        """Send nothing more of what has not left: the service refuses all of it for now."""
+        why = ModellixError(
+            f"It was not sent, because the service refuses: {error.message}.",
+            f"{error.hint} Then `%modellix resume send` sends what is left.",
+        )
+        for uid, job in self._jobs.items():
+            if job.task.unsent and uid in self._running:
+                job.stopped = why
+                letting_go = asyncio.create_task(self.unwatch(uid))
+                self._letting_go.add(letting_go)
+                letting_go.add_done_callback(self._letting_go.discard)
 
     async def shut(self, grace_s: float) -> None:
         """End all watching, once the answers to submissions in flight are read or late."""

@@ -7,7 +7,10 @@ import contextlib
 import gzip
 import json
 import logging
+import threading
+import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from typing import Any
 
 import httpx
@@ -369,6 +372,63 @@ def test_an_answer_that_trickles_is_not_waited_for_without_end(answer: bytes) ->
 
     asyncio.run(run())
     assert len(heard) == 1
+
+
+class SlowServer(threading.Thread):
+    """Accepts submissions on a loop of its own, and answers each a moment later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.port: Future[int] = Future()
+        self.heard = 0
+        self._loop = asyncio.new_event_loop()
+        self._end = asyncio.Event()
+
+    def run(self) -> None:
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        server = await asyncio.start_server(self._handle, "127.0.0.1", 0)
+        self.port.set_result(server.sockets[0].getsockname()[1])
+        await self._end.wait()
+        server.close()
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")
+        self.heard += 1
+        await asyncio.sleep(0.1)
+        body = b'{"code": 0, "data": {"task_id": "task-%d"}}' % self.heard
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    def end(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self.join()
+
+
+def test_an_answer_that_came_while_the_process_stood_still_is_read() -> None:
+    server = SlowServer()
+    server.start()
+
+    async def run() -> None:
+        settings = Settings(
+            base_url=f"http://127.0.0.1:{server.port.result(5)}",
+            submit_timeout_s=0.4,
+            requests_per_second=1e9,
+        )
+        async with AsyncClient(KEY, settings=settings) as client:
+            sending = [asyncio.create_task(client.submit("a/b", {"prompt": "x"})) for _ in range(6)]
+            while server.heard < len(sending):  # noqa: ASYNC110 - the server is on another thread
+                await asyncio.sleep(0.001)
+            time.sleep(1.2)  # noqa: ASYNC251 - this loop stands still
+            assert len(await asyncio.gather(*sending)) == len(sending)
+
+    try:
+        asyncio.run(run())
+    finally:
+        server.end()
 
 
 def test_a_closed_port_is_a_connection_that_was_never_made(caplog: Any) -> None:

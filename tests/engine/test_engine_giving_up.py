@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,13 @@ import pytest
 
 from modellix_jupyter.api.retry import backoff
 from modellix_jupyter.engine import transitions
-from modellix_jupyter.errors import ApiError, ModellixError, RateLimited, Unauthorized
+from modellix_jupyter.errors import (
+    ApiError,
+    ModellixError,
+    PaymentRequired,
+    RateLimited,
+    Unauthorized,
+)
 from modellix_jupyter.values import Accepted, Activity, Request, Status, TaskAnswer
 
 from .engine_fakes import HANG_S, PENDING, FakeService, Rig, a_task, ended, request, stopped_kernel
@@ -118,6 +125,51 @@ def test_two_that_send_at_once_send_it_once(rig: Rig, service: FakeService) -> N
 # -- what has not left
 
 
+def test_what_the_account_does_not_pay_is_kept_and_sent_when_its_user_says_so(
+    rig: Rig, service: FakeService
+) -> None:
+    no_money = PaymentRequired("Payment required: the balance is insufficient", code=402)
+    recharged = False
+
+    async def accept(_request: Request, _on_progress: OnProgress) -> Accepted:
+        if len(service.submitted) > 30 and not recharged:
+            raise no_money
+        return Accepted(f"task-{len(service.submitted)}", None)
+
+    service.on_submit = accept
+    engine = rig.engine(max_in_flight=4)
+    tasks = engine.submit([request(str(number)) for number in range(120)])
+    rows = [ended(engine, task) for task in tasks]
+    refused = [row for row in rows if row.status is Status.REJECTED]
+    unsent = [row for row in rows if row.unsent]
+    assert 1 <= len(refused) <= 4
+    assert len(unsent) == 90 - len(refused)
+    assert len(service.submitted) == 30 + len(refused)
+    assert {rig.row(row.uid).unsent for row in unsent} == {True}
+    problem = engine.problem(unsent[0].uid)
+    assert problem is not None
+    assert "402: Payment required" in problem.message
+    assert "Recharge" in problem.hint
+    assert "`%modellix resume send`" in problem.hint
+    recharged = True
+    assert len(engine.send(unsent)) == len(unsent)
+    assert {ended(engine, task).status for task in unsent} == {Status.SUCCESS}
+    assert len(service.submitted) == 120
+
+
+def test_one_id_for_two_submissions_is_said(rig: Rig, service: FakeService) -> None:
+    async def accept(_request: Request, _on_progress: OnProgress) -> Accepted:
+        return Accepted("task-1", None)
+
+    service.on_submit = accept
+    engine = rig.engine()
+    tasks = engine.submit([request("one"), request("two")])
+    assert {ended(engine, task).task_id for task in tasks} == {"task-1"}
+    (warning,) = engine.warnings
+    assert "task-1" in warning
+    assert all(task.uid[:8] in warning for task in tasks)
+
+
 class Slow(FakeService):
     """Lets no request leave, as a budget that is used up."""
 
@@ -157,10 +209,16 @@ def test_between_a_refusal_and_the_next_attempt_nothing_is_on_its_way(rig: Rig) 
             await before_send()
             rows.append(rig.row(task.uid))
             on_progress(Activity(what="busy", until=rig.time() + backoff(1), attempt=2))
+            await asyncio.to_thread(until_held_back)
             rows.append(rig.row(task.uid))
             await before_send()
             rows.append(rig.row(task.uid))
             return Accepted("task-1", model)
+
+    def until_held_back() -> None:
+        until = time.monotonic() + HANG_S
+        while rig.row(task.uid).in_flight and time.monotonic() < until:
+            time.sleep(0.002)
 
     engine = rig.engine(Refusing(rig.files))
     task = a_task()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Never
 
 import pytest
 
 from modellix_jupyter.engine.engine import Engine, LoopThread
 from modellix_jupyter.errors import LedgerError, ModellixError, Unauthorized
-from modellix_jupyter.values import Accepted, Request, Resource, Status, Task, TaskAnswer
+from modellix_jupyter.ledger import dialects
+from modellix_jupyter.values import Accepted, Request, Resource, Status, Task, TaskAnswer, Update
 
 from .engine_fakes import (
     HANG_S,
@@ -28,7 +32,7 @@ from .engine_fakes import (
 )
 
 if TYPE_CHECKING:
-    from modellix_jupyter.api.client import OnProgress
+    from modellix_jupyter.api.client import BeforeSend, OnProgress
 
 pytestmark = pytest.mark.usefixtures("no_thread_left", "place")
 
@@ -218,13 +222,12 @@ def test_a_disk_that_fills_up_before_the_request_leaves_stops_it(
         done = ended(engine, task)
         assert done.status is Status.REJECTED
         assert engine.problem(task.uid) is FULL
-    assert service.submitted == []
-    row = rig.row(task.uid)
-    assert (row.status, row.submitted_at) == (Status.SUBMITTING, None)
-    engine.resume([row])
+        assert rig.row(task.uid).unsent
+    while rig.row(task.uid).status is not Status.REJECTED:  # it is recorded once there is room
+        time.sleep(0.01)
+    engine.resume([rig.row(task.uid)])
     ended(engine, task)
     assert service.submitted == []
-    assert rig.row(task.uid).status is Status.REJECTED
 
 
 def test_a_disk_that_fills_up_later_does_not_end_a_task(
@@ -248,17 +251,72 @@ def test_a_disk_that_fills_up_later_does_not_end_a_task(
     assert done.path is not None
     assert engine.warnings == [FULL.message]  # once, however often it failed
     assert engine.problem(task.uid) is None
-    if rig.ledger.path is None:  # a server that is back is noticed, room on a disk is not
-        while rig.row(task.uid) != done:
-            time.sleep(0.01)
-    else:
-        behind = rig.row(task.uid)
-        assert (behind.status, behind.task_id) == (Status.SUBMITTING, None)
-        # with room again, a resume writes what is known; it sends nothing
-        assert engine.resume(rig.ledger.unfinished(task.origin))
-        assert ended(engine, task) == done
-    assert rig.row(task.uid) == done
+    while rig.row(task.uid) != done:  # it is noticed once there is room, or the server is back
+        time.sleep(0.01)
     assert len(service.submitted) == 1
+
+
+class Gated(FakeService):
+    """Lets a submission go on when a test says so, and says when it waits for its row."""
+
+    def __init__(self, rig: Rig) -> None:
+        super().__init__(rig.files)
+        self.may_go, self.writing = threading.Event(), threading.Event()
+
+    async def submit(self, *given: Any, before_send: BeforeSend, **more: Any) -> Accepted:
+        assert await asyncio.to_thread(self.may_go.wait, HANG_S)
+
+        async def told() -> None:
+            asyncio.get_running_loop().call_soon(self.writing.set)
+            await before_send()
+
+        return await super().submit(*given, before_send=told, **more)
+
+
+@pytest.fixture
+def other_writer(rig: Rig) -> Iterator[sqlite3.Connection]:
+    """Return another program's connection to the ledger's file."""
+    if rig.ledger.path is None:
+        pytest.skip("a server has no lock on all of it")
+    with closing(sqlite3.connect(rig.ledger.path, isolation_level=None)) as connection:
+        yield connection
+
+
+def test_a_ledger_that_another_program_holds_does_not_stop_the_loop(
+    rig: Rig, other_writer: sqlite3.Connection
+) -> None:
+    gated = Gated(rig)
+    engine = rig.engine(gated)
+    (task,) = engine.submit([request()])
+    other_writer.execute("BEGIN IMMEDIATE")
+    gated.may_go.set()
+    assert gated.writing.wait(3), "the loop waits for the disk"
+    assert not gated.submitted
+    other_writer.execute("ROLLBACK")
+    assert ended(engine, task).status is Status.SUCCESS
+    assert len(gated.submitted) == 1
+
+
+def test_what_cannot_be_recorded_yet_is_sent_later(
+    rig: Rig, other_writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialects, "BUSY_S", 0.05)
+    gated = Gated(rig)
+    engine, waits = rig.engine(gated), threading.Event()
+
+    def listen(update: Update) -> None:
+        if update.activity is not None and update.activity.what == "waiting for the ledger":
+            waits.set()
+
+    engine.subscribe(listen)
+    (task,) = engine.submit([request()])
+    other_writer.execute("BEGIN IMMEDIATE")
+    gated.may_go.set()
+    assert waits.wait(HANG_S)
+    assert not gated.submitted
+    other_writer.execute("ROLLBACK")
+    assert ended(engine, task).status is Status.SUCCESS
+    assert len(gated.submitted) == 1
 
 
 def test_durations_that_cannot_be_read_stop_nothing(
