@@ -86,9 +86,9 @@ class Settings:
     max_task_mb: int = _setting(4096, "Largest sum of one task's files, in MiB.", min_value=1)
     max_files: int = _setting(100, "Files of one task that are downloaded.", min_value=1)
     thumbnail_px: int = _setting(
-        384, "Longer side of an embedded picture, in pixels.", min_value=16
+        512, "Longer side of an embedded picture, in pixels.", min_value=16
     )
-    picture_kb: int = _setting(64, "Bytes of an embedded picture, in kB.", min_value=4)
+    picture_kb: int = _setting(80, "Bytes of an embedded picture, in kB.", min_value=4)
     media_kb: int = _setting(
         2000, "Largest video or sound that is embedded whole, in kB.", min_value=0
     )

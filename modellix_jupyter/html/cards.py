@@ -12,19 +12,19 @@ from modellix_jupyter.values import Card, Media, Status
 
 # Up to so many tasks, each has a bar of its own; above, they share one.
 FEW = 8
-MAX_LINES = 6
 MAX_PROBLEMS = 5
 MAX_PICTURES = 24
 MAX_IDS = 3
+MAX_VALUES = 6
+FEW_TILES = 3
 MAX_TEXT_LINES = 8
 # Columns of the narrowest terminal and of a bar in it.
 MIN_WIDTH, TEXT_BAR = 20, 20
 
-# Pixels of the only picture of an output; the thumbnails that are embedded are as large.
-LARGE = 384
-MEDIUM = 232
-SMALL = 164
-FEW_TILES = 4
+# Pixels of the only picture of an output, at most; the embedded thumbnails are as large.
+LARGE = 512
+# The least width of a tile, the gap between two, and how wide the tiles of a small run get.
+TILE_PX, GAP_PX, WIDE_PX = 220, 12, 384
 # Bytes of one output where nobody says another number; what is over is linked instead.
 BUDGET = 2_000_000
 # Bytes of a tile without its picture.
@@ -39,75 +39,81 @@ def cards_html(
     now: float,
     *,
     stopped: str | None = None,
-    pictures: int = MAX_PICTURES,
+    note: str | None = None,
     budget: int = BUDGET,
+    reasons: bool = True,
 ) -> Html:
-    """Return the tasks as ``text/html``, for a page that may keep only inline styles."""
+    """Return the tasks as ``text/html``, for a page that may keep only inline styles.
+
+    Below the pictures stands a note; where the note is that the waiting stopped, nothing moves.
+    Without `reasons`, what failed is named and no more: the error that the cell raises says why.
+    """
     if not cards:
         return el("div", html("no tasks"), style=f"{elements.ROOT};{elements.DIM}")
     body = _single if len(cards) == 1 else _batch
-    shown = gallery(tiles_of(cards), pictures, budget)
     return el(
         "div",
-        *body(cards, now, moving=stopped is None, shown=shown),
+        *body(cards, now, moving=stopped is None, budget=budget),
+        *problems_html([card for card in cards if formatting.is_problem(card)], reasons=reasons),
         elements.note(formatting.missing(cards)),
-        elements.note(stopped or ""),
+        elements.note(stopped or note or ""),
+        data_mx_group=True,
         style=elements.ROOT,
     )
 
 
-def _single(cards: Sequence[Card], now: float, *, moving: bool, shown: Html) -> list[Html]:
-    card = cards[0]
-    if formatting.is_problem(card):
-        return problems_html(cards)
-    if formatting.is_open(card):
-        return [_detailed(card, now, moving=moving), shown if card.media else Html("")]
-    alone = len(elements.media_of(card)) == 1
-    return [_headline(card), _large(card) if alone else shown]
-
-
-def _large(card: Card) -> Html:
-    item = elements.media_of(card)[0]
-    picture = elements.media_html(item, formatting.alternative(card.task), LARGE)
+def _single(cards: Sequence[Card], now: float, *, moving: bool, budget: int) -> list[Html]:
+    card, tiles = cards[0], tiles_of(cards)
+    if not tiles:
+        return []
+    if len(tiles) > 1:
+        return [_facts_of_all(cards, ()), gallery(tiles, now, budget, moving=moving)]
+    (tile,) = tiles
+    lines = [elements.two_lines(card.task.request.prompt), _one_line(card, now)]
     # The text in place of a picture has the path already.
-    path = "" if picture == elements.fallback(item) else item.path or ""
-    return el(
-        "div",
-        el("div", picture, style=f"max-width:{LARGE}px;margin:8px 0 4px 0"),
-        elements.dim(path, f"{elements.DIM};{elements.CODE}"),
-    )
+    path = tile.media.path if tile.media and tile.media.src else None
+    lines.append(elements.dim(path or "", f"{elements.DIM};font-size:11px"))
+    shown = _content(tile, now, moving=moving)
+    return [elements.figure(card.task, shown, lines, f"max-width:{_width_of(tile)}px")]
 
 
-def _headline(card: Card) -> Html:
+def _one_line(card: Card, now: float) -> Html:
+    """Return model, seed, seconds and price of a task; of one that runs, how long it has run."""
     task = card.task
-    known = [str(task.status), *formatting.facts(card)]
-    if not task.resources:
-        known.append("no files came with it")
-    return elements.row(
-        elements.model_name(task.request.model, elements.colour_of(card)),
-        elements.dotted(known),
-        elements.dim(task.task_id or "", f"{elements.DIM};{elements.CODE}"),
-    )
+    known = [task.request.model, *formatting.settings_of(task, ("seed",))]
+    if formatting.is_open(card):
+        return elements.dotted([*known, _state_text(card, now), formatting.clock(card, now)])
+    return elements.dotted([*known, *formatting.facts(card)])
 
 
-def _batch(cards: Sequence[Card], now: float, *, moving: bool, shown: Html) -> list[Html]:
-    waited = formatting.by_urgency(card for card in cards if formatting.is_open(card))
-    crowd = len(cards) > FEW
-    line = _compact if crowd else _detailed
-    limit = MAX_LINES if crowd else FEW
-    rest = waited[limit:]
+def _batch(cards: Sequence[Card], now: float, *, moving: bool, budget: int) -> list[Html]:
     return [
         overview(cards, now, moving=moving),
-        *(line(card, now, moving=moving) for card in waited[:limit]),
-        elements.note(f"and {len(rest)} more {_what_they_do(rest)}" if rest else ""),
-        *problems_html([card for card in cards if formatting.is_problem(card)]),
-        shown,
+        _facts_of_all(cards, formatting.varied(cards)),
+        gallery(tiles_of(cards), now, budget, moving=moving),
     ]
 
 
-def _what_they_do(cards: Sequence[Card]) -> str:
-    running = any(card.task.status is Status.PROCESSING for card in cards)
-    return "running or waiting" if running else "waiting"
+def _facts_of_all(cards: Sequence[Card], names: Sequence[str]) -> Html:
+    """Return the prompt and the model, where all have the same, and what differs."""
+    prompts = {card.task.request.prompt for card in cards}
+    models = {card.task.request.model for card in cards}
+    common = [*models] if len(models) == 1 else []
+    if len(cards) == 1:
+        common += [*formatting.settings_of(cards[0].task, ("seed",)), *formatting.facts(cards[0])]
+    prompt = elements.two_lines(prompts.pop()) if len(prompts) == 1 else Html("")
+    differs = [f"{len(models)} models"] if len(models) > 1 else []
+    differs += [f"{len(prompts)} prompts"] if len(prompts) > 1 else []
+    differs += [f"{name}: {_values(cards, name)}" for name in names]
+    return el("div", prompt, el("div", elements.dotted(common)), el("div", elements.chips(differs)))
+
+
+def _values(cards: Sequence[Card], name: str) -> str:
+    """Return the values of a parameter, shortened where there are many."""
+    given = (card.task.request.params for card in cards)
+    values = list(dict.fromkeys(formatting.value_of(p[name]) for p in given if name in p))
+    more = f" and {len(values) - MAX_VALUES} more" if len(values) > MAX_VALUES else ""
+    return formatting.clip(", ".join(values[:MAX_VALUES]), 80) + more
 
 
 def overview(cards: Sequence[Card], now: float, *, moving: bool = True) -> Html:
@@ -148,137 +154,138 @@ def _number_bar(cards: Sequence[Card]) -> Html:
     return elements.track(segments, label=formatting.counts(cards), value=value)
 
 
-def _bar_of(card: Card, now: float, width: str) -> Html:
-    passed = formatting.elapsed(card.task, now)
-    label = f"{card.task.request.model}: {formatting.state(card)}"
-    return elements.bar(formatting.progress(card, now), passed, label=label, width=width)
-
-
 def _state_text(card: Card, now: float) -> str:
     held = formatting.waiting(card.activity, now)
     return f"{formatting.state(card)} · {held}" if held else formatting.state(card)
 
 
-def _detailed(card: Card, now: float, *, moving: bool) -> Html:
-    line = elements.row(
-        elements.model_name(card.task.request.model, elements.colour_of(card)),
-        elements.dim(_state_text(card, now)),
-        elements.dim(formatting.clock(card, now), elements.RIGHT),
-    )
-    progress = el("div", _bar_of(card, now, "100%"), style="margin:4px 0") if moving else Html("")
-    below = el(
-        "div",
-        elements.prompt_line(card.task.request.prompt),
-        elements.dim(card.task.task_id or "", f"{elements.RIGHT};{elements.CODE}"),
-        style="display:flex;align-items:baseline;gap:12px",
-    )
-    return el("div", line, progress, below, style=f"margin:6px 0 10px 0;{_MEASURE}")
-
-
-def _compact(card: Card, now: float, *, moving: bool) -> Html:
-    progress = _bar_of(card, now, "48px") if moving else Html("")
-    return el(
-        "div",
-        el("span", progress, style="flex:0 0 auto;align-self:center") if moving else Html(""),
-        elements.model_name(card.task.request.model, None if moving else elements.colour_of(card)),
-        elements.dim(_state_text(card, now)),
-        elements.dim(
-            formatting.seconds(formatting.elapsed(card.task, now), live=True), elements.RIGHT
-        ),
-        style=f"{elements.ROW};padding:1px 0;{_MEASURE}",
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One resource of a card in a gallery, with its captions."""
+    """One resource of a card in a gallery, or a card that has none yet, and its captions."""
 
     card: Card
-    media: Media
-    captions: tuple[str, ...] = ()
+    key: str = ""
+    media: Media | None = None
+    captions: tuple[Html, ...] = ()
 
 
 def tiles_of(cards: Sequence[Card]) -> list[Tile]:
-    """Return a tile for each resource of the tasks that succeeded, in their order."""
+    """Return a tile for each picture of the tasks, and for each task that is still open."""
     names = formatting.varied(cards)
-    prompts = {card.task.request.prompt for card in cards}
-    alone = len(cards) == 1
+    many = len({card.task.request.prompt for card in cards}) > 1
+    models = len({card.task.request.model for card in cards}) > 1
+    kept = [card for card in cards if not formatting.is_problem(card)]
     return [
-        Tile(
-            card=card,
-            media=item,
-            captions=() if alone else _captions(card, i, names, show_prompt=len(prompts) > 1),
-        )
-        for card in cards
-        if card.task.status is Status.SUCCESS
-        for i, item in enumerate(elements.media_of(card))
+        Tile(card=card, key=key, media=item, captions=_captions(card, i, names, (models, many)))
+        for card in kept
+        for i, (key, item) in enumerate([*elements.keyed(card)] or [("", None)])
     ]
 
 
-def _captions(card: Card, i: int, names: Sequence[str], *, show_prompt: bool) -> tuple[str, ...]:
+def _captions(
+    card: Card, i: int, names: Sequence[str], varies: tuple[bool, bool]
+) -> tuple[Html, ...]:
+    """Return what tells a tile apart: its prompt and model where they vary, and its settings."""
     task, several = card.task, len(elements.media_of(card))
-    known = formatting.caption(task, names) + ([f"{i + 1} of {several}"] if several > 1 else [])
-    prompt = formatting.alternative(task) if show_prompt and task.request.prompt else ""
-    return task.request.model, " · ".join(known), prompt
+    count = f"{i + 1} of {several}" if several > 1 else ""
+    model = task.request.model.rpartition("/")[2] if varies[0] else ""
+    facts = [formatting.seconds(task.elapsed_s), formatting.price(task)]
+    return (
+        elements.two_lines(task.request.prompt) if varies[1] else Html(""),
+        elements.chips([model, *formatting.settings_of(task, names)]),
+        elements.dotted([*(facts if i == 0 else []), count]),
+    )
 
 
-def gallery(tiles: Sequence[Tile], limit: int, budget: int = BUDGET) -> Html:
-    """Return the tiles side by side, in as many rows as the page needs."""
+def gallery(
+    tiles: Sequence[Tile], now: float, budget: int = BUDGET, *, moving: bool = True
+) -> Html:
+    """Return the tiles side by side, in as many columns as the page has room for."""
     if not tiles:
         return Html("")
-    shown = affordable(tiles[:limit], budget)
-    box = MEDIUM if len(tiles) <= FEW_TILES else SMALL
+    if len(tiles) > MAX_PICTURES:  # what is done before what is not, each in its order
+        tiles = sorted(tiles, key=lambda tile: formatting.is_open(tile.card))
+    shown = affordable(tiles[:MAX_PICTURES], budget)
     more = len(tiles) - len(shown)
+    widest = len(shown) * (WIDE_PX + GAP_PX)
+    columns = f"repeat(auto-fill,minmax(min(100%,{_column(len(shown))}px),1fr))"
     return el(
         "div",
         el(
             "div",
-            *(_tile_html(tile, box) for tile in shown),
-            style="display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start;margin-top:10px",
+            *(_tile_html(tile, now, moving=moving) for tile in shown),
+            style=f"display:grid;grid-template-columns:{columns};gap:{GAP_PX + 4}px {GAP_PX}px;"
+            f"align-items:start;max-width:{widest}px;margin-top:10px",
         ),
         elements.note(f"and {more} more that are not drawn here" if more else ""),
     )
 
 
+def _column(count: int) -> int:
+    """Return the least width of a column: a few pictures are large, many are small."""
+    return WIDE_PX * 3 // 4 if count <= FEW_TILES else TILE_PX
+
+
 def affordable(tiles: Sequence[Tile], budget: int) -> list[Tile]:
-    """Return the tiles within a budget of bytes: what is too heavy is text and a link."""
+    """Return the tiles within a budget of bytes: what is too heavy is a tile of text."""
     kept: list[Tile] = []
     remaining = budget - TILE * len(tiles)
     for tile in tiles[: max(budget // TILE, 1)]:
-        weight = len(tile.media.src or "")
+        weight = len(tile.media.src or "") if tile.media else 0
         fits = weight <= remaining
         remaining -= weight if fits else 0
-        kept.append(tile if fits else replace(tile, media=replace(tile.media, src=None)))
+        kept.append(tile if fits or not tile.media else replace(tile, media=_light(tile.media)))
     return kept
 
 
-def _tile_html(tile: Tile, box: int) -> Html:
-    name, facts, prompt = tile.captions or ("", "", "")
+def _light(media: Media) -> Media:
+    return replace(media, src=None)
+
+
+def _tile_html(tile: Tile, now: float, *, moving: bool) -> Html:
+    return elements.figure(tile.card.task, _content(tile, now, moving=moving), tile.captions)
+
+
+def _content(tile: Tile, now: float, *, moving: bool) -> Html:
+    """Return the picture, or in its place a frame of its shape with how far it is."""
+    card, item = tile.card, tile.media
+    if item is not None:
+        return elements.media_html(item, formatting.alternative(card.task), LARGE, tile.key)
+    if not formatting.is_open(card):
+        return elements.frame(formatting.shape(card.task.request), [html("No files came with it.")])
+    label = f"{card.task.request.model}: {formatting.state(card)}"
+    passed = formatting.elapsed(card.task, now)
+    progress = elements.bar(formatting.progress(card, now), passed, label=label)
     lines = [
-        el("span", html(name.rpartition("/")[2]), style="font-weight:600") if name else Html(""),
-        elements.dim(facts),
-        elements.dim(formatting.clip(prompt, 70)),
+        el("div", elements.dot(elements.colour_of(card)), html(_state_text(card, now))),
+        elements.dim(formatting.clock(card, now)),
     ]
-    picture = elements.media_html(tile.media, formatting.alternative(tile.card.task), box)
-    shown = elements.well(picture, box if box == SMALL else 0)
-    # Two to a row on a telephone; where calc() is not allowed, the width alone still holds.
-    return elements.figure(tile.card.task, shown, lines, f"width:{box}px;max-width:calc(50% - 6px)")
+    shape = formatting.shape(card.task.request)
+    return elements.frame(shape, lines, progress if moving else Html(""))
 
 
-def problems_html(cards: Sequence[Card]) -> list[Html]:
+def _width_of(tile: Tile) -> int:
+    """Return how wide the only tile of an output is."""
+    if tile.media is not None:
+        return elements.fit(tile.media, LARGE)[0] or LARGE
+    width, height = map(float, formatting.shape(tile.card.task.request).split("/"))
+    return round(LARGE * min(width / height, 1))
+
+
+def problems_html(cards: Sequence[Card], *, reasons: bool = True) -> list[Html]:
     """Return what went wrong, the same reason once for all the tasks that it stopped."""
     groups: dict[tuple[object, ...], list[Card]] = {}
     for card in cards:
         task = card.task
         groups.setdefault((task.status, task.error_code, task.error_message), []).append(card)
-    shown = [_problem(group) for group in list(groups.values())[:MAX_PROBLEMS]]
+    shown = [_problem(group, reasons=reasons) for group in list(groups.values())[:MAX_PROBLEMS]]
     rest = sum(len(group) for group in list(groups.values())[MAX_PROBLEMS:])
     return [*shown, elements.note(f"and {rest} more with other reasons")] if rest else shown
 
 
-def _problem(group: Sequence[Card]) -> Html:
+def _problem(group: Sequence[Card], *, reasons: bool) -> Html:
     task = group[0].task
-    message, hint = formatting.reason(task)
+    message, hint = formatting.reason(task) if reasons else ("", "")
     count = f"{len(group)} " if len(group) > 1 else ""
     return el(
         "div",
@@ -287,7 +294,9 @@ def _problem(group: Sequence[Card]) -> Html:
             el("strong", html(f"{count}{task.status}")),
             _ids(group),
         ),
-        el("div", html(formatting.clip(message, 600), newlines=True), style="white-space:pre-wrap"),
+        el("div", html(formatting.clip(message, 600), newlines=True), style="white-space:pre-wrap")
+        if message
+        else Html(""),
         el("div", elements.ticked(hint), style=elements.DIM) if hint else Html(""),
         style=f"border-left:3px solid {elements.colour_of(group[0])};padding:1px 0 1px 10px;"
         "margin:10px 0",

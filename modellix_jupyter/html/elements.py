@@ -12,16 +12,15 @@ from collections.abc import Iterable, Sequence
 from modellix_jupyter.html import formatting
 from modellix_jupyter.html.markup import (
     Html,
-    anchor,
     data_uri_ok,
     el,
     file_anchor,
     html,
     join,
-    link,
-    web_url_ok,
 )
 from modellix_jupyter.values import Card, Media, Resource, Status, Task
+
+NOTHING = Html("")
 
 GREEN = "#2e9e5b"
 RED = "#e5484d"
@@ -31,6 +30,7 @@ GREY = "#868e96"
 # Each has a contrast of at least 3 to white and to #111, which graphics need.
 PALETTE = (GREEN, RED, BLUE, AMBER, GREY)
 
+FILLED = "background-color:rgba(128,128,128,0.13)"
 FAINT = "rgba(128,128,128,0.10)"
 LINE = "rgba(128,128,128,0.30)"
 
@@ -186,11 +186,30 @@ def fit(media: Media, box: int) -> tuple[int | None, int | None]:
     return max(round(media.width * scale), 1), max(round(media.height * scale), 1)
 
 
-def media_html(media: Media, alt: str, box: int) -> Html:
-    """Return the element that shows a resource in a square, or text and a link without one."""
-    if media.problem is None and data_uri_ok(media.src, media.kind):
-        return _embedded(media, alt, box)
-    return fallback(media)
+def keyed(card: Card) -> list[tuple[str, Media]]:
+    """Return what the card shows, each with the key by which a viewer asks for its original.
+
+    Of a card that is still open, what is here already.
+    """
+    if formatting.is_open(card) and not card.media:
+        return []
+    resources = card.task.resources
+    shown = [i for i, one in enumerate(resources) if one.path or one.lost]
+    media = media_of(card)
+    places = shown if len(shown) == len(media) else range(len(media))
+    return [(f"{card.task.uid}/{i}", item) for i, item in zip(places, media, strict=True)]
+
+
+def media_html(media: Media, alt: str, box: int, key: str = "") -> Html:
+    """Return the element that shows a resource in a square, or text without one.
+
+    With a key, a click or Enter on it opens the viewer where a kernel runs.
+    """
+    embeds = media.problem is None and data_uri_ok(media.src, media.kind)
+    shown = _embedded(media, alt, box) if embeds else fallback(media)
+    if not key or not media.path:
+        return shown
+    return el("div", shown, data_mx=key, tabindex=0, style="cursor:zoom-in;width:100%")
 
 
 def _embedded(media: Media, alt: str, box: int) -> Html:
@@ -210,9 +229,9 @@ def _embedded(media: Media, alt: str, box: int) -> Html:
 
 def _image(media: Media, alt: str, box: int) -> Html:
     width, height = fit(media, box)
-    # The size is given twice: as attributes, so that the page does not jump while it loads, and as
-    # limits, so that it shrinks with a narrow page. Some notebooks keep only one of the two.
-    limit = "" if width else f"max-height:{box}px;"
+    # As wide as its place, and no wider than its box or the original; the attributes are for pages
+    # that take the style away, and hold the place while the picture is decoded.
+    limit = f"width:100%;max-width:{width}px" if width else f"max-width:100%;max-height:{box}px"
     picture = el(
         "img",
         src=media.src,
@@ -220,33 +239,57 @@ def _image(media: Media, alt: str, box: int) -> Html:
         width=width,
         height=height,
         title=media.path,
-        style=f"max-width:100%;{limit}height:auto;display:block;border-radius:6px;margin:0",
+        style=f"{limit};height:auto;display:block;border-radius:6px;margin:0",
     )
-    return file_anchor(media.file, picture) if media.file else anchor(media.url, picture)
+    return file_anchor(media.file, picture) if media.file else picture
 
 
 def fallback(media: Media) -> Html:
-    """Return text in place of a picture: what it is, what is wrong, and where to get it."""
+    """Return a tile in place of a picture: what it is, what is wrong, and where it lies."""
     noun = _NOUNS.get(media.kind, "file")
     size = formatting.dimensions(media.width, media.height)
     about = " · ".join(part for part in (noun, size, formatting.file_size(media.size)) if part)
-    target = Html("")
-    if media.file:
-        target = file_anchor(media.file, html(f"open the {noun}"))
-    elif web_url_ok(media.url):
-        target = link(media.url, f"open the {noun}")
+    plays = media.kind in {"video", "audio"} and not media.problem
     lines = (
+        el("div", html("▶"), style="font-size:26px;line-height:1.2") if plays else Html(""),
         el("strong", html(about)),
         dim(formatting.clip(media.problem or "", 300)),
-        target,
+        file_anchor(media.file, html(f"open the {noun}")) if media.file else Html(""),
         dim(media.path or "", f"{DIM};font-size:11px"),
     )
+    shape = f"aspect-ratio:{shape_of(media)};" if plays else ""
     return el(
         "div",
         *(el("div", line) for line in lines if line),
-        style=f"border:1px dashed {LINE};border-radius:6px;padding:10px;box-sizing:border-box;"
-        "width:100%;overflow-wrap:anywhere",
+        style=f"{shape}{FILLED};border-radius:6px;padding:10px;box-sizing:border-box;width:100%;"
+        "overflow-wrap:anywhere;display:flex;flex-direction:column;justify-content:center;"
+        "align-items:center;text-align:center",
     )
+
+
+def shape_of(media: Media) -> str:
+    """Return width to height as CSS has it; a video whose size nobody said is wide."""
+    if media.width and media.height and media.width > 0 and media.height > 0:
+        return f"{media.width}/{media.height}"
+    return {"video": "16/9", "audio": "4/1"}.get(media.kind, "1/1")
+
+
+def chips(parts: Sequence[str]) -> Html:
+    """Return short texts, each in a frame of its own."""
+    style = (
+        f"display:inline-block;border:1px solid {LINE};border-radius:9px;padding:0 7px;"
+        "margin:2px 4px 0 0;font-size:11px;line-height:17px"
+    )
+    return join([el("span", html(part), style=style) for part in parts if part])
+
+
+def two_lines(text: str | None, css: str = "") -> Html:
+    """Return a prompt on two lines at most; it keeps its own direction."""
+    line = " ".join((text or "").split())
+    if not line:
+        return Html("")
+    clamp = "display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical;overflow:hidden"
+    return el("div", el("bdi", html(formatting.clip(line, 300))), style=f"{clamp};{css}")
 
 
 def figure(task: Task, content: Html, lines: Iterable[Html], css: str = "") -> Html:
@@ -264,11 +307,17 @@ def figure(task: Task, content: Html, lines: Iterable[Html], css: str = "") -> H
     )
 
 
-def well(content: Html, min_height: int) -> Html:
-    """Return a square that holds a picture of any shape in its middle."""
+def frame(shape: str, lines: Sequence[Html], below: Html = NOTHING) -> Html:
+    """Return a grey frame of a picture's shape, with lines in its middle and a bar at its foot."""
+    middle = el(
+        "div",
+        *(el("div", line) for line in lines if line),
+        style="flex:1;display:flex;flex-direction:column;justify-content:center;text-align:center",
+    )
     return el(
         "div",
-        content,
-        style="display:flex;align-items:center;justify-content:center;aspect-ratio:1/1;"
-        f"min-height:{min_height}px;background-color:{FAINT};border-radius:6px",
+        middle,
+        below,
+        style=f"aspect-ratio:{shape};min-height:96px;{FILLED};border-radius:6px;overflow:hidden;"
+        "display:flex;flex-direction:column;padding:10px;box-sizing:border-box;font-size:12px",
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import textwrap
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from modellix_jupyter.html.markup import plain
-from modellix_jupyter.values import Activity, Card, Media, Price, Resource, Status, Task
+from modellix_jupyter.values import Activity, Card, Media, Price, Request, Resource, Status, Task
 
 MINUTE = 60
 HOUR = 3600
@@ -21,6 +22,10 @@ MAX_SETTINGS = 4
 # Columns of a terminal.
 WIDTH = 80
 GAP = "  "
+
+# Parameters that say how wide a result is for its height, and the most that it may be.
+_SHAPES = ("size", "image_size", "resolution", "aspect_ratio", "ratio")
+MAX_SHAPE = 4
 
 _COUNTED = {
     Status.FAILED: "failed",
@@ -77,6 +82,22 @@ def money_range(low: float, high: float) -> str:
 def dimensions(width: int | None, height: int | None) -> str:
     """Return width and height, or nothing where one of them is not known."""
     return f"{width}×{height}" if width and height else ""  # noqa: RUF001 -- the sign, not an x
+
+
+_SIZE = re.compile(r"^\s*(\d{2,5})\s*[x*\u00d7:]\s*(\d{2,5})\s*$", re.IGNORECASE)
+_RATIO = re.compile(r"^\s*(\d{1,3}(?:\.\d+)?)\s*[:/]\s*(\d{1,3}(?:\.\d+)?)\s*$")
+
+
+def shape(request: Request) -> str:
+    """Return width to height of what was asked for, as CSS has it; square where nobody said."""
+    params = request.params
+    sides = [params.get("width"), params.get("height")]
+    texts = [f"{sides[0]}x{sides[1]}", *(str(params.get(n, "")) for n in _SHAPES)]
+    for text in texts:
+        found = _SIZE.match(text) or _RATIO.match(text)
+        if found and 1 / MAX_SHAPE <= float(found[1]) / max(float(found[2]), 1) <= MAX_SHAPE:
+            return f"{found[1]}/{found[2]}"
+    return "1/1"
 
 
 def file_size(size: int | None) -> str:
@@ -227,10 +248,15 @@ def varied(cards: Sequence[Card]) -> tuple[str, ...]:
     return tuple((["seed"] if "seed" in seen else []) + several)[:MAX_SETTINGS]
 
 
+def settings_of(task: Task, names: Sequence[str]) -> list[str]:
+    """Return each of the named parameters with its value: ``seed 7``."""
+    params = task.request.params
+    return [f"{name} {clip(value_of(params[name]), 40)}" for name in names if name in params]
+
+
 def caption(task: Task, names: Sequence[str]) -> list[str]:
     """Return what is known of a task: seconds, each of the named parameters, and the price."""
-    params = task.request.params
-    settings = [f"{name} {clip(value_of(params[name]), 40)}" for name in names if name in params]
+    settings = settings_of(task, names)
     return [part for part in (seconds(task.elapsed_s), *settings, price(task)) if part]
 
 

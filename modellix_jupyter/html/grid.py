@@ -12,13 +12,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from modellix_jupyter.html import elements, formatting
-from modellix_jupyter.html.elements import figure, fit, media_html, media_of, well
+from modellix_jupyter.html.elements import figure, fit, keyed, media_html, media_of
 from modellix_jupyter.html.formatting import WIDTH, fit_line, wrap_lines
 from modellix_jupyter.html.markup import Html, el, html
 from modellix_jupyter.html.table import table_text
 from modellix_jupyter.values import Card, Media, Status
 
-THUMB = 200
+THUMB = 320
 # Minimal width of a column in pixels; in less, the grid scrolls in its own box.
 MIN_COLUMN = 124
 GAP = 12
@@ -123,6 +123,7 @@ class Entry(NamedTuple):
     card: Card
     media: Media | None
     facts: list[str]
+    key: str = ""  # by which a viewer asks for the original
 
 
 def entries(cards: Iterable[Card], axes: Sequence[str]) -> list[Entry]:
@@ -131,13 +132,15 @@ def entries(cards: Iterable[Card], axes: Sequence[str]) -> list[Entry]:
 
 
 def _entries_of(card: Card, axes: Sequence[str]) -> list[Entry]:
-    media = media_of(card) if card.task.status is Status.SUCCESS else ()
+    media = keyed(card) if card.task.status is Status.SUCCESS else []
     facts = _facts(card, axes)
-    if len(media) <= 1:
-        return [Entry(card, media[0] if media else None, facts)]
-    counts = [f"{i} of {len(media)}" for i in range(1, len(media) + 1)]
+    if not media:
+        return [Entry(card, None, facts)]
+    several = len(media) > 1
+    counts = [f"{i} of {len(media)}" if several else "" for i in range(1, len(media) + 1)]
     return [
-        Entry(card, item, [*(facts if i == 0 else []), counts[i]]) for i, item in enumerate(media)
+        Entry(card, item, [*(facts if i == 0 else []), counts[i]], key)
+        for i, (key, item) in enumerate(media)
     ]
 
 
@@ -171,6 +174,7 @@ def grid_html(grid: Grid, *, box: int = THUMB) -> Html:
         _lead(grid),
         _flow(grid, box) if flows else _table(grid, box, abreast),
         elements.note(grid.note),
+        data_mx_group=True,
         style=elements.ROOT,
     )
 
@@ -274,32 +278,27 @@ def _short(axis: str, name: str) -> str:
 
 
 def _tile(entry: Entry, box: int, name: Html) -> Html:
-    card, media, facts = entry
-    shown = _reason(card) if media is None else _picture(card, media, box)
+    card, media, facts, key = entry
+    shown = _reason(card) if media is None else _picture(card, media, box, key)
     return figure(card.task, shown, [name, elements.dotted(facts)])
 
 
-def _picture(card: Card, item: Media, box: int) -> Html:
+def _picture(card: Card, item: Media, box: int, key: str) -> Html:
     alt = f"{formatting.alternative(card.task)} ({card.task.request.model})"
     width, _ = fit(item, box)
-    # A part of the square and not pixels, so that a tall picture shrinks with it and stays inside.
-    share = f"{100 * width / box:.0f}%" if width else "100%"
-    shown = media_html(item, alt, box)
-    embedded = item.kind == "image" and item.src
-    frame = el("div", shown, style=f"max-width:{share}") if embedded else shown
-    return well(frame, MIN_COLUMN)
+    # a part of the column and not pixels, so that a tall picture shrinks with it
+    css = f"max-width:{100 * width / box:.0f}%" if width and item.src else None
+    return el("div", media_html(item, alt, box, key), style=css)
 
 
 def _reason(card: Card) -> Html:
     why = entry_problem(card)
     state = el("strong", html(formatting.state(card)))
-    return el(
-        "div",
+    lines = [
         el("div", elements.dot(elements.colour_of(card)), state),
         el("div", html(formatting.clip(why, 240)), style=elements.DIM) if why else Html(""),
-        style=f"border:1px dashed {elements.LINE};border-radius:6px;padding:10px;font-size:12px;"
-        f"box-sizing:border-box;{elements.BREAK};aspect-ratio:1/1;min-height:{MIN_COLUMN}px",
-    )
+    ]
+    return elements.frame(formatting.shape(card.task.request), lines)
 
 
 def grid_text(grid: Grid, *, width: int = WIDTH) -> str:

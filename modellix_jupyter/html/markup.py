@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from html import escape
 from typing import Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 
 class Html(str):
@@ -32,7 +32,6 @@ _HIDDEN = re.compile(
     "\ud800-\udfff"  # lone surrogates cannot be written to a file
     "]"
 )
-_WEB = re.compile(r"""https?://[^\s<>"'`\\{}|^]{1,4096}""", re.IGNORECASE)
 _DATA = re.compile(
     r"data:(?:"
     r"(?P<image>image/(?:png|jpeg|webp|gif))|"
@@ -81,47 +80,20 @@ def join(parts: Iterable[Html]) -> Html:
     return Html("".join(parts))
 
 
-def web_url_ok(url: str | None) -> bool:
-    """Whether a link may point there: http(s), a host, no user name and nothing hidden."""
-    if url is None or not _WEB.fullmatch(url) or _HIDDEN.search(url):
-        return False
-    try:
-        parts = urlsplit(url)
-        return bool(parts.hostname) and parts.username is None and parts.password is None
-    except ValueError:
-        return False
-
-
 def data_uri_ok(uri: str | None, kind: str | None = None) -> bool:
     """Whether an element may load it: base64 of a picture, a video or a sound of a known type."""
     match = None if uri is None else _DATA.fullmatch(uri)
     return match is not None and (kind is None or match.lastgroup == kind)
 
 
-def link(url: str | None, label: str) -> Html:
-    """Return a link that opens beside the notebook, or only the label where the URL will not do."""
-    if not web_url_ok(url):
-        return html(label)
-    return anchor(url, html(label))
-
-
-def anchor(url: str | None, content: Html) -> Html:
-    """Return markup as a link, or as it is where the URL will not do."""
-    return _anchor(url, content) if web_url_ok(url) else content
-
-
 def file_anchor(path: str | None, content: Html) -> Html:
     """Return markup as a link to a file below the folder of the page, or without one."""
     if path is None or not _BESIDE.fullmatch(path):
         return content
-    return _anchor(quote(path, errors="replace"), content)
-
-
-def _anchor(url: str | None, content: Html) -> Html:
     return el(
         "a",
         content,
-        href=url,
+        href=quote(path, errors="replace"),
         target="_blank",
         rel="noopener noreferrer",
         # Inherited, because the browser's own blue cannot be read on a dark page.

@@ -225,7 +225,7 @@ class Originals {
     this.aborting = new AbortController();
   }
 
-  /** Return the address of an item's original; `onProgress` hears of a part from 0 to 1. */
+  /** Return the address of an item's original; `onProgress` hears a part from 0 to 1, or what to say. */
   get(item, onProgress = () => {}) {
     const found = this.made.get(item.id);
     if (found) {
@@ -344,7 +344,8 @@ class Pane {
     try {
       const address = await this.viewer.originals.get(this.item, (part) => {
         clearTimeout(slow);
-        this.say(part < 1 ? `Loading … ${Math.round(part * 100)} %` : "");
+        if (typeof part === "string") this.say(part);
+        else this.say(part < 1 ? `Loading … ${Math.round(part * 100)} %` : "");
       });
       await this.showFile(address);
       this.say("");

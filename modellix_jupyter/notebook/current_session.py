@@ -53,7 +53,11 @@ def _first(settings: Settings, key: str | SecretKey | None = None) -> Session:
 
 def push(session: Session) -> Session:
     """Use a session from now on, until it is popped."""
+    from modellix_jupyter.notebook.display import register_tasks, shell
+
     _close_at_exit()
+    if (ip := shell()) is not None:
+        register_tasks(ip)
     with _lock:
         _stack.append(session)
     return session

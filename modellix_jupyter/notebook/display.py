@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from modellix_jupyter.html.cards import cards_html, cards_text
 from modellix_jupyter.results.output_budget import budget_of
+from modellix_jupyter.values import Card, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +63,7 @@ class NotebookScreen:
         if self._handle is None:
             from IPython.display import display
 
+            connect_viewer()
             self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython has no types here
         else:
             self._handle.update(bundle, raw=True)
@@ -115,6 +117,40 @@ def find_screen() -> Screen:
     return NotebookScreen() if hasattr(ip, "kernel") else TerminalScreen()
 
 
+def connect_viewer() -> None:
+    """Let the pages of this kernel open pictures in the viewer; returns at once.
+
+    On a thread, because its import takes longer than the rest of a first cell.
+    """
+    if hasattr(shell(), "kernel"):
+        threading.Thread(target=_connect_viewer, name="modellix-connect", daemon=True).start()
+
+
+def _connect_viewer() -> None:
+    from modellix_jupyter.notebook.viewer import connect
+
+    try:
+        connect()
+    except Exception:
+        log.exception("The viewer could not be connected")  # the thumbnails are there all the same
+
+
+def register_tasks(ip: Any) -> None:  # noqa: ANN401 - see `shell`
+    """Let a task that is a cell's value show its picture."""
+    formatters = ip.display_formatter.formatters
+    formatters["text/html"].for_type(Task, lambda task: cards_html([_card(task)], time.time()))
+    formatters["text/plain"].for_type(
+        Task, lambda task, printer, _: printer.text(cards_text([_card(task)], time.time()))
+    )
+
+
+def _card(task: Task) -> Card:
+    from modellix_jupyter.notebook.current_session import current
+
+    connect_viewer()
+    return Card(task=task, media=current().media.of(task))
+
+
 def execution_count() -> Json:
     """Return the number of the cell that runs, or None outside IPython."""
     ip = shell()
@@ -134,6 +170,9 @@ class LiveView:
         self._drawn_at = 0.0
         self._weight = 0
         self._note: str | None = None
+        self._reasons = True
+        # whether a cell waits for the tasks, and says so when it stops
+        self.waited = False
         self._cell = execution_count()
         self._unsubscribe = session.engine.subscribe(self._on_update)
         self._futures = [session.engine.future(uid) for uid in self._uids]
@@ -144,8 +183,12 @@ class LiveView:
         painter.add(self)
         return self
 
-    def finish(self) -> None:
-        """Draw what stands at the end of the cell, from the cell's own thread."""
+    def finish(self, *, reasons: bool = True) -> None:
+        """Draw what stands at the end of the cell, from the cell's own thread.
+
+        Without reasons where the error that the cell raises has them.
+        """
+        self._reasons = reasons
         self.draw(last=True)
         if self.over:
             self.stop()
@@ -194,15 +237,30 @@ class LiveView:
         cards = [self._session.card(uid) for uid in self._uids]
         now, note = time.time(), self._message(final=final)
         budget = budget_of(self._session.settings).output
+        moves = final or self._note is None
         return {
-            "text/html": cards_html(cards, now, stopped=note, budget=budget),
+            "text/html": cards_html(
+                cards,
+                now,
+                stopped=None if moves else note,
+                note=note,
+                budget=budget,
+                reasons=self._reasons,
+            ),
             "text/plain": cards_text(cards, now, stopped=note),
         }
 
     def _message(self, *, final: bool) -> str | None:
         """Return the note of the cell, and the warnings that concern every task."""
-        notes = [] if final or self._note is None else [self._note]
-        return " ".join([*notes, *self._session.engine.warnings]) or None
+        notes = [] if final else [self._note or self._written()]
+        return " ".join([*notes, *self._session.engine.warnings]).strip() or None
+
+    def _written(self) -> str:
+        """Say of what goes on without a cell when that was seen: it may be read days later."""
+        if self.waited:
+            return ""
+        moment = time.strftime("%d %b %Y, %H:%M")
+        return f"As of {moment}; in a notebook opened again, `%modellix wait` brings it up to date."
 
     @property
     def over(self) -> bool:

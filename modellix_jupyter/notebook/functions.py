@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.engine.waiting import check_timeout, is_number
-from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.notebook.current_session import current, leave, push
+from modellix_jupyter.notebook.display import connect_viewer
 from modellix_jupyter.notebook.spending import ask_first, confirmed
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results.results import one_prompt
@@ -193,15 +194,17 @@ async def agenerate(
 
 def run(results: Results, timeout: float | None = None, *, raising: bool = True) -> Results:
     """Show results live and wait for them; `raising` raises the error of tasks that all failed."""
-    with _shown(results):
+    with _shown(results, raising=raising):
         results.wait(timeout)
     return results.check() if raising else results
 
 
 @contextmanager
-def _shown(results: Results) -> Iterator[None]:
+def _shown(results: Results, *, raising: bool = True) -> Iterator[None]:
     """Show results live while they are waited for, and say so where only the waiting ended."""
     view = results.show()
+    if view is not None:
+        view.waited = True
     try:
         yield
     except (KeyboardInterrupt, TimeoutError) as stop:
@@ -209,11 +212,20 @@ def _shown(results: Results) -> Iterator[None]:
             view.note(str(stop).partition("\n")[0])
         raise
     if view is not None:
-        view.finish()
+        view.finish(reasons=not (raising and _raises(results)))
+
+
+def _raises(results: Results) -> bool:
+    try:
+        results.check()
+    except ModellixError:
+        return True
+    return False
 
 
 def history() -> pd.DataFrame:
     """Return every task that this machine's ledger knows, oldest first, one row a task."""
+    connect_viewer()
     return current().history()
 
 

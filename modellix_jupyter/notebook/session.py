@@ -123,6 +123,8 @@ class Session:
         self._closed = False
         self._clicking = threading.Lock()
         self._clicks: dict[str, Results] = {}
+        # of the notebook, as long as nobody has changed it
+        self._folder = Path.cwd()
         self.media = Thumbnails(self._media)
 
     # -- the parts, each opened when it is first used
@@ -373,6 +375,11 @@ class Session:
         """Draw every view whose tasks have ended, for the last time."""
         painter.draw_ended()
 
+    def _beside(self, path: str | None) -> str | None:
+        """Return where a file lies from the notebook's folder, where it lies below it."""
+        inside = path and Path(path).is_relative_to(self._folder)
+        return Path(path).relative_to(self._folder).as_posix() if path and inside else None
+
     def _media(self, resource: Resource) -> Media:
         s = self.settings
         media = embed(
@@ -381,7 +388,7 @@ class Session:
             picture_bytes=s.picture_kb * 750,  # base64 makes four bytes of three
             media_bytes=s.media_kb * 1000,
         )
-        return replace(media, path=_without_name(media.path))
+        return replace(media, path=_without_name(media.path), file=self._beside(media.path))
 
     # -- ending
 

@@ -200,7 +200,7 @@ def _cells(grid: Grid, r: int, c: int) -> list[_Cell]:
             reason=_clean(_reason(card, media)),
             failed=is_problem(card),
         )
-        for card, media, facts in entries(grid.cells.get((r, c), ()), grid.caption_axes())
+        for card, media, facts, _ in entries(grid.cells.get((r, c), ()), grid.caption_axes())
     ] or [_Cell("", reason="not run")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import platform
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,8 @@ def report_html(
     files: Mapping[tuple[str, int], str] | None = None,
 ) -> str:
     """Return tasks as a page; `files` are the copies beside it, by uid and index of a resource."""
+    if files is None:  # where the page will lie, nobody knows
+        cards = [_alone(card) for card in cards]
     light = lighter(cards, PAGE_BYTES, PICTURE_BYTES)
     grid = arrange(cards)
     return render(
@@ -228,6 +231,11 @@ def _link(card: Card, files: Mapping[tuple[str, int], str]) -> Html | None:
     """Return a link to the first copy of the files of a task."""
     names = (files.get((card.task.uid, index)) for index in range(len(card.task.resources)))
     return next((file_anchor(name, html(name)) for name in names if name), None)
+
+
+def _alone(card: Card) -> Card:
+    """Return a card without links to files beside the page."""
+    return replace(card, media=tuple(replace(item, file=None) for item in card.media))
 
 
 def _versions() -> str:

@@ -33,12 +33,14 @@ BEST = 5
 class View(Protocol):
     """An output that shows tasks, and is kept up to date until they end."""
 
+    waited: bool
+
     @property
     def in_running_cell(self) -> bool:
         """Whether the cell that shows it still runs."""
         ...
 
-    def finish(self) -> None:
+    def finish(self, *, reasons: bool = True) -> None:
         """Draw what the cell ends with."""
         ...
 
@@ -219,9 +221,8 @@ class Results(Sequence["Task"]):
         In a comparison a failure is one cell of the grid, with its reason.
         """
         problems = [self._problem(uid) for uid in self._uids]
-        first = next((p for p in problems if p is not None), None)
-        if first is not None and all(p is not None for p in problems):
-            raise first
+        if problems and problems[0] is not None and all(p is not None for p in problems):
+            raise problems[0]
         return self
 
     def _problem(self, uid: str) -> ModellixError | None:
@@ -288,7 +289,7 @@ class Results(Sequence["Task"]):
 
     # -- choosing
 
-    def rate(self, task: Task | int | str, rating: int | None) -> Results:
+    def rate(self, task: Task | int | str, rating: int | None) -> None:
         """Record a choice among them: from 1 to 5, or None to take it back.
 
         Parameters
@@ -307,9 +308,8 @@ class Results(Sequence["Task"]):
         if rating is not None and (type(rating) is not int or not 1 <= rating <= BEST):
             raise InvalidRequest(f"{rating!r} is not a rating.", f"A rating is from 1 to {BEST}.")
         self._session.ledger.rate(self._uid(task), rating)
-        return self
 
-    def note(self, task: Task | int | str, note: str | None) -> Results:
+    def note(self, task: Task | int | str, note: str | None) -> None:
         """Record a note on one of them, or None to take it back.
 
         Parameters
@@ -326,7 +326,6 @@ class Results(Sequence["Task"]):
 
         """
         self._session.ledger.note(self._uid(task), note)
-        return self
 
     def _uid(self, task: object) -> str:
         if not isinstance(task, bool) and isinstance(task, Integral):

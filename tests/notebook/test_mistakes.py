@@ -206,7 +206,8 @@ def test_a_result_is_rated_by_its_index_itself_or_its_id(three: Results) -> None
     which: Any
     task = three[1]
     for rating, which in enumerate((1, -2, np.int64(1), task, task.task_id, task.uid)):
-        three.rate(which, rating % 5 + 1).note(which, f"{rating}")
+        three.rate(which, rating % 5 + 1)
+        three.note(which, f"{rating}")
         frame = three.frame()
         assert frame["rating"].fillna(0).tolist() == [0, rating % 5 + 1, 0]
         assert frame["note"].fillna("").tolist() == ["", f"{rating}", ""]

@@ -1,0 +1,129 @@
+"""The kernel's side of the viewer: facts of tasks and their files, for a page that asks.
+
+One widget without a view serves all outputs of a kernel; they stay plain HTML, which a saved
+notebook keeps. What the page sends is untrusted like any answer: it names tasks of the ledger, and
+never a path.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+
+from modellix_jupyter.errors import ModellixError
+from modellix_jupyter.html.markup import plain
+from modellix_jupyter.html.viewer import viewer_css, viewer_js
+from modellix_jupyter.notebook.current_session import current
+from modellix_jupyter.storage.originals import read_part
+from modellix_jupyter.values import to_datetime
+
+if TYPE_CHECKING:
+    from modellix_jupyter.ledger.ledger import Ledger
+    from modellix_jupyter.values import Resource, Task
+
+# Keys that one message may have, and characters of a note.
+MAX_KEYS, MAX_NOTE = 1000, 10_000
+BEST = 5
+
+_link: ViewerLink | None = None
+_linking = threading.Lock()
+
+
+class ViewerLink(anywidget.AnyWidget):
+    """Answers what `viewer_link.js` asks, on threads of its own: a file may be far away."""
+
+    _esm = viewer_js() + files(__package__).joinpath("viewer_link.js").read_text("utf-8")
+    _css = viewer_css()
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="modellix-viewer")
+        super().__init__()
+        self.on_msg(self.on_message)
+
+    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
+        """Take what a page says."""
+        if isinstance(message, dict) and isinstance(message.get("id"), int):
+            self._pool.submit(self._answer, message)
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        answer, buffers = respond(current().ledger, message)
+        self.send({"id": message["id"], **answer}, buffers=buffers)
+
+
+def respond(ledger: Ledger, message: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+    """Return what a page asked for, or what is wrong with it as its `error`."""
+    try:
+        match message:
+            case {"ask": "facts", "keys": list(keys)}:
+                return {"facts": facts(ledger, keys[:MAX_KEYS])}, []
+            case {"ask": "part", "key": str(key), "start": int(start)} if start >= 0:
+                part = read_part(_found(ledger, key)[1], start)
+                return {"size": part.size, "mime": part.mime}, [part.data]
+            case {"ask": str(ask), "key": str(key), "value": value}:
+                if _remark(ledger, _found(ledger, key)[0], ask, value):
+                    return {"done": True}, []
+    except ModellixError as error:
+        return {"error": f"{error.message} {error.hint}".strip()}, []
+    return {"error": "The viewer asked for what is not known here."}, []
+
+
+def _remark(ledger: Ledger, task: Task, ask: str, value: object) -> bool:
+    """Keep a rating or a note; False where it is neither."""
+    stars = type(value) is int and 1 <= value <= BEST
+    if ask == "rate" and (stars or value is None):
+        ledger.rate(task.uid, value if isinstance(value, int) else None)
+    elif ask == "note" and isinstance(value, str) and len(value) <= MAX_NOTE:
+        ledger.note(task.uid, value or None)
+    else:
+        return False
+    return True
+
+
+def _found(ledger: Ledger, key: str) -> tuple[Task, Resource]:
+    """Return the task and the resource that a key of an output means."""
+    uid, _, place = key.rpartition("/")
+    task = ledger.get(uid)
+    if task is None or not place.isdecimal() or int(place) >= len(task.resources):
+        raise ModellixError("The ledger does not know this picture.")
+    return task, task.resources[int(place)]
+
+
+def facts(ledger: Ledger, keys: list[Any]) -> list[dict[str, Any]]:
+    """Return what the viewer shows of each picture that the ledger knows."""
+    remarks = ledger.remarks()
+    items = []
+    for key in keys:
+        try:
+            task, resource = _found(ledger, str(key))
+        except ModellixError:
+            continue
+        items.append({"id": str(key), **_facts_of(task, resource), **remarks.get(task.uid, {})})
+    return items
+
+
+def _facts_of(task: Task, resource: Resource) -> dict[str, Any]:
+    ended = to_datetime(task.completed_at)
+    known = {
+        "type": resource.type if resource.type in {"video", "audio"} else "image",
+        "width": resource.width,
+        "height": resource.height,
+        "prompt": plain(task.request.prompt or "", newlines=True),
+        "model": plain(task.request.model),
+        "params": dict(task.request.params),
+        "price": task.price,
+        "seconds": task.elapsed_s,
+        "date": ended.astimezone().strftime("%d %b %Y, %H:%M") if ended else None,
+        "path": resource.path,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def connect() -> None:
+    """Let pages that show this kernel's outputs open their pictures; once is enough."""
+    global _link  # noqa: PLW0603 - one for the process, as there is one kernel
+    with _linking:
+        _link = _link or ViewerLink()
