@@ -6,6 +6,7 @@ Loading the extension needs only `announce`, so the imports of the rest stand in
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from modellix_jupyter.results.results import Results
     from modellix_jupyter.values import Task
 
+_VANISHES = (
+    "Colab deletes this machine with the ledger and the files on it; set MODELLIX_LEDGER and "
+    "MODELLIX_FILES to keep them, or save what you need. docs/front-ends.md says how."
+)
 # Characters of a task's uid that are shown, and that name it.
 SHORT = 8
 
@@ -28,6 +33,8 @@ def announce() -> None:
 
     A ledger on a server is asked in the background too: it may be slow, or gone.
     """
+    if "google.colab" in sys.modules and not settings().ledger:
+        print(f"Modellix: {_VANISHES}")
     if settings().ledger:
         threading.Thread(target=_announce, name="modellix-resume", daemon=True).start()
     else:

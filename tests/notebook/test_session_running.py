@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -459,6 +461,15 @@ def test_nothing_is_announced_where_there_is_nothing(
     session.submit(plan("p")).wait(HANG_S)
     recovery.announce()
     assert capsys.readouterr().out == ""
+
+
+def test_on_colab_it_says_how_to_keep_the_ledger(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    recovery.announce()
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "MODELLIX_LEDGER" in line
 
 
 def test_what_is_unfinished_is_announced_and_taken_up(
