@@ -55,11 +55,11 @@ def _announce() -> None:
 
 def _count() -> tuple[int, int]:
     """Return how many tasks are unfinished, and how many of unknown outcome."""
+    ledger = settings().folder() / "ledger.sqlite3"
+    if not settings().ledger and not ledger.exists():
+        return 0, 0
     if settings().ledger or in_use() is not None:
         return len(current().unfinished()), len(current().unknown())
-    ledger = settings().folder() / "ledger.sqlite3"
-    if not ledger.exists():
-        return 0, 0
     from modellix_jupyter.ledger.pending_counts import pending_counts
 
     return pending_counts(ledger, settings().base_url)
