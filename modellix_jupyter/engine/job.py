@@ -57,6 +57,8 @@ class Job(Record):
     def __init__(self, task: Task, context: Context, release_waiters: Callable[[], None]) -> None:
         super().__init__(task, context)
         self.answered = asyncio.Event()
+        # Whether its row is being written before the request leaves.
+        self.leaving = False
         self._release_waiters = release_waiters
         self._since = context.timer()
         self._attempt = 1
@@ -169,11 +171,14 @@ class Job(Record):
 
         Not before: a request that waits for the rate limit has not left when all ends.
         """
+        self.leaving = True
         try:
             self.task = await self._recorded_as_leaving()
         except asyncio.CancelledError:
             self.save_soon(self.task)  # its row may say by now that it left, and it never does
             raise
+        finally:
+            self.leaving = False
 
     async def _recorded_as_leaving(self) -> Task:
         save = self._context.writer.save

@@ -298,4 +298,5 @@ class Supervisor:
         await asyncio.gather(*left, return_exceptions=True)
 
     def _in_flight(self) -> dict[str, Job]:
-        return {uid: job for uid, job in self._jobs.items() if job.task.in_flight}
+        jobs = self._jobs.items()
+        return {uid: job for uid, job in jobs if job.leaving or job.task.in_flight}
