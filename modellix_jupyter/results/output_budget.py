@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,7 +50,7 @@ def paginate(grid: Grid, budget: Budget) -> list[range]:
     for r in range(len(grid.rows)):
         row = grid.part([r])
         pictures = sum(_min_size(item) for card in row.cards() for item in card.media)
-        needed = _markup(row) - frame + NOTE + pictures
+        needed = markup_bytes(row) - frame + NOTE + pictures
         if needed > remaining and r > start:
             pages.append(range(start, r))
             start, remaining = r, budget.output - frame
@@ -59,7 +60,7 @@ def paginate(grid: Grid, budget: Budget) -> list[range]:
 
 def fitted(grid: Grid, budget: Budget) -> Grid:
     """Return the same grid with its media small enough, or left out where that is not enough."""
-    remaining = budget.output - _markup(grid) - NOTE
+    remaining = budget.output - markup_bytes(grid) - NOTE
     return grid.mapped(lighter(grid.cards(), remaining, budget.picture))
 
 
@@ -75,13 +76,13 @@ def weight(grid: Grid) -> int:
     return len(grid_html(grid).encode())
 
 
-def _markup(grid: Grid) -> int:
-    """Return the bytes of everything but the media."""
-    return weight(grid.mapped(_stripped))
+def markup_bytes(grid: Grid) -> int:
+    """Return the bytes of everything but the media, shown or left out."""
+    return max(weight(grid.mapped(partial(_stripped, src=src))) for src in (_PLACEHOLDER, None))
 
 
-def _stripped(card: Card) -> Card:
-    media = (replace(item, src=item.src and _PLACEHOLDER) for item in card.media)
+def _stripped(card: Card, src: str | None) -> Card:
+    media = (replace(item, src=item.src and src) for item in card.media)
     return replace(card, media=tuple(media))
 
 
@@ -89,22 +90,23 @@ def _size(media: Media) -> int:
     return len(media.src or "")
 
 
-def _min_size(media: Media) -> int:
-    return min(_size(media), MIN_BYTES) if media.kind == "image" else _size(media)
+def _min_size(media: Media, max_bytes: int = MIN_BYTES) -> int:
+    return min(_size(media), MIN_BYTES, max_bytes) if media.kind == "image" else _size(media)
 
 
 def _made_to_fit(media: Sequence[Media], remaining: int, max_bytes: int) -> list[Media]:
     """Return the media in so many bytes: pictures shrink, and what does not fit has no source."""
     pictures = [item for item in media if item.kind == "image"]
     # A video cannot shrink: it gets what the pictures leave when each is at its smallest.
-    reserved = sum(map(_min_size, pictures))
+    sizes = [_min_size(item, max_bytes) for item in pictures]
+    reserved = sum(sizes)
     others: dict[int, Media] = {}
     for i, item in enumerate(media):
         if item.kind != "image":
             fits = _size(item) <= remaining - reserved
             others[i] = item if fits else replace(item, src=None)
             remaining -= _size(others[i])
-    count = sum(total <= remaining for total in accumulate(map(_min_size, pictures)))
+    count = sum(total <= remaining for total in accumulate(sizes))
     kept, left_out = pictures[:count], pictures[count:]
     limit = min(level(map(_size, kept), remaining), max_bytes)
     made = chain(_shrunk(kept, limit), (replace(item, src=None) for item in left_out))

@@ -18,7 +18,7 @@ from modellix_jupyter.html.grid import grid_html
 from modellix_jupyter.html.markup import Html, file_anchor, html
 from modellix_jupyter.html.table import SHORT, THUMB, aligned, cell_text, numeric_columns
 from modellix_jupyter.results.grid import arrange
-from modellix_jupyter.results.output_budget import lighter
+from modellix_jupyter.results.output_budget import lighter, markup_bytes
 from modellix_jupyter.values import Media
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 KEY_COLUMNS = "model prompt status elapsed_s price rating note submitted_at task_id error_message"
 # A path is of this machine, a URL ends in a day, and the parameters have columns of their own.
 LEFT_OUT = frozenset({"path", "url", "params"})
-# Limits of all media of a page and of one picture; the pictures shrink to them.
+# Limits of a page and of one picture; the pictures shrink to them, and the last are left out.
 PAGE_BYTES, PICTURE_BYTES = 8_000_000, 96_000
-# A thumbnail of the table, which would otherwise repeat each picture of the comparison.
-SMALL_PX, SMALL_BYTES = 144, 3_000
+# The same for the thumbnails of the table, which repeat the pictures of the comparison.
+TABLE_BYTES, SMALL_BYTES = 1_500_000, 4_000
 # Sides of a picture by the number of pictures in a line; with more of them it is `BOX`.
 BOXES = {1: 384, 2: 300, 3: 300}
 BOX = 232
@@ -68,18 +68,25 @@ def report_html(
     """Return tasks as a page; `files` are the copies beside it, by uid and index of a resource."""
     if files is None:  # where the page will lie, nobody knows
         cards = [_alone(card) for card in cards]
-    light = lighter(cards, PAGE_BYTES, PICTURE_BYTES)
     grid = arrange(cards)
-    return render(
-        title=_title(cards),
-        generated_at=datetime.now(UTC),
-        facts=_facts(cards),
-        heading="Comparison" if _compares(grid) else "Gallery",
-        grid=_grid_html(grid.mapped(light)) if cards else None,
-        tables=[*_summary(frame), *_parameters(cards), *_every_task(cards, frame, files or {})],
-        plots=_plots(frame),
-        made_with=_versions(),
-    )
+    parts: dict[str, object] = {
+        "title": _title(cards),
+        "generated_at": datetime.now(UTC),
+        "facts": _facts(cards),
+        "heading": "Comparison" if _compares(grid) else "Gallery",
+        "grid": None,
+        "tables": [
+            *_summary(frame),
+            *_parameters(cards),
+            *_every_task(cards, frame, files or {}),
+        ],
+        "plots": _plots(frame),
+        "made_with": _versions(),
+    }
+    if cards:
+        remaining = PAGE_BYTES - len(render(**parts).encode()) - markup_bytes(grid)
+        parts["grid"] = _grid_html(grid.mapped(lighter(cards, remaining, PICTURE_BYTES)))
+    return render(**parts)
 
 
 def render(**parts: object) -> str:
@@ -211,20 +218,14 @@ def _every_task(
     keys[2:2] = [name for name in filled if name.startswith("param.")][:4]
     rest = [name for name in filled if name not in LEFT_OUT and name not in keys]
     front = ["picture", "file"] if files else ["picture"]
+    firsts = [replace(card, media=card.media[:1]) for card in cards]
+    light = lighter(firsts, TABLE_BYTES, SMALL_BYTES)
     rows = [
-        [_small(card), *([_link(card, files)] if files else []), *row]
-        for card, row in zip(cards, _rows(frame[[*keys, *rest]]), strict=True)
+        [*(light(card).media or (None,)), *([_link(card, files)] if files else []), *row]
+        for card, row in zip(firsts, _rows(frame[[*keys, *rest]]), strict=True)
     ]
     made = table("Every task", [*front, *keys, *rest], rows, len(front) + len(keys))
     return [made | {"count": f"{len(rows)} rows" if len(rows) != 1 else "1 row"}]
-
-
-def _small(card: Card) -> Media | None:
-    from modellix_jupyter.storage.thumbnails import smaller
-
-    if not card.media:
-        return None
-    return smaller(card.media[0], pixels=SMALL_PX, picture_bytes=SMALL_BYTES)
 
 
 def _link(card: Card, files: Mapping[tuple[str, int], str]) -> Html | None:

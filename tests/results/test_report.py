@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from grid_samples import heavy, product
 from jinja2 import UndefinedError
 from render_samples import PAGE_TAGS, PIXEL, Parsed, done, picture, task
 
 from modellix_jupyter.html.markup import Html, file_anchor, html
+from modellix_jupyter.results import report as module
 from modellix_jupyter.results.frame import task_frame
 from modellix_jupyter.results.report import render, report_html, table
 from modellix_jupyter.values import Card, Media, Resource, Status
@@ -83,6 +86,18 @@ def test_a_video_on_the_web_is_neither_played_nor_linked() -> None:
     parsed = report(Card(task=task(resources=(Resource(url=url, type="video"),)), media=(media,)))
     assert parsed.all("video") == []
     assert parsed.all("a") == []
+
+
+def test_a_page_of_many_pictures_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAGE_BYTES", 600_000)
+    monkeypatch.setattr(module, "TABLE_BYTES", 80_000)
+    monkeypatch.setattr(module, "_plots", lambda _frame: [])
+    cards = product(heavy(tmp_path), 4, 30)
+    made = report_html(cards, task_frame([card.task for card in cards]))
+    assert 500_000 < len(made.encode()) <= 600_000
+    assert 10 < made.count("data:image/jpeg") < len(cards)
 
 
 def test_an_empty_report_is_still_a_page() -> None:
