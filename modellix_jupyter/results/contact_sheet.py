@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 INK, SOFT, WELL, BAD = "#16181d", "#5c6370", "#f2f2f0", "#b42328"
 MAX_PIXELS = 40_000_000  # of a PNG: 120 MB while it is drawn
-PNG_SIDES = (640, 512, 448, 384, 320, 256, 224, 192, 160, 128, 112, 96, 80)  # of a picture
+MIN_PNG_SIDE, MAX_PNG_SIDE = 80, 640  # of a picture
 PDF_WIDTH, PDF_RATIO, PDF_DPI = 1654, 2**0.5, 200  # A4
 MIN_PDF_SIDE, MAX_PDF_SIDE = 150, 700  # of a picture; many columns make a wider page
 MAX_ABREAST = 6  # pictures in a line, unless there are more columns
@@ -68,31 +68,32 @@ def save_sheet(grid: Grid, path: str | Path) -> Path:
 
 
 def _write_png(grid: Grid, part: Path) -> None:
-    for side in PNG_SIDES:
+    side = MAX_PNG_SIDE
+    while side >= MIN_PNG_SIDE:
         sheet = _Sheet(grid, side)
-        if sheet.width * side * len(sheet.groups) <= MAX_PIXELS:  # else do not even lay it out
-            lines = [*sheet.title, sheet.head, *(line for group in sheet.groups for line in group)]
-            if sheet.width * sheet.height(lines) <= MAX_PIXELS:
-                return sheet.drawn(lines).save(part, "PNG")
+        pixels = sheet.width * sheet.height(sheet.lines)
+        if pixels <= MAX_PIXELS:
+            return sheet.drawn(sheet.lines).save(part, "PNG")
+        side = int(side * min((MAX_PIXELS / pixels) ** 0.5, 0.97))
     raise InvalidRequest("This is more than one PNG holds.", "End the path in .pdf.")
 
 
 def _write_pdf(grid: Grid, part: Path) -> None:
     side = int(PDF_WIDTH / (max(_abreast(grid) * len(grid.columns), 1) * 1.05 + 0.05))
     sheet = _Sheet(grid, min(max(side, MIN_PDF_SIDE), MAX_PDF_SIDE))
-    for number, lines in enumerate(_pages(sheet, int(sheet.width * PDF_RATIO))):
-        page = sheet.drawn(lines, int(sheet.width * PDF_RATIO))
+    for number, lines in enumerate(_pages(sheet, height := int(sheet.width * PDF_RATIO))):
         # Page by page, since Pillow would hold all pages of a list at once.
+        page = sheet.drawn(lines, height)
         page.save(part, "PDF", append=number > 0, resolution=PDF_DPI, quality=90)
 
 
 def _pages(sheet: _Sheet, height: int) -> Iterator[list[_Line]]:
-    page, first = [*sheet.title, sheet.head], True
-    for group in sheet.groups:
-        if not first and sheet.height([*page, *group]) > height:
+    page = [*sheet.head, *next(iter(sheet.groups), [])]
+    for group in sheet.groups[1:]:
+        if sheet.height([*page, *group]) > height:
             yield page
-            page = [sheet.head]
-        page, first = [*page, *group], False
+            page = sheet.head[-1:]  # the names of the columns
+        page = [*page, *group]
     yield page
 
 
@@ -101,35 +102,33 @@ class _Sheet:
 
     def __init__(self, grid: Grid, side: int) -> None:
         self._side, self._gap = side, side // 20
-        abreast, columns = _abreast(grid), len(grid.columns)
-        self.width = max(abreast * columns, 1) * (side + self._gap) + self._gap
+        abreast = _abreast(grid)
+        self.width = max(abreast * len(grid.columns), 1) * (side + self._gap) + self._gap
         shared = [label(*pair) for pair in reversed(grid.common)]
-        self.title = [[_Cell(_clean(text))] for text in (*shared, grid.counted())]
         names = [_clean(label(grid.axes[0], name)) for name in grid.columns]
-        self.head = [_Cell(name, c * abreast, abreast) for c, name in enumerate(names)]
+        columns = [_Cell(name, c * abreast, abreast) for c, name in enumerate(names)]
+        self.head = [*([_Cell(_clean(text))] for text in (*shared, grid.counted())), columns]
         self.groups = list(_groups(grid, abreast))
-        everything = [*self.title, self.head, *(line for group in self.groups for line in group)]
-        texts = [text for line in everything for cell in line for text in (cell.text, cell.reason)]
+        self.lines = [*self.head, *(line for group in self.groups for line in group)]
+        texts = {text for line in self.lines for cell in line for text in (cell.text, cell.reason)}
         self._face = _face("".join(sorted(set("…").union(*texts))))
 
     def height(self, lines: Sequence[_Line]) -> int:
         return sum(map(self._line_height, lines)) + self._gap
 
     def _line_height(self, line: _Line) -> int:
-        return max((self._cell_height(cell) for cell in line), default=0) + self._gap
+        return max(map(self._cell_height, line), default=0) + self._gap
 
     def _cell_height(self, cell: _Cell) -> int:
-        lines = self._wrapped(cell).count("\n") + 1
-        return (self._side + self._gap if cell.reason else 0) + round(
-            lines * self._font(cell).size * 1.4
-        )
+        text, font = self._text(cell)
+        box = self._side + self._gap if cell.reason else 0
+        return box + round((text.count("\n") + 1) * font.size * 1.4)
 
-    def _font(self, cell: _Cell) -> FreeTypeFont:
-        return _font(self._face, max(self._side // (23 if cell.reason else 19), 9))
-
-    def _wrapped(self, cell: _Cell) -> str:
+    def _text(self, cell: _Cell) -> tuple[str, FreeTypeFont]:
+        """Return the text of a cell in lines, and its font."""
+        font = _font(self._face, max(self._side // (23 if cell.reason else 19), 9))
         width = cell.span * (self._side + self._gap) or self.width
-        return wrap(cell.text, self._font(cell), width - self._gap, 3)
+        return wrap(cell.text, font, width - self._gap, 3), font
 
     def drawn(self, lines: Sequence[_Line], min_height: int = 0) -> Picture:
         from PIL import Image
@@ -152,7 +151,8 @@ class _Sheet:
     def _draw(self, canvas: Picture, cell: _Cell, picture: Picture | str, top: int) -> None:
         from PIL import ImageDraw
 
-        pen, font, side, gap = ImageDraw.Draw(canvas), self._font(cell), self._side, self._gap
+        pen, side, gap = ImageDraw.Draw(canvas), self._side, self._gap
+        caption, font = self._text(cell)
         left = gap + cell.column * (side + gap)
         if cell.reason:
             pen.rectangle((left, top, left + side - 1, top + side - 1), WELL)
@@ -163,7 +163,7 @@ class _Sheet:
                 x, y = (side - picture.width) // 2, (side - picture.height) // 2
                 canvas.paste(picture, (left + x, top + y))
             top += side + gap // 3
-        pen.multiline_text((left, top), self._wrapped(cell), SOFT if cell.reason else INK, font)
+        pen.multiline_text((left, top), caption, SOFT if cell.reason else INK, font)
 
 
 def _abreast(grid: Grid) -> int:
@@ -179,16 +179,20 @@ def _groups(grid: Grid, abreast: int) -> Iterator[list[_Line]]:
         section = [label(grid.axes[2], grid.sections[rows[0]])] if grid.begins(rows[0]) else []
         row = [] if grid.flows else [label(grid.axes[1], grid.rows[rows[0]])]
         headings = [[_Cell(_clean(text))] for text in (*section, *row)]
-        columns = range(len(grid.columns))
-        places = [[cell for r in rows for cell in _cells(grid, r, c)] for c in columns]
-        for at in range(0, max(map(len, places)), abreast):
-            line = [
-                cell._replace(column=c * abreast + i, span=1)
-                for c, place in enumerate(places)
-                for i, cell in enumerate(place[at : at + abreast])
-            ]
+        for line in _lines(grid, rows, abreast):
             yield [*headings, line]
             headings = []
+
+
+def _lines(grid: Grid, rows: Sequence[int], abreast: int) -> Iterator[_Line]:
+    """Yield the lines of pictures of these rows, so many of each column side by side."""
+    places = [[x for r in rows for x in _cells(grid, r, c)] for c in range(len(grid.columns))]
+    for at in range(0, max(map(len, places)), abreast):
+        yield [
+            cell._replace(column=c * abreast + i, span=1)
+            for c, place in enumerate(places)
+            for i, cell in enumerate(place[at : at + abreast])
+        ]
 
 
 def _cells(grid: Grid, r: int, c: int) -> list[_Cell]:
@@ -226,13 +230,8 @@ def wrap(text: str, font: FreeTypeFont, width: float, max_lines: int) -> str:
 
 @lru_cache(maxsize=16)
 def _face(letters: str) -> str:
-    """Return the name of the font that has the most letters; "" is Pillow's own."""
-    missing: dict[str, int] = {}
-    for name in ("", *FONTS):
-        missing[name] = _missing(name, letters)
-        if not missing[name]:
-            break
-    return min(missing, key=missing.__getitem__)
+    """Return the name of the font that misses the fewest letters; "" is Pillow's own."""
+    return min(("", *FONTS), key=lambda name: _missing(name, letters))
 
 
 def _missing(name: str, letters: str) -> int:
