@@ -29,7 +29,7 @@ MISSING = f"{CHROMIUM} is not there; `apt-get install chromium` brings it"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
 
 # no time is asserted in a test, not by hypothesis either; other examples are tried in each run
-hypothesis.settings.register_profile("ours", deadline=None, max_examples=60)
+hypothesis.settings.register_profile("ours", deadline=None, max_examples=30)
 hypothesis.settings.load_profile("ours")
 
 # Run in the background of a shell, an interrupt is ignored, and so it would be in every process

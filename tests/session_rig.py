@@ -133,6 +133,12 @@ def no_thread_left(home: Path) -> Iterator[None]:
 
 
 @pytest.fixture
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take matplotlib away: the plots are most of what a report takes."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+
+@pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let sessions that the package makes itself poll soon, too."""
     monkeypatch.setattr(current_session, "pace", QUICK)

@@ -146,6 +146,7 @@ def test_a_history_of_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().out == "The ledger has no tasks yet.\n"
 
 
+@pytest.mark.usefixtures("no_plots")
 @pytest.mark.parametrize("ending", ["csv", "json", "html"])
 def test_export_writes_the_history(
     one_task: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, ending: str

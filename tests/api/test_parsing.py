@@ -335,7 +335,6 @@ def test_each_form_of_a_time(said: Any, us: int | None) -> None:
     assert answer(result={"extensions": {"end_time": said}}).completed_at == us
 
 
-@settings(max_examples=50)
 @given(st.datetimes(), st.timezones() | st.none())
 @example(datetime.max, None)  # noqa: DTZ901 - with no zone on purpose
 @example(datetime.min, None)  # noqa: DTZ901 - with no zone on purpose
@@ -650,7 +649,7 @@ def read_all(body: bytes) -> None:
             assert read is not None or name == "error"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 @example(b"\xef\xbb\xbf{}")
 @example(b"\xff\xfe\x00")
@@ -660,13 +659,12 @@ def test_any_bytes(body: bytes) -> None:
     read_all(body)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60)
 @given(st.one_of(NEAR, ANY_JSON))
 def test_any_json(value: Any) -> None:
     read_all(dump(value))
 
 
-@settings(max_examples=60, deadline=None)
 @given(DATA, st.data())
 def test_an_answer_cut_short_or_with_a_byte_changed(value: Any, data: st.DataObject) -> None:
     body = bytearray(dump({"code": 0, "data": value}))

@@ -169,9 +169,7 @@ json_values = st.recursive(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.none() | st.text(), st.dictionaries(st.text(), json_values, max_size=4))
 def test_any_request_comes_back(
     ledger: Ledger, prompt: str | None, params: dict[str, None]

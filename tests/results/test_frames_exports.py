@@ -115,7 +115,7 @@ def test_parquet_keeps_the_table_and_its_types(tmp_path: Path, frame: pd.DataFra
     assert str(schema.field("param.hd").type) == "bool"
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=10)
 @given(st.lists(samples.tasks, max_size=3))
 def test_any_table_goes_through_parquet(tmp_path_factory: Any, tasks: list[Any]) -> None:
     frame = task_frame(tasks)

@@ -15,6 +15,8 @@ from modellix_jupyter.results.frame import task_frame
 from modellix_jupyter.results.report import render, report_html, table
 from modellix_jupyter.values import Card, Media, Resource, Status
 
+pytestmark = pytest.mark.usefixtures("no_plots")
+
 DOCTYPE = "<!doctype html>\n"
 PARTS: dict[str, Any] = {
     "title": "Autumn",
@@ -93,7 +95,6 @@ def test_a_page_of_many_pictures_is_bounded(
 ) -> None:
     monkeypatch.setattr(module, "PAGE_BYTES", 600_000)
     monkeypatch.setattr(module, "TABLE_BYTES", 80_000)
-    monkeypatch.setattr(module, "_plots", lambda _frame: [])
     cards = product(heavy(tmp_path), 4, 30)
     made = report_html(cards, task_frame([card.task for card in cards]))
     assert 500_000 < len(made.encode()) <= 600_000

@@ -143,6 +143,7 @@ def test_copies_have_names_that_say_what_they_are(results: Results, tmp_path: Pa
     assert sorted(folder.iterdir()) == sorted(copies)
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_a_folder_that_cannot_be_written_is_said(results: Results, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
@@ -152,6 +153,7 @@ def test_a_folder_that_cannot_be_written_is_said(results: Results, tmp_path: Pat
         results.export(blocked / "x.html")
 
 
+@pytest.mark.usefixtures("no_plots")
 def test_exports_by_their_endings(results: Results, session: Session, tmp_path: Path) -> None:
     table = pd.read_csv(results.export(tmp_path / "table.csv"))
     assert list(table["prompt"]) == ["a cat", "a dog", "a cat"]

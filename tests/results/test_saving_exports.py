@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -61,12 +60,6 @@ def results(finished: Finished, home: Path) -> Iterator[Results]:
     session = Session(finished.settings.changed(home=str(home)), key=KEY)
     yield Results(current_session.push(session), finished.uids)
     session.close()
-
-
-@pytest.fixture
-def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take matplotlib away: the plots are most of what a report takes."""
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
 
 
 def plain(value: Any) -> Any:

@@ -301,7 +301,7 @@ def test_storable_text_is_sound_and_sound_text_unchanged(text: str) -> None:
         assert safe == text
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=20)
 @given(st.lists(samples.tasks, max_size=5), st.sampled_from(["task", "resource"]))
 def test_any_task_has_a_typed_row(tasks: list[Any], by: Any) -> None:
     frame = task_frame(tasks, by)
