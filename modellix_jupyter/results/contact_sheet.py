@@ -147,6 +147,8 @@ class _Sheet:
             return cell.reason if cell.path is None else opened(cell.path, self._side)
         except ModellixError as error:
             return error.message
+        except OSError:
+            return "The file cannot be read."
 
     def _draw(self, canvas: Picture, cell: _Cell, picture: Picture | str, top: int) -> None:
         from PIL import ImageDraw
