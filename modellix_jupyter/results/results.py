@@ -81,8 +81,8 @@ class TaskSource(Protocol):
         """Return a task as it is shown."""
         ...
 
-    def show(self, uids: Sequence[str]) -> View | None:
-        """Show tasks in the cell that runs; None where nothing can be shown."""
+    def show(self, uids: Sequence[str]) -> View:
+        """Show tasks in the cell that runs, or on a script's standard error."""
         ...
 
     def draw_ended(self) -> None:
@@ -444,7 +444,7 @@ class Results(Sequence["Task"]):
     # -- showing
 
     def show(self) -> View | None:
-        """Show them here and now, kept up to date until they end; None in a plain script."""
+        """Show them here and now, kept up to date until they end; None where there are no tasks."""
         self._view = self._session.show(self._uids) if self._uids else None
         return self._view
 

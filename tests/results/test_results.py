@@ -190,10 +190,13 @@ def test_frames_by_task_and_by_resource(session: Session) -> None:
     assert len(set(results.frame(by="resource")["path"])) == 3
 
 
-def test_results_show_themselves(results: Results) -> None:
+def test_results_show_themselves(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
     assert "success" in repr(results)
     assert "a dog" in results._repr_html_()
-    assert results.show() is None  # a plain script has no place to draw
+    view = results.show()
+    assert view is not None
+    view.finish()
+    assert capsys.readouterr().err.startswith("3 of 3 done")  # as a script has it
 
 
 @pytest.mark.parametrize("prompt", [17, 1.5, object()])
