@@ -18,10 +18,10 @@ from urllib.parse import quote, urljoin
 import httpx
 
 from modellix_jupyter.api import parsing, retry
+from modellix_jupyter.api.connections import hide_in_logs, open_http
 from modellix_jupyter.api.downloads import opened
 from modellix_jupyter.api.request_budget import Kind, RequestBudget
 from modellix_jupyter.api.responses import (
-    NoCookies,
     Undocumented,
     answer_timeout,
     from_answer,
@@ -113,31 +113,10 @@ class AsyncClient:
         self.budget = RequestBudget(
             self.settings.requests_per_second, clock=clock, timer=timer, sleep=sleep
         )
-        # how long an answer may take is counted by `answer_timeout`, which knows standstills
-        self._http = self._open_http(transport, read_s=None)
+        hide_in_logs(self._key)
+        self._http = open_http(self.settings, transport, files=False)
         # connections of their own: a long download must not delay a poll
-        self._files = self._open_http(transport, read_s=self.settings.submit_timeout_s)
-
-    def _open_http(
-        self, transport: httpx.AsyncBaseTransport | None, *, read_s: float | None
-    ) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            transport=transport,
-            # a proxy of the environment is for the Internet, not for this machine
-            trust_env=not self.settings.local,
-            follow_redirects=False,
-            timeout=httpx.Timeout(
-                self.settings.submit_timeout_s, connect=15.0, read=read_s, pool=None
-            ),
-            # shorter than any common server's keep-alive: a submission must not be sent on a
-            # connection that is just being closed, since that leaves its outcome unknown
-            limits=httpx.Limits(
-                max_connections=64, max_keepalive_connections=16, keepalive_expiry=2.0
-            ),
-            # one layer of what zlib decodes: `read` can bound that, and not a bomb in a bomb
-            headers={"User-Agent": "modellix-jupyter", "Accept-Encoding": "gzip, deflate"},
-            cookies=NoCookies(),
-        )
+        self._files = open_http(self.settings, transport, files=True)
 
     def __repr__(self) -> str:
         return f"AsyncClient({self.settings.base_url}, {self._key!r})"

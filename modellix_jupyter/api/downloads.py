@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 MAX_REDIRECTS = 5
+# None is asked for; gzip is what servers send all the same, and the store unpacks it.
+_CODINGS = frozenset({"", "identity", "gzip", "x-gzip"})
 
 
 @asynccontextmanager
@@ -26,10 +28,10 @@ async def opened(
 
     The URL is untrusted, and `http` adds no key to its requests.
     """
-    for _ in range(MAX_REDIRECTS + 1):
+    for hop in range(MAX_REDIRECTS + 1):
         request = _request(http, url)
         proxied = is_proxied(http, request.url)
-        await check_url(url, allow_local=allow_local, proxied=proxied)
+        await _check(url, allow_local=allow_local, proxied=proxied, first=hop == 0)
         with translated(f"GET {host_of(url)}"):
             response = await http.send(request, stream=True)
         try:
@@ -46,6 +48,15 @@ async def opened(
     raise DownloadError("The result's address redirects too often.")
 
 
+async def _check(url: str, *, allow_local: bool, proxied: bool, first: bool) -> None:
+    try:
+        await check_url(url, allow_local=allow_local, proxied=proxied)
+    except DownloadError as error:
+        # a network's log-in page may be what redirects there today
+        error.final = error.final and first
+        raise
+
+
 def _request(http: httpx.AsyncClient, url: str) -> httpx.Request:
     try:
         return http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
@@ -59,6 +70,8 @@ def check_file_status(response: httpx.Response) -> None:
         raise ResultGone(f"The service no longer has the file (HTTP {response.status_code}).")
     if response.status_code != httpx.codes.OK:
         raise BadAnswer(f"The file was answered with HTTP {response.status_code}.")
+    if response.headers.get("content-encoding", "").strip().lower() not in _CODINGS:
+        raise BadAnswer("The file is in a coding that was not asked for.")
 
 
 def host_of(url: str) -> str:

@@ -154,14 +154,20 @@ def redact(key: SecretKey, body: bytes) -> bytes:
 
     This happens before anything is parsed, so that no value, row or message ever has the key.
     """
-    secret = key.reveal()
-    if len(secret) < _MIN_REDACTED:
-        return body
-    quoted = json.dumps(secret)[1:-1]
-    for form in (secret, quoted, quoted.replace("/", r"\/")):
+    for form in forms_of(key):
         for coding in _CODINGS:
             body = body.replace(form.encode(coding), "[the key]".encode(coding))
     return body
+
+
+def forms_of(key: SecretKey) -> tuple[str, ...]:
+    """Return the key as it may stand in a text: as it is, and as JSON or Python quote it."""
+    secret = key.reveal()
+    if len(secret) < _MIN_REDACTED:
+        return ()
+    quoted = json.dumps(secret)[1:-1]
+    python = repr(secret.encode())[2:-1]
+    return tuple(dict.fromkeys((secret, quoted, quoted.replace("/", r"\/"), python)))
 
 
 @contextmanager

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import socket
-from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
+
+import httpx
 
 from modellix_jupyter.api.parsing import is_web
 from modellix_jupyter.errors import DownloadError
 
-if TYPE_CHECKING:
-    import httpx
-
 # What a network without IPv4 puts before an IPv4 address (RFC 6052).
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Names that stand for this machine or its network, whoever resolves them.
+_LOCAL_NAME = re.compile(r"(?:^|\.)(?:localhost|localdomain|local|internal|home\.arpa)$")
+_PRIVATE = "The result's address is on a private network, so it is refused."
 
 
 def is_public(address: str) -> bool:
@@ -47,29 +49,53 @@ def is_proxied(http: httpx.AsyncClient, url: httpx.URL) -> bool:
 
 
 async def check_url(url: str, *, allow_local: bool, proxied: bool = False) -> None:
-    """Refuse a URL that is not web, or whose host resolves to a private or reserved address.
+    """Refuse a URL that is not web, or whose host is or resolves to a private address.
 
-    Where a proxy resolves the names, only a bare address can be judged here.
+    Where a proxy resolves the names, only addresses and the names of private networks are judged.
     """
     if not is_web(url):
         raise DownloadError("The result's address is not http or https.")
     if allow_local:
         return
-    parts = urlsplit(url)
-    host = str(parts.hostname)
-    if proxied and not _is_address(host):
-        return
-    for address in await _resolve(host, parts.port or 443):
-        if not is_public(address):
-            raise DownloadError("The result's address is on a private network, so it is refused.")
-
-
-def _is_address(host: str) -> bool:
     try:
-        ipaddress.ip_address(host.partition("%")[0])
+        asked = httpx.URL(url)  # the host as it will be requested, and not as another reads it
+        host = asked.host.rstrip(".").lower()
+    except (httpx.InvalidURL, UnicodeError):
+        raise DownloadError("The result's address is not one that can be requested.") from None
+    literal = _literal(host)
+    if literal is not None:
+        if not is_public(literal):
+            raise DownloadError(_PRIVATE)
+    elif _LOCAL_NAME.search(host) or (proxied and "." not in host):
+        raise DownloadError(_PRIVATE)
+    elif not proxied:
+        await public_addresses(host, asked.port or 443)
+
+
+async def public_addresses(host: str, port: int) -> list[str]:
+    """Return the addresses of a host, all of which must be public; each once, in their order."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as error:
+        # not for good: a laptop that is offline resolves nothing
+        raise DownloadError("The result's host has no address.", final=False) from error
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if not addresses or not all(map(is_public, addresses)):
+        # not for good: a filter, or the log-in page of a network, may answer for the name today
+        raise DownloadError(_PRIVATE, final=False)
+    return addresses
+
+
+def _literal(host: str) -> str | None:
+    """Return the address that a host is, in any form that a system may read; None for a name."""
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
     except ValueError:
-        return False
-    return True
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))  # 127.1, 0x7f.1, 2130706433, 0177.0.0.1
+    except (OSError, ValueError):
+        return None
 
 
 def redirected(url: str, location: str) -> str:
@@ -81,19 +107,8 @@ def redirected(url: str, location: str) -> str:
 
 
 def check_peer(response: httpx.Response, *, allow_local: bool) -> None:
-    """Refuse an answer from a private address: a name may resolve anew between look-up and use."""
+    """Refuse an answer from a private address, where a transport of the caller's resolved anew."""
     stream = response.extensions.get("network_stream")
     peer = stream.get_extra_info("server_addr") if stream is not None else None
-    if allow_local or not peer:
-        return
-    if not is_public(str(peer[0])):
-        raise DownloadError("The result's address is on a private network, so it is refused.")
-
-
-async def _resolve(host: str, port: int) -> list[str]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, ValueError) as error:
-        # not for good: a laptop that is offline resolves nothing
-        raise DownloadError("The result's host has no address.", final=False) from error
-    return [str(entry[4][0]) for entry in found]
+    if not allow_local and peer and not is_public(str(peer[0])):
+        raise DownloadError(_PRIVATE, final=False)

@@ -1,0 +1,135 @@
+"""How connections are made: from what the environment says, and for files to checked addresses."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import httpcore
+import httpx
+
+from modellix_jupyter.api.responses import NoCookies, forms_of
+from modellix_jupyter.api.url_safety import public_addresses
+from modellix_jupyter.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from modellix_jupyter.keys import SecretKey
+    from modellix_jupyter.settings import Settings
+
+# Seconds for one of several addresses of a host.
+_ONE_ADDRESS_S = 4.0
+_LOGGERS = (
+    "httpx",
+    *(f"httpcore.{n}" for n in ("connection", "http11", "http2", "proxy", "socks")),
+)
+
+
+def open_http(
+    settings: Settings, transport: httpx.AsyncBaseTransport | None, *, files: bool
+) -> httpx.AsyncClient:
+    """Return a client for the API, or one for the files, which lie where a server says."""
+    within_s = settings.submit_timeout_s
+    try:
+        http = httpx.AsyncClient(
+            transport=transport,
+            # a proxy of the environment is for the Internet, not for this machine
+            trust_env=not settings.local,
+            follow_redirects=False,
+            # how long an answer may take is counted by `answer_timeout`, which knows standstills
+            timeout=httpx.Timeout(
+                within_s, connect=15.0, read=within_s if files else None, pool=None
+            ),
+            # shorter than any common server's keep-alive: a submission must not be sent on a
+            # connection that is just being closed, since that leaves its outcome unknown
+            limits=httpx.Limits(
+                max_connections=64, max_keepalive_connections=16, keepalive_expiry=2.0
+            ),
+            # one layer of what zlib decodes: `read` can bound that, and not a bomb in a bomb
+            headers={"User-Agent": "modellix-jupyter", "Accept-Encoding": "gzip, deflate"},
+            cookies=NoCookies(),
+        )
+    except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
+        # `from None`: a proxy's URL may have a password
+        raise _environment_problem(error) from None
+    if files and transport is None and not settings.local:
+        # there is no public way to say where a client connects to; proxies have pools of their own
+        pool = http._transport._pool  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+        pool._network_backend = CheckedBackend(pool._network_backend)  # noqa: SLF001 - as above
+    return http
+
+
+def _environment_problem(error: Exception) -> ConfigError:
+    if isinstance(error, ImportError):
+        return ConfigError(
+            "The environment names a SOCKS proxy, which needs a package that is not installed.",
+            "Install it with: pip install 'httpx[socks]', or unset ALL_PROXY.",
+        )
+    if isinstance(error, OSError):
+        return ConfigError(
+            "The certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read.",
+            "Correct the variable, or unset it.",
+        )
+    return ConfigError(
+        "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY has an address that cannot be read.",
+        "Correct it: NO_PROXY takes hosts and addresses, with no brackets and no IPv6 networks.",
+    )
+
+
+class CheckedBackend(httpcore.AsyncNetworkBackend):
+    """Connects to the very addresses that were checked: a name may resolve anew at every look."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+        self._inner = inner
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - as httpcore has it
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first address of the host that answers; all of them must be public."""
+        *others, last = await public_addresses(host, port)
+        for address in others:
+            within = min(timeout or _ONE_ADDRESS_S, _ONE_ADDRESS_S)
+            try:
+                return await self._inner.connect_tcp(
+                    address, port, within, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        return await self._inner.connect_tcp(last, port, timeout, local_address, socket_options)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        await self._inner.sleep(seconds)
+
+
+class _Redacting(logging.Filter):
+    """Takes keys out of what httpx and httpcore log: headers and status lines as they came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: set[SecretKey] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = clean = record.getMessage()
+        for key in tuple(self.keys):
+            for form in forms_of(key):
+                clean = clean.replace(form, "[the key]")
+        if clean != message:
+            record.msg, record.args = clean, None
+        return True
+
+
+_redacting = _Redacting()
+
+
+def hide_in_logs(key: SecretKey) -> None:
+    """Let no line that httpx or httpcore logs from now on have the key."""
+    _redacting.keys.add(key)
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_redacting)
