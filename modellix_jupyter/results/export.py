@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 # The endings of a page, besides those of a table.
 PAGES = (".html", ".htm")
-_MAX_PART = 48
+# Letters of each part of a name, and bytes: a name may have 255, which are 63 letters in some
+# scripts.
+_MAX_PART, _MAX_PROMPT_BYTES, _MAX_BYTES = 48, 120, 40
 # The columns that differ between the rows of one task where it has several files.
 _FROM_RESOURCE = ("type", "width", "height", "format", "url", "path")
 
@@ -54,7 +56,7 @@ def _name(task: Task, index: int) -> str:
     """Return the name of a copy: unique by our own id, and the same when it is saved twice."""
     seed = task.request.params.get("seed")
     parts = [
-        _plain(task.request.prompt or "no prompt"),
+        _plain(task.request.prompt or "no prompt", _MAX_PROMPT_BYTES),
         _plain(task.request.model.partition("/")[2]),
         f"seed{_plain(str(seed))}" if seed is not None else "",
         f"{task.uid[:8]}-{index + 1}",
@@ -62,9 +64,10 @@ def _name(task: Task, index: int) -> str:
     return "_".join(part for part in parts if part)
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, max_bytes: int = _MAX_BYTES) -> str:
     parts = "".join(c if c.isalnum() or c in "._" else " " for c in text).split()
-    return "-".join(parts)[:_MAX_PART].strip("-._")
+    plain = "-".join(parts)[:_MAX_PART].encode()[:max_bytes].decode(errors="ignore")
+    return plain.strip("-._")
 
 
 def export(

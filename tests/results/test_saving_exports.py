@@ -17,12 +17,14 @@ import openpyxl
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from grid_samples import resource, task
 from session_rig import HANG_S, KEY, Sessions
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
+from modellix_jupyter.results.export import save_files
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.results.table_files import ENDINGS
 from modellix_jupyter.sandbox_server import Sandbox
@@ -81,6 +83,17 @@ def test_csv(results: Results, tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [row["task_id"] for row in rows] == [t or "" for t in frame["task_id"].fillna("")]
     assert rows[0]["prompt"] == "'" + PROMPTS[0]
+
+
+def test_names_are_cut_by_bytes(tmp_path: Path) -> None:
+    long = "\U00020000" * 200  # a letter of four bytes
+    path = tmp_path / "x.svg.txt"
+    path.write_bytes(b"x")
+    made = task("u" * 32, f"a/{long}", long, {"seed": long}, resources=(resource(path),))
+    (copy,) = save_files([made], tmp_path / "copies")
+    assert len(copy.name.encode()) < 255
+    assert copy.name.startswith("\U00020000" * 30)
+    assert copy.read_bytes() == b"x"
 
 
 @pytest.mark.parametrize("ending", ["json", "jsonl"])
