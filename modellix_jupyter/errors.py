@@ -338,6 +338,8 @@ class LedgerTooNew(LedgerError):
 class LedgerUnavailable(LedgerError):
     """Another program holds the ledger, or its server is away: the same may succeed later."""
 
+    default_hint = "Another program writes it for long, or stands still: end that, or try again."
+
 
 class RowGone(LedgerError):
     """A task has no row any more: the ledger was removed, or put back from a backup."""

@@ -97,18 +97,20 @@ class Engine:
         *,
         prices: Sequence[float | None] = (),
         batch: str | None = None,
+        shared: bool = False,
     ) -> list[Task]:
         """Record the requests, one paid task each, and begin to send them; returns at once.
 
-        `prices` are the most that each may cost, in USD, where they are known at all.
+        `prices` are the most that each may cost, in USD, where they are known at all. Shared, they
+        are offered to every kernel that works on the batch: each sends what it has places for.
 
         Raises `LedgerError` where they could not be recorded; then none was sent.
         """
         self._check_open()
         tasks = self._intents(requests, prices, batch or uuid.uuid4().hex)
-        self._ledger.add(tasks, self._owner)
+        self._ledger.add(tasks, None if shared else self._owner)
         for task in tasks:
-            self._start(task, fresh=True)
+            self._start(task, fresh=not shared, wanted=shared)
         return tasks
 
     def _intents(
@@ -159,17 +161,43 @@ class Engine:
         return self._ledger.get(task.uid) or task
 
     @uninterrupted
-    def send(self, tasks: Iterable[Task]) -> list[Task]:
-        """Send intents that were never sent, because their kernel ended first."""
+    def send(self, tasks: Iterable[Task], *, shared: bool = False) -> list[Task]:
+        """Send intents that were never sent, because their kernel ended first.
+
+        Shared, all that is not over is taken up: followed while another kernel drives it, and sent,
+        if it was not yet, once none does.
+        """
         sent = []
         with self._sending:  # from the claim to the start: no other thread's claim in between
             for task in tasks:
-                watched = self.watches(task.uid)
-                intent = None if watched else self._ownership.claim_unsent(task.uid)
+                if shared or (self.watches(task.uid) and task.unsent):
+                    intent = task if self._offer(task) else None
+                else:
+                    intent = self._ownership.claim_unsent(task.uid)
+                    if intent is not None:
+                        self._start(intent, fresh=True)
                 if intent is not None:
-                    self._start(intent, fresh=True)
                     sent.append(intent)
         return sent
+
+    def _offer(self, task: Task) -> bool:
+        """Send a task once no other kernel has it; False where it is over or driven here."""
+        job = self._supervisor.job(task.uid)
+        if task.is_final or (job is not None and not job.released):
+            return False
+        self._start(task, wanted=True)
+        return True
+
+    @uninterrupted
+    def take_over(self, tasks: Iterable[Task]) -> list[Task]:
+        """Drive what other kernels drive, on the word of their user: they may stand still for good.
+
+        What they had begun to send is unknown from then on, and what they wake up to do is refused.
+        """
+        known = list(tasks)
+        for task in known:
+            self._ownership.take_over(task.uid)
+        return self.resume(known)
 
     @uninterrupted
     def resolve_unknown(self, task: Task, task_id: str | None) -> Task:
@@ -187,10 +215,10 @@ class Engine:
             self.resume([resolved])
         return resolved
 
-    def _start(self, task: Task, *, fresh: bool = False) -> None:
+    def _start(self, task: Task, *, fresh: bool = False, wanted: bool = False) -> None:
         with self._closing:
             self._check_open()
-            self._supervisor.start(task, fresh=fresh)
+            self._supervisor.start(task, fresh=fresh, wanted=wanted)
 
     # -- looking
 

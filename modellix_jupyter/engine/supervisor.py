@@ -9,16 +9,23 @@ import asyncio
 import logging
 import threading
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.engine import transitions
 from modellix_jupyter.engine.job import Job
-from modellix_jupyter.errors import LedgerError, ModellixError, NotOwned
+from modellix_jupyter.errors import (
+    LedgerError,
+    LedgerUnavailable,
+    ModellixError,
+    NotOwned,
+    RowGone,
+)
 from modellix_jupyter.values import Status, Task, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
 
     from modellix_jupyter.engine.context import Context
     from modellix_jupyter.errors import ApiError
@@ -27,8 +34,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("modellix_jupyter.engine")
 
-# Rows of others' tasks that are read a second at most: each read holds up what is driven here.
-_FOLLOWED_A_SECOND = 50
+# Rows of others' tasks that are read a second at most.
+_FOLLOWED_A_SECOND = 2000
+# How many tasks of a shared batch are held for each place at the service: one that runs, one next.
+_HELD_FOR_A_PLACE = 2
+
+# The shortest pause while the ledger is away, in seconds.
+_AWAY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How a task stands that is followed."""
+
+    task: Task
+    # Whether it is this engine's to drive.
+    mine: bool
+    # Whether another kernel drives it, which lives.
+    elsewhere: bool
 
 
 class Ownership:
@@ -44,12 +67,31 @@ class Ownership:
     def _driven_elsewhere(self, was: str | None) -> bool:
         return was != self._lock.name and self._lock.is_alive(was)
 
-    def mine(self, uid: str) -> bool:
-        """Whether a task is this engine's, or becomes it because its own is gone."""
-        was = self._ledger.owner(uid)
-        if was == self._lock.name:
-            return True
-        return not self._lock.is_alive(was) and self._ledger.claim(uid, self._lock.name, was=was)
+    def look(self, uids: Sequence[str], wanted: Collection[str], room: int) -> dict[str, Found]:
+        """Read tasks that nothing drives here, and claim what a kernel that is gone left.
+
+        Of those that were never sent, only such as are wanted are claimed, and not more than there
+        is room for: another kernel may have room for the rest. What has no row is left out.
+        """
+        rows = self._ledger.rows(uids)
+        living = {owner for owner, _ in rows.values() if self._driven_elsewhere(owner)}
+        for was in {owner for owner, _ in rows.values()} - living - {self._lock.name}:
+            left = {uid: task for uid, (owner, task) in rows.items() if owner == was}
+            begun = [uid for uid, task in left.items() if not (task.unsent or task.is_final)]
+            unsent = [uid for uid, task in left.items() if task.unsent and uid in wanted]
+            self._claim(begun, was)
+            room -= self._claim(unsent, was, unsent=True, limit=max(0, room))
+        return {
+            uid: Found(self._as_claimed(task, owner), owner == self._lock.name, owner in living)
+            for uid, (owner, task) in self._ledger.rows(uids).items()
+        }
+
+    def _claim(self, uids: list[str], was: str | None, **how: Any) -> int:  # noqa: ANN401 - as of the ledger's
+        """Claim tasks; return how many it were."""
+        return len(self._ledger.claim_all(uids, self._lock.name, was=was, **how)) if uids else 0
+
+    def _as_claimed(self, task: Task, owner: str | None) -> Task:
+        return self.claimed(task) if task.in_flight and owner == self._lock.name else task
 
     def take_over(self, uid: str) -> None:
         """Claim a task on the word of its user, whoever drives it."""
@@ -103,6 +145,11 @@ class Supervisor:
         self._followed: dict[str, Task] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._letting_go: set[asyncio.Task[bool]] = set()
+        # Tasks that are sent as soon as they are this engine's.
+        self._wanted: set[str] = set()
+        # Who waits for the next look at what is followed.
+        self._waiting: dict[str, asyncio.Future[Found | None]] = {}
+        self._looking: asyncio.Task[None] | None = None
         context.keep_unsent = self.keep_unsent
 
     # -- from any thread
@@ -130,9 +177,14 @@ class Supervisor:
         with self._lock:
             return dict(self._futures)
 
-    def start(self, task: Task, *, fresh: bool = False) -> None:
-        """Begin to drive or to follow a task; only a fresh one is ever submitted."""
+    def start(self, task: Task, *, fresh: bool = False, wanted: bool = False) -> None:
+        """Begin to drive or to follow a task.
+
+        Only a fresh one is ever submitted, and one that is wanted, once no other kernel has it.
+        """
         with self._lock:
+            if wanted:
+                self._wanted.add(task.uid)
             if self.watches(task.uid):
                 return
             future = self._futures[task.uid] = Future()
@@ -193,26 +245,71 @@ class Supervisor:
 
     async def _take_up(self, task: Task) -> Job | None:
         """Follow the kernel that drives a task until it is ours; None where nothing is to do."""
-        uid, context, ownership = task.uid, self._context, self._ownership
-        while uid not in self._jobs and not await context.writer.call(ownership.mine, uid):
-            await context.sleep(self._follow_pause())
-            row = await context.read(context.ledger.get, uid)
-            task = row or task
-            self._followed[uid] = task
-            context.publish(Update(task=task))
-            if task.is_final:
+        uid, context = task.uid, self._context
+        while uid not in self._jobs:
+            try:
+                found = await self._look(uid)
+            except LedgerUnavailable as error:
+                context.warn(error)
+                await context.sleep(max(_AWAY_S, self._follow_pause()))
+                continue
+            if found is None:
+                raise RowGone("The ledger has no row any more of a task that was followed.")
+            self._followed[uid] = found.task
+            context.publish(Update(task=found.task))
+            if self._is_over(found):
                 return None
-        if uid not in self._jobs:
-            task = await context.writer.call(ownership.claimed, task)
-            if task.status is Status.SUBMITTING:  # it was never sent, and only the user sends it
-                self._followed[uid] = task
-                return None
-            self._jobs[uid] = self._make_job(task)
+            if found.mine:
+                self._jobs[uid] = self._make_job(found.task)
+            else:
+                await context.sleep(self._follow_pause())
         self._followed.pop(uid, None)
+        self._wanted.discard(uid)
         return self._jobs[uid]
+
+    def _is_over(self, found: Found) -> bool:
+        """Whether nothing is to be done: it ended, or waits for its user to send it."""
+        task = found.task
+        left = task.unsent and not found.elsewhere and task.uid not in self._wanted
+        return task.is_final or left
 
     def _follow_pause(self) -> float:
         return max(self._context.pace.follow_s, len(self._running) / _FOLLOWED_A_SECOND)
+
+    async def _look(self, uid: str) -> Found | None:
+        """Return how a task stands; all that are looked at in one moment are read together."""
+        waiting = self._waiting.get(uid)
+        if waiting is None:
+            waiting = self._waiting[uid] = asyncio.get_running_loop().create_future()
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look_at_all())
+        return await waiting
+
+    async def _look_at_all(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(0)  # until all who begin at this moment wait
+            waiting, self._waiting = self._waiting, {}
+            outcome: dict[str, Found] | Exception
+            try:
+                outcome = await self._context.writer.call(
+                    self._ownership.look, list(waiting), frozenset(self._wanted), self._room()
+                )
+            except Exception as error:  # noqa: BLE001 - handed to whoever waits, whatever it is
+                outcome = error
+            for uid, future in waiting.items():
+                if future.done():
+                    continue
+                if isinstance(outcome, Exception):
+                    future.set_exception(outcome)
+                else:
+                    future.set_result(outcome.get(uid))
+        self._looking = None
+
+    def _room(self) -> int:
+        """Return how many tasks of a shared batch may be taken up now."""
+        held = (job for uid, job in self._jobs.items() if uid in self._running)
+        busy = sum(not job.task.status.ended for job in held)
+        return _HELD_FOR_A_PLACE * self._context.places.capacity - busy
 
     async def _drive(self, job: Job) -> bool:
         """Drive a task; False where another kernel took it over, which is followed from then on."""
@@ -264,6 +361,7 @@ class Supervisor:
         running = self._running.get(uid)
         if running is None or uid in self._in_flight():
             return False
+        self._wanted.discard(uid)
         running.cancel()
         await asyncio.wait([running])
         await self._release(uid)
@@ -276,6 +374,7 @@ class Supervisor:
             f"It was not sent, because the service refuses: {error.message}.",
             f"{error.hint} Then `%modellix resume send` sends what is left.",
         )
+        self._wanted.clear()  # another kernel may have a key that the service takes
         for uid, job in self._jobs.items():
             if job.task.unsent and uid in self._running:
                 job.stopped = why
@@ -289,6 +388,8 @@ class Supervisor:
         for uid, running in self._running.items():
             if uid not in in_flight:
                 running.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
         answers = [asyncio.ensure_future(job.answered.wait()) for job in in_flight.values()]
         if answers:
             await asyncio.wait(answers, timeout=grace_s)

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, text, true, update
+from sqlalchemy import bindparam, delete, false, func, insert, or_, select, text, true, update
 from sqlalchemy.exc import ResourceClosedError
 
 from modellix_jupyter.errors import LedgerError, LedgerUnavailable, NotOwned, RowGone
@@ -249,6 +249,14 @@ class Ledger:
         values = {name: storable(value) for name, value in remark.items()}
         with self._transaction() as connection:
             connection.execute(update(tasks).where(tasks.c.uid == uid).values(values))
+
+    def check_rights(self) -> None:
+        """Raise `LedgerError` where rows cannot be added, changed or removed; none is."""
+        nothing = select(files).where(false())
+        with self._transaction() as connection:
+            connection.execute(update(tasks).where(false()).values(note=None))
+            connection.execute(insert(files).from_select(list(files.c), nothing))
+            connection.execute(delete(files).where(false()))
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import platform
+import tempfile
 import time
 from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.errors import ConfigError, ModellixError, Unauthorized
+from modellix_jupyter.errors import ConfigError, LedgerError, ModellixError, Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,13 +107,24 @@ def _answer(session: Session) -> str:
 
 
 def _home(session: Session) -> str:
-    _ = session.kernel_lock  # its file is written there
+    try:
+        session.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=session.home).close()
+    except OSError as error:
+        raise ConfigError(
+            f"The home folder {session.home} cannot be written: {error.strerror}.",
+            "Set MODELLIX_HOME to a folder that can be written.",
+        ) from error
     return str(session.home)
 
 
 def _ledger(session: Session) -> str:
     unfinished, unknown = len(session.unfinished()), len(session.unknown())
+    session.ledger.check_rights()
     told = f"{session.ledger.count()} tasks, {unfinished} unfinished, {unknown} unknown"
+    damaged = session.ledger.damaged
+    if damaged:
+        raise LedgerError(f"{told}; damaged and skipped: {'; '.join(damaged.values())}.", "")
     return f"{told}{_server(session)}" if session.settings.ledger else told
 
 
@@ -123,4 +135,5 @@ def _server(session: Session) -> str:
     version = ledger.server_version()
     latency_ms = (time.perf_counter() - begin) * 1000
     users = ", ".join(f"{user} {count}" for user, count in ledger.users().items()) or "nobody"
-    return f"; {ledger.name}, PostgreSQL {version}, {latency_ms:.0f} ms; by user: {users}"
+    told = f"{ledger.name}, PostgreSQL {version}, {latency_ms:.0f} ms, may read and write"
+    return f"; {told}; by user: {users}"

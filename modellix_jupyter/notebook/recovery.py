@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest, ModellixError
@@ -85,7 +86,7 @@ def report(session: Session, results: Results) -> Iterator[str]:
     """Yield lines on what was taken up, what is unknown, and what was never sent."""
     unknown = session.unknown()
     unsent = [task for task in session.unfinished() if task.unsent]
-    damaged = session.ledger.damaged
+    held, damaged = _held_elsewhere(session), session.ledger.damaged
     if not (results or unknown or unsent or damaged):
         yield "Nothing is unfinished."
     if results:
@@ -107,7 +108,21 @@ def report(session: Session, results: Results) -> Iterator[str]:
         )
     for task in unsent:
         yield f"  unsent   {_line(task)}"
+    if held:
+        yield (
+            f"{held} driven by another kernel, which this one follows. Where that kernel stands "
+            "still for good, `%modellix resume take-over` takes them from it; a request that it "
+            "had just begun to send becomes unknown, because it may still leave."
+        )
     yield from map(damaged_line, damaged.values())
+
+
+def _held_elsewhere(session: Session) -> int:
+    """Return how many unfinished tasks another kernel drives, which lives."""
+    rows = session.ledger.rows([task.uid for task in session.unfinished()])
+    owners = Counter(owner for owner, _ in rows.values())
+    mine, lock = session.kernel_lock.name, session.kernel_lock
+    return sum(n for owner, n in owners.items() if owner != mine and lock.is_alive(owner))
 
 
 def damaged_line(damage: str) -> str:
@@ -126,9 +141,14 @@ def _line(task: Task) -> str:
 
 
 def resolve_unknown(session: Session, words: Sequence[str]) -> list[Task]:
-    """Do what the user decided (``send``, ``NAME=TASK_ID``, ``NAME=none``); return what goes on."""
-    found = [_decision(session, word) for word in words if word != "send"]
+    """Do what the user decided; return what goes on.
+
+    The words are ``send``, ``take-over``, ``NAME=TASK_ID`` and ``NAME=none``.
+    """
+    found = [_decision(session, word) for word in words if word not in {"send", "take-over"}]
     going = [session.engine.resolve_unknown(task, task_id) for task, task_id in found]
+    if "take-over" in words:
+        going += session.engine.take_over(session.unfinished())
     if "send" in words:
         going += session.engine.send(task for task in session.unfinished() if task.unsent)
     return [task for task in going if not task.is_final]
@@ -140,7 +160,7 @@ def _decision(session: Session, word: str) -> tuple[Task, str | None]:
     name, equals, task_id = word.partition("=")
     if not equals or not name or not (task_id == "none" or usable_task_id(task_id)):
         raise InvalidRequest(
-            f"`{word}` is none of send, NAME=TASK_ID and NAME=none.",
+            f"`{word}` is none of send, take-over, NAME=TASK_ID and NAME=none.",
             "`%modellix resume` lists the names.",
         )
     known = [task for task in session.unknown() if task.uid.startswith(name)]

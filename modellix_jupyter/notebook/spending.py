@@ -156,14 +156,17 @@ def continue_batch(session: Session, quote: Quote, batch: str) -> list[str]:
     """Send what a batch does not have yet, and take up what it has; return the tasks' uids."""
     from modellix_jupyter.planning.plan import matched
 
-    origin = session.settings.base_url
+    origin, engine = session.settings.base_url, session.engine
+    # of a ledger on a server, other machines may work on the batch at the same time
+    shared = session.ledger.path is None
     with session.ledger.continuing():
         tasks = [task for task in session.ledger.batch(batch) if task.origin == origin]
         found = matched(quote.requests, tasks)
         missing = [r for r, uid in zip(quote.requests, found, strict=True) if uid is None]
         prices = Quote(missing, quote.prices, quote.settings).most
-        sent = iter(session.engine.submit(missing, prices=prices, batch=batch))
+        sent = iter(engine.submit(missing, prices=prices, batch=batch, shared=shared))
     known = [task for task in tasks if task.uid in found]
-    session.engine.resume(known)
-    session.engine.send(known)
+    if not shared:
+        engine.resume(known)
+    engine.send(known, shared=shared)
     return [uid or next(sent).uid for uid in found]

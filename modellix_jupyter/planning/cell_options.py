@@ -105,8 +105,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("wait", "[TASK_ID ...]", "wait for these tasks, or for all that are not done"),
     Command(
         "resume",
-        "[send | NAME=TASK_ID ...]",
-        "take up what an earlier kernel left; send what was never sent; resolve what is unknown",
+        "[send | take-over | NAME=TASK_ID ...]",
+        "take up what an earlier kernel left; send what was never sent; take over what a kernel "
+        "that stands still holds; resolve what is unknown",
     ),
     Command("panel", None, "show the panel of buttons"),
     Command("export", "PATH", "write the history as csv, json, parquet, xlsx or html"),

@@ -6,7 +6,9 @@ import multiprocessing
 import os
 import random
 import signal
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -16,13 +18,14 @@ from chaos_world import KEY, hurried_session, plan
 
 from modellix_jupyter.api import client
 from modellix_jupyter.engine import engine
+from modellix_jupyter.errors import LedgerUnavailable
 from modellix_jupyter.ledger import ledger
 from modellix_jupyter.notebook import session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.results import results
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.storage import store
-from modellix_jupyter.values import Status, Update
+from modellix_jupyter.values import Update
 
 PATIENCE_S = 60.0
 """Far above what anything here takes, so that a hang is a failure."""
@@ -48,6 +51,15 @@ class Child:
     def said(self, within_s: float) -> bool:
         """Whether it says something within so many seconds."""
         return self.pipe.poll(within_s)
+
+    def stop(self) -> None:
+        """Let it stand still, as a laptop that sleeps."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGCONT)
 
     def tell(self, word: object = None) -> None:
         self.pipe.send(word)
@@ -118,11 +130,12 @@ def work_on_batch(pipe: Connection, settings: Settings, name: str, count: int) -
     requests = plan(name, count)
     pipe.send("about to submit")
     while True:
-        results = session.submit(requests, batch=name)
-        session.block()
-        if all(task.is_final or task.status is Status.UNKNOWN for task in results):
+        with suppress(LedgerUnavailable):  # nothing was sent, and its user runs the cell again
+            results = session.submit(requests, batch=name)
             break
-    pipe.send("done")
+        time.sleep(0.1)
+    session.block()
+    pipe.send([task.status.value for task in results])
     session.close()
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Never
 import pytest
 
 from modellix_jupyter.engine.engine import Engine, LoopThread
-from modellix_jupyter.errors import LedgerError, ModellixError, Unauthorized
+from modellix_jupyter.engine.places import FIRST
+from modellix_jupyter.errors import LedgerError, ModellixError, RowGone, Unauthorized
 from modellix_jupyter.ledger import dialects
 from modellix_jupyter.values import Accepted, Request, Resource, Status, Task, TaskAnswer, Update
 
@@ -341,9 +342,8 @@ def test_a_ledger_that_fails_while_following_ends_the_waiting(
     def unreadable(*_: object) -> Never:
         raise FULL
 
-    monkeypatch.setattr(ledger_of(engine), "owner", unreadable)
+    monkeypatch.setattr(ledger_of(engine), "rows", unreadable)
     engine.resume([task])
-    monkeypatch.setattr(ledger_of(engine), "get", unreadable)
     assert engine.future(task.uid).result(HANG_S).status is Status.PENDING
     assert engine.warnings == [FULL.message]
 
@@ -573,3 +573,76 @@ def test_files_that_another_kernel_fetched_are_kept(rig: Rig, service: FakeServi
     done = ended(engine, task)
     assert done.resources[0] == kept
     assert service.fetched == [(task.uid, 1)]
+
+
+# -- a batch that several kernels work on
+
+
+def test_each_kernel_sends_what_nobody_has_and_ends_what_a_dead_one_left(rig: Rig) -> None:
+    held, quick = FakeService(rig.files), FakeService(rig.files)
+    held.on_submit = Held()
+    one, other = rig.engine(held), rig.engine(quick)
+    requests = [request(f"cat {number}") for number in range(40)]
+    tasks = one.submit(requests, batch="batch", shared=True)
+    assert held.on_submit.left.wait(HANG_S)
+    assert other.send(tasks, shared=True) == tasks
+    until = time.monotonic() + HANG_S
+    while len(quick.submitted) < len(tasks) - 2 * FIRST:  # what the first has no room for
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    one.close(0.05)
+    rig.owners[0].close()
+    ends = [ended(other, task) for task in tasks]
+    sent = [r.prompt for r in (*held.submitted, *quick.submitted)]
+    assert sorted(map(str, sent)) == sorted(str(r.prompt) for r in requests)
+    unknown = {task.request.prompt for task in ends if task.status is Status.UNKNOWN}
+    assert unknown == {r.prompt for r in held.submitted}
+    assert all(task.status is Status.SUCCESS for task in ends if task.request.prompt not in unknown)
+
+
+def test_what_is_offered_and_not_wanted_here_is_left_alone(rig: Rig, service: FakeService) -> None:
+    task = a_task()
+    rig.ledger.add([task], None)
+    engine = rig.engine()
+    assert engine.resume([task]) == []
+    assert not service.submitted
+    assert rig.ledger.owner(task.uid) is None
+    assert engine.send([task]) == [task]
+    assert ended(engine, task).status is Status.SUCCESS
+    assert len(service.submitted) == 1
+
+
+def test_a_task_whose_lock_was_cleaned_away_is_sent_by_one_kernel_only(
+    rig: Rig, service: FakeService
+) -> None:
+    """The first has room for one task; the second takes the other for one of a dead kernel's."""
+    held = FakeService(rig.files)
+    held.on_submit = Held()
+    one, other = rig.engine(held, max_in_flight=1), rig.engine()
+    tasks = one.submit([request("first"), request("second")])
+    assert held.on_submit.left.wait(HANG_S)
+    for lock in (rig.home / "owners").glob("*"):
+        lock.unlink()
+    if rig.ledger.path is None:
+        rig.owners[0].close()
+    assert other.send([tasks[1]]) == [tasks[1]]
+    assert ended(other, tasks[1]).status is Status.SUCCESS
+    held.on_submit.answer()
+    assert ended(one, tasks[1]).status is Status.SUCCESS
+    assert [r.prompt for r in (*held.submitted, *service.submitted)] == ["first", "second"]
+
+
+def test_a_task_without_a_row_is_not_sent(rig: Rig) -> None:
+    held = FakeService(rig.files)
+    held.on_submit = Held()
+    engine = rig.engine(held, max_in_flight=1)
+    tasks = engine.submit([request("sent"), request("gone")])
+    assert held.on_submit.left.wait(HANG_S)
+    with rig.ledger._transaction() as connection:
+        connection.exec_driver_sql("DELETE FROM tasks")
+    held.on_submit.answer()
+    assert ended(engine, tasks[0]).status is Status.SUCCESS
+    assert ended(engine, tasks[1]).status is Status.REJECTED
+    assert isinstance(engine.problem(tasks[1].uid), RowGone)
+    assert [r.prompt for r in held.submitted] == ["sent"]
+    assert rig.row(tasks[0].uid).status is Status.SUCCESS  # what was paid for has a row again

@@ -545,7 +545,9 @@ def test_the_doctor_asks_the_server_of_a_ledger(sessions: Sessions, postgres_url
     session.submit(plan("p")).wait(HANG_S)
     (check,) = (c for c in doctor.examine(session) if c.name == "ledger")
     assert check.good
-    assert re.search(r"/ledger_\d+, PostgreSQL \d+.*, \d+ ms; by user: ann 1$", check.detail)
+    assert re.search(
+        r"/ledger_\d+, PostgreSQL \d+.*, \d+ ms, may read and write; by user: ann 1$", check.detail
+    )
     assert PASSWORD not in check.detail
     assert session.history()["status"].tolist() == ["success"]
 

@@ -411,7 +411,13 @@ def test_the_tables_are_the_contract() -> None:
     assert [option.name for option in OPTIONS if option.repeatable] == ["param", "vary"]
     assert [command.usage for command in COMMANDS] == [
         *("help", "key", "doctor", "models [TEXT]", "history", "wait [TASK_ID ...]"),
-        *("resume [send | NAME=TASK_ID ...]", "panel", "export PATH", "balance", "sandbox"),
+        *(
+            "resume [send | take-over | NAME=TASK_ID ...]",
+            "panel",
+            "export PATH",
+            "balance",
+            "sandbox",
+        ),
     ]
 
 
