@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         sandbox,
         submit,
         submit_frame,
+        upload,
     )
     from modellix_jupyter.notebook.service import AsyncClient
     from modellix_jupyter.results.results import Results
@@ -52,6 +53,7 @@ _HOMES = {
     "show": "results.show",
     "submit": "notebook.functions",
     "submit_frame": "notebook.functions",
+    "upload": "notebook.functions",
 }
 
 __all__ = [
@@ -75,6 +77,7 @@ __all__ = [
     "submit",
     "submit_frame",
     "unload_ipython_extension",
+    "upload",
 ]
 
 

@@ -349,6 +349,18 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UploadedFile:
+    """A picture that the service keeps as an input; times are microseconds since the epoch."""
+
+    file_id: str
+    url: str
+    filename: str = ""
+    size: int | None = None
+    created_at: int | None = None
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskAnswer:
     """The answer to a question about a task.
 

@@ -31,6 +31,7 @@ PUBLIC = [
     "submit",
     "submit_frame",
     "unload_ipython_extension",
+    "upload",
 ]
 
 SIGNATURES = {
@@ -43,6 +44,7 @@ SIGNATURES = {
     "show": ["frame"],
     "submit": ["prompt", "model", "params"],
     "submit_frame": ["frame", "model", "batch"],
+    "upload": ["path"],
 }
 
 RESULTS = [

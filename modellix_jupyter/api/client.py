@@ -44,11 +44,10 @@ from modellix_jupyter.values import Activity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-    from pathlib import Path
     from types import TracebackType
 
     from modellix_jupyter.keys import SecretKey
-    from modellix_jupyter.values import Accepted, Json, Model, TaskAnswer
+    from modellix_jupyter.values import Accepted, Json, Model, TaskAnswer, UploadedFile
 
     OnProgress = Callable[[Activity], None]
     BeforeSend = Callable[[], Awaitable[None]]
@@ -60,6 +59,7 @@ MAX_UPLOAD = 16 * 1024 * 1024
 # A wait for the rate limit that is shorter is not shown, in seconds.
 TOLD_S = 1.0
 _MAX_PAGES = 50
+_FILES = "/api/v1/media/files"
 
 
 class AsyncClient:
@@ -235,16 +235,28 @@ class AsyncClient:
         """Return the balance of the account, in USD."""
         return await self._call("GET", "/api/v1/team/balance", parsing.parse_balance)
 
-    async def upload(self, path: Path) -> str:
-        """Upload a picture (PNG, JPEG or WebP, at most 16 MiB) and return its URL."""
-        try:
-            content = await asyncio.to_thread(_read_file, path)
-        except OSError as error:
-            raise InvalidRequest(f"{path} cannot be read: {error.strerror}.") from error
+    async def send_file(self, content: bytes, filename: str) -> UploadedFile:
+        """Upload a picture (PNG, JPEG or WebP, at most 16 MiB).
+
+        Where there is no readable answer it may be there all the same, so it is not sent again.
+        """
         if len(content) > MAX_UPLOAD:
-            raise InvalidRequest(f"{path} is larger than {MAX_UPLOAD // 2**20} MiB.")
-        files = {"file": (path.name, content)}
-        return await self._call("POST", "/api/v1/media/files", parsing.parse_upload, files=files)
+            raise InvalidRequest(f"{filename} is larger than {MAX_UPLOAD // 2**20} MiB.")
+        files = {"file": (filename, content)}
+        return await self._call("POST", _FILES, parsing.parse_upload, paid=True, files=files)
+
+    async def files(self) -> list[UploadedFile]:
+        """Return the pictures that were uploaded and that the service still keeps."""
+        return await self._call("GET", _FILES, parsing.parse_files)
+
+    async def delete_file(self, file_id: str) -> bool:
+        """Delete an uploaded picture; False where it was not there."""
+        path = f"{_FILES}/{_quoted(file_id, safe='')}"
+        try:
+            await self._call("DELETE", path, bool)
+        except NotFound:
+            return False
+        return True
 
     async def schema(self, model: str) -> Json:
         """Return a model's public description, unparsed, or None; no key is sent to its origin."""
@@ -411,8 +423,3 @@ def _encode(body: Mapping[str, Json]) -> bytes:
 
 def _quoted(text: str, safe: str = "/") -> str:
     return quote(text, safe=safe, errors="replace")
-
-
-def _read_file(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(MAX_UPLOAD + 1)

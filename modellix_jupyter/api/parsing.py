@@ -24,6 +24,7 @@ from modellix_jupyter.values import (
     Resource,
     Status,
     TaskAnswer,
+    UploadedFile,
     number,
 )
 
@@ -32,6 +33,8 @@ _T = TypeVar("_T")
 # Files of one task that are looked at (the cap of the vendor's own command line).
 MAX_RESOURCES = 100
 
+# A time below is in seconds (until the year 5138), one from there on in milliseconds.
+_FIRST_MS, _LAST_MS = 1e11, 1e14
 # Entries; a catalog that claims larger pages is not believed.
 _MAX_PAGE_SIZE = 100_000
 
@@ -169,12 +172,38 @@ def parse_balance(body: bytes) -> float:
     return balance
 
 
-def parse_upload(body: bytes) -> str:
-    """Return the URL of an uploaded file."""
-    url = _text(_data(_success(body)).get("url"))
-    if url is None:
+def parse_upload(body: bytes) -> UploadedFile:
+    """Return an uploaded file."""
+    data = _data(_success(body))
+    found = _uploaded(data) or _uploaded(_mapping(data.get("file")))
+    if found is None:
         raise BadAnswer("The service took the file, but did not say where it is.")
-    return url
+    return found
+
+
+def parse_files(body: bytes) -> list[UploadedFile]:
+    """Return the uploaded files that the service keeps, under whatever name they stand."""
+    data = _success(body).get("data")
+    known = _mapping(data)
+    lists = (data, *(known.get(name) for name in ("files", "items", "list", "data")))
+    found = next((each for each in lists if isinstance(each, list)), None)
+    if found is None:
+        raise BadAnswer("The service answered with no list of files.")
+    return [each for each in map(_uploaded, map(_mapping, found)) if each is not None]
+
+
+def _uploaded(entry: dict[str, Json]) -> UploadedFile | None:
+    url = _text(entry.get("url"))
+    if url is None:
+        return None
+    return UploadedFile(
+        file_id=_text(entry.get("file_id")) or _text(entry.get("id")) or "",
+        url=url,
+        filename=_text(entry.get("filename")) or _text(entry.get("name")) or "",
+        size=_count(entry.get("size")),
+        created_at=_moment(entry.get("created_at")),
+        expires_at=_moment(entry.get("expires_at")),
+    )
 
 
 def usable_task_id(task_id: str) -> bool:
@@ -319,6 +348,16 @@ def _time(value: Json) -> int | None:
         return (aware.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
     except (ValueError, OverflowError):
         return None
+
+
+def _moment(value: Json) -> int | None:
+    """Return a time as microseconds since the epoch: ISO 8601, or a number of s or ms."""
+    if isinstance(value, str) and number(value) is None:
+        return _time(value)
+    found = number(value)
+    if found is None or not 0 < found < _LAST_MS:
+        return None
+    return int(found * (1_000_000 if found < _FIRST_MS else 1000))
 
 
 def is_web(url: str) -> bool:

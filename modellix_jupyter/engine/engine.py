@@ -126,6 +126,7 @@ class Engine:
                 status=Status.SUBMITTING,
                 created_at=now,
                 price=price,
+                parents=",".join(request.parents) or None,
             )
             for request, price in zip_longest(requests, prices)
         ]

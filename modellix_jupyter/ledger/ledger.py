@@ -27,14 +27,16 @@ from modellix_jupyter.ledger.tables import (
     file_rows,
     files,
     metadata,
+    relative,
     storable,
     task_of,
     task_row,
     tasks,
+    uploads,
     versions,
 )
 from modellix_jupyter.ledger.uninterrupted import uninterrupted
-from modellix_jupyter.values import Status
+from modellix_jupyter.values import Status, UploadedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,6 +53,7 @@ _T = TypeVar("_T")
 _UNSENT = (tasks.c.status == Status.SUBMITTING.value, tasks.c.submitted_at.is_(None))
 # Tasks of a model whose durations are looked at, newest first.
 _LEARN_FROM = 50
+_OF_UPLOAD = ("file_id", "url", "created_at", "expires_at")
 _OLDEST_FIRST = (tasks.c.created_at, tasks.c.id)
 
 
@@ -218,13 +221,24 @@ class Ledger:
 
         What a batch lacks is read, and then added: two that did so at once would both send it.
         """
+        with self._alone("batches", 1):
+            yield
+
+    @contextmanager
+    def uploading(self) -> Iterator[None]:
+        """Be the only one that uploads: two that did so at once would both send the same file."""
+        with self._alone("uploads", 2):
+            yield
+
+    @contextmanager
+    def _alone(self, what: str, number: int) -> Iterator[None]:
         with ExitStack() as held:
             with self._explained("locked"):
                 if self.path is not None:
-                    held.enter_context(file_lock(self.path.with_name("batches.lock")))
+                    held.enter_context(file_lock(self.path.with_name(f"{what}.lock")))
                 else:
                     connection = held.enter_context(self._engine.begin())
-                    dialects.advisory_lock(connection, dialects.ADVISORY + 1)
+                    dialects.advisory_lock(connection, dialects.ADVISORY + number)
             yield
 
     def kernel_lock(self, folder: Path) -> KernelLock | ServerLock:
@@ -235,6 +249,21 @@ class Ledger:
             with self._explained("locked"):
                 self._kernel_lock = ServerLock(self._engine, self._explained)
         return self._kernel_lock
+
+    def add_upload(self, origin: str, sha256: str, file: UploadedFile) -> None:
+        """Record an upload to a service, in place of an earlier one of the same bytes."""
+        row: dict[str, Any] = {name: getattr(file, name) for name in _OF_UPLOAD}
+        row |= {"origin": origin, "sha256": sha256}
+        same = (uploads.c.origin == origin) & (uploads.c.sha256 == sha256)
+        with self._transaction() as connection:
+            connection.execute(delete(uploads).where(same))
+            connection.execute(insert(uploads), [row])
+
+    def forget_upload(self, origin: str, file_id: str) -> None:
+        """Forget an upload that the service does not keep any more."""
+        which = (uploads.c.origin == origin) & (uploads.c.file_id == file_id)
+        with self._transaction() as connection:
+            connection.execute(delete(uploads).where(which))
 
     def rate(self, uid: str, rating: int | None) -> None:
         """Record a choice, from 1 to 5, or take it back with None."""
@@ -366,6 +395,21 @@ class Ledger:
     def server_version(self) -> str | None:
         """Return what the server says that it is; None where the ledger is a file."""
         return None if self.path else str(self._scalar(text("SHOW server_version")))
+
+    def uploads(self, origin: str) -> dict[str, UploadedFile]:
+        """Return what was uploaded to a service from here, by its digest, oldest first."""
+        query = select(uploads).where(uploads.c.origin == origin).order_by(uploads.c.created_at)
+        with self._reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return {r["sha256"]: UploadedFile(**{n: r[n] for n in _OF_UPLOAD}) for r in rows}
+
+    def maker(self, place: str) -> Task | None:
+        """Return the task that made a result, by the result's address or by its file."""
+        name = relative(place, self.files)
+        made = files.c.url == storable(place)
+        made |= files.c.path == storable(name)
+        wanted = select(files.c.uid).where(made)
+        return next(iter(self._select(tasks.c.uid.in_(wanted))), None)
 
     def durations(self, model: str, origin: str) -> list[float]:
         """Return what a model's latest successful tasks took at a service, in seconds."""

@@ -54,6 +54,7 @@ tasks = Table(
     Column("user", Text),
     Column("model", Text, nullable=False),
     Column("prompt", Text),
+    Column("prompt_parameter", Text, nullable=False),
     Column("params", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("task_id", Text),
@@ -86,6 +87,19 @@ budgets = Table(
     Column("service", Text, primary_key=True),
     Column("period", Text, primary_key=True),
     Column("usd", NUMBER, nullable=False),
+    sqlite_strict=True,
+)
+
+# Pictures that were uploaded as inputs, by what they are: `sha256` is of what was sent.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("sha256", Text, primary_key=True),
+    Column("file_id", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("created_at", WHOLE, nullable=False),
+    Column("expires_at", WHOLE, nullable=False),
     sqlite_strict=True,
 )
 
@@ -150,6 +164,7 @@ def task_row(task: Task) -> dict[str, Any]:
         "service": service_of(task.origin),
         "model": request.model,
         "prompt": request.prompt,
+        "prompt_parameter": request.prompt_parameter,
         "params": json.dumps(dict(request.params), ensure_ascii=False, sort_keys=True),
         "status": task.status.value,
         "is_final": task.is_final,
@@ -168,14 +183,16 @@ def _file_rows(task: Task, prefix: str) -> Iterator[dict[str, Any]]:
     for position, resource in enumerate(task.resources):
         row = {name: storable(getattr(resource, name)) for name in _OF_FILE}
         row |= {"uid": task.uid, "position": position, "shown": position == shown}
-        yield row | {"path": _relative(row["path"], prefix)}
+        yield row | {"path": relative(row["path"], prefix)}
 
 
 def task_of(row: RowMapping, found: Iterable[RowMapping], prefix: str) -> Task:
     """Return the task of a row of `tasks` and of its rows of `files`, in their order."""
     return Task(
         **{name: row[name] for name in _SAME},
-        request=Request(row["model"], row["prompt"], _params(row["params"])),
+        request=Request(
+            row["model"], row["prompt"], _params(row["params"]), row["prompt_parameter"]
+        ),
         status=Status(row["status"]),
         resources=tuple(_resource(each, prefix) for each in found),
     )
@@ -213,7 +230,8 @@ def storable(value: Any) -> Any:  # noqa: ANN401 - a column's value
     return None if isinstance(value, int) and value not in _INT64 else value
 
 
-def _relative(path: str | None, prefix: str) -> str | None:
+def relative(path: str | None, prefix: str) -> str | None:
+    """Return a path within the folder of the results, as rows have it."""
     return path and path.replace("\\", "/").removeprefix(prefix.replace("\\", "/"))
 
 

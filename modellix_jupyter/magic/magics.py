@@ -139,12 +139,19 @@ def _usage_errors() -> Iterator[None]:
         raise UsageError("\n".join(plain_lines(error.message, error.hint))) from None
 
 
+def _with_body(lines: list[str]) -> list[str]:
+    """Give a cell of one line a body: IPython refuses one without; some models take no prompt."""
+    alone = len(lines) == 1 and lines[0].startswith("%%modellix ")
+    return [*lines, "\n"] if alone else lines
+
+
 def load(ip: InteractiveShell) -> None:
     """Register the magics and the completion, and say what an earlier kernel left behind."""
     if getattr(ip, _LOADED, None) is not None:
         return
     magics = Modellix(ip)
     ip.register_magics(magics)
+    ip.input_transformers_cleanup.append(_with_body)
     setattr(ip, _LOADED, magics)
     from modellix_jupyter.magic.completion import register
     from modellix_jupyter.notebook.recovery import announce
@@ -163,6 +170,8 @@ def unload(ip: InteractiveShell) -> None:
     if magics is None:
         return
     unregister(ip)
+    if _with_body in ip.input_transformers_cleanup:
+        ip.input_transformers_cleanup.remove(_with_body)
     for kind in ("line", "cell"):
         ip.magics_manager.magics[kind].pop("modellix", None)
     ip.magics_manager.registry.pop(type(magics).__name__, None)

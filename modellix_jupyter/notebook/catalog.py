@@ -16,7 +16,7 @@ from modellix_jupyter.planning.schema import ModelSchema, check_request, parse_s
 from modellix_jupyter.planning.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Iterable, Sequence
 
     from modellix_jupyter.api.client import AsyncClient
     from modellix_jupyter.values import Model, Request
@@ -38,6 +38,7 @@ class Catalog:
         self._read_at = -MAX_AGE_S
         self._schemas: dict[str, ModelSchema | None] = {}
         self._lock = asyncio.Lock()
+        self._ahead: asyncio.Future[dict[str, Model] | None] | None = None
 
     async def models(self, *, fresh: bool = False) -> dict[str, Model]:
         """Return the models by slug, read again where that was long ago."""
@@ -57,15 +58,21 @@ class Catalog:
         """Return a model's schema, or None also where it cannot be read soon."""
         return await self._soon(self.schema(model))
 
+    async def schemas(self, models: Iterable[str]) -> dict[str, ModelSchema | None]:
+        """Return the schemas of models, or None for those that cannot be read soon."""
+        names = list(dict.fromkeys(models))
+        self._ahead = asyncio.ensure_future(self._soon(self.models()))  # `check` needs them next
+        found = await asyncio.gather(*(self._soon(self.schema(name)) for name in names))
+        return dict(zip(names, found, strict=True))
+
     async def check(self, requests: Sequence[Request]) -> dict[str, Pricing]:
         """Check requests before anything is sent; return what they cost by model, where known."""
         names = list(dict.fromkeys(request.model for request in requests))
         catalog = asyncio.ensure_future(self._soon(self.models()))
-        schemas = await asyncio.gather(*(self._soon(self.schema(name)) for name in names))
+        by_name = await self.schemas(names)
         known = await catalog or {}
         for name in names:
             _check_model(name, known)
-        by_name = dict(zip(names, schemas, strict=True))
         for request in requests:
             schema = by_name[request.model]
             if schema is not None:

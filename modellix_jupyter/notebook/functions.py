@@ -15,6 +15,7 @@ from modellix_jupyter.results.results import one_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import pandas as pd
 
@@ -28,7 +29,7 @@ SANDBOX_KEY = "sandbox"  # the sandbox takes any key; this one says what it is
 SANDBOX_RATE = 100.0
 
 
-def submit(prompt: str | Sequence[str] | None, model: str, **params: Json) -> Results:
+def submit(prompt: str | Sequence[str] | None, model: str, **params: object) -> Results:
     """Send one task for each prompt and return at once.
 
     It never asks for a confirmation, however many prompts there are.
@@ -40,7 +41,9 @@ def submit(prompt: str | Sequence[str] | None, model: str, **params: Json) -> Re
     model
         The slug, ``provider/model``.
     **params
-        The model's own parameters.
+        The model's own parameters. One that takes media takes an address, a path, bytes, a picture
+        of Pillow's or NumPy's, a task, results or a resource, and a list of those where the model
+        takes several.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def generate(
     model: str,
     *,
     timeout: float | None = None,
-    **params: Json,
+    **params: object,
 ) -> Results:
     """Send one task for each prompt, show how it goes, and wait; as `submit`, it never asks.
 
@@ -92,7 +95,7 @@ def compare(
     repeat: int = 1,
     timeout: float | None = None,
     yes: bool = False,
-    **params: Json,
+    **params: object,
 ) -> Results:
     """Send the product of prompts, models and varied parameters, and wait.
 
@@ -173,7 +176,7 @@ async def agenerate(
     model: str,
     *,
     timeout: float | None = None,  # noqa: ASYNC109 - its error says that the tasks go on
-    **params: Json,
+    **params: object,
 ) -> Results:
     """Send one task for each prompt and await it, with no thread blocked.
 
@@ -221,6 +224,27 @@ def _raises(results: Results) -> bool:
     except ModellixError:
         return True
     return False
+
+
+def upload(path: str | Path) -> str:
+    """Upload a picture as an input, unless the service has it, and return its address.
+
+    It is sent upright, without what it says of itself; the original stays as it is. The service
+    keeps it for some days, and `generate(..., image=path)` does all this by itself.
+
+    Parameters
+    ----------
+    path
+        Of a PNG, JPEG or WebP file, or of one that can be written as PNG; also whatever else a
+        parameter takes as a picture.
+
+    Raises
+    ------
+    InvalidRequest
+        It cannot be read, is no picture, or is larger than 16 MiB; nothing was sent.
+
+    """
+    return current().upload(path)
 
 
 def history() -> pd.DataFrame:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.api import client
 from modellix_jupyter.notebook.current_session import in_use
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL.Image import Image
+
     from modellix_jupyter.keys import SecretKey
     from modellix_jupyter.settings import Settings
 
@@ -52,3 +57,27 @@ class AsyncClient(client.AsyncClient):
             # its key is for its service alone
             key = session.key_for(settings) if key is None else key
         super().__init__(key, settings=settings, **more)
+
+    async def upload(self, source: str | Path | bytes | Image) -> str:
+        """Upload a picture (at most 16 MiB) and return its URL, which is good for some days.
+
+        It is sent upright, without what it says of itself (where it was taken, say), and as PNG
+        where it is no PNG, JPEG or WebP; the original stays as it is.
+
+        Parameters
+        ----------
+        source
+            A path, the bytes of a file, or a picture of Pillow's.
+
+        Raises
+        ------
+        InvalidRequest
+            It cannot be read, or is no picture; nothing was sent.
+        NoAnswer, BadAnswer
+            It may be there all the same: `files` says so.
+
+        """
+        from modellix_jupyter.notebook.inputs import picture_to_send
+
+        content, name = await asyncio.to_thread(picture_to_send, source)
+        return (await self.send_file(content, name)).url

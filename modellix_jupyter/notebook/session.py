@@ -24,6 +24,7 @@ from modellix_jupyter.keys import SecretKey, find_key
 from modellix_jupyter.ledger.dialects import never_close
 from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
 from modellix_jupyter.ledger.ledger import Ledger
+from modellix_jupyter.notebook import inputs
 from modellix_jupyter.notebook.catalog import Catalog
 from modellix_jupyter.notebook.display import LiveView, find_screen, painter
 from modellix_jupyter.notebook.spending import (
@@ -85,7 +86,9 @@ if hasattr(os, "register_at_fork"):
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
+class Running:
+    """What an open session has."""
+
     engine: Engine
     client: AsyncClient
     catalog: Catalog
@@ -119,7 +122,7 @@ class Session:
         self._closing = threading.RLock()
         self._ledger: Ledger | None = None
         self._kernel_lock: KernelLock | ServerLock | None = None
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._closed = False
         self._clicking = threading.Lock()
         self._clicks: dict[str, Results] = {}
@@ -171,7 +174,7 @@ class Session:
         """The engine; opening it needs a key and a home that can be written."""
         return self._run_engine().engine
 
-    def _run_engine(self) -> _Running:
+    def _run_engine(self) -> Running:
         self._check_process()
         with self._opening:
             if self._running is None:
@@ -190,7 +193,7 @@ class Session:
                 "Call the functions of modellix_jupyter: they open a session of this process.",
             )
 
-    def _open(self) -> _Running:
+    def _open(self) -> Running:
         key, s = self.key(), self.settings  # before anything is written: a newcomer has none
         ledger, lock = self.ledger, self.kernel_lock
         limits = Limits(s.max_file_mb * MIB, s.max_task_mb * MIB, s.max_files)
@@ -200,7 +203,7 @@ class Session:
         engine = Engine(
             client, Store(self.files, limits), ledger, lock, s, pace=pace, sleep=self._sleep
         )
-        return _Running(engine, client, Catalog(client))
+        return Running(engine, client, Catalog(client))
 
     def key(self) -> SecretKey:
         """Return the key; `MissingKey` where there is none anywhere.
@@ -231,8 +234,9 @@ class Session:
     def quote(self, requests: Sequence[Request]) -> Quote:
         """Check requests against the catalog and the schemas, and price them; nothing is sent."""
         _ = self.engine  # a missing key is said before anybody is asked to confirm
+        requests = inputs.prepared(self, requests)
         checked = self.settings.check_requests
-        prices = self._call(lambda r: r.catalog.check(requests)) if checked else {}
+        prices = self.call(lambda r: r.catalog.check(inputs.stand_ins(requests))) if checked else {}
         return Quote(requests, prices, self.settings)
 
     def submit(
@@ -267,6 +271,8 @@ class Session:
         quote = self.quote(requests)
         if quote.needs_confirmation and not confirm(quote):
             return self.results([])
+        requests = inputs.sent(self, quote.requests)
+        quote = replace(quote, requests=requests)
         if batch is None:
             return self.results(self.engine.submit(requests, prices=quote.most))
         return Results(self, continue_batch(self, quote, batch))
@@ -329,25 +335,29 @@ class Session:
 
     def models(self) -> list[Model]:
         """Return the catalog."""
-        return list(self._call(lambda r: r.catalog.models()).values())
+        return list(self.call(lambda r: r.catalog.models()).values())
 
     def schema(self, model: str) -> ModelSchema | None:
         """Return a model's parameters, or None where they cannot be read soon."""
-        return self._call(lambda r: r.catalog.schema_if_known(model))
+        return self.call(lambda r: r.catalog.schema_if_known(model))
 
-    def upload(self, path: Path) -> str:
-        """Upload a picture as an input; return its URL."""
-        return self._call(lambda r: r.client.upload(path))
+    def schemas(self, models: Iterable[str]) -> dict[str, ModelSchema | None]:
+        """Return the parameters of models, or None for those that cannot be read soon."""
+        return self.call(lambda r: r.catalog.schemas(models))
+
+    def upload(self, source: object) -> str:
+        """Upload a picture as an input, unless the service has it; return its URL."""
+        return inputs.uploaded(self, source)
 
     def balance(self) -> float:
         """Return the balance of the account, in USD."""
-        return self._call(lambda r: r.client.balance())
+        return self.call(lambda r: r.client.balance())
 
     def key_is_valid(self) -> bool:
         """Return whether the service takes the key."""
-        return self._call(lambda r: r.client.key_is_valid())
+        return self.call(lambda r: r.client.key_is_valid())
 
-    def _call(self, call: Callable[[_Running], Coroutine[Any, Any, _T]]) -> _T:
+    def call(self, call: Callable[[Running], Coroutine[Any, Any, _T]]) -> _T:
         """Call the service, and wait as a cell does: the notebook's loop turns meanwhile."""
         running = self._run_engine()
         future = running.engine.run(lambda: call(running))

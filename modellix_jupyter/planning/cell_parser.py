@@ -50,7 +50,8 @@ class CellCommand:
     """What one ``%%modellix`` cell wants; with ``--help``, nothing else was read.
 
     `params` has what ``--NAME``, ``--param`` and ``--body`` say, and none of the parameters of
-    `vary`. No prompt at all, which ``--body`` allows, is one request without a prompt.
+    `vary`. No prompt at all, which parameters allow, is one request without a prompt: some models
+    take none, and the schema says so.
     """
 
     models: tuple[str, ...] = ()
@@ -90,7 +91,7 @@ def parse_cell(line: str, body: str, namespace: Mapping[str, object] | None = No
     params, vary = _parameters(given, variables)
     return CellCommand(
         models=_models(given.models, variables),
-        prompts=_prompts(body, variables, needed="body" not in given.options),
+        prompts=_prompts(body, variables, needed=not (params or vary or "body" in given.options)),
         params=params,
         vary=vary,
         repeat=repeat_of(options.get("repeat", "1")),
@@ -351,7 +352,7 @@ def _first_lines(wanted: CellCommand) -> Iterator[list[str]]:
 
 
 def _says(line: str, body: str, wanted: CellCommand) -> bool:
-    if "\n" in line or (not body and "--body" not in line):
+    if "\n" in line:
         return False
     try:
         read = parse_cell(line, body, {})

@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.planning.inputs import Input, with_inputs
 from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json
 
@@ -129,7 +130,7 @@ def _item(name: str, text: str, namespace: Namespace) -> Json:
 
 def _refuse_text_list(name: str, text: str, value: Json) -> None:
     """Refuse one text variable with commas in it: it would be one value, and look like several."""
-    if isinstance(value, str) and "," in value:
+    if isinstance(value, str) and not isinstance(value, Input) and "," in value:
         raise InvalidRequest(
             f"`--vary {name}={text}` has one text for its values, with commas in it.",
             f"Make the variable a list; if it is one value, write --param {name}={text}.",
@@ -226,7 +227,15 @@ def _text(name: str, value: object) -> str:
 
 
 def _json(name: str, value: object) -> Json:
-    """Return a variable as JSON has it, or its text where JSON has no form for it."""
+    """Return a variable as JSON has it, or its text where JSON has no form for it.
+
+    What stands for media stays what it is.
+    """
+    value = with_inputs(value)
+    if isinstance(value, Input):
+        return value
+    if isinstance(value, list) and any(isinstance(each, Input) for each in value):
+        return [_json(name, each) for each in value]
     try:
         text = json.dumps(value, ensure_ascii=False, default=_listed)
     except Exception:  # noqa: BLE001 - a variable's own methods may raise anything

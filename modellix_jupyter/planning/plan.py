@@ -16,6 +16,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.planning.inputs import Input, inputs_in, with_inputs
 from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json, Request, Status
 
@@ -178,7 +179,13 @@ def _check_count(sizes: Mapping[str, int]) -> None:
 
 
 def _plain(name: str, value: object) -> Json:
-    """Return a copy of a value as JSON has it, so that it surely can be sent and recorded."""
+    """Return a copy of a value as JSON has it, so that it surely can be sent and recorded.
+
+    What stands for media stays what it is, until its model's schema is known.
+    """
+    value = with_inputs(value)
+    if any(True for _ in inputs_in(value)):
+        return _plain_parts(name, value)
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=_of_numpy)
         text.encode()  # half of a surrogate pair is a str, but is not UTF-8
@@ -189,6 +196,16 @@ def _plain(name: str, value: object) -> Json:
             "Use numbers, texts, true, false, null, and lists and objects of these.",
         ) from None
     return plain
+
+
+def _plain_parts(name: str, value: object) -> Json:
+    if isinstance(value, Input):
+        return value
+    if isinstance(value, list):
+        return [_plain_parts(name, each) for each in value]
+    if isinstance(value, dict):
+        return {str(key): _plain_parts(name, each) for key, each in value.items()}
+    return _plain(name, value)
 
 
 def _of_numpy(value: object) -> object:
@@ -251,7 +268,8 @@ def _row_request(row: dict[str, Any], label: object, model: str | None) -> Reque
             raise InvalidRequest(
                 f"Row {label!r} has no value in column `{name}`.", "Fill it, or drop the row."
             )
-        row[name] = value.item() if hasattr(value, "item") else value
+        scalar = hasattr(value, "item") and not getattr(value, "shape", ())
+        row[name] = value.item() if scalar else value
     slug, prompt = row.pop("model", model), row.pop("prompt")
     try:
         return make_plan([prompt], [slug], params=row)[0]

@@ -18,6 +18,7 @@ from modellix_jupyter.values import (
     Resource,
     Status,
     TaskAnswer,
+    UploadedFile,
     to_datetime,
 )
 
@@ -487,9 +488,22 @@ def test_balance_is_not_guessed(said: Any) -> None:
 
 
 def test_an_upload_says_where_the_file_is() -> None:
-    assert parsing.parse_upload(ok({"file_id": "f", "url": U, "size": 3})) == U
+    assert parsing.parse_upload(ok({"file_id": "f", "url": U, "size": 3})) == UploadedFile(
+        file_id="f", url=U, size=3
+    )
     with pytest.raises(BadAnswer):
         parsing.parse_upload(ok({"file_id": "f"}))
+
+
+@pytest.mark.parametrize("said", ["2026-11-25T10:00:00Z", 1_795_600_800, 1_795_600_800_000])
+def test_a_moment_is_read_in_each_of_its_forms(said: Any) -> None:
+    file = parsing.parse_upload(ok({"url": U, "expires_at": said}))
+    assert file.expires_at == 1_795_600_800_000_000
+
+
+@pytest.mark.parametrize("said", [None, True, -1, 1e300, "tomorrow", [], 0])
+def test_a_moment_that_is_none_is_left_out(said: Any) -> None:
+    assert parsing.parse_upload(ok({"url": U, "expires_at": said})).expires_at is None
 
 
 @pytest.mark.parametrize(

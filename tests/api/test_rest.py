@@ -6,7 +6,6 @@ import gzip
 import json
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -90,7 +89,11 @@ CALLS: dict[str, tuple[Call, httpx.Response, str]] = {
     "featured": (lambda c: c.models(featured=True), catalog(), "GET /api/v1/models?featured=true"),
     "valid": (lambda c: c.key_is_valid(), ok({"is_valid": True}), "GET /api/v1/apikey/validate"),
     "balance": (lambda c: c.balance(), ok({"balance": 3}), "GET /api/v1/team/balance"),
-    "upload": (lambda c: c.upload(Path(__file__)), ok({"url": "u"}), "POST /api/v1/media/files"),
+    "send_file": (
+        lambda c: c.send_file(b"x", "x.png"),
+        ok({"url": "u"}),
+        "POST /api/v1/media/files",
+    ),
 }
 
 
@@ -432,29 +435,54 @@ def test_the_small_answers() -> None:
     assert run(Service([ok({"balance": "12.5"})]), lambda c: c.balance()) == 12.5
 
 
-def test_an_upload_is_a_form_with_the_file(tmp_path: Path) -> None:
-    picture = tmp_path / "a cat.png"
-    picture.write_bytes(b"\x89PNG\r\n\x1a\n...")
-    service = Service([page(502), ok({"url": "https://cdn.example.com/u.png"})])
-    assert run(service, lambda c: c.upload(picture)) == "https://cdn.example.com/u.png"
-    for request, body in zip(service.requests, service.bodies, strict=True):
-        assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
-        assert b'name="file"; filename="a cat.png"' in body
-        assert picture.read_bytes() in body
-        assert str(tmp_path).encode() not in body
-    assert len(service.requests) == 2
+UPLOADED = {
+    "file_id": "file-1",
+    "url": "https://cdn.example.com/u.png",
+    "filename": "a.png",
+    "size": 7,
+    "created_at": "2026-11-25T10:00:00Z",
+}
+CREATED_US = 1_795_600_800_000_000
 
 
-def test_a_file_that_cannot_be_uploaded_is_not(tmp_path: Path) -> None:
-    service = Service([ok({"url": "u"})])
-    large = tmp_path / "large.png"
-    with large.open("wb") as file:
-        file.truncate(16 * 2**20 + 1)
+def test_an_upload_is_a_form_with_the_file() -> None:
+    content = b"\x89PNG\r\n\x1a\n..."
+    service = Service([ok(UPLOADED)])
+    file = run(service, lambda c: c.send_file(content, "a cat.png"))
+    assert (file.file_id, file.url, file.created_at) == (
+        "file-1",
+        "https://cdn.example.com/u.png",
+        CREATED_US,
+    )
+    (request,), (body,) = service.requests, service.bodies
+    assert request.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert b'name="file"; filename="a cat.png"' in body
+    assert content in body
+
+
+def test_an_upload_without_an_answer_is_not_sent_again() -> None:
+    service = Service([page(502), ok(UPLOADED)])
+    with pytest.raises(BadAnswer):
+        run(service, lambda c: c.send_file(b"x", "x.png"))
+    assert len(service.requests) == 1
+
+
+def test_a_file_that_is_too_large_is_not_uploaded() -> None:
+    service = Service([ok(UPLOADED)])
     with pytest.raises(InvalidRequest, match="larger than 16 MiB"):
-        run(service, lambda c: c.upload(large))
-    with pytest.raises(InvalidRequest, match="No such file"):
-        run(service, lambda c: c.upload(tmp_path / "none.png"))
+        run(service, lambda c: c.send_file(bytes(16 * 2**20 + 1), "large.png"))
     assert service.requests == []
+
+
+@pytest.mark.parametrize("data", [[UPLOADED], {"files": [UPLOADED]}, {"items": [UPLOADED, 7, {}]}])
+def test_files_are_listed_and_deleted(data: Any) -> None:
+    service = Service([ok(data), raw(204), refusal(404)])
+    (file,) = run(service, lambda c: c.files())
+    assert file.url == "https://cdn.example.com/u.png"
+    assert run(service, lambda c: c.delete_file(file.file_id)) is True
+    assert run(service, lambda c: c.delete_file(file.file_id)) is False
+    assert [r.method for r in service.requests] == ["GET", "DELETE", "DELETE"]
+    assert service.requests[1].url.path == "/api/v1/media/files/file-1"
 
 
 def test_waiting_asks_until_the_end() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from magic_shell import KEY, Ran, Shell
+from PIL import Image
 
 from modellix_jupyter.errors import (
     LedgerError,
@@ -302,9 +303,41 @@ def test_bad_input_is_one_sentence_and_sends_nothing(shell: Shell, bodies: Bodie
     assert bodies() == []
 
 
-def test_a_cell_of_one_line_is_refused_by_ipython_itself(shell: Shell, bodies: Bodies) -> None:
+def test_a_cell_with_nothing_below_says_what_is_missing(shell: Shell) -> None:
     ran = shell.run("%%modellix sandbox/fast")
-    assert "the cell body is empty" in ran.lines[0]
+    assert ran.lines[0] == "UsageError: The cell has no prompt."
+    ran = shell.run("%%modellix sandbox/fast --seed 7\n\n")
+    assert "sandbox/fast needs `prompt`, which is not given." in ran.lines[0]
+
+
+# -- media and models that take no prompt
+
+
+def test_a_file_and_a_variable_are_inputs(shell: Shell, bodies: Bodies, tmp_path: Path) -> None:
+    Image.linear_gradient("L").save(tmp_path / "cat.png")
+    edit = "%%modellix google/nano-banana-2-edit"
+    shell.good(f"{edit} --image {tmp_path / 'cat.png'} --out cats\na cat")
+    shell.good(f"{edit} --image {{cats}}\nat night")
+    shell.good("%%modellix openai/gpt-image-2-edit --image {cats}\nat night")
+    first, second, third = (body["image"] for body in bodies())
+    (result,) = (each.url for each in shell.ip.user_ns["cats"][0].resources)
+    assert first.rpartition("/")[0].endswith("/media")
+    assert (second, third) == (result, [result])
+
+
+def test_a_model_without_a_prompt_is_called_by_an_empty_cell(shell: Shell, bodies: Bodies) -> None:
+    shell.good("%%modellix minimax/speech-2.6 --out spoken\nla la la")
+    shell.good("%%modellix alibaba/qwen3-asr-flash --url {spoken}")
+    shell.good("%%modellix alibaba/qwen3-tts-flash --voice Ethan\nhello")
+    assert [set(body) for body in bodies()] == [{"prompt"}, {"url"}, {"text", "voice"}]
+
+
+def test_a_file_that_is_not_there_costs_nothing(shell: Shell, bodies: Bodies) -> None:
+    Path("cat.png").touch()
+    ran = shell.run("%%modellix google/nano-banana-2-edit --image cat.pgn\na cat")
+    assert ran.lines[0] == "UsageError: There is no file `cat.pgn` for `image`."
+    assert ran.lines[1].startswith("Did you mean `cat.png`?")
+    assert bodies() == []
     assert bodies() == []
 
 

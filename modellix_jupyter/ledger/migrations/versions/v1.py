@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("user", sa.Text),
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("prompt", sa.Text),
+        sa.Column("prompt_parameter", sa.Text, nullable=False),
         sa.Column("params", sa.Text, nullable=False),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("task_id", sa.Text),
@@ -55,6 +56,16 @@ def upgrade() -> None:
         sa.Column("service", sa.Text, primary_key=True),
         sa.Column("period", sa.Text, primary_key=True),
         sa.Column("usd", NUMBER, nullable=False),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "uploads",
+        sa.Column("origin", sa.Text, primary_key=True),
+        sa.Column("sha256", sa.Text, primary_key=True),
+        sa.Column("file_id", sa.Text, nullable=False),
+        sa.Column("url", sa.Text, nullable=False),
+        sa.Column("created_at", WHOLE, nullable=False),
+        sa.Column("expires_at", WHOLE, nullable=False),
         sqlite_strict=True,
     )
     op.create_table(

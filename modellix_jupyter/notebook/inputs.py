@@ -1,0 +1,422 @@
+"""Prompts and media on their way into a request: found and checked, and uploaded once confirmed.
+
+`prepared` puts a prompt where the model's schema wants it and finds every file, so that mistakes
+are said before anything is sent; `sent` uploads what has no address yet. The same bytes are
+uploaded once, by whichever kernel, as long as the service keeps them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from modellix_jupyter.api.client import MAX_UPLOAD
+from modellix_jupyter.errors import ApiError, InvalidRequest, ModellixError, TransportError
+from modellix_jupyter.planning.inputs import (
+    Input,
+    Slot,
+    as_input,
+    inputs_in,
+    noun_of,
+    place,
+    replaced,
+    slots_of,
+)
+from modellix_jupyter.planning.suggestions import did_you_mean, short
+from modellix_jupyter.storage.files import local_copy
+from modellix_jupyter.storage.input_files import InputFile, input_file
+from modellix_jupyter.values import RESULT_LIFETIME_US, Resource, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from modellix_jupyter.notebook.session import Session
+    from modellix_jupyter.planning.schema import ModelSchema
+    from modellix_jupyter.values import Json, Request, UploadedFile
+
+# Files that the service keeps for an account, and for how long, in microseconds (the notes on the
+# API); an address that ends sooner than the margin is not used any more.
+QUOTA = 10
+_KEPT_US = 7 * 24 * 3600 * 1_000_000
+_MARGIN_US = 3600 * 1_000_000
+# Anything with a scheme is an address, and a text of this length is a file itself.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:", re.ASCII)
+_MAX_PATH = 1000
+# What stands for an input while a request is checked.
+_STAND_IN = "https://modellix.invalid/input"
+_ANYTHING = Slot("media", one=True, many=True)
+_PICTURE = Slot("image", one=True, many=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A file that was checked and can be sent."""
+
+    file: InputFile
+    sha256: str
+    by_value: bool
+
+    @property
+    def name(self) -> str:
+        """The name it is uploaded under, by which it is found again."""
+        return f"modellix-jupyter-{self.sha256[:32]}.{self.file.ending}"
+
+    @property
+    def data(self) -> str:
+        """The file itself as an address."""
+        return f"data:{self.file.mime};base64,{base64.b64encode(self.file.content).decode()}"
+
+
+def prepared(session: Session, requests: Sequence[Request]) -> list[Request]:
+    """Return requests with prompts and inputs where their models want them; nothing is sent."""
+    schemas = session.schemas(request.model for request in requests)
+    finder = _Finder(session)
+    return [finder.request(request, schemas[request.model]) for request in requests]
+
+
+def stand_ins(requests: Iterable[Request]) -> list[Request]:
+    """Return requests as they will be, as far as a schema can tell."""
+    return [_with_addresses(request, lambda _: _STAND_IN) for request in requests]
+
+
+def sent(session: Session, requests: Sequence[Request]) -> list[Request]:
+    """Upload the inputs of requests, and return the requests with their addresses."""
+    found = [each.source for request in requests for each in inputs_in(request.params)]
+    ready = {each.sha256: each for each in found if isinstance(each, Ready)}
+    if not ready:
+        return list(requests)
+    addresses = _addresses(session, list(ready.values()))
+    return [
+        _with_addresses(request, lambda each: addresses[cast("Ready", each.source).sha256])
+        for request in requests
+    ]
+
+
+def uploaded(session: Session, source: object) -> str:
+    """Upload one picture, unless the service has it, and return its address."""
+    found = _Finder(session).find("file", _PICTURE, _given(source))
+    ready = found.source if isinstance(found, Input) else None
+    return _addresses(session, [ready])[ready.sha256] if isinstance(ready, Ready) else str(found)
+
+
+def picture_to_send(source: object) -> tuple[bytes, str]:
+    """Return a picture as it is sent, and a name for it."""
+    value = _given(source)
+    found = value.source if isinstance(value, Input) else _path_or_address("file", _PICTURE, value)
+    if not isinstance(found, Path | bytes):
+        raise InvalidRequest(f"{short(value)} is no file.", "Give a path, bytes or a picture.")
+    file = input_file(_content("file", found), short(value))
+    _check_kind("file", _PICTURE, file, value)
+    return file.content, f"{hashlib.sha256(file.content).hexdigest()[:32]}.{file.ending}"
+
+
+def _given(source: object) -> str:
+    given = as_input(source)
+    return str(source) if given is None or isinstance(given, list) else given
+
+
+def _with_addresses(request: Request, address: Callable[[Input], str]) -> Request:
+    params = {name: replaced(value, address) for name, value in request.params.items()}
+    return replace(request, params=params)
+
+
+# -- finding
+
+
+class _Finder:
+    """Finds the media of one plan's requests, each file once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._origin = session.settings.base_url
+        self._now = time.time_ns() // 1000
+        self._known: dict[str, UploadedFile] | None = None
+        self._slots: dict[str, dict[str, Slot]] = {}
+        self._read: dict[object, Input] = {}
+        self._parents: list[str] = []
+
+    def request(self, request: Request, schema: ModelSchema | None) -> Request:
+        """Return a request with its prompt and its inputs in their places."""
+        request = _routed(request, schema)
+        slots = self._slots_of(request, schema)
+        self._parents = []
+        params = place(request.params, slots, self.find)
+        for name in params.keys() - slots.keys():
+            params[name] = replaced(params[name], partial(_plain_text, name, request.model))
+        return replace(request, params=params, parents=tuple(dict.fromkeys(self._parents)))
+
+    def _slots_of(self, request: Request, schema: ModelSchema | None) -> dict[str, Slot]:
+        if schema is None:
+            return {
+                n: _ANYTHING for n, v in request.params.items() if any(True for _ in inputs_in(v))
+            }
+        if request.model not in self._slots:
+            self._slots[request.model] = slots_of(schema)
+        return self._slots[request.model]
+
+    def find(self, name: str, slot: Slot, value: str) -> Json:
+        """Return the address of what a value stands for, or an input that is ready to be sent."""
+        source = value.source if isinstance(value, Input) else _path_or_address(name, slot, value)
+        if isinstance(source, Ready):
+            return value
+        if isinstance(source, str):
+            self._child_of(source)
+            return source
+        if isinstance(source, Task):
+            return self._result(name, slot, source, _resource_for(name, slot, source))
+        if isinstance(source, Resource):
+            maker = self._session.ledger.maker(source.url or source.path or "")
+            return self._result(name, slot, maker, source)
+        made = self._made(source) if isinstance(source, Path) else None
+        if made is not None:
+            return self._result(name, slot, *made)
+        return self._file(name, slot, source, value)
+
+    def _made(self, path: Path) -> tuple[Task, Resource] | None:
+        """Return the task that made a file, and which of its results it is."""
+        place = str(path.expanduser().absolute())
+        maker = self._session.ledger.maker(place)
+        found = [r for r in maker.resources if r.path == place] if maker is not None else []
+        return (maker, found[0]) if maker is not None and found else None
+
+    def _child_of(self, place: str) -> None:
+        if not place.startswith("data:"):
+            maker = self._session.ledger.maker(place)
+            if maker is not None:
+                self._parents.append(maker.task_id or maker.uid)
+
+    def _result(self, name: str, slot: Slot, task: Task | None, resource: Resource) -> Json:
+        """Return a result's address while the service keeps it, else its file."""
+        if task is not None:
+            self._parents.append(task.task_id or task.uid)
+            until = task.expires_at or (task.completed_at or 0) + RESULT_LIFETIME_US
+            if resource.url and task.origin == self._origin and self._now + _MARGIN_US < until:
+                return resource.url
+        if resource.path is None:
+            raise InvalidRequest(
+                f"The result for `{name}` is gone from the service, and is not on this disk.",
+                "Make it anew, or name a file.",
+            )
+        return self._file(name, slot, local_copy(resource.path), resource.path)
+
+    def _file(self, name: str, slot: Slot, source: object, shown: str) -> Input:
+        key = (source, slot)
+        if key not in self._read:
+            self._read[key] = self._ready(name, slot, _content(name, source), shown)
+        return self._read[key]
+
+    def _ready(self, name: str, slot: Slot, content: bytes, shown: str) -> Input:
+        file = input_file(content, f"{short(shown)} for `{name}`")
+        _check_kind(name, slot, file, shown)
+        sha256 = hashlib.sha256(file.content).hexdigest()
+        known = self._uploads().get(sha256)
+        kept = known is not None and (known.expires_at or 0) > self._now + _MARGIN_US
+        text = known.url if kept and known is not None else shown
+        return Input(text, Ready(file, sha256, slot.by_value))
+
+    def _uploads(self) -> dict[str, UploadedFile]:
+        if self._known is None:
+            self._known = self._session.ledger.uploads(self._origin)
+        return self._known
+
+
+def _routed(request: Request, schema: ModelSchema | None) -> Request:
+    """Put the prompt where the schema wants it."""
+    name = schema.prompt_parameter if schema is not None else None
+    if request.prompt is None or name is None:
+        return request
+    if name in request.params:
+        raise InvalidRequest(
+            f"{request.model} takes the prompt as `{name}`, and `{name}` is given as well.",
+            "Give one of them.",
+        )
+    return replace(request, prompt_parameter=name)
+
+
+def _plain_text(name: str, model: str, each: Input) -> str:
+    """Return the text of a path that is meant as a text; nothing else is one."""
+    if isinstance(each.source, Path):
+        return str(each)
+    raise InvalidRequest(
+        f"`{name}` of {model} takes no file.", f"`%modellix describe {model}` says what it takes."
+    )
+
+
+def _path_or_address(name: str, slot: Slot, value: str) -> Path | str:
+    """Return the path that a text is, or the text where it is none."""
+    if _ADDRESS.match(value) or len(value) > _MAX_PATH:
+        return value
+    path = Path(value).expanduser()
+    if path.is_file():
+        return path
+    if not slot.sure:
+        return value
+    try:
+        names = [each.name for each in path.parent.iterdir()]
+    except OSError:
+        names = []
+    raise InvalidRequest(
+        f"There is no file `{short(value)}` for `{name}`.",
+        f"{did_you_mean(path.name, names)} Paths begin in {Path.cwd()}.".strip(),
+    )
+
+
+def _resource_for(name: str, slot: Slot, task: Task) -> Resource:
+    """Return the result of a task that a parameter takes."""
+    fitting = [r for r in task.resources if slot.kind == "media" or r.type in {slot.kind, None}]
+    if not fitting:
+        done = "has none" if task.status.ended else f"is {task.status.value}"
+        raise InvalidRequest(
+            f"`{name}` takes a {noun_of(slot.kind)}, and task {task.task_id or task.uid} {done}.",
+            "Wait until it is done, or name another.",
+        )
+    return next((r for r in fitting if r.role == "primary"), fitting[0])
+
+
+def _content(name: str, source: object) -> bytes:
+    if isinstance(source, bytes):
+        return source
+    path = cast("Path", source).expanduser()
+    try:
+        with path.open("rb") as file:
+            return file.read(8 * MAX_UPLOAD)
+    except OSError as error:
+        names = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise InvalidRequest(
+            f"{path} for `{name}` cannot be read: {error.strerror}.", did_you_mean(path.name, names)
+        ) from None
+
+
+def _check_kind(name: str, slot: Slot, file: InputFile, shown: str) -> None:
+    where = short(shown)
+    if slot.kind not in {"media", file.type}:
+        raise InvalidRequest(
+            f"`{name}` takes a {noun_of(slot.kind)}, and {where} is a {noun_of(file.type)}.",
+            "Nothing was sent.",
+        )
+    if len(file.content) > MAX_UPLOAD:
+        raise InvalidRequest(
+            f"{where} for `{name}` is larger than {MAX_UPLOAD // 2**20} MiB.",
+            "Make it smaller, or give the https address of it.",
+        )
+    if file.type != "image" and not slot.by_value:
+        raise InvalidRequest(
+            f"`{name}` takes a {noun_of(file.type)} by its address, and the service takes uploads "
+            "of pictures only.",
+            "Give an https address, or the result of a task.",
+        )
+
+
+# -- sending
+
+
+def _addresses(session: Session, ready: Sequence[Ready]) -> dict[str, str]:
+    """Return an address of each file, by its digest; upload what the service does not have."""
+    pictures = [each for each in ready if each.file.type == "image"]
+    found = {each.sha256: each.data for each in ready if each.file.type != "image"}
+    if pictures:
+        with session.ledger.uploading():
+            found |= _Uploads(session, pictures).addresses()
+    return found
+
+
+class _Uploads:
+    """The uploads of one plan, while no other kernel uploads."""
+
+    def __init__(self, session: Session, pictures: Sequence[Ready]) -> None:
+        self._session = session
+        self._origin = session.settings.base_url
+        self._pictures = pictures
+        self._known = session.ledger.uploads(self._origin)
+        self._kept = self._listed()
+
+    def addresses(self) -> dict[str, str]:
+        """Return the address of each picture."""
+        found = {each.sha256: self._kept_address(each) for each in self._pictures}
+        lacking = [each for each in self._pictures if found[each.sha256] is None]
+        places = QUOTA - len(self._kept)
+        old = self._ours_to_delete(list(found)) if len(lacking) > places else []
+        places += len(old)
+        by_value = {e.sha256 for e in lacking[::-1] if e.by_value}
+        if len(lacking) - len(by_value) > places:
+            raise _too_many(len(self._pictures))
+        while len(lacking) > places:
+            each = next(e for e in reversed(lacking) if e.by_value)
+            lacking.remove(each)
+            found[each.sha256] = each.data
+        for each in lacking:
+            if len(self._kept) >= QUOTA:
+                self._delete(old.pop(0))
+            found[each.sha256] = self._upload(each)
+        return {sha256: address or "" for sha256, address in found.items()}
+
+    def _listed(self) -> dict[str, UploadedFile]:
+        """Return what the service has by its ids; what we uploaded, where it does not say so."""
+        try:
+            return {each.file_id: each for each in self._session.call(lambda r: r.client.files())}
+        except (ApiError, TransportError):
+            now = time.time_ns() // 1000
+            return {f.file_id: f for f in self._known.values() if (f.expires_at or 0) > now}
+
+    def _kept_address(self, each: Ready) -> str | None:
+        known = self._known.get(each.sha256)
+        if known is not None and known.file_id in self._kept:
+            fresh = (known.expires_at or 0) > time.time_ns() // 1000 + _MARGIN_US
+            return known.url if fresh else None
+        return self._adopted(each)
+
+    def _adopted(self, each: Ready) -> str | None:
+        """Return the address of a picture that is there, though this ledger does not know it."""
+        found = next((f for f in self._kept.values() if f.filename == each.name), None)
+        return None if found is None else self._record(each, found)
+
+    def _ours_to_delete(self, wanted: Sequence[str]) -> list[UploadedFile]:
+        """Return our own uploads, oldest first, but for what this plan or an open task needs."""
+        open_params = [str(task.request.params) for task in self._session.unfinished()]
+        return [
+            file
+            for sha256, file in self._known.items()
+            if file.file_id in self._kept
+            and sha256 not in wanted
+            and not any(file.url in params for params in open_params)
+        ]
+
+    def _delete(self, file: UploadedFile) -> None:
+        self._session.call(lambda r: r.client.delete_file(file.file_id))
+        self._session.ledger.forget_upload(self._origin, file.file_id)
+        self._kept.pop(file.file_id, None)
+
+    def _upload(self, each: Ready) -> str:
+        try:
+            file = self._session.call(lambda r: r.client.send_file(each.file.content, each.name))
+        except TransportError as error:
+            # it may be there all the same: look, and do not send it again blindly
+            self._kept = self._listed()
+            address = self._adopted(each)
+            if address is None:
+                raise ModellixError(
+                    f"An upload got no answer: {error.message}", "No task was sent; try again."
+                ) from error
+            return address
+        return self._record(each, file)
+
+    def _record(self, each: Ready, file: UploadedFile) -> str:
+        now = time.time_ns() // 1000  # finer than what the service says, so that they have an order
+        until = file.expires_at or (file.created_at or now) + _KEPT_US
+        kept = replace(file, created_at=now, expires_at=until)
+        self._session.ledger.add_upload(self._origin, each.sha256, kept)
+        self._kept[file.file_id] = kept
+        return file.url
+
+
+def _too_many(count: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"The plan has {count} pictures to upload, and the service keeps {QUOTA} at a time.",
+        "Send it in parts, or delete files of the account.",
+    )

@@ -1,0 +1,311 @@
+"""Media as the values of parameters: what stands for them, and which parameters take them.
+
+Nothing is read or sent here. A value that stands for media becomes an `Input`, which shows as a
+text; what takes media is read from a model's schema.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Self
+
+from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.values import Json, Resource, Task
+
+if TYPE_CHECKING:
+    from modellix_jupyter.planning.json_schema import Schema
+    from modellix_jupyter.planning.schema import ModelSchema
+
+
+# What the last word of a parameter's name says of the media that it takes.
+_NOUNS = {
+    **dict.fromkeys(("image", "images", "img", "picture", "pictures", "photo", "photos"), "image"),
+    **dict.fromkeys(("frame", "frames", "mask"), "image"),
+    **dict.fromkeys(("video", "videos", "clip", "clips", "film"), "video"),
+    **dict.fromkeys(("audio", "audios", "sound", "recording"), "audio"),
+}
+# Words behind that one which say how it is given.
+_SUFFIXES = frozenset(
+    {"url", "urls", "uri", "uris", "path", "file", "files", "list", "base", "b", "data", "input"}
+)
+_ELSEWHERE = frozenset({"callback", "webhook", "notify", "output"})
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_NO_DATA = re.compile(r"\b(?:no|not|without|except)\b[^.]{0,40}\b(?:base64|data)", re.IGNORECASE)
+# How deep in lists and objects media are looked for: a list may hold itself.
+_MAX_DEPTH = 6
+# Sides of a table of numbers from which on it is taken for a picture, in pixels.
+_MIN_SIDE = 16
+_CHANNELS = (1, 3, 4)
+
+
+class Input(str):
+    """A value that stands for media: a text to show, and what it was made from."""
+
+    __slots__ = ("source",)
+    source: object
+
+    def __new__(cls, shown: str, source: object) -> Self:
+        """Return the text with its source."""
+        made = super().__new__(cls, shown)
+        made.source = source
+        return made
+
+
+def as_input(value: object) -> Input | list[Input] | None:
+    """Return what a variable stands for as media; None where it is something else.
+
+    Results stand for their tasks: for one where they are of one, else for a list.
+    """
+    if _is_results(value):
+        tasks: Any = value
+        each = [Input(task.task_id or task.uid, task) for task in tasks]
+        return each[0] if len(each) == 1 else each
+    return value if isinstance(value, Input) else _one_input(value)
+
+
+def _one_input(value: object) -> Input | None:
+    if isinstance(value, PurePath):
+        return Input(str(value), Path(value))
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _of_bytes(bytes(value))
+    if isinstance(value, Task):
+        return Input(value.task_id or value.uid, value)
+    if isinstance(value, Resource):
+        return Input(value.url or value.path or "", value)
+    picture = _picture_of(value)
+    return None if picture is None else _of_bytes(_png(picture))
+
+
+def with_inputs(value: object, depth: int = 0) -> object:
+    """Return a value with an `Input` for whatever stands for media in it, also in its lists."""
+    found = as_input(value)
+    if found is not None or depth > _MAX_DEPTH:
+        return value if found is None else found
+    if isinstance(value, list | tuple):
+        items = [with_inputs(each, depth + 1) for each in value]
+        return items if any(map(operator.is_not, items, value)) else value
+    if isinstance(value, dict):
+        inside = {name: with_inputs(each, depth + 1) for name, each in value.items()}
+        return inside if any(inside[name] is not value[name] for name in inside) else value
+    return value
+
+
+def _of_bytes(content: bytes) -> Input:
+    return Input(f"{len(content)} bytes {hashlib.sha256(content).hexdigest()[:8]}", content)
+
+
+def _is_results(value: object) -> bool:
+    """Whether these are results, which a layer above makes."""
+    return type(value).__module__ == "modellix_jupyter.results.results" and hasattr(value, "frame")
+
+
+def _picture_of(value: object) -> Any:  # noqa: ANN401 - a picture of Pillow's, which may not be loaded
+    """Return a picture, also of an array that has the shape of one."""
+    if type(value).__module__.startswith("PIL.") and hasattr(value, "getbands"):
+        return value
+    shape = getattr(value, "shape", None)
+    if not hasattr(value, "__array_interface__") or not isinstance(shape, tuple):
+        return None
+    colours = len(shape) == 3 and shape[2] in _CHANNELS  # noqa: PLR2004 - rows, columns, colours
+    if not (colours or (len(shape) == 2 and min(shape) >= _MIN_SIDE)):  # noqa: PLR2004 - rows, columns
+        return None
+    from PIL import Image
+
+    array: Any = value
+    if array.dtype.kind == "f":  # from 0 to 1, as libraries of plots have them
+        array = (array.clip(0, 1) * 255).round()
+    array = array.clip(0, 255).astype("uint8")
+    return Image.fromarray(array[:, :, 0] if colours and shape[2] == 1 else array)
+
+
+def _png(picture: Any) -> bytes:  # noqa: ANN401 - a picture of Pillow's
+    target = io.BytesIO()
+    plain = (
+        picture if picture.mode in {"1", "L", "LA", "P", "RGB", "RGBA"} else picture.convert("RGB")
+    )
+    plain.save(target, "PNG")
+    return target.getvalue()
+
+
+# -- which parameters take media
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """What a parameter takes: one, many, or either.
+
+    `kind` is ``image``, ``video``, ``audio`` or, where that is not clear, ``media``. `key` is the
+    property of objects that the media stand in. `by_value` says that ``data:`` addresses are taken;
+    `sure` is False where only an address is surely meant.
+    """
+
+    kind: str
+    one: bool
+    many: bool
+    key: str | None = None
+    by_value: bool = False
+    sure: bool = True
+
+
+def slots_of(schema: ModelSchema) -> dict[str, Slot]:
+    """Return the parameters of a model that take media."""
+    found = {name: slot_of(name, each.schema) for name, each in schema.parameters.items()}
+    return {name: slot for name, slot in found.items() if slot is not None}
+
+
+def slot_of(name: str, schema: Schema) -> Slot | None:
+    """Return what media a parameter takes by its schema, or None where it takes none."""
+    choices = list(_choices(schema))
+    texts = [each for each in choices if _is_text(each)]
+    items = [
+        item
+        for each in choices
+        if _may_be("array", each) and "type" in each
+        for item in _choices(each.get("items", {}))
+    ]
+    objects = [item for item in items if "properties" in item]
+    key = next((name for item in objects for name in _media_names(item)), None)
+    many = bool(key) or any(map(_is_text, items))
+    if not (texts or many):
+        return None
+    about = " ".join(
+        _words_of([schema, *choices, *items, *(o["properties"][key] for o in objects if key)])
+    )
+    kind, sure = _kind(name if key is None or _noun(name) else key, about, texts + items)
+    if kind is None:
+        return None
+    by_value = ("base64" in about.lower() or "data:" in about) and not _NO_DATA.search(about)
+    return Slot(kind, bool(texts), many, key, by_value, sure)
+
+
+def _choices(schema: Schema) -> Iterator[Schema]:
+    """Yield what a schema lets choose from, each with what holds for all of them."""
+    outer = {k: v for k, v in schema.items() if k not in {"allOf", "anyOf", "oneOf"}}
+    for each in schema.get("allOf", ()):
+        outer = {**each, **outer}
+    inner = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    for each in inner:
+        for choice in _choices(each):
+            yield {**outer, **choice}
+    if not inner:
+        yield outer
+
+
+def _may_be(name: str, schema: Schema) -> bool:
+    return name in schema.get("type", (name,))
+
+
+def _is_text(schema: Schema) -> bool:
+    """Whether a value may be a text, and any text."""
+    if "type" in schema:
+        return "string" in schema["type"] and "enum" not in schema
+    return not schema.keys() & {"enum", "properties", "items"}
+
+
+def _media_names(schema: Schema) -> Iterator[str]:
+    known = schema["properties"].items()
+    yield from (name for name, each in known if _is_text(each) and _noun(name))
+
+
+def _words_of(schemas: list[Schema]) -> Iterator[str]:
+    for schema in schemas:
+        for key in ("description", "pattern", "format", "example", "examples"):
+            yield str(schema.get(key, ""))[:1000]
+
+
+def _noun(name: str) -> str | None:
+    """Return the media that a name ends with, as `first_frame_url` does."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    while words and words[-1] in _SUFFIXES:
+        words.pop()
+    return _NOUNS.get(words[-1]) if words else None
+
+
+def _kind(name: str, about: str, schemas: list[Schema]) -> tuple[str | None, bool]:
+    """Return the kind of media, and whether surely media are meant."""
+    words = {word.lower() for word in _WORD.findall(name)}
+    if words & _ELSEWHERE:
+        return None, False
+    if noun := _noun(name):
+        return noun, True
+    told = next((_NOUNS[w] for w in re.findall(r"[a-z]+", about.lower()) if w in _NOUNS), None)
+    given = words <= _SUFFIXES and any(w in about.lower() for w in ("http", "base64", "url"))
+    if told is not None and given:
+        return told, True
+    addresses = any(
+        each.get("format") in {"uri", "url", "binary"} or "http" in each.get("pattern", "")
+        for each in schemas
+    )
+    return ("media", False) if addresses else (None, False)
+
+
+# -- putting them in their places
+
+
+def place(
+    request_params: Mapping[str, Json],
+    slots: Mapping[str, Slot],
+    find: Callable[[str, Slot, str], Json],
+) -> dict[str, Json]:
+    """Return parameters with `find(name, slot, value)` for each text that may stand for media."""
+    return {
+        name: _placed(name, slots[name], value, find) if name in slots else value
+        for name, value in request_params.items()
+    }
+
+
+def _placed(name: str, slot: Slot, value: Json, find: Callable[[str, Slot, str], Json]) -> Json:
+    if isinstance(value, list):
+        if slot.many:
+            return [_item(name, slot, each, find) for each in value]
+        inputs = sum(isinstance(each, Input) for each in value)
+        if inputs:
+            raise InvalidRequest(
+                f"`{name}` takes one {noun_of(slot.kind)}, and here are {len(value)}.",
+                f"Name one, as in {{images[0]}} of a variable, or use --vary {name}={{variable}}.",
+            )
+        return value
+    placed = _item(name, slot, value, find)
+    alone = slot.many and not slot.one and isinstance(value, str)
+    return [placed] if alone else placed
+
+
+def _item(name: str, slot: Slot, value: Json, find: Callable[[str, Slot, str], Json]) -> Json:
+    if isinstance(value, str):
+        found = find(name, slot, value)
+        return found if slot.key is None else {slot.key: found}
+    inside = value.get(slot.key) if isinstance(value, dict) and slot.key else None
+    if isinstance(value, dict) and slot.key and isinstance(inside, str):
+        return {**value, slot.key: find(name, slot, inside)}
+    return value
+
+
+def noun_of(kind: str) -> str:
+    """Return what a kind of media is called in a sentence."""
+    return {"image": "picture", "audio": "sound", "media": "file"}.get(kind, kind)
+
+
+def inputs_in(value: object, depth: int = 0) -> Iterator[Input]:
+    """Yield every input in a value."""
+    if isinstance(value, Input):
+        yield value
+    elif isinstance(value, Mapping | list | tuple) and depth <= _MAX_DEPTH:
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from inputs_in(each, depth + 1)
+
+
+def replaced(value: Json, change: Callable[[Input], Json]) -> Json:
+    """Return a value with each input in it exchanged."""
+    if isinstance(value, Input):
+        return change(value)
+    if isinstance(value, dict):
+        return {name: replaced(each, change) for name, each in value.items()}
+    if isinstance(value, list):
+        return [replaced(each, change) for each in value]
+    return value

@@ -1,0 +1,79 @@
+"""Files as they are sent as inputs: upright, without where they were taken, in a known format."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.storage import filetypes
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# The formats of pictures that the service takes, with the names that Pillow has for them.
+_TAKEN = {filetypes.PNG: "PNG", filetypes.JPEG: "JPEG", filetypes.WEBP: "WEBP"}
+_PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+# What a picture may say of itself that is no picture: the place where it was taken among it.
+_METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif", "comment", "photoshop")
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """What is sent: `type` is ``image``, ``video`` or ``audio``."""
+
+    content: bytes
+    type: str
+    ending: str
+    mime: str
+
+
+def input_file(content: bytes, where: str) -> InputFile:
+    """Return a file as it is sent; `where` names it in errors. The original stays as it is.
+
+    Of a picture, the orientation that its EXIF data state is applied, and then all that it says of
+    itself is left out, such as the place where it was taken.
+    """
+    if not content:
+        raise InvalidRequest(f"{where} is empty.", "Nothing was sent.")
+    kind = filetypes.sniff(content[: filetypes.SNIFFED])
+    if kind.type not in {"image", "video", "audio"}:
+        raise InvalidRequest(
+            f"{where} is no picture, video or sound.", "Nothing was sent; is it the right file?"
+        )
+    if kind.type != "image":
+        return InputFile(content, kind.type, kind.ending, kind.mime)
+    content, kind = _plain_picture(content, kind, where)
+    return InputFile(content, "image", kind.ending, kind.mime)
+
+
+def _plain_picture(
+    content: bytes, kind: filetypes.Kind, where: str
+) -> tuple[bytes, filetypes.Kind]:
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            opened.load()
+            said = bool(opened.getexif()) or any(name in opened.info for name in _METADATA)
+            if kind in _TAKEN and not said:
+                return content, kind
+            upright = ImageOps.exif_transpose(opened)
+            return _written(upright, kind if kind in _TAKEN else filetypes.PNG)
+    except Exception as error:  # decoders raise whatever the bytes make them
+        raise InvalidRequest(
+            f"{where} is a picture that cannot be opened.", "Save it as PNG, and name that."
+        ) from error
+
+
+def _written(picture: Image, kind: filetypes.Kind) -> tuple[bytes, filetypes.Kind]:
+    """Write a picture with its colours, and with nothing else that it says of itself."""
+    profile = picture.info.get("icc_profile")
+    picture.info = {k: v for k, v in picture.info.items() if k == "transparency"}
+    if kind is filetypes.PNG and picture.mode not in _PNG_MODES:
+        picture = picture.convert("RGB")
+    target = io.BytesIO()
+    # each format takes the options that it knows
+    picture.save(target, _TAKEN[kind], quality=95, subsampling=0, icc_profile=profile)
+    return target.getvalue(), kind
