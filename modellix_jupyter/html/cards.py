@@ -208,7 +208,8 @@ def gallery(
     shown = affordable(tiles[:MAX_PICTURES], budget)
     more = len(tiles) - len(shown)
     widest = len(shown) * (WIDE_PX + GAP_PX)
-    columns = f"repeat(auto-fill,minmax(min(100%,{_column(len(shown))}px),1fr))"
+    # at least two in a line, also on a telephone
+    columns = f"repeat(auto-fill,minmax(max(130px,min({_column(len(shown))}px,46%)),1fr))"
     return el(
         "div",
         el(

@@ -188,7 +188,8 @@ def clock(card: Card, now: float) -> str:
     """Return the time that has passed, and what is usual: ``7 s (usually 20 s)``."""
     passed = seconds(elapsed(card.task, now), live=True)
     usual = seconds(card.usual_s, live=True)
-    return f"{passed} (usually {usual})" if usual and fraction(0, card.usual_s) == 0 else passed
+    known = fraction(0, card.usual_s) == 0 and not is_saving(card)
+    return f"{passed} (usually {usual})" if known and usual != "0 s" else passed
 
 
 def counts(cards: Sequence[Card]) -> str:

@@ -266,7 +266,7 @@ def _cell(grid: Grid, r: int, c: int, box: int, abreast: int) -> Html:
     if abreast == 1:
         return el("td", el("div", *tiles, style=f"max-width:{box}px"), style=_CELL_STYLE)
     # As many in a line as fit, none wider than its picture, the same in every cell.
-    track = f"repeat(auto-fill,minmax(min(100%,{box * 3 // 4}px),{box}px))"
+    track = f"repeat(auto-fit,minmax(min(100%,{box * 3 // 4}px),1fr))"
     css = f"display:grid;gap:{GAP}px;grid-template-columns:{track}"
     return el("td", el("div", *tiles, style=css), style=_CELL_STYLE)
 

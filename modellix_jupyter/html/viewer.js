@@ -83,8 +83,18 @@ export function clock(value) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
+// what hides, drives or turns round the text beside it
+const HIDDEN = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+
+/** Return text with every character that hides or deceives spelled out. */
+export function legible(text) {
+  return String(text ?? "").replace(HIDDEN, (char) => {
+    return `[U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}]`;
+  });
+}
+
 function written(value) {
-  return typeof value === "string" ? value : JSON.stringify(value) ?? "";
+  return legible(typeof value === "string" ? value : JSON.stringify(value));
 }
 
 /** Return name and text of all that is known of an item, in the order of interest. */
@@ -96,13 +106,13 @@ export function factsOf(item) {
   known.Time = seconds(item.seconds);
   known.Price = money(item.price);
   known.Date = item.date;
-  const pairs = Object.entries(known).map(([name, value]) => [name, written(value ?? "")]);
+  const pairs = Object.entries(known).map(([name, value]) => [legible(name), written(value ?? "")]);
   return pairs.filter(([, text]) => text !== "");
 }
 
 /** Return the facts of several items, each with whether they differ in it. */
 export function compared(items) {
-  const all = items.map((item) => new Map([["Prompt", item.prompt ?? ""], ...factsOf(item)]));
+  const all = items.map((item) => new Map([["Prompt", legible(item.prompt)], ...factsOf(item)]));
   const names = [...new Set(all.flatMap((facts) => [...facts.keys()]))];
   return names.map((name) => {
     const values = all.map((facts) => facts.get(name) ?? "");
@@ -250,10 +260,8 @@ class Originals {
     return entry.url;
   }
 
-  /** Return an item's file, to keep or to copy. */
-  async blob(item) {
-    const address = await this.get(item);
-    return this.made.get(item.id)?.blob ?? (await blobOf(address));
+  typeOf(item) {
+    return this.made.get(item.id)?.blob?.type;
   }
 
   drop(id) {
@@ -265,14 +273,6 @@ class Originals {
     this.aborting.abort();
     for (const id of [...this.made.keys()]) this.drop(id);
   }
-}
-
-/** Return what an address holds; one with data in it is read here, for pages that may load nothing. */
-async function blobOf(address) {
-  const match = /^data:([\w/+.-]+);base64,(.*)$/s.exec(address);
-  if (!match) return (await fetch(address)).blob();
-  const bytes = Uint8Array.from(atob(match[2]), (letter) => letter.charCodeAt(0));
-  return new Blob([bytes], { type: match[1] });
 }
 
 /** Return a picture, or the frame that a video shows, as PNG: all that a clipboard takes. */
@@ -809,10 +809,9 @@ class Viewer {
   download() {
     const item = this.active;
     return this.attempt(async () => {
-      const blob = await this.originals.blob(item);
-      const url = URL.createObjectURL(blob);
-      make("a", { href: url, download: fileName(item, blob.type) }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 10_000);
+      const address = await this.originals.get(item);
+      const mime = this.originals.typeOf(item) || /^data:([\w/+.-]+);/.exec(address)?.[1];
+      make("a", { href: address, download: fileName(item, mime) }).click();
     }, "Downloaded.");
   }
 
@@ -842,7 +841,7 @@ class Viewer {
     this.stage.replaceChildren(...roots);
     this.panes.forEach((pane, i) => {
       const letter = shown.length > 1 ? LETTERS[i] : "";
-      pane.tag.textContent = letter && `${letter}  ${pane.item.model ?? ""}`.trim();
+      pane.tag.textContent = letter && `${letter}  ${legible(pane.item.model)}`.trim();
       pane.root.classList.toggle("mxv-active", shown.length > 1 && pane.item === this.active);
       if (pane.moving) this.resized.observe(pane.root);
     });
@@ -945,12 +944,12 @@ class Viewer {
   }
 
   facts(item) {
-    const prompt = make("p", { className: "mxv-prompt", textContent: item.prompt || "", dir: "auto" });
+    const prompt = make("p", { className: "mxv-prompt", textContent: legible(item.prompt), dir: "auto" });
     const list = make("dl");
     for (const [name, text] of factsOf(item)) {
       list.append(make("dt", { textContent: name }), make("dd", { textContent: text }));
     }
-    const path = item.path ? [make("p", { className: "mxv-path", textContent: item.path })] : [];
+    const path = item.path ? [make("p", { className: "mxv-path", textContent: legible(item.path) })] : [];
     return [prompt, this.stars(item), this.actions(item), list, ...this.noteField(item), ...path];
   }
 
@@ -1052,4 +1051,55 @@ export function open(items, index = 0, callbacks = {}) {
   const viewer = new Viewer(items.map((item) => ({ type: "image", ...item })), index, callbacks);
   viewer.start();
   return { close: () => viewer.dialog.close(), update: (known) => viewer.update(known) };
+}
+
+/** Return what a page shows of an element with `data-mx`, before more is known of it. */
+function pictured(element) {
+  const picture = element.querySelector("img");
+  const film = element.querySelector("video, audio");
+  const link = element.querySelector("a[href]")?.getAttribute("href");
+  return {
+    id: element.dataset.mx,
+    type: film?.localName ?? "image",
+    poster: picture?.src,
+    prompt: picture?.alt ?? film?.getAttribute("aria-label") ?? "",
+    src: link ?? film?.src ?? picture?.src,
+  };
+}
+
+/** Whether a click on an element means the picture, and not the controls of a video. */
+function means(event) {
+  const film = event.target.closest?.("video, audio");
+  return !film || (film.localName === "video" && event.offsetY < film.clientHeight - 56);
+}
+
+/**
+ * Open the viewer on a click or Enter on an element with `data-mx`, together with all in the same
+ * `data-mx-group`. `offer` gets their items and returns {items, callbacks, later}, or nothing where
+ * the page is to do what it does by itself; `later` brings what becomes known of them.
+ */
+export function listen(offer) {
+  const start = (event, element) => {
+    const group = element.closest("[data-mx-group]") ?? element;
+    const found = [...group.querySelectorAll("[data-mx]")].map(pictured);
+    const shown = new Map(found.reverse().map((item) => [item.id, item])); // the first of each key
+    const offered = offer([...shown.values()].reverse());
+    if (!offered) return;
+    event.preventDefault(); // a link to the file is for pages without this script
+    event.stopPropagation();
+    const index = offered.items.findIndex((item) => item.id === element.dataset.mx);
+    const closed = () => element.focus();
+    const viewing = open(offered.items, Math.max(index, 0), { closed, ...offered.callbacks });
+    offered.later?.then((known) => viewing?.update(known)).catch(() => {});
+  };
+  const onClick = (event) => {
+    const plain = !(event.ctrlKey || event.metaKey || event.shiftKey || event.button);
+    const element = event.target.closest?.("[data-mx]");
+    if (plain && element && means(event)) start(event, element);
+  };
+  const onKey = (event) => {
+    if (event.key === "Enter" && event.target.matches?.("[data-mx]")) start(event, event.target);
+  };
+  document.addEventListener("click", onClick, true);
+  document.addEventListener("keydown", onKey, true);
 }

@@ -1,13 +1,20 @@
-"""The viewer's JavaScript and style sheet, for a page of its own and for an anywidget."""
+"""The viewer: its JavaScript and style sheet, and what it shows of a task."""
 
 from __future__ import annotations
 
+import json
 import re
+from functools import cache
 from importlib.resources import files
+from typing import Any
+
+from modellix_jupyter.html.markup import Html
+from modellix_jupyter.values import Resource, Task, to_datetime
 
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
 
 
+@cache
 def viewer_js() -> str:
     """Return JavaScript that defines `viewer`; what uses it follows in the same script.
 
@@ -19,6 +26,36 @@ def viewer_js() -> str:
     return f"const viewer = (() => {{\n{_EXPORT.sub('', source)}\nreturn {{ {names} }};\n}})();\n"
 
 
+@cache
 def viewer_css() -> str:
     """Return its style sheet, whose rules concern nothing else in a page."""
     return files(__package__).joinpath("viewer.css").read_text("utf-8")
+
+
+@cache
+def page_js() -> str:
+    """Return the script of an exported page, which finds its facts in the page."""
+    return viewer_js() + files(__package__).joinpath("viewer_page.js").read_text("utf-8")
+
+
+def facts_of(task: Task, resource: Resource) -> dict[str, Any]:
+    """Return what the viewer shows of a picture, video or sound beside it."""
+    ended = to_datetime(task.completed_at)
+    known = {
+        "type": resource.type if resource.type in {"video", "audio"} else "image",
+        "width": resource.width,
+        "height": resource.height,
+        "prompt": task.request.prompt,
+        "model": task.request.model,
+        "params": dict(task.request.params),
+        "price": task.price,
+        "seconds": task.elapsed_s,
+        "date": ended.astimezone().strftime("%d %b %Y, %H:%M") if ended else None,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def script_json(value: object) -> Html:
+    """Return JSON that no text in it can end the script element of."""
+    text = json.dumps(value)
+    return Html(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))

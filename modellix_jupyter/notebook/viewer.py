@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 
 from modellix_jupyter.errors import ModellixError
-from modellix_jupyter.html.markup import plain
-from modellix_jupyter.html.viewer import viewer_css, viewer_js
+from modellix_jupyter.html.viewer import facts_of, viewer_css, viewer_js
 from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.storage.originals import read_part
-from modellix_jupyter.values import to_datetime
 
 if TYPE_CHECKING:
     from modellix_jupyter.ledger.ledger import Ledger
@@ -101,25 +99,9 @@ def facts(ledger: Ledger, keys: list[Any]) -> list[dict[str, Any]]:
             task, resource = _found(ledger, str(key))
         except ModellixError:
             continue
-        items.append({"id": str(key), **_facts_of(task, resource), **remarks.get(task.uid, {})})
+        known = {**facts_of(task, resource), "path": resource.path}
+        items.append({"id": str(key), **known, **remarks.get(task.uid, {})})
     return items
-
-
-def _facts_of(task: Task, resource: Resource) -> dict[str, Any]:
-    ended = to_datetime(task.completed_at)
-    known = {
-        "type": resource.type if resource.type in {"video", "audio"} else "image",
-        "width": resource.width,
-        "height": resource.height,
-        "prompt": plain(task.request.prompt or "", newlines=True),
-        "model": plain(task.request.model),
-        "params": dict(task.request.params),
-        "price": task.price,
-        "seconds": task.elapsed_s,
-        "date": ended.astimezone().strftime("%d %b %Y, %H:%M") if ended else None,
-        "path": resource.path,
-    }
-    return {name: value for name, value in known.items() if value is not None}
 
 
 def connect() -> None:

@@ -60,63 +60,35 @@ class Link {
   }
 }
 
-function keyOf(element) {
-  return element.dataset.mx;
-}
-
-/** Return what is known of an element before a kernel has answered. */
-function itemOf(element, answered) {
-  const picture = element.querySelector("img");
-  const key = keyOf(element);
-  const type = element.querySelector("video") ? "video" : "image";
-  const load = async (tell, signal) => {
-    const slow = setTimeout(() => tell(BUSY), BUSY_MS);
-    const { link } = await answered.finally(() => clearTimeout(slow));
-    return link.original(key, tell, signal);
-  };
-  const prompt = picture?.alt ?? "";
-  return { id: key, type: element.dataset.mxType ?? type, poster: picture?.src, prompt, load };
-}
-
-function openAt(element) {
-  const group = element.closest("[data-mx-group]") ?? element.parentElement;
-  const all = [...group.querySelectorAll("[data-mx]")];
+/** Return the items with what the kernel knows of them: the originals, and later the facts. */
+function offer(items) {
   const links = [...globalThis[LINKS]];
-  const keys = [...new Set(all.map(keyOf))];
+  if (!links.length) return null;
+  const keys = items.map((item) => item.id);
   const answered = Promise.any(links.map((link) => link.facts(keys))).catch(() => {
     throw new Error("This kernel does not know the picture: its ledger is another one.");
   });
   answered.catch(() => {});
+  const load = (key) => async (tell, signal) => {
+    const slow = setTimeout(() => tell(BUSY), BUSY_MS);
+    const { link } = await answered.finally(() => clearTimeout(slow));
+    return link.original(key, tell, signal);
+  };
   const does = (ask) => async (item, value) => {
     const { link } = await answered;
     await link.ask({ ask, key: item.id, value });
   };
-  const first = new Map(all.map((each) => [keyOf(each), each]).reverse());
-  const items = keys.map((key) => itemOf(first.get(key), answered));
-  const callbacks = { rate: does("rate"), note: does("note"), closed: () => element.focus() };
-  const shown = viewer.open(items, keys.indexOf(keyOf(element)), callbacks);
-  answered.then(({ facts }) => shown.update(facts)).catch(() => {});
-}
-
-function onClick(event) {
-  const plain = !event.ctrlKey && !event.metaKey && !event.shiftKey && !event.button;
-  const element = plain && event.target.closest?.("[data-mx]");
-  if (!element || !globalThis[LINKS].size) return;
-  event.preventDefault(); // the link to the file is for pages without a kernel
-  event.stopPropagation();
-  openAt(element);
-}
-
-function onKey(event) {
-  if (event.key !== "Enter" || !event.target.matches?.("[data-mx]")) return;
-  onClick(event);
+  return {
+    items: items.map((item) => ({ ...item, load: load(item.id) })),
+    callbacks: { rate: does("rate"), note: does("note") },
+    later: answered.then(({ facts }) => facts),
+  };
 }
 
 function initialize({ model }) {
   if (!globalThis[LINKS]) {
     globalThis[LINKS] = new Set();
-    document.addEventListener("click", onClick, true);
-    document.addEventListener("keydown", onKey, true);
+    viewer.listen(offer);
   }
   const link = new Link(model);
   globalThis[LINKS].add(link);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import platform
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from modellix_jupyter.errors import InvalidRequest, MissingExtra
-from modellix_jupyter.html.elements import media_html
+from modellix_jupyter.html.elements import keyed, media_html
 from modellix_jupyter.html.formatting import clip, total_price, value_of
 from modellix_jupyter.html.grid import grid_html
 from modellix_jupyter.html.markup import Html, file_anchor, html
 from modellix_jupyter.html.table import SHORT, THUMB, aligned, cell_text, numeric_columns
+from modellix_jupyter.html.viewer import facts_of, page_js, script_json, viewer_css
 from modellix_jupyter.results.grid import arrange
 from modellix_jupyter.results.output_budget import lighter, markup_bytes
 from modellix_jupyter.values import Media
@@ -38,8 +40,8 @@ PAGE_BYTES, PICTURE_BYTES = 8_000_000, 96_000
 # The same for the thumbnails of the table, which repeat the pictures of the comparison.
 TABLE_BYTES, SMALL_BYTES = 1_500_000, 4_000
 # Sides of a picture by the number of pictures in a line; with more of them it is `BOX`.
-BOXES = {1: 384, 2: 300, 3: 300}
-BOX = 232
+BOXES = {1: 512, 2: 384, 3: 320}
+BOX = 300
 MAX_VALUES = 12
 # The colour of the text of a plot by the scheme of the page.
 INKS = {"light": "#16181d", "dark": "#e6e8ec"}
@@ -82,6 +84,8 @@ def report_html(
         ],
         "plots": _plots(frame),
         "made_with": _versions(),
+        "known": script_json(_known(cards, frame)),
+        "originals": files is not None,
     }
     if cards:
         remaining = PAGE_BYTES - len(render(**parts).encode()) - markup_bytes(grid)
@@ -97,7 +101,24 @@ def render(**parts: object) -> str:
         undefined=StrictUndefined,
         finalize=lambda value: value if isinstance(value, Html) else html(str(value)),
     )
-    return environment.get_template("report.html.jinja").render(parts)
+    script = page_js()
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    ours = {"style": Html(viewer_css()), "script": Html(script), "digest": digest}
+    return environment.get_template("report.html.jinja").render(parts | ours)
+
+
+def _known(cards: Sequence[Card], frame: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
+    """Return what the viewer shows beside each picture, by its key."""
+    names = [name for name in ("rating", "note") if name in frame.columns]
+    return [
+        (f"{card.task.uid}/{i}", facts_of(card.task, resource) | _filled(names, row))
+        for card, row in zip(cards, _rows(frame[names]), strict=True)
+        for i, resource in enumerate(card.task.resources)
+    ]
+
+
+def _filled(names: Sequence[str], row: Sequence[object]) -> dict[str, object]:
+    return {name: value for name, value in zip(names, row, strict=True) if value is not None}
 
 
 def _grid_html(grid: Grid) -> Html:
@@ -221,11 +242,18 @@ def _every_task(
     firsts = [replace(card, media=card.media[:1]) for card in cards]
     light = lighter(firsts, TABLE_BYTES, SMALL_BYTES)
     rows = [
-        [*(light(card).media or (None,)), *([_link(card, files)] if files else []), *row]
-        for card, row in zip(firsts, _rows(frame[[*keys, *rest]]), strict=True)
+        [_small(card, light(card).media), *([_link(card, files)] if files else []), *row]
+        for card, row in zip(cards, _rows(frame[[*keys, *rest]]), strict=True)
     ]
     made = table("Every task", [*front, *keys, *rest], rows, len(front) + len(keys))
     return [made | {"count": f"{len(rows)} rows" if len(rows) != 1 else "1 row"}]
+
+
+def _small(card: Card, media: Sequence[Media]) -> Html | None:
+    """Return the thumbnail of a task's first file, which opens the viewer."""
+    if not media or not media[0].src or media[0].kind != "image":
+        return None
+    return media_html(media[0], "thumbnail", THUMB, keyed(card)[0][0])
 
 
 def _link(card: Card, files: Mapping[tuple[str, int], str]) -> Html | None:

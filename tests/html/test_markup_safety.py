@@ -17,6 +17,7 @@ from modellix_jupyter.html.cards import cards_html, cards_text
 from modellix_jupyter.html.grid import Grid, grid_html
 from modellix_jupyter.html.markup import data_uri_ok, file_anchor, html
 from modellix_jupyter.html.table import table_html
+from modellix_jupyter.html.viewer import script_json
 from modellix_jupyter.results.report import render, table
 from modellix_jupyter.values import Card, Status
 
@@ -107,6 +108,8 @@ def test_a_report_keeps_its_markup_with_any_text(text: str, kind: str) -> None:
         tables=[table(text, [text, "n"], [[text, 1], [media, file_anchor(text, html(text))]], 1)],
         plots=[{"caption": text, "light": PIXEL, "dark": PIXEL}],
         made_with=text,
+        known=script_json([[text, {text: text}]]),
+        originals=True,
     )
     assert_ours(page.removeprefix("<!doctype html>\n"), PAGE_TAGS)
 

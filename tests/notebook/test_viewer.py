@@ -48,7 +48,7 @@ def test_facts_are_of_the_pictures_that_the_ledger_knows(session: Session, task:
     (item,) = respond(session.ledger, asked)[0]["facts"]
     assert (item["id"], item["rating"], item["params"]["seed"]) == (f"{task.uid}/0", 4, 7)
     assert (item["width"], item["height"]) == (256, 256)
-    assert item["prompt"] == "a <b>boat</b>[U+202E]"
+    assert item["prompt"] == "a <b>boat</b>\u202e"
     assert item["path"] == task.path
 
 

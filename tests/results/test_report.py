@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -7,7 +11,7 @@ from typing import Any
 import pytest
 from grid_samples import heavy, product
 from jinja2 import UndefinedError
-from render_samples import PAGE_TAGS, PIXEL, Parsed, done, picture, task
+from render_samples import INJECTIONS, PAGE_TAGS, PIXEL, Parsed, done, hostile, picture, task
 
 from modellix_jupyter.html.markup import Html, file_anchor, html
 from modellix_jupyter.results import report as module
@@ -27,6 +31,8 @@ PARTS: dict[str, Any] = {
     "tables": [],
     "plots": [],
     "made_with": "a thing 1.0",
+    "known": Html("[]"),
+    "originals": False,
 }
 
 
@@ -43,14 +49,46 @@ def test_a_report_needs_nothing_but_itself() -> None:
     made = report_html([done()], task_frame([done().task]))
     parsed = Parsed(made.removeprefix(DOCTYPE))
     policy = next(m["content"] for m in parsed.all("meta") if "http-equiv" in m)
+    (script,) = re.findall(r'<script type="module">(.*?)</script>', made, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert policy == (
-        "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
+        "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'"
     )
     assert {tag for tag, _ in parsed.elements} <= PAGE_TAGS.keys()
     assert all(str(image["src"]).startswith("data:") for image in parsed.all("img"))
     assert "url(" not in made
     assert "@import" not in made
     assert "{{" not in made
+
+
+def known(made: str) -> dict[str, dict[str, Any]]:
+    """Return what the viewer of a page knows, by the keys of its pictures."""
+    ((kind, text),) = re.findall(r'<script type="(.*?)" id="facts">(.*?)</script>', made, re.DOTALL)
+    assert kind == "application/json"
+    return dict(json.loads(text))
+
+
+def test_the_viewer_knows_every_picture_of_the_page() -> None:
+    cards = [done(), done(uid="u2")]
+    frame = task_frame([card.task for card in cards]).assign(rating=[4.0, float("nan")])
+    made = report_html(cards, frame)
+    facts = known(made)
+    keys = set(re.findall(r'data-mx="([^"]*)"', made))
+    assert keys == {"u1/0", "u2/0"} == facts.keys()
+    assert (facts["u1/0"]["prompt"], facts["u1/0"]["params"]["seed"]) == ("a cat", 7)
+    assert (facts["u1/0"]["rating"], facts["u2/0"].get("rating")) == (4, None)
+    assert not any("path" in item for item in facts.values())  # which is of this machine
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_no_text_ends_the_script_or_begins_another() -> None:
+    cards = [hostile(text, Status.SUCCESS, "image", PIXEL) for text in INJECTIONS]
+    made = report_html(cards, task_frame([card.task for card in cards]))
+    assert len(re.findall("<script", made, re.IGNORECASE)) == 2
+    assert len(re.findall("</script", made, re.IGNORECASE)) == 2
+    assert "<!--" not in made
+    assert {item["prompt"] for item in known(made).values()} == set(INJECTIONS)
 
 
 def test_a_report_has_its_title_date_facts_pictures_and_tables() -> None:

@@ -1,0 +1,9 @@
+// Opens the viewer on the pictures of an exported page; what is known of them stands in the page.
+
+const FACTS = new Map(JSON.parse(document.getElementById("facts").textContent));
+
+viewer.listen((items) => {
+  const known = items.map((item) => ({ ...item, ...FACTS.get(item.id) }));
+  const shown = known.filter((item) => item.src);
+  return shown.length ? { items: shown } : null;
+});
