@@ -28,6 +28,8 @@ Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # How long the service keeps a result, in microseconds (its REST page: "saved for 24 hours").
 RESULT_LIFETIME_US = 24 * 3600 * 1_000_000
+# Before that nothing is given up where the service does not say how long (its newer plugin).
+KEPT_US = 7 * RESULT_LIFETIME_US
 
 
 class Status(StrEnum):
@@ -187,6 +189,8 @@ class Task:
         Microseconds since the epoch. ``submitted_at`` is None while nothing was sent.
     duration_ms
         The service's own measure of the work, in milliseconds.
+    measured
+        Whether ``completed_at`` is when it ended: not where a machine slept, or the clock was set.
     attempts
         How many times the submission was sent.
     price
@@ -218,6 +222,7 @@ class Task:
     expires_at: int | None = None
     duration_ms: int | None = None
     resources: tuple[Resource, ...] = ()
+    measured: bool = True
     attempts: int = 0
     price: float | None = None
     charged: float | None = None
@@ -234,6 +239,14 @@ class Task:
         if self.submitted_at is None or self.completed_at is None:
             return None
         return (self.completed_at - self.submitted_at) / 1e6
+
+    @property
+    def kept_until(self) -> int:
+        """When its result may be deleted: as the service stated, else a week after it ended."""
+        begun = self.completed_at or self.submitted_at or self.created_at
+        if self.expires_at is None or self.expires_at == begun + RESULT_LIFETIME_US:
+            return begun + KEPT_US
+        return self.expires_at
 
     @property
     def is_final(self) -> bool:
@@ -374,6 +387,12 @@ class TaskAnswer:
         The service's own measure, in milliseconds.
     completed_at
         Microseconds since the epoch, from the answer's ``end_time``.
+    expires_at
+        Until when the result is kept, in microseconds since the epoch, where that is stated.
+    lacking
+        How many files it speaks of without naming them.
+    beyond
+        How many files it names that are too many to be taken.
     charged
         In USD, as the service billed it.
 
@@ -386,8 +405,16 @@ class TaskAnswer:
     resources: tuple[Resource, ...] = ()
     request_id: str | None = None
     completed_at: int | None = None
+    expires_at: int | None = None
+    lacking: int = 0
+    beyond: int = 0
     reason: str | None = None
     charged: float | None = None
+
+    @property
+    def lacks_files(self) -> bool:
+        """Whether it is a success that does not name all of its files."""
+        return self.status is Status.SUCCESS and (self.lacking > 0 or not self.resources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

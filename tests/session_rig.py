@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,13 @@ HANG_S = 60.0
 
 QUICK = Pace(unseen_first_s=0.02, shortest_s=0.02, follow_s=0.02)
 """The sandbox's tasks take hundredths of a second."""
+
+
+async def hurried(seconds: float) -> None:
+    """Sleep a fiftieth of it."""
+    await asyncio.sleep(seconds / 50)
+
+
 UNPOLLED = Pace(unseen_first_s=3600.0)
 """What a session at this pace sends to a model never seen is surely unfinished at the end."""
 PRELUDE = f"""
@@ -51,8 +58,14 @@ class Sessions:
         )
         return base.changed(**changes)
 
-    def __call__(self, key: str | None = KEY, pace: Pace = QUICK, **changes: object) -> Session:
-        session = Session(self.settings(**changes), key=key, pace=pace)
+    def __call__(
+        self,
+        key: str | None = KEY,
+        pace: Pace = QUICK,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        **changes: object,
+    ) -> Session:
+        session = Session(self.settings(**changes), key=key, pace=pace, sleep=sleep)
         self._made.append(session)
         return session
 

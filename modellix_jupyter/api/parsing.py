@@ -117,14 +117,22 @@ def parse_task(body: bytes, task_id: str) -> TaskAnswer:
 def _task_answer(data: dict[str, Json], status: str) -> TaskAnswer:
     result = _mapping(data.get("result"))
     extensions = _mapping(result.get("extensions"))
+    metadata = _mapping(result.get("metadata"))
+    listed = result.get("resources") or data.get("resources")
+    resources = _resources(listed)
+    entries = len(listed) if isinstance(listed, list) else 0
+    named = max(entries, _count(metadata.get("image_count")) or 0)
     known = _STATUS.get(status.strip().lower().replace("-", "_"))
     return TaskAnswer(
         status=known or Status.PROCESSING,
         odd=None if known else status,
         model_id=_text(data.get("model_id")),
         duration_ms=_count(data.get("duration")),
-        resources=_resources(result.get("resources") or data.get("resources")),
-        request_id=_text(_mapping(result.get("metadata")).get("request_id")),
+        resources=resources,
+        lacking=max(0, min(named, MAX_RESOURCES) - len(resources)),
+        beyond=max(0, named - MAX_RESOURCES),
+        expires_at=_moment(data.get("result_expires_at")) or _moment(data.get("expires_at")),
+        request_id=_text(metadata.get("request_id")),
         completed_at=_time(extensions.get("end_time")),
         reason=_reason(data, result),
         charged=_charged(data),

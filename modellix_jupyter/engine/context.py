@@ -63,12 +63,21 @@ class Context:
         self.writer = BatchWriter(self.ledger, self.owner)
         # apart from the loop's own threads, which downloads need while a database makes wait
         self._readers = ThreadPoolExecutor(2, "modellix-reader")
+        self._started = self.clock() - self.timer()
         self.places = Places(self.settings.max_in_flight, self.timer)
         # a seen end frees a place; a free place should not wait for polls
         self.client.budget.polls_first = lambda: self.polled >= self.places.capacity
         self.downloads = asyncio.Semaphore(_DOWNLOADS_AT_ONCE)
         self._durations: dict[str, tuple[float, ...]] = {}
         self._accepted: dict[str, str] = {}
+
+    def is_past(self, moment_us: int) -> bool:
+        """Whether a moment has passed, by the clock and by the timer beside it.
+
+        Nothing is given up because somebody set the clock, or had set it before.
+        """
+        surely = min(self.clock(), self._started + self.timer())
+        return surely * 1_000_000 > moment_us
 
     def now_us(self) -> int:
         """Return the time in microseconds since the epoch."""
@@ -130,5 +139,5 @@ class Context:
         """Remember how long a task took."""
         model = task.request.model
         known = self.durations(model)
-        if task.elapsed_s is not None:
+        if task.elapsed_s is not None and task.measured:
             self._durations[model] = (task.elapsed_s, *known)[:_REMEMBERED]

@@ -207,14 +207,27 @@ class Engine:
         `task_id` is the id that the service gave it, which is then watched like any other; None
         where it was never accepted.
         """
-        self._ownership.take_over(task.uid)
         resolved = transitions.resolved(task, task_id, self._context.now_us())
-        self._ledger.save(resolved, owner=self._owner)
-        self._supervisor.forget_job(task.uid)
-        self._publish(Update(task=resolved))
+        self._change(resolved)
         if task_id is not None:
             self.resume([resolved])
         return resolved
+
+    @uninterrupted
+    def revive(self, tasks: Iterable[Task]) -> list[Task]:
+        """Take up what was given up, where its result may be kept; returns what is watched now."""
+        may_be_kept = [task for task in tasks if not self._context.is_past(task.kept_until)]
+        revived = [transitions.revived(task) for task in may_be_kept]
+        for task in revived:
+            self._change(task)
+        return self.resume(revived)
+
+    def _change(self, task: Task) -> None:
+        """Record a task as it is by its user's word, whoever drove it."""
+        self._ownership.take_over(task.uid)
+        self._ledger.save(task, owner=self._owner)
+        self._supervisor.forget_job(task.uid)
+        self._publish(Update(task=task))
 
     def _start(self, task: Task, *, fresh: bool = False, wanted: bool = False) -> None:
         with self._closing:

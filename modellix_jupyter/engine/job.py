@@ -8,44 +8,42 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.api.retry import backoff
 from modellix_jupyter.engine import transitions
+from modellix_jupyter.engine.downloading import PATIENT_TRIES, Downloads, long_pause
 from modellix_jupyter.engine.record import Record
 from modellix_jupyter.errors import (
     ApiError,
     ConnectFailed,
-    DownloadError,
     LedgerError,
     LedgerUnavailable,
     ModellixError,
-    NoAnswer,
     NotFound,
     NotOwned,
     PaymentRequired,
-    ResultGone,
     TransportError,
     Unauthorized,
 )
-from modellix_jupyter.values import RESULT_LIFETIME_US, Activity, Status, Task
+from modellix_jupyter.values import Activity, Status, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from modellix_jupyter.engine.context import Context
-    from modellix_jupyter.values import Resource, TaskAnswer
+    from modellix_jupyter.values import TaskAnswer
 
 # Statuses of an answer that say nothing about the task; a 404 that is not the documented one is
 # somebody else's, a proxy's perhaps.
 PASSING = frozenset({404, 408, 425, 429, *range(500, 600)})
-# So many 404 for a task or a file whose day has not passed are believed: it was paid for.
+# So many 404 for a task are believed, and only when its result may be deleted: it was paid for.
 SURE_AFTER = 3
-# Downloads of a file that are tried while somebody waits; from then on the pauses are long.
-_PATIENT_TRIES = 6
-_LONG_PAUSE_S, _LONGEST_PAUSE_S = 60.0, 900.0
+# How often a task that is done is asked for files that its answer lacks: for half a minute.
+_LACKING_TRIES = 5
+# A pause that ends so many seconds late was no pause: the machine slept, or the clock was set.
+_STOOD_S = 5.0
 _NETWORK_PAUSE_S = 15.0
 # In what parts a pause is taken, in seconds; after each, what changed meanwhile counts.
 _PART_S = 2.0
@@ -60,13 +58,13 @@ class Job(Record):
         # Whether its row is being written before the request leaves.
         self.leaving = False
         self._release_waiters = release_waiters
-        self._since = context.timer()
+        self._since, self._since_us = context.timer(), context.now_us()
         self._attempt = 1
         self._has_place = False
         self._poll_failures = 0
         self._not_found_times = 0
-        # What the user has to change something for, by the index of the file.
-        self._blocked: dict[int, ModellixError] = {}
+        self._lacking_times = 0
+        self._ended_at: int | None = None
 
     async def drive(self) -> None:
         """Take the task from where it stands to its end, and download its files."""
@@ -77,7 +75,7 @@ class Job(Record):
             await self._submit_and_poll()
         else:
             await self._poll()
-        await self._download()
+        await Downloads(self, self._context, self._release_waiters).run()
         self.report(None)
         await self._save_later()
 
@@ -105,9 +103,12 @@ class Job(Record):
             await self._poll()
         finally:
             self.answered.set()
-            if self._has_place:
-                self._has_place = False
-                places.release()
+            self._leave_place()
+
+    def _leave_place(self) -> None:
+        if self._has_place:
+            self._has_place = False
+            self._context.places.release()
 
     def _report_wait_for_place(self) -> None:
         at_once = self._context.places.learned
@@ -218,12 +219,13 @@ class Job(Record):
         self._since = self._context.timer()
         self._context.polled += 1
         await self._context.read(self._context.durations, self.task.request.model)
+        self._since, self._since_us = self._context.timer(), self._context.now_us()
         not_before = self.task.submitted_at or self.task.created_at
         try:
             while not self.task.status.ended:
-                await self._pause_before_poll()
+                planned = await self._pause_before_poll()
                 polled_at = self._context.now_us()
-                await self._poll_once(not_before)
+                await self._poll_once(not_before, planned)
                 if not self._poll_failures:
                     not_before = polled_at
         except ApiError as error:
@@ -231,11 +233,15 @@ class Job(Record):
         finally:
             self._context.polled -= 1
 
-    async def _pause_before_poll(self) -> None:
-        """Pause in parts: another task of the model may end, or the machine may be asleep."""
+    async def _pause_before_poll(self) -> float:
+        """Pause in parts: another task of the model may end, or the machine may be asleep.
+
+        Returns the seconds that the pause was meant to take.
+        """
         if self._poll_failures:
-            await self._context.sleep(self._network_pause())
-            return
+            pause = self._failure_pause()
+            await self._context.sleep(pause)
+            return pause
         context, model = self._context, self.task.request.model
         known, start, paused = context.durations(model), self._elapsed(), 0.0
         pause = context.next_delay(model, start)
@@ -245,6 +251,7 @@ class Job(Record):
             paused += max(part, self._elapsed() - before)
             if context.durations(model) is not known:
                 known, pause = context.durations(model), context.next_delay(model, start)
+        return pause
 
     def _elapsed(self) -> float:
         """Return the seconds since the task was sent: by clock or timer, whichever says more.
@@ -255,7 +262,7 @@ class Job(Record):
         by_clock = (self._context.now_us() - begun) / 1e6
         return max(by_clock, self._context.timer() - self._since)
 
-    async def _poll_once(self, not_before: int) -> None:
+    async def _poll_once(self, not_before: int, planned: float) -> None:
         task_id = self.task.task_id or ""
         try:
             answer = await self._context.client.task(task_id, on_progress=self._retrying)
@@ -266,95 +273,65 @@ class Job(Record):
                 raise
             self._unreachable(error)
         else:
-            await self._answered(answer, not_before)
+            self._poll_failures = self._not_found_times = 0
+            self.stopped = None
+            if answer.lacks_files and self._lacking_times < _LACKING_TRIES:
+                self._wait_for_files()
+            else:
+                await self._answered(answer, not_before, planned)
 
-    async def _answered(self, answer: TaskAnswer, not_before: int) -> None:
-        self._poll_failures = self._not_found_times = 0
-        changed = transitions.answered(self.task, answer, not_before, self._context.now_us())
+    async def _answered(self, answer: TaskAnswer, not_before: int, planned: float) -> None:
+        now = self._ended_at or self._context.now_us()
+        changed = transitions.answered(self.task, answer, not_before, now)
+        if changed.status is Status.SUCCESS:
+            changed = replace(changed, measured=self._is_measured(answer, not_before, now, planned))
+            self._context.learn(changed)
         if changed != self.task:
             await self.save(changed)
         self.report(Activity(what=f"the service says “{answer.odd}”") if answer.odd else None)
-        if changed.status is Status.SUCCESS:
-            self._context.learn(changed)
+
+    def _is_measured(self, answer: TaskAnswer, not_before: int, now: int, planned: float) -> bool:
+        """Whether it is known when the task ended: nothing is learned from a night's sleep."""
+        by_timer = self._context.timer() - self._since
+        clock_was_set = abs((self._context.now_us() - self._since_us) / 1e6 - by_timer) > _STOOD_S
+        seen_late = (now - not_before) / 1e6 > planned + _STOOD_S
+        return not clock_was_set and (answer.duration_ms is not None or not seen_late)
+
+    def _wait_for_files(self) -> None:
+        """Ask again for files of a task that is done: its answer may come before they do."""
+        self._ended_at = self._ended_at or self._context.now_us()
+        self._lacking_times += 1
+        self._poll_failures = self._lacking_times
+        self._leave_place()
+        self._report_pause("done, its files are not named yet")
 
     async def _not_found(self) -> None:
-        now = self._context.now_us()
-        kept = now - (self.task.submitted_at or 0) < RESULT_LIFETIME_US
+        """Believe that a task is gone only when its result may be, and not at once then."""
         self._not_found_times += 1
-        if kept and self._not_found_times < SURE_AFTER:
-            self._poll_failures += 1
-        else:
+        self._poll_failures += 1
+        if self._not_found_times >= SURE_AFTER and self._context.is_past(self.task.kept_until):
+            now = self._context.now_us()
             await self.save(transitions.expired(self.task, now, "the service no longer knows it"))
+            return
+        self._report_pause("the service does not find it")
+        if self._not_found_times == PATIENT_TRIES:
+            self.stopped = ModellixError(
+                f"The service does not find the task {self.task.task_id}.",
+                "It is asked again in the background for as long as the result may be kept; "
+                "`%modellix resume` asks at once.",
+            )
+            self._leave_place()
+            self._release_waiters()
 
     def _unreachable(self, error: ModellixError) -> None:
         self._poll_failures += 1
-        reason = "no connection" if isinstance(error, TransportError) else error.message
-        until = self._context.clock() + self._network_pause()
+        self._report_pause("no connection" if isinstance(error, TransportError) else error.message)
+
+    def _report_pause(self, reason: str) -> None:
+        until = self._context.clock() + self._failure_pause()
         self.report(Activity(what=reason, until=until, attempt=self._poll_failures + 1))
 
-    def _network_pause(self) -> float:
+    def _failure_pause(self) -> float:
+        if self._not_found_times >= PATIENT_TRIES:
+            return long_pause(self._not_found_times - PATIENT_TRIES)
         return min(backoff(self._poll_failures), _NETWORK_PAUSE_S)
-
-    # -- downloading
-
-    async def _download(self) -> None:
-        """Download every file, until it is here or its day has passed.
-
-        After some tries whoever waited for the task waits no more: an outage may last the night.
-        """
-        gone: Counter[int] = Counter()
-        for tries in itertools.count(1):
-            patient = tries < _PATIENT_TRIES
-            for index in self._downloadable():
-                resource = await self._try_download(index, gone)
-                if resource.path or resource.lost or index in self._blocked or not patient:
-                    await self.save(transitions.fetched(self.task, index, resource))
-            if self.stopped or not self._downloadable():
-                self.stopped = next(iter(self._blocked.values()), self.stopped)
-                return
-            pause = backoff(tries) if patient else _long_pause(tries - _PATIENT_TRIES)
-            if patient:
-                until = self._context.clock() + pause
-                self.report(Activity(what="download failed", until=until, attempt=tries + 1))
-            else:
-                self.report(None)
-                self._release_waiters()
-            await self._context.sleep(pause)
-
-    def _downloadable(self) -> list[int]:
-        """Return which files are to be tried again: not what the user's own settings forbid."""
-        return [index for index in self.task.missing if index not in self._blocked]
-
-    async def _try_download(self, index: int, gone: Counter[int]) -> Resource:
-        """Download one file; where that fails, say why, and whether it can never succeed."""
-        try:
-            async with self._context.downloads:  # not during a pause: others have a use for it
-                await self._context.check_owner(self.task)
-                self.report(Activity(what="downloading"))
-                return await self._fetch(index)
-        except (DownloadError, TransportError, ApiError) as error:
-            gone[index] += isinstance(error, ResultGone)
-            if isinstance(error, DownloadError) and error.blocked:
-                self._blocked[index] = error
-            over = isinstance(error, DownloadError) and error.final
-            lost = over or gone[index] == SURE_AFTER or self._day_has_passed()
-            return replace(self.task.resources[index], problem=error.message, lost=lost)
-
-    async def _fetch(self, index: int) -> Resource:
-        context, limit_s = self._context, self._context.settings.download_timeout_s
-        url = self.task.resources[index].url
-        try:
-            async with asyncio.timeout(limit_s), context.client.open(url) as response:
-                length = response.headers.get("content-length", "")
-                size = int(length) if length.isascii() and length.isdigit() else None
-                return await context.store.save(self.task, index, response.aiter_raw(), size)
-        except TimeoutError as error:
-            raise NoAnswer(f"The download took longer than {limit_s:g} s.") from error
-
-    def _day_has_passed(self) -> bool:
-        until = self.task.expires_at or self.task.created_at + RESULT_LIFETIME_US
-        return self._context.now_us() > until
-
-
-def _long_pause(times: int) -> float:
-    return min(_LONG_PAUSE_S * 2.0**times, _LONGEST_PAUSE_S)

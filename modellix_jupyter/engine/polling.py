@@ -37,6 +37,8 @@ CLOCK_S = 0.03
 SURE = 0.005
 # The same after a single task; it falls with the number of tasks seen.
 UNSURE = 0.3
+# So few durations may all be wrong, so that much of a pause before the first poll is believed.
+FEW, FEW_AT_MOST_S = 3, 15.0
 _DAY_S = 86_400.0
 
 
@@ -66,8 +68,9 @@ def next_delay(
     """Return the seconds until a task should be polled.
 
     A model never seen is polled steadily, and so is a task that outlasts all before it. A model
-    that was seen is not polled before it can be done, then closely until the latest end. Where
-    polls are scarce, they come late rather than often: one poll each, when the task is done.
+    that was seen is not polled before it can be done, then closely until the latest end; by one or
+    two durations, it is polled now and then before. Where polls are scarce, they come late rather
+    than often: one poll each, when the task is done.
 
     Parameters
     ----------
@@ -94,5 +97,8 @@ def next_delay(
     gap = max(pace.shortest_s, min(close, (latest - earliest) / POLLS_BETWEEN))
     scarce = max(0.0, round_s - gap)
     if elapsed < earliest:
-        return max(pace.shortest_s, min(earliest + scarce, latest) - elapsed)
+        first = min(earliest + scarce, latest) - elapsed
+        if len(durations) < FEW:
+            first = min(first, max(FEW_AT_MOST_S, elapsed, round_s))
+        return max(pace.shortest_s, first)
     return max(gap, min(round_s, latest - elapsed))

@@ -376,7 +376,7 @@ class Supervisor:
         )
         self._wanted.clear()  # another kernel may have a key that the service takes
         for uid, job in self._jobs.items():
-            if job.task.unsent and uid in self._running:
+            if job.task.unsent and not job.leaving and uid in self._running:
                 job.stopped = why
                 letting_go = asyncio.create_task(self.unwatch(uid))
                 self._letting_go.add(letting_go)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import ApiError
@@ -78,12 +79,41 @@ def answered(task: Task, answer: TaskAnswer, not_before: int, now: int) -> Task:
         status=answer.status,
         model_id=answer.model_id or task.model_id,
         completed_at=completed,
-        expires_at=completed + RESULT_LIFETIME_US if completed and answer.resources else None,
+        expires_at=_expires_at(answer, completed),
         duration_ms=answer.duration_ms,
         charged=task.charged if answer.charged is None else answer.charged,
-        resources=_merged(task.resources, answer.resources),
+        resources=merged(task.resources, answer.resources),
         request_id=answer.request_id or task.request_id,
-        error_message=(answer.reason or "no reason given") if failed else None,
+        error_message=(answer.reason or "no reason given") if failed else _shortfall(answer),
+    )
+
+
+def _expires_at(answer: TaskAnswer, completed: int | None) -> int | None:
+    if completed is None or not answer.resources:
+        return None
+    return answer.expires_at or completed + RESULT_LIFETIME_US
+
+
+def _shortfall(answer: TaskAnswer) -> str | None:
+    """Return which files of a success are not taken, or None where all are."""
+    taken = len(answer.resources)
+    if answer.status is not Status.SUCCESS:
+        return None
+    if taken == 0:
+        return "the service named no file"
+    if answer.beyond:
+        return f"only the first {taken} of {taken + answer.beyond} files are taken"
+    named = taken + answer.lacking
+    return f"the service named {taken} of {named} files" if named > taken else None
+
+
+def revived(task: Task) -> Task:
+    """Return a task that was given up as one whose result may still be there."""
+    resources = tuple(replace(r, lost=False, problem=None) if r.lost else r for r in task.resources)
+    if task.status is not Status.EXPIRED:
+        return replace(task, resources=resources)
+    return replace(
+        task, status=Status.PENDING, completed_at=None, resources=resources, error_message=None
     )
 
 
@@ -119,6 +149,11 @@ def _completed(task: Task, answer: TaskAnswer, not_before: int, now: int) -> int
     return now if measured is None else max(not_before, min(measured, now))
 
 
-def _merged(old: tuple[Resource, ...], new: tuple[Resource, ...]) -> tuple[Resource, ...]:
-    """Keep what was downloaded already: another kernel may have asked before."""
-    return new if len(old) != len(new) or not any(r.path for r in old) else old
+def merged(old: tuple[Resource, ...], new: tuple[Resource, ...]) -> tuple[Resource, ...]:
+    """Take new addresses over, but for what is downloaded: another kernel may have asked before."""
+    return tuple(
+        replace(now, problem=before.problem if before else None)
+        if now and not (before and before.path)
+        else before
+        for before, now in zip_longest(old, new)
+    )

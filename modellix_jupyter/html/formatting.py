@@ -272,8 +272,14 @@ def reason(task: Task) -> tuple[str, str]:
 
 
 def missing(cards: Sequence[Card]) -> str:
-    """Return how many files are not here though nobody fetches them now, and what to do."""
+    """Return which files are not here though nobody fetches them now, and what to do."""
     tasks = [card.task for card in cards if not is_open(card)]
+    told = [t.error_message for t in tasks if t.status is Status.SUCCESS and t.error_message]
+    notes = [_not_fetched(tasks), *(f"{reason}." for reason in dict.fromkeys(told))]
+    return " ".join(note for note in notes if note)
+
+
+def _not_fetched(tasks: Sequence[Task]) -> str:
     lacking = [task.resources[i] for task in tasks for i in task.missing]
     if not lacking:
         return ""

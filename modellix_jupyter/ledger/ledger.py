@@ -377,6 +377,13 @@ class Ledger:
         """Return the tasks of a service that are not over, oldest first; this user's, if shared."""
         return self._select(tasks.c.origin == origin, ~tasks.c.is_final, self._mine())
 
+    def given_up(self, origin: str, since: int) -> list[Task]:
+        """Return the tasks of a service, as above, that ended since then without their result."""
+        lost = select(files.c.uid).where(files.c.lost)
+        over = or_(tasks.c.status == Status.EXPIRED.value, tasks.c.uid.in_(lost))
+        recent = tasks.c.created_at > since
+        return self._select(tasks.c.origin == origin, tasks.c.is_final, recent, over, self._mine())
+
     def unknown(self, origin: str) -> list[Task]:
         """Return the submissions to a service whose outcome is unknown, as above."""
         return self._select(tasks.c.origin == origin, UNKNOWN, self._mine())
@@ -421,6 +428,7 @@ class Ledger:
             columns.status == "success",
             columns.submitted_at.is_not(None),
             columns.completed_at.is_not(None),
+            columns.measured,
         )
         rows = self._rows(query.order_by(columns.completed_at.desc()).limit(_LEARN_FROM))
         return [us / 1e6 for (us,) in rows]

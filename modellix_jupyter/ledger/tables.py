@@ -65,6 +65,7 @@ tasks = Table(
     Column("expires_at", WHOLE),
     Column("duration_ms", WHOLE),
     Column("is_final", FLAG, nullable=False),
+    Column("measured", FLAG, nullable=False),
     Column("attempts", WHOLE, nullable=False),
     Column("price", NUMBER),
     Column("charged", NUMBER),
@@ -100,6 +101,16 @@ uploads = Table(
     Column("url", Text, nullable=False),
     Column("created_at", WHOLE, nullable=False),
     Column("expires_at", WHOLE, nullable=False),
+    sqlite_strict=True,
+)
+
+# How many tasks may run at once at a service, as it showed a user by refusing more.
+limits = Table(
+    "limits",
+    metadata,
+    Column("origin", Text, primary_key=True),
+    Column("user", Text, primary_key=True),
+    Column("places", WHOLE, nullable=False),
     sqlite_strict=True,
 )
 
@@ -168,6 +179,7 @@ def task_row(task: Task) -> dict[str, Any]:
         "params": json.dumps(dict(request.params), ensure_ascii=False, sort_keys=True),
         "status": task.status.value,
         "is_final": task.is_final,
+        "measured": task.measured,
     }
     return {name: storable(value) for name, value in row.items()}
 
@@ -194,6 +206,7 @@ def task_of(row: RowMapping, found: Iterable[RowMapping], prefix: str) -> Task:
             row["model"], row["prompt"], _params(row["params"]), row["prompt_parameter"]
         ),
         status=Status(row["status"]),
+        measured=bool(row["measured"]),
         resources=tuple(_resource(each, prefix) for each in found),
     )
 

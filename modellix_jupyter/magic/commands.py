@@ -72,7 +72,7 @@ def _resume(arguments: Sequence[str]) -> object:
     if arguments:
         results = session.results(resolve_unknown(session, arguments))
     else:
-        results = session.resume()
+        results = session.resume(revive=True)
         for line in report(session, results):
             print(line)
     return run(results, raising=False) if results else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -40,7 +41,7 @@ from modellix_jupyter.storage.files import MIB, Files
 from modellix_jupyter.storage.store import Limits, Store
 from modellix_jupyter.storage.thumbnail_cache import Thumbnails
 from modellix_jupyter.storage.thumbnails import embed
-from modellix_jupyter.values import Card, Media, Resource
+from modellix_jupyter.values import KEPT_US, Card, Media, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -291,9 +292,16 @@ class Session:
         """Return the submissions to this service whose outcome is unknown."""
         return self.ledger.unknown(self.settings.base_url)
 
-    def resume(self) -> Results:
-        """Take up every accepted task that is not over; none is sent again."""
-        return self.results(self.engine.resume(self.unfinished()))
+    def resume(self, *, revive: bool = False) -> Results:
+        """Take up every accepted task that is not over; none is sent again.
+
+        With `revive`, also what was given up while the service may still keep its result.
+        """
+        tasks = self.engine.resume(self.unfinished())
+        if revive:
+            since = int(time.time() * 1_000_000) - 2 * KEPT_US
+            tasks += self.engine.revive(self.ledger.given_up(self.settings.base_url, since))
+        return self.results(tasks)
 
     def find(self, ids: Iterable[str]) -> Results:
         """Return results of tasks by their ids, and watch those that are not over."""

@@ -336,6 +336,34 @@ def test_each_form_of_a_time(said: Any, us: int | None) -> None:
     assert answer(result={"extensions": {"end_time": said}}).completed_at == us
 
 
+def test_until_when_a_result_is_kept_in_each_form() -> None:
+    table = {
+        END_US // 1_000_000: END_US,
+        END_US // 1000: END_US,
+        str(END_US // 1000): END_US,
+        "2024-01-01T10:00:03Z": END_US,
+        "soon": None,
+        0: None,
+        1e300: None,
+    }
+    for said, us in table.items():
+        assert answer(result_expires_at=said).expires_at == us
+        assert answer(expires_at=said).expires_at == us
+
+
+def test_files_that_an_answer_speaks_of_and_does_not_name() -> None:
+    named = [{"url": "u"}, {"type": "image"}, {"url": "v"}]
+    found = answer(result={"resources": named, "metadata": {"image_count": 5}})
+    assert (len(found.resources), found.lacking, found.beyond) == (2, 3, 0)
+    assert found.lacks_files
+    many = answer(result={"resources": [{"url": str(n)} for n in range(120)]})
+    assert (len(many.resources), many.lacking, many.beyond) == (100, 0, 20)
+    assert not many.lacks_files
+    assert answer().lacks_files
+    assert not answer(status="processing").lacks_files
+
+
+@settings(max_examples=50)
 @given(st.datetimes(), st.timezones() | st.none())
 @example(datetime.max, None)  # noqa: DTZ901 - with no zone on purpose
 @example(datetime.min, None)  # noqa: DTZ901 - with no zone on purpose

@@ -73,6 +73,15 @@ def test_one_private_address_among_many_is_enough(names: dict[str, list[str]]) -
     assert not caught.value.final  # a filter may answer so today
 
 
+def test_a_name_that_is_private_for_a_while_loses_no_file(names: dict[str, list[str]]) -> None:
+    nowhere = "0.0.0.0"  # noqa: S104 - what a filter of names answers
+    names["cdn.example.com"] = names[nowhere] = [nowhere]
+    for url, final in (("https://cdn.example.com/a.png", False), (f"https://{nowhere}/a", True)):
+        with pytest.raises(DownloadError, match="private network") as caught:
+            check(url)
+        assert caught.value.final is final
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -37,6 +37,7 @@ from modellix_jupyter.values import (
     Resource,
     Status,
     TaskAnswer,
+    Update,
 )
 
 from .engine_fakes import (
@@ -55,7 +56,10 @@ from .engine_fakes import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from modellix_jupyter.api.client import OnProgress
+    from modellix_jupyter.engine.engine import Engine
 
 pytestmark = pytest.mark.usefixtures("no_thread_left")
 
@@ -262,15 +266,76 @@ def test_two_times_not_found_right_after_acceptance_are_not_believed(
     assert ended(engine, task).status is Status.SUCCESS
 
 
-def test_the_third_in_a_row_is_believed(rig: Rig, service: FakeService) -> None:
-    service.answers = [NOT_FOUND] * 10
+def until(engine: Engine, condition: Callable[[Update], bool]) -> threading.Event:
+    """Return what is set when an update meets a condition."""
+    met = threading.Event()
+    engine.subscribe(lambda update: met.set() if condition(update) else None)
+    return met
+
+
+def test_a_task_that_is_not_found_for_hours_keeps_nobody_and_is_not_lost(
+    rig: Rig, service: FakeService
+) -> None:
+    back_at = rig.time.timer() + 3 * 3600
+
+    async def answer(task_id: str) -> TaskAnswer:
+        if task_id == "task-1" and rig.time.timer() < back_at:
+            raise NOT_FOUND
+        return success(picture())
+
+    service.on_poll = answer
+    engine = rig.engine(max_in_flight=1)
+    here = until(engine, lambda update: update.task.path is not None)
+    (task,) = engine.submit([request()])
+    waited = ended(engine, task)
+    assert (waited.status, waited.task_id) == (Status.PENDING, "task-1")
+    assert "does not find" in str(engine.problem(task.uid))
+    assert len(service.polled) >= 6
+    assert here.wait(HANG_S)
+    assert engine.get(task.uid).status is Status.SUCCESS
+    assert engine.problem(task.uid) is None
+    assert max(rig.time.slept) == 900
+
+
+def test_a_task_that_is_not_found_takes_no_place_for_long(rig: Rig, service: FakeService) -> None:
+    async def answer(task_id: str) -> TaskAnswer:
+        if task_id == "task-1":
+            raise NOT_FOUND
+        return success(picture())
+
+    service.on_poll = answer
+    rig.time.hold(60.0)
+    engine = rig.engine(max_in_flight=1)
+    first, second = engine.submit([request("1"), request("2")])
+    assert ended(engine, first).status is Status.PENDING
+    assert ended(engine, second).status is Status.SUCCESS
+
+
+def test_a_task_that_is_not_found_for_a_week_has_expired(rig: Rig, service: FakeService) -> None:
+    async def answer(_task_id: str) -> TaskAnswer:
+        raise NOT_FOUND
+
+    service.on_poll = answer
+    engine = rig.engine()
+    over = until(engine, lambda update: update.task.status is Status.EXPIRED)
+    begun = rig.time.timer()
+    (task,) = engine.submit([request()])
+    assert over.wait(HANG_S)
+    assert isinstance(engine.get(task.uid).error(), TaskExpired)
+    assert 0 <= rig.time.timer() - begun - 7 * 86_400 <= 900
+
+
+def test_a_clock_that_is_put_forward_lets_nothing_expire(rig: Rig, service: FakeService) -> None:
+    async def answer(_task_id: str) -> TaskAnswer:
+        rig.time.set_by = 8 * 86_400.0
+        if len(service.polled) < 6:
+            raise NOT_FOUND
+        return success(picture())
+
+    service.on_poll = answer
     engine = rig.engine()
     (task,) = engine.submit([request()])
-    done = ended(engine, task)
-    assert done.status is Status.EXPIRED
-    assert isinstance(done.error(), TaskExpired)
-    assert len(service.polled) == 3
-    assert done.task_id == "task-1"
+    assert ended(engine, task).status is Status.SUCCESS
 
 
 def test_other_failures_do_not_count_as_not_found(rig: Rig, service: FakeService) -> None:
@@ -281,14 +346,14 @@ def test_other_failures_do_not_count_as_not_found(rig: Rig, service: FakeService
 
 
 def test_an_old_task_that_is_not_found_has_expired(rig: Rig, service: FakeService) -> None:
-    service.answers = [NOT_FOUND, success(picture())]
+    service.answers = [NOT_FOUND, NOT_FOUND, NOT_FOUND, success(picture())]
     kept = Resource(url="u", path=str(rig.files / "kept.png"), size=1)
     task = stopped_kernel(
         rig,
         a_task(
             status=Status.PROCESSING,
             task_id="task-old",
-            submitted_at=int((rig.time.now - 90_000) * 1e6),
+            submitted_at=int((rig.time.now - 8 * 86_400) * 1e6),
             resources=(kept, Resource(url="v")),
         ),
     )
@@ -296,7 +361,7 @@ def test_an_old_task_that_is_not_found_has_expired(rig: Rig, service: FakeServic
     assert engine.resume([task]) == [task]
     done = ended(engine, task)
     assert done.status is Status.EXPIRED
-    assert service.polled == ["task-old"]
+    assert service.polled == ["task-old"] * 3
     assert done.resources[0] == kept
     assert done.resources[1].lost
     assert done.is_final
@@ -453,18 +518,85 @@ def test_a_file_is_given_up_when_its_day_has_passed(rig: Rig, service: FakeServi
     assert (resource.lost, resource.problem) == (True, "x")
 
 
-def test_a_file_that_is_not_there_yet_is_no_file_that_is_gone(
+def test_a_file_that_is_not_found_is_asked_for_at_a_fresh_address(
     rig: Rig, service: FakeService
 ) -> None:
-    service.downloads = [ResultGone("HTTP 404"), ResultGone("HTTP 404")]
+    service.answers = [success(picture("u1")), NOT_FOUND, success(picture("u2"))]
+    service.downloads = [ResultGone("HTTP 403")] * 2
     engine = rig.engine()
     (task,) = engine.submit([request()])
-    assert ended(engine, task).path is not None
-    service.downloads = [ResultGone("HTTP 404")] * 3
+    done = ended(engine, task)
+    assert done.resources[0].url == "u2"
+    assert done.path is not None
+    assert len(service.polled) == 3
+
+
+def test_a_file_that_is_not_found_for_hours_is_not_lost(rig: Rig, service: FakeService) -> None:
+    service.downloads = [ResultGone("HTTP 404")] * 30
+    engine = rig.engine()
+    here = until(engine, lambda update: update.task.path is not None)
+    (task,) = engine.submit([request()])
+    assert not ended(engine, task).is_final
+    assert here.wait(HANG_S)
+
+
+# -- files that an answer lacks
+
+
+def test_files_that_a_success_lacks_are_asked_for_again(rig: Rig, service: FakeService) -> None:
+    half = TaskAnswer(status=Status.SUCCESS, resources=(picture("u1"),), lacking=1)
+    service.answers = [success(), half, success(picture("u1"), picture("u2"))]
+    engine = rig.engine()
     (task,) = engine.submit([request()])
     done = ended(engine, task)
-    assert (done.is_final, done.resources[0].lost) == (True, True)
-    assert len(service.fetched) == 6
+    assert [r.path is not None for r in done.resources] == [True, True]
+    assert done.error_message is None
+    assert done.elapsed_s is not None
+    assert done.elapsed_s < 2  # it ended when it said so, not when its files were named
+
+
+def test_files_that_never_come_are_said(rig: Rig, service: FakeService) -> None:
+    table = {
+        "the service named no file": success(),
+        "the service named 1 of 4 files": TaskAnswer(
+            status=Status.SUCCESS, resources=(picture(),), lacking=3
+        ),
+        "only the first 1 of 21 files are taken": TaskAnswer(
+            status=Status.SUCCESS, resources=(picture(),), beyond=20
+        ),
+    }
+    engine = rig.engine()
+    for told, answer in table.items():
+        service.answers = [answer] * 6
+        (task,) = engine.submit([request()])
+        done = ended(engine, task)
+        assert (done.status, done.error_message) == (Status.SUCCESS, told)
+        assert rig.row(task.uid).error_message == told
+
+
+# -- what was given up
+
+
+def test_what_was_given_up_is_taken_up_again_while_it_may_be_kept(
+    rig: Rig, service: FakeService
+) -> None:
+    ago = int((rig.time.now - 86_400) * 1e6)
+    known = {"created_at": ago, "submitted_at": ago, "completed_at": ago}
+    lost = (Resource(url="u", type="image", lost=True, problem="gone"),)
+    expired = stopped_kernel(rig, a_task("1" * 32, status=Status.EXPIRED, task_id="t1", **known))
+    fileless = stopped_kernel(
+        rig, a_task("2" * 32, status=Status.SUCCESS, task_id="t2", resources=lost, **known)
+    )
+    old = dict.fromkeys(known, ago - 8 * 86400000000)
+    stopped_kernel(rig, a_task("3" * 32, status=Status.EXPIRED, task_id="t3", **old))
+    engine = rig.engine()
+    given_up = rig.ledger.given_up(expired.origin, 0)
+    assert len(given_up) == 3
+    revived = engine.revive(given_up)
+    assert {task.uid for task in revived} == {expired.uid, fileless.uid}
+    assert {ended(engine, task).status for task in revived} == {Status.SUCCESS}
+    assert all(rig.row(task.uid).path for task in revived)
+    assert service.polled == ["t1"]
 
 
 def test_after_its_day_a_file_that_cannot_be_fetched_is_lost(
@@ -508,7 +640,7 @@ def test_no_more_tasks_are_at_the_service_than_allowed(rig: Rig, service: FakeSe
         if service.polled.count(task_id) < 3:
             return PENDING
         there.remove(task_id.removeprefix("task-"))
-        return success()
+        return success(picture())
 
     service.on_submit, service.on_poll = accept, answer
     engine, heard = rig.engine(max_in_flight=3), Heard()

@@ -85,6 +85,20 @@ def test_a_machine_that_slept_asks_at_once_and_gives_nothing_up(
     assert task.status is Status.SUCCESS
     assert len(service.polled) == 1
     assert rig.time.timer() - begun < 10.0
+    # and what was measured over a sleep is not learned, neither here nor in the next kernel
+    assert not rig.row(task.uid).measured
+    assert set(engine._context.durations("a/b")) == {600.0}
+    assert set(rig.ledger.durations("a/b", task.origin)) == {600.0}
+
+
+def test_what_was_done_while_no_kernel_looked_is_not_learned(rig: Rig) -> None:
+    hours_ago = int((rig.time.now - 7200) * 1e6)
+    task = stopped_kernel(rig, a_task(status=Status.PENDING, task_id="t", submitted_at=hours_ago))
+    engine = rig.engine()
+    engine.resume([task])
+    assert ended(engine, task).status is Status.SUCCESS
+    assert engine.usual_s("a/b") is None
+    assert rig.ledger.durations("a/b", task.origin) == []
 
 
 def test_a_pause_knows_what_was_learned_meanwhile(rig: Rig, service: FakeService) -> None:

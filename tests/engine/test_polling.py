@@ -84,6 +84,14 @@ def test_a_task_that_outlasts_all_before_it_is_polled_as_one_never_seen() -> Non
     assert next_delay([2.0, 2.1], 30.0) == pytest.approx(1.5)
 
 
+def test_a_single_duration_is_not_waited_for_blindly() -> None:
+    late, polls = polled(3.5, [7200.0])
+    assert late <= 15
+    late, polls = polled(600.0, [610.0])
+    assert late <= 15
+    assert polls <= 40
+
+
 def test_one_early_task_says_less_than_twenty() -> None:
     one, twenty = expected([10.0]), expected([10.0] * 20)
     assert one is not None

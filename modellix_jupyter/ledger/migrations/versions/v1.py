@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("expires_at", WHOLE),
         sa.Column("duration_ms", WHOLE),
         sa.Column("is_final", FLAG, nullable=False),
+        sa.Column("measured", FLAG, nullable=False),
         sa.Column("attempts", WHOLE, nullable=False),
         sa.Column("price", NUMBER),
         sa.Column("charged", NUMBER),
@@ -49,6 +50,13 @@ def upgrade() -> None:
         sa.Column("rating", WHOLE),
         sa.Column("note", sa.Text),
         sa.CheckConstraint("rating BETWEEN 1 AND 5", name="rating_is_1_to_5"),
+        sqlite_strict=True,
+    )
+    op.create_table(
+        "limits",
+        sa.Column("origin", sa.Text, primary_key=True),
+        sa.Column("user", sa.Text, primary_key=True),
+        sa.Column("places", WHOLE, nullable=False),
         sqlite_strict=True,
     )
     op.create_table(
