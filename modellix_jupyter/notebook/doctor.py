@@ -22,6 +22,7 @@ _EXTRAS = {
     "pyarrow": "parquet exports",
     "xlsxwriter": "xlsx exports",
     "matplotlib": "plots",
+    "s3fs": "files in S3",
     "keyring": "keeping the key in the system keyring",
 }
 

@@ -157,8 +157,8 @@ class Files:
         else:
             return None
         self.send_waiting(_PAUSE_S)
-        hint = f"It waits in {self.folder} and is put there later; `%modellix doctor` tests it."
-        return ModellixError(reason, hint)
+        message = f"{reason} It waits in {self.folder} and is put there later."
+        return ModellixError(message, "`%modellix doctor` tests the place of files.")
 
     def _put(self, name: str) -> None:
         source, copy = self.folder / name, self._cache / name

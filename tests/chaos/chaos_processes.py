@@ -7,11 +7,12 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import MappingProxyType
 from typing import Any
 
 from chaos_world import KEY, hurried_session, plan
@@ -124,8 +125,15 @@ def submit_under_interrupts(pipe: Connection, settings: Settings, name: str, cou
     session.close()
 
 
-def work_on_batch(pipe: Connection, settings: Settings, name: str, count: int) -> None:
+def work_on_batch(
+    pipe: Connection,
+    settings: Settings,
+    name: str,
+    count: int,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Work on a named batch that others work on too, until nothing of it is left to do."""
+    os.environ.update(environment)
     session = hurried_session(settings)
     requests = plan(name, count)
     pipe.send("about to submit")

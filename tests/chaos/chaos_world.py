@@ -15,6 +15,7 @@ from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.settings import Settings
+from modellix_jupyter.storage.files import local_copy
 from modellix_jupyter.values import Request, Status, Task
 
 FULL = os.environ.get("MODELLIX_CHAOS") == "full"
@@ -86,7 +87,7 @@ def assert_whole(task: Task) -> None:
             assert resource.problem
             continue
         assert resource.path is not None, resource
-        path = Path(resource.path)
+        path = local_copy(resource.path)
         with Image.open(path) as image:
             image.load()
             assert image.size == SIZE
