@@ -39,8 +39,7 @@ from modellix_jupyter.results.results import Results
 from modellix_jupyter.settings import SETTING_NAMES, Settings, from_environment
 from modellix_jupyter.storage.files import MIB, Files
 from modellix_jupyter.storage.store import Limits, Store
-from modellix_jupyter.storage.thumbnail_cache import Thumbnails
-from modellix_jupyter.storage.thumbnails import embed
+from modellix_jupyter.storage.thumbnails import Thumbnails, embed
 from modellix_jupyter.values import KEPT_US, Card, Media, Resource
 
 if TYPE_CHECKING:

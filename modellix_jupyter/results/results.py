@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.results.grid import ResultsGrid
     from modellix_jupyter.settings import Settings
-    from modellix_jupyter.storage.thumbnail_cache import Thumbnails
+    from modellix_jupyter.storage.thumbnails import Thumbnails
     from modellix_jupyter.values import Card, Task
 
 # The best rating.

@@ -1,4 +1,4 @@
-"""Opening pictures that strangers made: a known format, a bound of pixels, large ones one by one.
+"""Opening pictures that strangers made, large ones one by one, and making them small.
 
 A small file can decode to more memory than a kernel has, and the kernel is killed without a word.
 So a mark lies beside a large picture while it is decoded: where one is left, it is not tried again.
@@ -12,12 +12,13 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, NamedTuple
 
 from modellix_jupyter.errors import ModellixError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from PIL.Image import Image as Picture
@@ -28,6 +29,14 @@ MAX_PIXELS = 50_000_000
 LARGE = 2_000_000
 # Seconds until a mark is taken for that of a kernel that was killed.
 _DECODED_WITHIN_S = 5.0
+
+# Tried from the best; below the last, a smaller picture looks better than a worse one.
+QUALITIES = (85, 75, 65, 55, 45, 35)
+SHRINK = 0.75
+SMALLEST = 16
+# Side of a square of the checker that shows through, in pixels.
+SQUARE = 8
+MAX_PROFILE_BYTES = 4096
 
 _one_large = threading.Lock()
 # Held while the process's filters of warnings are other than its own.
@@ -42,6 +51,14 @@ def _unlock() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_unlock)
+
+
+class Thumbnail(NamedTuple):
+    """A JPEG, and the size of the original as it is seen."""
+
+    jpeg: bytes
+    width: int
+    height: int
 
 
 class NotDecoded(ModellixError):
@@ -115,3 +132,103 @@ def _marked(mark: Path, path: Path) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             mark.unlink()
+
+
+def shrunk(image: Picture, pixels: int, limit: int) -> Thumbnail:
+    """Return a thumbnail of so many pixels and bytes at most."""
+    width, height = image.size
+    sideways = image.getexif().get(0x0112) in {5, 6, 7, 8}  # the orientation tag
+    profile = _profile(image)
+    jpeg = _within(flat(reduced(image, pixels)), limit, profile)
+    return Thumbnail(jpeg, *((height, width) if sideways else (width, height)))
+
+
+def reduced(image: Picture, pixels: int) -> Picture:
+    """Return a picture upright, decoded no larger than it is needed."""
+    from PIL import ImageOps
+
+    image.draft("RGB", (pixels * 2, pixels * 2))  # a JPEG is then decoded at a fraction of its size
+    small = _plain_mode(image)
+    small.thumbnail((pixels, pixels), reducing_gap=2.0)
+    return ImageOps.exif_transpose(small)
+
+
+def _profile(image: Picture) -> bytes | None:
+    """Return the colour profile where the thumbnail keeps its colours and it is small."""
+    profile = image.info.get("icc_profile")
+    keep = isinstance(profile, bytes) and len(profile) <= MAX_PROFILE_BYTES
+    return profile if keep and image.mode in {"RGB", "RGBA"} else None
+
+
+def _plain_mode(image: Picture) -> Picture:
+    """Return the first frame in a mode that can be scaled smoothly."""
+    if image.mode.startswith("I"):  # 16 bits of grey, which a conversion would only cut off
+        wide = image.convert("I").point(lambda level: level / 256)
+        return wide.convert("L")
+    if image.mode in {"L", "RGB", "RGBA", "LA"} and "transparency" not in image.info:
+        return image
+    transparent = image.has_transparency_data
+    return image.convert("RGBA" if transparent else "RGB")
+
+
+def flat(image: Picture) -> Picture:
+    """Return a picture with what is transparent over a checker."""
+    from PIL import Image
+
+    if image.mode not in {"RGBA", "LA"}:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(_checker(layer.size), layer).convert("RGB")
+
+
+def _checker(size: tuple[int, int]) -> Picture:
+    from PIL import Image
+
+    columns, rows = (-(-side // SQUARE) for side in size)
+    squares = bytes(255 if (x + y) % 2 else 224 for y in range(rows) for x in range(columns))
+    board = Image.frombytes("L", (columns, rows), squares)
+    large = board.resize((columns * SQUARE, rows * SQUARE), Image.Resampling.NEAREST)
+    return large.crop((0, 0, *size)).convert("RGBA")
+
+
+def _within(image: Picture, limit: int, profile: bytes | None) -> bytes:
+    """Return the best JPEG within the limit: first a lower quality, then a smaller picture."""
+    while True:
+        jpeg = _jpeg(image, QUALITIES[0], profile)  # which nearly every picture has room for
+        if len(jpeg) <= limit:
+            return jpeg
+        found = _best_of(image, QUALITIES[1:], limit, profile)
+        if found is not None:
+            return found
+        if max(image.size) <= SMALLEST:
+            message = f"No thumbnail fits in {limit} bytes."
+            raise ModellixError(message, "Allow more bytes.")
+        profile = None
+        image = image.resize((_less(image.width), _less(image.height)))
+
+
+def _best_of(
+    image: Picture, qualities: Sequence[int], limit: int, profile: bytes | None
+) -> bytes | None:
+    """Return the first JPEG that fits, by halves: a lower quality takes fewer bytes."""
+    found, first, last = None, 0, len(qualities)
+    while first < last:
+        middle = (first + last) // 2
+        jpeg = _jpeg(image, qualities[middle], profile)
+        if len(jpeg) <= limit:
+            found, last = jpeg, middle
+        else:
+            first = middle + 1
+    return found
+
+
+def _less(side: int) -> int:
+    return max(int(side * SHRINK), 1)
+
+
+def _jpeg(image: Picture, quality: int, profile: bytes | None) -> bytes:
+    out = BytesIO()
+    # Without the second, Pillow would copy the comment and the profile of the original.
+    image.info.pop("comment", None)
+    image.save(out, "JPEG", quality=quality, optimize=True, progressive=True, icc_profile=profile)
+    return out.getvalue()

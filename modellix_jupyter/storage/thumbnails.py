@@ -1,17 +1,23 @@
-"""Downloaded files made small enough to be shown in a notebook.
+"""Downloaded files made small enough to be shown in a notebook, each of them once.
 
 The bytes come from a server, so nothing is taken on trust: what a file is, is read from its first
 bytes; only decoders of common formats run; every picture is written anew, so that neither its
-metadata nor what may be hidden behind it reaches the notebook. Pillow is imported at the first use.
+metadata nor what may be hidden behind it reaches the notebook. Decoding a picture takes as long as
+drawing a page of them, so it has threads of its own, and begins as soon as a file is here.
 """
 
 from __future__ import annotations
 
 import base64
+import os
+import threading
+from collections import OrderedDict
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.storage import filetypes, pictures
@@ -19,34 +25,21 @@ from modellix_jupyter.storage.files import is_elsewhere, local_copy
 from modellix_jupyter.values import Media
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from PIL.Image import Image as Picture
 
-    from modellix_jupyter.values import Resource
+    from modellix_jupyter.values import Resource, Task
 
 PIXELS = 384
 PICTURE_BYTES = 64_000
 MEDIA_BYTES = 2_000_000
 
-# Tried from the best; below the last, a smaller picture looks better than a worse one.
-QUALITIES = (85, 75, 65, 55, 45, 35)
-SHRINK = 0.75
-SMALLEST = 16
-# Side of a square of the checker that shows through, in pixels.
-SQUARE = 8
-MAX_PROFILE_BYTES = 4096
+# How many are kept; at 64 kB each, 128 MB at most.
+MOST = 2048
 
 _JPEG_URI = "data:image/jpeg;base64,"
-
-
-class _Thumbnail(NamedTuple):
-    """A JPEG, and the size of the original as it is seen."""
-
-    jpeg: bytes
-    width: int
-    height: int
 
 
 def embed(
@@ -89,28 +82,6 @@ def embed(
         return replace(media, problem=f"The file cannot be read: {why}.")
 
 
-def thumbnail(path: str | Path, *, pixels: int = PIXELS, limit: int = PICTURE_BYTES) -> bytes:
-    """Return a JPEG of the picture, upright, with what is transparent over a checker.
-
-    Parameters
-    ----------
-    path
-        A picture file; of an animation, the first frame is taken.
-    pixels
-        The longer side, at most; a smaller picture keeps its size.
-    limit
-        The most bytes it may have.
-
-    Raises
-    ------
-    ModellixError
-        The file is no picture that can be decoded, or it is too large to be decoded safely.
-
-    """
-    with _decoding(local_copy(path)) as image:
-        return _shrunk(image, pixels, limit).jpeg
-
-
 def smaller(media: Media, *, pixels: int, picture_bytes: int) -> Media:
     """Return an embedded picture in fewer bytes; one that fits, or is no picture, stays as it is.
 
@@ -133,7 +104,7 @@ def smaller(media: Media, *, pixels: int, picture_bytes: int) -> Media:
     from PIL import Image
 
     with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
-        small = _shrunk(image, pixels, picture_bytes).jpeg
+        small = pictures.shrunk(image, pixels, picture_bytes).jpeg
     return replace(media, src=_data_uri("image/jpeg", small))
 
 
@@ -161,7 +132,7 @@ def opened(path: str | Path, pixels: int) -> Picture:
 
     """
     with _decoding(local_copy(path)) as image:
-        return _flat(_reduced(image, pixels))
+        return pictures.flat(pictures.reduced(image, pixels))
 
 
 @contextmanager
@@ -200,7 +171,7 @@ def _read(media: Media, path: Path, pixels: int, picture_bytes: int, media_bytes
     size, found = path.stat().st_size, filetypes.sniff(filetypes.head_of(path))
     if found.decoder:
         with _decoding(path) as image:
-            small = _shrunk(image, pixels, picture_bytes)
+            small = pictures.shrunk(image, pixels, picture_bytes)
         uri = _data_uri("image/jpeg", small.jpeg)
         return replace(
             media, kind="image", src=uri, width=small.width, height=small.height, size=size
@@ -227,98 +198,64 @@ def _data_uri(mime: str, data: bytes) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def _shrunk(image: Picture, pixels: int, limit: int) -> _Thumbnail:
-    width, height = image.size
-    sideways = image.getexif().get(0x0112) in {5, 6, 7, 8}  # the orientation tag
-    profile = _profile(image)
-    jpeg = _within(_flat(_reduced(image, pixels)), limit, profile)
-    return _Thumbnail(jpeg, *((height, width) if sideways else (width, height)))
+class Thumbnails:
+    """What is embedded of resources; `make` makes one, on a thread of these."""
 
+    def __init__(self, make: Callable[[Resource], Media]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: OrderedDict[Resource, Future[Media]] = OrderedDict()
+        self._pool = ThreadPoolExecutor(
+            os.cpu_count() or 1, thread_name_prefix="modellix-thumbnails"
+        )
 
-def _reduced(image: Picture, pixels: int) -> Picture:
-    from PIL import ImageOps
+    def __call__(self, resource: Resource) -> Media:
+        """Return what is embedded of a resource, as soon as it is made."""
+        try:
+            media = self._of(resource).result()
+        except CancelledError:  # the session was closed before its turn came
+            return self._make(resource)
+        if media.problem and is_elsewhere(resource.path):  # it may be reached next time
+            with self._lock:
+                self._made.pop(resource, None)
+        return media
 
-    image.draft("RGB", (pixels * 2, pixels * 2))  # a JPEG is then decoded at a fraction of its size
-    small = _plain_mode(image)
-    small.thumbnail((pixels, pixels), reducing_gap=2.0)
-    return ImageOps.exif_transpose(small)
+    def of(self, task: Task) -> tuple[Media, ...]:
+        """Return what is embedded of a task's files, those that are still to come left out."""
+        self.begin([task])
+        return tuple(self(r) for r in task.resources if r.path or r.lost)
 
+    def begin(self, tasks: Iterable[Task]) -> None:
+        """Begin to make what is not made yet, as far as it is kept; returns at once."""
+        here = (one for task in tasks for one in task.resources if one.path)
+        for resource in islice(here, MOST // 2):
+            self._of(resource)
 
-def _profile(image: Picture) -> bytes | None:
-    """Return the colour profile where the thumbnail keeps its colours and it is small."""
-    profile = image.info.get("icc_profile")
-    keep = isinstance(profile, bytes) and len(profile) <= MAX_PROFILE_BYTES
-    return profile if keep and image.mode in {"RGB", "RGBA"} else None
+    def forget(self) -> None:
+        """Make all anew when they are needed: their size is another one now."""
+        with self._lock:
+            self._made.clear()
 
+    def close(self) -> None:
+        """End the threads; what is asked for afterwards is made by who asks."""
+        self._pool.shutdown(cancel_futures=True)
 
-def _plain_mode(image: Picture) -> Picture:
-    """Return the first frame in a mode that can be scaled smoothly."""
-    if image.mode.startswith("I"):  # 16 bits of grey, which a conversion would only cut off
-        wide = image.convert("I").point(lambda level: level / 256)
-        return wide.convert("L")
-    if image.mode in {"L", "RGB", "RGBA", "LA"} and "transparency" not in image.info:
-        return image
-    transparent = image.has_transparency_data
-    return image.convert("RGBA" if transparent else "RGB")
+    def _of(self, resource: Resource) -> Future[Media]:
+        with self._lock:
+            found = self._made.get(resource)
+            if found is not None:
+                self._made.move_to_end(resource)
+                return found
+            try:
+                future = self._pool.submit(self._make, resource)
+            except RuntimeError:  # the session or the interpreter is ending
+                return self._here(resource)
+            self._made[resource] = future
+            if len(self._made) > MOST:
+                self._made.popitem(last=False)
+            return future
 
-
-def _flat(image: Picture) -> Picture:
-    from PIL import Image
-
-    if image.mode not in {"RGBA", "LA"}:
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    return Image.alpha_composite(_checker(layer.size), layer).convert("RGB")
-
-
-def _checker(size: tuple[int, int]) -> Picture:
-    from PIL import Image
-
-    columns, rows = (-(-side // SQUARE) for side in size)
-    squares = bytes(255 if (x + y) % 2 else 224 for y in range(rows) for x in range(columns))
-    board = Image.frombytes("L", (columns, rows), squares)
-    large = board.resize((columns * SQUARE, rows * SQUARE), Image.Resampling.NEAREST)
-    return large.crop((0, 0, *size)).convert("RGBA")
-
-
-def _within(image: Picture, limit: int, profile: bytes | None) -> bytes:
-    """Return the best JPEG within the limit: first a lower quality, then a smaller picture."""
-    while True:
-        jpeg = _jpeg(image, QUALITIES[0], profile)  # which nearly every picture has room for
-        if len(jpeg) <= limit:
-            return jpeg
-        found = _best_of(image, QUALITIES[1:], limit, profile)
-        if found is not None:
-            return found
-        if max(image.size) <= SMALLEST:
-            message = f"No thumbnail fits in {limit} bytes."
-            raise ModellixError(message, "Allow more bytes.")
-        profile = None
-        image = image.resize((_less(image.width), _less(image.height)))
-
-
-def _best_of(
-    image: Picture, qualities: Sequence[int], limit: int, profile: bytes | None
-) -> bytes | None:
-    """Return the first JPEG that fits, by halves: a lower quality takes fewer bytes."""
-    found, first, last = None, 0, len(qualities)
-    while first < last:
-        middle = (first + last) // 2
-        jpeg = _jpeg(image, qualities[middle], profile)
-        if len(jpeg) <= limit:
-            found, last = jpeg, middle
-        else:
-            first = middle + 1
-    return found
-
-
-def _less(side: int) -> int:
-    return max(int(side * SHRINK), 1)
-
-
-def _jpeg(image: Picture, quality: int, profile: bytes | None) -> bytes:
-    out = BytesIO()
-    # Without the second, Pillow would copy the comment and the profile of the original.
-    image.info.pop("comment", None)
-    image.save(out, "JPEG", quality=quality, optimize=True, progressive=True, icc_profile=profile)
-    return out.getvalue()
+    def _here(self, resource: Resource) -> Future[Media]:
+        future: Future[Media] = Future()
+        future.set_result(self._make(resource))
+        return future

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from grid_samples import resource, task
 
-from modellix_jupyter.storage import thumbnail_cache
-from modellix_jupyter.storage.thumbnail_cache import Thumbnails
+from modellix_jupyter.storage import thumbnails
+from modellix_jupyter.storage.thumbnails import Thumbnails
 from modellix_jupyter.values import Media, Resource
 
 HANG_S = 30.0
@@ -105,7 +105,7 @@ def test_it_is_made_also_after_the_end_and_for_what_was_still_waiting(
 def test_no_more_are_kept_than_the_most(
     made: Thumbnails, maker: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(thumbnail_cache, "MOST", 2)
+    monkeypatch.setattr(thumbnails, "MOST", 2)
     for name in ("x", "y", "x", "z"):  # y was looked at longest ago
         made(a(name))
     made(a("x"))
@@ -116,8 +116,17 @@ def test_no_more_are_kept_than_the_most(
 def test_no_more_are_begun_than_are_kept(
     made: Thumbnails, maker: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(thumbnail_cache, "MOST", 4)
+    monkeypatch.setattr(thumbnails, "MOST", 4)
     tasks = [task(f"u{n}", resources=(a(f"{n}"),)) for n in range(9)]
     made.begin(tasks)
     assert [made.of(one)[0].path for one in tasks] == [str(n) for n in range(9)]
     assert len(maker.made) == 9
+
+
+def test_what_could_not_be_reached_is_tried_again_the_next_time() -> None:
+    answers = [Media(kind="image", problem="no network"), Media(kind="image", src="data:,")]
+    made = Thumbnails(lambda _: answers.pop(0))
+    far = Resource(url="", path="s3://bucket/x.png")
+    assert made(far).problem == "no network"
+    assert made(far).src == made(far).src == "data:,"
+    made.close()
