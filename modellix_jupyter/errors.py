@@ -99,6 +99,9 @@ class UserError(ModellixError):
 class InvalidRequest(UserError):
     """A cell, an option, a prompt or a parameter that cannot be sent."""
 
+    # What was given as a model, where that is no slug.
+    model: str | None = None
+
 
 class UnknownModel(UserError):
     """A model that the catalog does not have."""

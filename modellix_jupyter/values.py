@@ -435,6 +435,11 @@ class Model:
     description: str = ""
     price: Price | None = None
 
+    @property
+    def text(self) -> str:
+        """All that is said of it, in small letters, to be searched."""
+        return f"{self.slug} {self.type} {self.description}".lower()
+
 
 def to_datetime(us: int | None) -> datetime | None:
     """Return microseconds since the epoch as an aware datetime in UTC."""

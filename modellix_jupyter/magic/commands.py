@@ -9,6 +9,7 @@ from modellix_jupyter.magic.cells import show_table
 from modellix_jupyter.notebook.current_session import configure, current
 from modellix_jupyter.notebook.functions import run, sandbox
 from modellix_jupyter.planning.cell_options import help_text
+from modellix_jupyter.planning.describe import COLUMNS, describe, example_cell, forms_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,11 +50,22 @@ def _doctor(_: Sequence[str]) -> None:
 
 
 def _models(arguments: Sequence[str]) -> None:
-    text = arguments[0].lower() if arguments else ""
-    found = [m for m in current().models() if text in f"{m.slug} {m.type} {m.description}".lower()]
+    text = arguments[0] if arguments else ""
+    found = current().find_models(text)
     rows = [[m.slug, m.type, price_range(m.price), m.description] for m in found]
-    caption = f"{len(found)} models" + (f" that match “{text}”" if text else "")
+    caption = f"{len(found)} models" + (f" that match “{text.lower()}”" if text else "")
     show_table(["model", "type", "price", "description"], rows, caption=caption)
+
+
+def _describe(arguments: Sequence[str]) -> None:
+    session, named = current(), arguments[0]
+    model, schema = session.look_up(named)
+    rows = [list(row.values()) for row in describe(schema)]
+    price = price_range(model.price) or "no price is known"
+    told = " ".join(filter(None, (model.description, forms_in_words(schema))))
+    caption = f"{model.slug} ({model.type}), {price}. {told}".strip()
+    show_table(COLUMNS, rows, caption=caption)
+    print(f"\n{example_cell(model.slug, schema)}")
 
 
 def _wait(arguments: Sequence[str]) -> object:
@@ -93,6 +105,7 @@ COMMAND_FUNCTIONS: dict[str, Callable[[Sequence[str]], object]] = {
     "key": _key,
     "doctor": _doctor,
     "models": _models,
+    "describe": _describe,
     "history": lambda _: current().history(),
     "wait": _wait,
     "resume": _resume,

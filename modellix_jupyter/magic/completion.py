@@ -27,17 +27,35 @@ PATIENCE_S = 0.4
 
 def complete(line: str) -> list[str]:
     """Return what may stand in place of the last word of a line, cut at the cursor."""
-    from modellix_jupyter.planning.cell_options import COMMANDS
-
     words = line.split()
     last = "" if line[-1:].isspace() else words.pop()
     if _LINE.match(line):
-        known = [command.name for command in COMMANDS] if len(words) == 1 else []
+        known = _in_line(words)
     elif _CELL.match(line):
         known = _in_cell(words, last)
     else:
         known = []
-    return [word for word in known if word.startswith(last)]
+    return _fitting(known, last)
+
+
+def _fitting(known: list[str], word: str) -> list[str]:
+    """Return what begins with a word, or else what has it anywhere."""
+    part = word.removeprefix("--").lower()
+    return [each for each in known if each.startswith(word)] or [
+        each for each in known if part and part in each.lower()
+    ]
+
+
+def _in_line(words: list[str]) -> list[str]:
+    from modellix_jupyter.planning.cell_options import COMMANDS
+
+    if words[1:] == ["describe"]:
+        return _models()
+    return [command.name for command in COMMANDS] if len(words) == 1 else []
+
+
+def _models() -> list[str]:
+    return [model.slug for model in _soon(methodcaller("models")) or ()]
 
 
 def _in_cell(words: list[str], last: str) -> list[str]:
@@ -47,20 +65,31 @@ def _in_cell(words: list[str], last: str) -> list[str]:
     before = words[-1] if words else ""
     if before.startswith("--"):
         return _values(models, before.removeprefix("--").replace("-", "_"))
-    return [model.slug for model in _soon(methodcaller("models")) or ()]
+    return _models()
 
 
 def _options(models: list[str]) -> list[str]:
     from modellix_jupyter.planning.cell_options import OPTIONS
 
     ours = [f"--{option.name}" for option in OPTIONS]
-    names = {name for schema in _schemas(models) for name in schema.parameters}
-    return ours + sorted(f"--{name.replace('_', '-')}" for name in names - {"prompt"})
+    names = {
+        name
+        for schema in _schemas(models)
+        for name in schema.parameters
+        if name != schema.prompt_parameter
+    }
+    return ours + sorted(f"--{name.replace('_', '-')}" for name in names)
 
 
 def _values(models: list[str], name: str) -> list[str]:
     found = [schema.parameters.get(name) for schema in _schemas(models)]
-    return [str(value) for parameter in found if parameter for value in parameter.enum or ()]
+    booleans = ("true", "false")
+    return [
+        str(value)
+        for parameter in found
+        if parameter
+        for value in parameter.enum or (booleans if parameter.type == "boolean" else ())
+    ]
 
 
 def _schemas(models: list[str]) -> list[ModelSchema]:

@@ -79,8 +79,11 @@ class Modellix(Magics, SettingTraits):  # type: ignore[misc, valid-type]  # a cl
 
                 return run_command(parse_line(line))
             variables = self.shell.user_ns if self.shell else {}
-            command = parse_cell(line, cell, self._own(variables))
             from modellix_jupyter.magic.cells import run_cell
+            from modellix_jupyter.notebook.functions import full_names
+
+            with full_names():
+                command = parse_cell(line, cell, self._own(variables))
 
             return run_cell(command, variables)
 

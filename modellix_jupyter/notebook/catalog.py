@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from modellix_jupyter.errors import ModellixError, UnknownModel
 from modellix_jupyter.planning.pricing import Pricing, pricing_of
 from modellix_jupyter.planning.schema import ModelSchema, check_request, parse_schema
-from modellix_jupyter.planning.suggestions import did_you_mean
+from modellix_jupyter.planning.suggestions import did_you_mean, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence
@@ -58,6 +58,24 @@ class Catalog:
         """Return a model's schema, or None also where it cannot be read soon."""
         return await self._soon(self.schema(model))
 
+    async def full_names(self, name: str) -> list[str]:
+        """Return the slugs that are most like a name."""
+        return suggest(name, await self._soon(self.models()) or {}, 3)
+
+    async def look_up(self, name: str) -> tuple[Model, ModelSchema]:
+        """Return a model and its schema; `UnknownModel` where no one model is meant."""
+        known = await self.models()
+        found = [known[name]] if name in known else _named(name, known)
+        if len(found) != 1:
+            _check_model(name, known)
+        schema = await self.schema(found[0].slug)
+        if schema is None:
+            raise ModellixError(
+                f"The parameters of {found[0].slug} cannot be read.",
+                "Requests to it are sent unchecked, and the service is the judge.",
+            )
+        return found[0], schema
+
     async def schemas(self, models: Iterable[str]) -> dict[str, ModelSchema | None]:
         """Return the schemas of models, or None for those that cannot be read soon."""
         names = list(dict.fromkeys(models))
@@ -84,6 +102,12 @@ class Catalog:
             return await asyncio.wait_for(reading, MAX_WAIT_S)
         except (ModellixError, TimeoutError):
             return None
+
+
+def _named(name: str, known: dict[str, Model]) -> list[Model]:
+    """Return the models that a name is the last part of, or else any part."""
+    last = [m for slug, m in known.items() if slug.partition("/")[2] == name]
+    return last or [m for slug, m in known.items() if name.lower() in slug.lower()]
 
 
 def _check_model(name: str, known: dict[str, Model]) -> None:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from modellix_jupyter.engine.waiting import check_timeout, is_number
 from modellix_jupyter.errors import InvalidRequest, ModellixError
+from modellix_jupyter.html.formatting import price_range
 from modellix_jupyter.notebook.current_session import current, leave, push
 from modellix_jupyter.notebook.display import connect_viewer
 from modellix_jupyter.notebook.spending import ask_first, confirmed
 from modellix_jupyter.planning.plan import make_plan
+from modellix_jupyter.planning.suggestions import did_you_mean
 from modellix_jupyter.results.results import one_prompt
 
 if TYPE_CHECKING:
@@ -56,7 +58,9 @@ def submit(prompt: str | Sequence[str] | None, model: str, **params: object) -> 
         In two lines what to do; nothing was sent.
 
     """
-    return current().submit(make_plan(one_prompt(prompt), [model], params=params))
+    with full_names():
+        plan = make_plan(one_prompt(prompt), [model], params=params)
+    return current().submit(plan)
 
 
 def generate(
@@ -132,7 +136,8 @@ def compare(
     """
     check_timeout(timeout)
     slugs = [models] if isinstance(models, str) else list(models)
-    plan = make_plan(one_prompt(prompts), slugs, params=params, vary=vary, repeat=repeat)
+    with full_names():
+        plan = make_plan(one_prompt(prompts), slugs, params=params, vary=vary, repeat=repeat)
     confirm = confirmed if yes else ask_first("yes=True")
     results = current().submit(plan, confirm=confirm)
     return run(results, timeout) if results else results
@@ -193,6 +198,62 @@ async def agenerate(
     with _shown(results):
         await results.wait_async(timeout)
     return results.check()
+
+
+@contextmanager
+def full_names() -> Iterator[None]:
+    """Say the slug of a model that was named by a part of it; nothing is sent under a guess."""
+    try:
+        yield
+    except InvalidRequest as error:
+        found = current().full_names(error.model) if error.model else []
+        if found:
+            error.hint = f"{did_you_mean(error.model or '', found, 3)} Nothing was sent."
+        raise
+
+
+def models(text: str | None = None) -> pd.DataFrame:
+    """Return the models of the service, or those that every word of a text is found in.
+
+    Returns
+    -------
+    DataFrame
+        One row a model: ``model`` (the slug), ``type``, ``price``, ``description``.
+
+    """
+    import pandas as pd
+
+    found = current().find_models(text or "")
+    rows = [(m.slug, m.type, price_range(m.price), m.description) for m in found]
+    return pd.DataFrame(rows, columns=["model", "type", "price", "description"], dtype="string")
+
+
+def describe(model: str) -> pd.DataFrame:
+    """Return the parameters of a model, those that are needed first.
+
+    Parameters
+    ----------
+    model
+        The slug, or a part of it that no other model has.
+
+    Returns
+    -------
+    DataFrame
+        One row a parameter: ``parameter``, ``type``, ``required``, ``default``, ``values`` (what it
+        must be) and ``description``, as the service says it.
+
+    Raises
+    ------
+    UnknownModel
+        There is no such model, or several have that name.
+
+    """
+    import pandas as pd
+
+    from modellix_jupyter.planning import describe as words
+
+    _, schema = current().look_up(model)
+    return pd.DataFrame(words.describe(schema), columns=list(words.COLUMNS))
 
 
 def run(results: Results, timeout: float | None = None, *, raising: bool = True) -> Results:

@@ -344,6 +344,22 @@ class Session:
         """Return the catalog."""
         return list(self.call(lambda r: r.catalog.models()).values())
 
+    def find_models(self, text: str = "") -> list[Model]:
+        """Return the models that every word of a text is found in; all of them without one."""
+        words = text.lower().split()
+        return [m for m in self.models() if all(w in m.text for w in words)]
+
+    def look_up(self, name: str) -> tuple[Model, ModelSchema]:
+        """Return a model and its schema, by its slug or by a part of it that is no other's."""
+        return self.call(lambda r: r.catalog.look_up(name))
+
+    def full_names(self, name: str) -> list[str]:
+        """Return the slugs that are most like a name; none where the catalog cannot be read."""
+        try:
+            return self.call(lambda r: r.catalog.full_names(name))
+        except ModellixError:
+            return []
+
     def schema(self, model: str) -> ModelSchema | None:
         """Return a model's parameters, or None where they cannot be read soon."""
         return self.call(lambda r: r.catalog.schema_if_known(model))

@@ -101,6 +101,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("key", None, "ask for an API key, without showing it"),
     Command("doctor", None, "test the key, the network, the disk and this notebook"),
     Command("models", "[TEXT]", "list the models, or those that match TEXT"),
+    Command("describe", "MODEL", "show a model's parameters, its price and a cell that calls it"),
     Command("history", None, "show every task that this machine's ledger knows"),
     Command("wait", "[TASK_ID ...]", "wait for these tasks, or for all that are not done"),
     Command(

@@ -281,7 +281,8 @@ def _model(word: str) -> str:
         return check_slug(word)
     except InvalidRequest as problem:
         rest = "The prompt is below this line; a value with spaces needs quotes."
-        raise InvalidRequest(problem.message, f"{problem.hint} {rest}") from None
+        problem.hint = f"{problem.hint} {rest}"
+        raise
 
 
 def split_prompts(body: str) -> list[str]:

@@ -83,7 +83,9 @@ def check_slug(model: object) -> str:
     """Return a model's slug if it has the form ``provider/model``."""
     if isinstance(model, str) and _SLUG.fullmatch(model):
         return model
-    raise InvalidRequest(f"`{short(model)}` is not the name of a model.", _MODEL_HINT)
+    error = InvalidRequest(f"`{short(model)}` is not the name of a model.", _MODEL_HINT)
+    error.model = model if isinstance(model, str) else None
+    raise error
 
 
 def _check_prompts(prompts: Sequence[str | None]) -> None:

@@ -254,6 +254,51 @@ def test_resume_says_what_may_have_been_charged_and_sends_nothing(
 # -- the panel and the sandbox
 
 
+def test_describe_shows_every_parameter_the_price_and_a_cell(shell: Shell) -> None:
+    told = shell.good("%modellix describe alibaba/wan2.7-i2v")
+    assert told.text.startswith("alibaba/wan2.7-i2v (image-to-video), $0.10 / second.")
+    for words in ("A request needs one of: first_frame; or first_clip.", "first_clip", "2 to 15"):
+        assert words in told.text
+    assert "%%modellix alibaba/wan2.7-i2v --first-frame picture.png" in told.out
+    assert "google/nano-banana-2-lite" in shell.good("%modellix describe nano-banana-2-lite").text
+    for name, words in (("zeppelin", "There is no model"), ("alibaba", "There is no model")):
+        assert words in shell.run(f"%modellix describe {name}").lines[0]
+
+
+def test_a_model_named_by_its_last_part_is_suggested_and_nothing_is_sent(
+    shell: Shell, service: Sandbox
+) -> None:
+    before = dict(service.submissions)
+    ran = shell.run("%%modellix nano-banana-2-lite\na cat")
+    assert ran.lines[0] == "UsageError: `nano-banana-2-lite` is not the name of a model."
+    assert ran.lines[1].startswith("Did you mean `google/nano-banana-2-lite`")
+    ran = shell.run("import modellix_jupyter as mx\nmx.generate('a cat', 'nano-banana-2-lite')")
+    assert "Did you mean `google/nano-banana-2-lite`" in ran.everything
+    assert service.submissions == before
+
+
+def test_models_and_describe_return_frames(shell: Shell) -> None:
+    shell.good(
+        "import modellix_jupyter as mx\nevery, some = mx.models(), mx.models('VIDEO sea')\n"
+        "banana = mx.describe('google/nano-banana-2-edit').set_index('parameter')"
+    )
+    every, some = shell.ip.user_ns["every"], shell.ip.user_ns["some"]
+    assert list(every) == ["model", "type", "price", "description"]
+    assert 0 < len(some) < len(every)
+    banana = shell.ip.user_ns["banana"]
+    assert banana.type.to_dict() == {
+        "prompt": "text",
+        "image": "picture",
+        "seed": "integer",
+        "aspectRatio": "text",
+        "imageSize": "text",
+        "output_format": "text",
+    }
+    assert banana.required.sum() == 2
+    assert banana["values"]["imageSize"] == "1K 2K"
+    assert banana.default["imageSize"] == "1K"
+
+
 def test_panel_is_a_widget_that_knows_the_models(shell: Shell) -> None:
     panel = shell.good("%modellix panel").value
     try:

@@ -410,7 +410,15 @@ def test_the_tables_are_the_contract() -> None:
     }
     assert [option.name for option in OPTIONS if option.repeatable] == ["param", "vary"]
     assert [command.usage for command in COMMANDS] == [
-        *("help", "key", "doctor", "models [TEXT]", "history", "wait [TASK_ID ...]"),
+        *(
+            "help",
+            "key",
+            "doctor",
+            "models [TEXT]",
+            "describe MODEL",
+            "history",
+            "wait [TASK_ID ...]",
+        ),
         *(
             "resume [send | take-over | NAME=TASK_ID ...]",
             "panel",
