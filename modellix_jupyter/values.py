@@ -342,6 +342,8 @@ class Card:
         What is being done about it just now.
     usual_s
         How long this model usually takes, in seconds, or None where nobody knows yet.
+    left_s
+        In how many seconds it is over, by what is known of the whole queue, or None.
     media
         What there is to show of its resources.
 
@@ -350,6 +352,7 @@ class Card:
     task: Task
     activity: Activity | None = None
     usual_s: float | None = None
+    left_s: float | None = None
     media: tuple[Media, ...] = ()
 
 

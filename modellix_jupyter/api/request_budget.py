@@ -120,6 +120,15 @@ class RequestBudget:
         left = max(spare / 2, spare - queued)
         return min(self._at_most, max(left / min(rest, SPEND_S) + steady, 1 / _MINUTE_S))
 
+    def time_for_s(self, requests: int) -> float:
+        """Return the seconds until so many requests may have gone, by what is known now."""
+        now, own = self._timer(), self._guess.time_for_s(requests)
+        if self._window is not None:
+            more = requests - self._window.remaining_at(now)
+            windows = math.ceil(more / self._window.limit)
+            own = self._window.rest_s(now) + (windows - 1) * _MINUTE_S if more > 0 else 0.0
+        return max(0.0, self._held_until - now, self._bound.time_for_s(requests), own)
+
     # -- who goes next
 
     async def _serve(self) -> None:
@@ -204,8 +213,11 @@ class _Bucket:
         self._tokens, self._at = self.tokens - 1, self._timer()
 
     def wait_s(self) -> float:
-        wait = (1 - self.tokens) / self.per_second
+        wait = self.time_for_s(1)
         return wait if wait > SHORTEST_WAIT_S else 0.0
+
+    def time_for_s(self, requests: int) -> float:
+        return max(0.0, (requests - self.tokens) / self.per_second)
 
     def slow_down(self) -> None:
         self._tokens, self._at = 1.0, self._timer()  # one more is tried after the pause

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
-from modellix_jupyter.errors import LedgerUnavailable
+from modellix_jupyter.errors import LedgerError, LedgerUnavailable
 
 if TYPE_CHECKING:
     from modellix_jupyter.ledger.ledger import Ledger
@@ -74,6 +74,15 @@ class BatchWriter:
     async def call(self, write: Callable[..., _T], *args: object) -> _T:
         """Call what writes something else into the ledger, in its turn."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, write, *args)
+
+    def post(self, write: Callable[..., None], *args: object) -> None:
+        """Call what writes into the ledger and may be missing there: nobody waits for it."""
+
+        def attempt() -> None:
+            with contextlib.suppress(LedgerError):
+                write(*args)
+
+        self._thread.submit(attempt)
 
     async def close(self) -> None:
         """End the thread once everything is on the disk."""

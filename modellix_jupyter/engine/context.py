@@ -64,12 +64,22 @@ class Context:
         # apart from the loop's own threads, which downloads need while a database makes wait
         self._readers = ThreadPoolExecutor(2, "modellix-reader")
         self._started = self.clock() - self.timer()
-        self.places = Places(self.settings.max_in_flight, self.timer)
+        self.places = Places(self.settings.max_in_flight, self.timer, learned=self._known_places())
+        self.places.on_learned = self._keep_places
         # a seen end frees a place; a free place should not wait for polls
         self.client.budget.polls_first = lambda: self.polled >= self.places.capacity
         self.downloads = asyncio.Semaphore(_DOWNLOADS_AT_ONCE)
         self._durations: dict[str, tuple[float, ...]] = {}
         self._accepted: dict[str, str] = {}
+
+    def _known_places(self) -> int | None:
+        try:
+            return self.ledger.places(self.settings.base_url)
+        except LedgerError:
+            return None  # it is learned again by a refusal
+
+    def _keep_places(self, places: int) -> None:
+        self.writer.post(self.ledger.keep_places, self.settings.base_url, places)
 
     def is_past(self, moment_us: int) -> bool:
         """Whether a moment has passed, by the clock and by the timer beside it.

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from modellix_jupyter.engine import polling, transitions
+from modellix_jupyter.engine import forecast, polling, transitions
 from modellix_jupyter.engine.context import Context
 from modellix_jupyter.engine.supervisor import Ownership, Supervisor
 from modellix_jupyter.errors import ModellixError
@@ -249,7 +249,7 @@ class Engine:
     def update(self, uid: str) -> Update:
         """Return a task as it is now, and what is being done about it."""
         job = self._supervisor.job(uid)
-        return Update(task=self.get(uid), activity=job.activity if job else None)
+        return Update(task=self.get(uid), activity=job.now_doing() if job else None)
 
     def problem(self, uid: str) -> ModellixError | None:
         """Return why this engine gave a task up for now, or None."""
@@ -259,6 +259,28 @@ class Engine:
     def usual_s(self, model: str) -> float | None:
         """Return the median of what the model's tasks took, in seconds."""
         return polling.usual(self._context.durations(model))
+
+    def remaining_s(self) -> dict[str, float]:
+        """Return in how many seconds each open task is over, by what is known.
+
+        Empty where a model among them was never seen: nobody knows then when a place is free.
+        """
+        context, now = self._context, self._context.now_us()
+        tasks = self._supervisor.open_tasks()
+        usual = {model: self.usual_s(model) for model in {t.request.model for t in tasks}}
+        works = []
+        for task in tasks:
+            usual_s = usual[task.request.model]
+            if usual_s is None:
+                return {}
+            works.append(forecast.work_s(usual_s, (now - (task.submitted_at or now)) / 1e6))
+        ends = forecast.ends(works, context.places.capacity)
+        requests = forecast.requests(task.unsent for task in tasks)
+        sent_s = context.client.budget.time_for_s(requests)
+        return {
+            task.uid: max(end, sent_s) if task.unsent else end
+            for task, end in zip(tasks, ends, strict=True)
+        }
 
     def future(self, uid: str) -> Future[Task]:
         """Return a future of the task as it is when this engine is through with it.

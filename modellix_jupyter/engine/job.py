@@ -45,6 +45,7 @@ _LACKING_TRIES = 5
 # A pause that ends so many seconds late was no pause: the machine slept, or the clock was set.
 _STOOD_S = 5.0
 _NETWORK_PAUSE_S = 15.0
+_WAITING = "waiting for a place"
 # In what parts a pause is taken, in seconds; after each, what changed meanwhile counts.
 _PART_S = 2.0
 
@@ -110,10 +111,17 @@ class Job(Record):
             self._has_place = False
             self._context.places.release()
 
-    def _report_wait_for_place(self) -> None:
+    def now_doing(self) -> Activity | None:
+        """Return what is being done just now: how many places there are may have been learned."""
+        waits = self.activity is not None and self.activity.what.startswith(_WAITING)
+        return self._wait_for_place_now() if waits else self.activity
+
+    def _wait_for_place_now(self) -> Activity:
         at_once = self._context.places.learned
-        known = f" ({at_once} at once)" if at_once else ""
-        self.report(Activity(what=f"waiting for a place{known}"))
+        return Activity(what=f"{_WAITING} ({at_once} at once)" if at_once else _WAITING)
+
+    def _report_wait_for_place(self) -> None:
+        self.report(self._wait_for_place_now())
 
     async def _wait_for_place(self) -> None:
         """Give the place back after a refusal because too many tasks run, and wait for another."""

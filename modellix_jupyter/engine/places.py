@@ -24,7 +24,7 @@ class Places:
 
     The service says its limit only by refusing. So the number grows while everything is accepted;
     after the first refusal it is what ran at that moment, and one more is tried now and then: a
-    limit can be raised, and other kernels end.
+    limit can be raised, and other kernels end. Where that one is accepted, it grows again.
     """
 
     def __init__(
@@ -38,7 +38,10 @@ class Places:
         self._capacity = min(at_most, learned or FIRST)
         self._probe_after = PROBE_S
         self._probe_at = timer() + PROBE_S
+        self._probing = False
         self._waiting: deque[asyncio.Future[None]] = deque()
+        # Called with the number that a refusal showed.
+        self.on_learned: Callable[[int], None] = _ignore
 
     @property
     def capacity(self) -> int:
@@ -78,6 +81,9 @@ class Places:
 
     def accepted(self) -> None:
         """Learn from an acceptance: without a refusal so far, there may be more places."""
+        if self._probing and not self.free:  # the limit was raised
+            self._learned = self._probing = False
+            self._probe_after = PROBE_S
         if self._learned or not self.waiting:
             return
         self._earned += GROWTH
@@ -87,11 +93,12 @@ class Places:
 
     def refused(self) -> Coroutine[None, None, None]:
         """Learn from a refusal; what it returns waits until the service may have a place again."""
-        self._learned = True
+        self._learned, self._probing = True, False
         self._probe_at = self._timer() + self._probe_after
         self.taken -= 1
         others_only = self.taken == 0
         self._capacity = max(1, min(self._capacity, self.taken))
+        self.on_learned(self._capacity)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.appendleft(waiter)  # it has waited longest
         if others_only:  # nothing of ours will free a place: ask again after a while
@@ -112,6 +119,7 @@ class Places:
         if self._learned and self._timer() >= self._probe_at:
             self._probe_after = min(2 * self._probe_after, PROBE_AT_MOST_S)
             self._probe_at = self._timer() + self._probe_after
+            self._probing = True
             self._grow()
 
     def _grow(self) -> None:
@@ -124,3 +132,7 @@ class Places:
             if not waiter.done():
                 self.taken += 1
                 waiter.set_result(None)
+
+
+def _ignore(_: int) -> None:
+    """Keep what was learned here alone."""

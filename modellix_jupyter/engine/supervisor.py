@@ -177,6 +177,12 @@ class Supervisor:
         with self._lock:
             return dict(self._futures)
 
+    def open_tasks(self) -> list[Task]:
+        """Return the tasks that are driven here and not over at the service, in their order."""
+        with self._lock:
+            jobs = [self._jobs[uid] for uid in tuple(self._running) if uid in self._jobs]
+        return [job.task for job in jobs if not job.task.status.ended]
+
     def start(self, task: Task, *, fresh: bool = False, wanted: bool = False) -> None:
         """Begin to drive or to follow a task.
 
@@ -371,7 +377,7 @@ class Supervisor:
     def keep_unsent(self, error: ApiError) -> None:
         """Send nothing more of what has not left: the service refuses all of it for now."""
         why = ModellixError(
-            f"It was not sent, because the service refuses: {error.message}.",
+            f"Not sent, because the service refuses: {error.message}.",
             f"{error.hint} Then `%modellix resume send` sends what is left.",
         )
         self._wanted.clear()  # another kernel may have a key that the service takes

@@ -347,7 +347,8 @@ def _totals(cards: Sequence[Card], now: float) -> list[str]:
     """Return how long all of them took together, and what they cost, as far as it is known."""
     active = any(formatting.is_open(card) for card in cards)
     passed = formatting.seconds(formatting.span(cards, now), live=active)
-    return [part for part in (passed, formatting.total_price(cards)) if part]
+    parts = (passed, formatting.left(cards), formatting.total_price(cards))
+    return [part for part in parts if part]
 
 
 def _open_lines(card: Card, now: float, width: int) -> list[str]:

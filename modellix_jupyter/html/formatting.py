@@ -6,6 +6,7 @@ import json
 import math
 import re
 import textwrap
+import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -193,12 +194,41 @@ def clock(card: Card, now: float) -> str:
 
 
 def counts(cards: Sequence[Card]) -> str:
-    """Return ``12 of 500 done, 3 failed, 5 running, 480 pending``."""
+    """Return ``12 of 500 done, 3 failed, 5 running, 480 waiting for a place (5 at once)``."""
     number = Counter(card.task.status for card in cards)
+    queue = _queue(cards)
+    number[Status.SUBMITTING] -= queue.total()
     parts = [f"{number[Status.SUCCESS]} of {len(cards)} done"]
     parts += [f"{number[key]} {word}" for key, word in _COUNTED.items() if number[key]]
+    parts += [f"{count} {what}" for what, count in queue.items()]
     saving = sum(is_saving(card) for card in cards)
     return ", ".join([*parts, f"{saving} saving"] if saving else parts)
+
+
+def _queue(cards: Sequence[Card]) -> Counter[str]:
+    """Return what those wait for that were not sent yet, and how many wait for each."""
+    found: Counter[str] = Counter()
+    until: dict[str, float] = {}
+    for card in cards:
+        activity = card.activity
+        if card.task.unsent and activity and activity.what.startswith("waiting"):
+            found[activity.what] += 1
+            until[activity.what] = max(until.get(activity.what, 0.0), activity.until or 0.0)
+    return Counter({f"{what}{_until(until[what])}": count for what, count in found.items()})
+
+
+def _until(moment: float) -> str:
+    if not 0 < moment < math.inf:
+        return ""
+    return f" until {time.strftime('%H:%M:%S', time.localtime(moment))}"
+
+
+def left(cards: Sequence[Card]) -> str:
+    """Return how long all of them take yet, where that is known: ``about 40 s left``."""
+    known = [card.left_s for card in cards if not card.task.status.ended]
+    if not known or None in known:
+        return ""
+    return f"about {seconds(max(s for s in known if s is not None), live=True)} left"
 
 
 def price(task: Task) -> str:

@@ -26,6 +26,7 @@ from modellix_jupyter.ledger.tables import (
     UNKNOWN,
     file_rows,
     files,
+    limits,
     metadata,
     relative,
     storable,
@@ -432,6 +433,20 @@ class Ledger:
         )
         rows = self._rows(query.order_by(columns.completed_at.desc()).limit(_LEARN_FROM))
         return [us / 1e6 for (us,) in rows]
+
+    def places(self, origin: str) -> int | None:
+        """Return how many tasks may run at once at a service, as this user saw last, or None."""
+        mine = (limits.c.origin == origin, limits.c.user == (self._user or ""))
+        found: int | None = self._scalar(select(limits.c.places).where(*mine))
+        return found
+
+    @uninterrupted
+    def keep_places(self, origin: str, places: int) -> None:
+        """Record how many tasks may run at once at a service."""
+        row = {"origin": origin, "user": self._user or ""}
+        with self._transaction() as connection:
+            connection.execute(delete(limits).filter_by(**row))
+            connection.execute(insert(limits).values(**row, places=places))
 
     def recent_models(self, origin: str, limit: int = 8) -> list[str]:
         """Return the models used last, the latest first."""

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from modellix_jupyter.html.cards import cards_html, cards_text
@@ -234,7 +235,8 @@ class LiveView:
 
     def bundle(self, *, final: bool) -> Bundle:
         """Return what there is to see, as HTML and as text."""
-        cards = [self._session.card(uid) for uid in self._uids]
+        left = self._session.engine.remaining_s()
+        cards = [replace(self._session.card(u), left_s=left.get(u)) for u in self._uids]
         now, note = time.time(), self._message(final=final)
         budget = budget_of(self._session.settings).output
         moves = final or self._note is None
@@ -252,8 +254,18 @@ class LiveView:
 
     def _message(self, *, final: bool) -> str | None:
         """Return the note of the cell, and the warnings that concern every task."""
-        notes = [] if final else [self._note or self._written()]
+        notes = [self._not_sent()] if final else [self._note or self._written()]
         return " ".join([*notes, *self._session.engine.warnings]).strip() or None
+
+    def _not_sent(self) -> str:
+        """Say of what was kept unsent why, and what to do."""
+        engine = self._session.engine
+        unsent = [uid for uid in self._uids if engine.get(uid).unsent]
+        problem = next((p for p in map(engine.problem, unsent) if p is not None), None)
+        if problem is None:
+            return ""
+        count = "1 task" if len(unsent) == 1 else f"{len(unsent)} tasks"
+        return f"{count}: {problem.message} {problem.hint}"
 
     def _written(self) -> str:
         """Say of what goes on without a cell when that was seen: it may be read days later."""

@@ -212,3 +212,14 @@ def test_a_reset_in_a_year_stops_nobody_for_a_year() -> None:
         assert world.budget.wait_s() <= 300
 
     run(body)
+
+
+def test_how_long_many_requests_take_by_what_is_known() -> None:
+    world = World()
+    assert world.budget.time_for_s(100) == 0
+    assert world.budget.time_for_s(200) == pytest.approx(60)  # a guess of 100 a minute
+    reset = str(int(EPOCH + 20))
+    world.budget.answered(
+        {"x-ratelimit-limit": "100", "x-ratelimit-remaining": "40", "x-ratelimit-reset": reset}
+    )
+    assert [world.budget.time_for_s(n) for n in (40, 41, 140, 141, 241)] == [0, 20, 20, 80, 140]

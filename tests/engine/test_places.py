@@ -79,7 +79,22 @@ def test_a_raised_limit_is_noticed() -> None:
 
     run(body())
     assert service.most == 3
-    assert service.places.learned == 3
+    assert service.refusals <= 3
+
+
+def test_a_limit_that_was_raised_a_lot_is_used_soon() -> None:
+    service = Service(limit=20, learned=2)
+    service.now += places.PROBE_S
+    run(service.tasks(200))
+    assert service.most == 20
+
+
+def test_what_a_refusal_showed_is_told() -> None:
+    service = Service(limit=3)
+    told: list[int] = []
+    service.places.on_learned = told.append
+    run(service.tasks(20))
+    assert told[-1] == 3
 
 
 def test_where_others_have_every_place_it_is_tried_again_after_a_while() -> None:

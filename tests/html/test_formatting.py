@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +9,10 @@ from render_samples import NOW, done, task
 
 from modellix_jupyter.html.formatting import (
     clip,
+    counts,
     file_size,
     fraction,
+    left,
     money,
     seconds,
     span,
@@ -101,3 +105,34 @@ def test_the_span_ends_with_the_last_task() -> None:
 @given(st.text(), st.integers(1, 50))
 def test_clipped_text_is_within_its_limit(text: str, limit: int) -> None:
     assert len(clip(text, limit)) <= limit
+
+
+def _waiting(what: str, until: float | None = None) -> Card:
+    unsent = task(status=Status.SUBMITTING, submitted_at=None)
+    return Card(task=unsent, activity=Activity(what=what, until=until))
+
+
+def test_the_queue_is_counted_by_what_it_waits_for() -> None:
+    shown = counts(
+        [
+            done(),
+            Card(task=task(status=Status.PROCESSING)),
+            *[_waiting("waiting for a place (2 at once)")] * 3,
+            *[_waiting("waiting for the rate limit", NOW + n) for n in range(2)],
+            _waiting("submitting"),
+        ]
+    )
+    renewed = time.strftime("%H:%M:%S", time.localtime(NOW + 1))
+    assert shown == (
+        "1 of 8 done, 1 running, 1 submitting, 3 waiting for a place (2 at once), "
+        f"2 waiting for the rate limit until {renewed}"
+    )
+    assert "until" not in counts([_waiting("waiting for the rate limit", float("inf"))])
+
+
+def test_what_is_left_is_said_where_it_is_known_of_all() -> None:
+    running = task(status=Status.PROCESSING)
+    known = [Card(task=running, left_s=seconds) for seconds in (20.0, 45.0)]
+    assert left([*known, done()]) == "about 45 s left"
+    assert left([*known, Card(task=running)]) == ""
+    assert left([done()]) == ""
