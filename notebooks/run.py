@@ -17,7 +17,7 @@ from modellix_jupyter.sandbox_server import Sandbox
 
 HERE = Path(__file__).parent
 DEMO = HERE.parent / "demo"
-NAMES = ("quickstart", "compare", "batch", "panel")
+NAMES = ("quickstart", "compare", "batch", "inputs", "panel")
 PATIENCE_S = 300
 SHOWN = ["task_id", "status", "model", "prompt", "submitted_at", "elapsed_s", "price"]
 MOST_ROWS = 12

@@ -252,19 +252,19 @@ class Ledger:
         return self._kernel_lock
 
     def add_upload(self, origin: str, sha256: str, file: UploadedFile) -> None:
-        """Record an upload to a service, in place of an earlier one of the same bytes."""
+        """Record an upload to a service."""
         row: dict[str, Any] = {name: getattr(file, name) for name in _OF_UPLOAD}
         row |= {"origin": origin, "sha256": sha256}
-        same = (uploads.c.origin == origin) & (uploads.c.sha256 == sha256)
+        same = (uploads.c.origin == origin) & (uploads.c.url == file.url)
         with self._transaction() as connection:
             connection.execute(delete(uploads).where(same))
             connection.execute(insert(uploads), [row])
 
     def forget_upload(self, origin: str, file_id: str) -> None:
-        """Forget an upload that the service does not keep any more."""
+        """Record that the service does not keep an upload any more."""
         which = (uploads.c.origin == origin) & (uploads.c.file_id == file_id)
         with self._transaction() as connection:
-            connection.execute(delete(uploads).where(which))
+            connection.execute(update(uploads).where(which).values(expires_at=0))
 
     def rate(self, uid: str, rating: int | None) -> None:
         """Record a choice, from 1 to 5, or take it back with None."""
@@ -405,11 +405,16 @@ class Ledger:
         return None if self.path else str(self._scalar(text("SHOW server_version")))
 
     def uploads(self, origin: str) -> dict[str, UploadedFile]:
-        """Return what was uploaded to a service from here, by its digest, oldest first."""
+        """Return the last upload of each file to a service, by its digest, oldest first."""
         query = select(uploads).where(uploads.c.origin == origin).order_by(uploads.c.created_at)
         with self._reading() as connection:
             rows = connection.execute(query).mappings().all()
         return {r["sha256"]: UploadedFile(**{n: r[n] for n in _OF_UPLOAD}) for r in rows}
+
+    def upload_digests(self, origin: str) -> dict[str, str]:
+        """Return the digest of everything that was ever uploaded to a service, by its address."""
+        query = select(uploads.c.url, uploads.c.sha256).where(uploads.c.origin == origin)
+        return dict(self._rows(query))
 
     def maker(self, place: str) -> Task | None:
         """Return the task that made a result, by the result's address or by its file."""

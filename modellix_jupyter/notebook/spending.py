@@ -161,7 +161,7 @@ def continue_batch(session: Session, quote: Quote, batch: str) -> list[str]:
     shared = session.ledger.path is None
     with session.ledger.continuing():
         tasks = [task for task in session.ledger.batch(batch) if task.origin == origin]
-        found = matched(quote.requests, tasks)
+        found = matched(quote.requests, tasks, session.ledger.upload_digests(origin))
         missing = [r for r, uid in zip(quote.requests, found, strict=True) if uid is None]
         prices = Quote(missing, quote.prices, quote.settings).most
         sent = iter(engine.submit(missing, prices=prices, batch=batch, shared=shared))

@@ -7,11 +7,15 @@ repeats of one and the same request stand next to each other.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import json
 import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -286,16 +290,38 @@ def _is_missing(value: object) -> bool:
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))  # type: ignore[call-overload]
 
 
-def matched(requests: Sequence[Request], tasks: Iterable[Task]) -> list[str | None]:
-    """Return, for each request, the task of the batch that is it, or None where there is none."""
+def matched(
+    requests: Sequence[Request], tasks: Iterable[Task], digests: Mapping[str, str] | None = None
+) -> list[str | None]:
+    """Return, for each request, the task of the batch that is it, or None where there is none.
+
+    `digests` are of what was uploaded, by its address: the same picture is the same request,
+    whatever its address.
+    """
+    same = digests or {}
     known: dict[str, list[str]] = defaultdict(list)
     for task in tasks:
         if task.status not in GONE:
-            known[_identity(task.request)].append(task.uid)
-    found = (known[_identity(request)] for request in requests)
+            known[_identity(task.request, same)].append(task.uid)
+    found = (known[_identity(request, same)] for request in requests)
     return [uids.pop(0) if uids else None for uids in found]
 
 
-def _identity(request: Request) -> str:
-    body = json.dumps(request.body(), sort_keys=True)
+def _identity(request: Request, digests: Mapping[str, str]) -> str:
+    body = json.dumps(_by_digest(request.body(), digests), sort_keys=True)
     return f"{request.model}\n{body}".replace("\\u0000", "\\ufffd")  # as the ledger keeps it
+
+
+def _by_digest(value: Json, digests: Mapping[str, str]) -> Json:
+    """Return a value with what it refers to in place of the addresses of uploads."""
+    if isinstance(value, dict):
+        return {name: _by_digest(each, digests) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_by_digest(each, digests) for each in value]
+    if not isinstance(value, str):
+        return value
+    head, comma, content = value.partition(";base64,")
+    if comma and head.startswith("data:"):
+        with suppress(binascii.Error):
+            return hashlib.sha256(base64.b64decode(content)).hexdigest()
+    return digests.get(value, value)

@@ -128,14 +128,18 @@ def test_results_are_a_list_where_the_model_takes_several(session: Session) -> N
         session.quote(make_plan(["x"], [EDIT], params={"image": both}))
 
 
-@pytest.mark.usefixtures("session")
-def test_a_column_of_pictures(sandbox: Sandbox, cat: Path) -> None:
+def test_a_column_of_pictures(session: Session, sandbox: Sandbox, cat: Path) -> None:
     frame = pd.DataFrame({"prompt": ["a", "b"], "image": [cat, Image.open(cat).rotate(90)]})
     done = mx.submit_frame(frame, EDIT, batch="edits").wait(HANG_S)
     assert [task.status for task in done] == [Status.SUCCESS] * 2
     again = mx.submit_frame(frame, EDIT, batch="edits").wait(HANG_S)
     assert [task.uid for task in again] == [task.uid for task in done]
     assert (uploads(sandbox), len(sandbox.submissions)) == (2, 2)
+    for file in session.call(lambda r: r.client.files()):
+        session.call(lambda r, file=file: r.client.delete_file(file.file_id))  # type: ignore[misc]  # of a default
+    again = mx.submit_frame(frame, EDIT, batch="edits").wait(HANG_S)
+    assert [task.uid for task in again] == [task.uid for task in done]  # at other addresses now
+    assert (uploads(sandbox), len(sandbox.submissions)) == (4, 2)
 
 
 def test_a_prompt_goes_where_the_model_wants_it(session: Session, sandbox: Sandbox) -> None:

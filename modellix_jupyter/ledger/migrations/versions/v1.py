@@ -69,9 +69,9 @@ def upgrade() -> None:
     op.create_table(
         "uploads",
         sa.Column("origin", sa.Text, primary_key=True),
-        sa.Column("sha256", sa.Text, primary_key=True),
+        sa.Column("url", sa.Text, primary_key=True),
+        sa.Column("sha256", sa.Text, nullable=False),
         sa.Column("file_id", sa.Text, nullable=False),
-        sa.Column("url", sa.Text, nullable=False),
         sa.Column("created_at", WHOLE, nullable=False),
         sa.Column("expires_at", WHOLE, nullable=False),
         sqlite_strict=True,
