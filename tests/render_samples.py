@@ -42,7 +42,7 @@ INJECTIONS = (
 
 TAGS: dict[str, set[str]] = {
     "div": {"style", "role", "aria-label", "aria-valuemin", "aria-valuemax", "aria-valuenow"}
-    | {"title", "class", "data-mx", "data-mx-group", "tabindex"},
+    | {"title", "class", "data-mx", "data-mx-group", "data-mx-box", "tabindex"},
     "span": {"style"},
     "strong": set(),
     "bdi": set(),
@@ -53,13 +53,13 @@ TAGS: dict[str, set[str]] = {
     "audio": {"controls", "preload", "src", "aria-label", "style"},
     "figure": {"style", "title"},
     "figcaption": {"style"},
-    "table": {"style"},
+    "table": {"style", "data-mx-table"},
     "caption": {"style"},
     "thead": set(),
     "tbody": set(),
     "tr": {"style"},
     "th": {"style", "scope", "colspan", "class"},
-    "td": {"style", "class"},
+    "td": {"style", "class", "data-v"},
 }
 PAGE_TAGS: dict[str, set[str]] = TAGS | {
     "html": {"lang"},

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from numbers import Real
+from typing import NamedTuple
 
-from modellix_jupyter.html.elements import DIM, LINE, media_html
+from modellix_jupyter.html.elements import DIM, FILLED, LINE, media_html
 from modellix_jupyter.html.formatting import (
     GAP,
     WIDTH,
@@ -117,9 +118,63 @@ def _head(name: str, *, right: bool) -> Html:
 
 def _cell(value: object, *, right: bool) -> Html:
     if isinstance(value, Media) and value.src and value.kind == "image":
-        return el("td", media_html(value, "thumbnail", THUMB), style=_cell_style(right=False))
+        return el("td", thumbnail(value, "thumbnail"), style=_cell_style(right=False))
     text = cell_text(value)
     return el("td", html(text), style=_cell_style(right=right, long=len(text) > SHORT))
+
+
+class Cell(NamedTuple):
+    """What a cell of a table of media shows, and what else it is sorted by."""
+
+    content: Html
+    key: str | float | None = None
+    right: bool = False
+
+
+def media_table(columns: Columns, rows: Sequence[Sequence[Cell]], caption: str = "") -> Html:
+    """Return a table for people: lines of one height, pictures of one size, a wide one scrolls."""
+    head = _row(_media_head(name) for name in columns)
+    body = [_row(map(_media_cell, row)) for row in rows]
+    table = el(
+        "table",
+        el("thead", head),
+        el("tbody", *body),
+        data_mx_table=True,
+        style="border-collapse:collapse;border:0;margin:0;font-size:13px;line-height:1.45",
+    )
+    box = el("div", table, data_mx_box=True, style="overflow-x:auto;max-width:100%")
+    note = el("div", html(caption), style=f"{DIM};padding:6px 0") if caption else Html("")
+    return el("div", box, note, data_mx_group=True, style="padding:4px 0")
+
+
+_MEDIA_CELL = (
+    f"vertical-align:middle;padding:6px 16px 6px 0;border:0;border-bottom:1px solid {LINE}"
+)
+
+
+def _media_head(name: str) -> Html:
+    css = f"{_MEDIA_CELL};text-align:left;font-weight:600;white-space:nowrap"
+    return el("th", html(name), scope="col", style=css)
+
+
+def _media_cell(cell: Cell) -> Html:
+    align = "right;font-variant-numeric:tabular-nums;white-space:nowrap" if cell.right else "left"
+    return el("td", cell.content, data_v=cell.key, style=f"{_MEDIA_CELL};text-align:{align}")
+
+
+def thumbnail(media: Media, alt: str, key: str = "") -> Html:
+    """Return a picture in a square of one size for all; of what is no picture, its sign."""
+    shown = media.kind == "image" and media.src
+    mark = html("▶" if media.kind in {"video", "audio"} else "-")
+    inner = media_html(media, alt, THUMB, key) if shown else el("span", mark)
+    if key and not shown:
+        inner = el("div", inner, data_mx=key, tabindex=0, style="cursor:zoom-in;padding:20px")
+    return el(
+        "div",
+        inner,
+        style=f"width:{THUMB}px;height:{THUMB}px;display:flex;align-items:center;"
+        f"justify-content:center;{FILLED};border-radius:6px;overflow:hidden",
+    )
 
 
 def table_text(

@@ -1081,7 +1081,8 @@ function means(event) {
 export function listen(offer) {
   const start = (event, element) => {
     const group = element.closest("[data-mx-group]") ?? element;
-    const found = [...group.querySelectorAll("[data-mx]")].map(pictured);
+    const seen = (each) => each === element || each.getClientRects().length; // not filtered out
+    const found = [...group.querySelectorAll("[data-mx]")].filter(seen).map(pictured);
     const shown = new Map(found.reverse().map((item) => [item.id, item])); // the first of each key
     const offered = offer([...shown.values()].reverse());
     if (!offered) return;

@@ -14,16 +14,25 @@ from modellix_jupyter.values import Resource, Task, to_datetime
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
 
 
-@cache
 def viewer_js() -> str:
-    """Return JavaScript that defines `viewer`; what uses it follows in the same script.
+    """Return JavaScript that defines `viewer`; what uses it follows in the same script."""
+    return _module("viewer")
 
-    An anywidget's module cannot import another, so the text of both is joined; all names but
-    `viewer` stay inside.
+
+def tables_js() -> str:
+    """Return JavaScript that defines `tables`, which lets tables be sorted and searched."""
+    return _module("tables")
+
+
+@cache
+def _module(name: str) -> str:
+    """Return a module as one object, all of whose other names stay inside.
+
+    An anywidget's module cannot import another, so the texts are joined.
     """
-    source = files(__package__).joinpath("viewer.js").read_text("utf-8")
+    source = files(__package__).joinpath(f"{name}.js").read_text("utf-8")
     names = ", ".join(_EXPORT.findall(source))
-    return f"const viewer = (() => {{\n{_EXPORT.sub('', source)}\nreturn {{ {names} }};\n}})();\n"
+    return f"const {name} = (() => {{\n{_EXPORT.sub('', source)}\nreturn {{ {names} }};\n}})();\n"
 
 
 @cache
@@ -35,7 +44,9 @@ def viewer_css() -> str:
 @cache
 def page_js() -> str:
     """Return the script of an exported page, which finds its facts in the page."""
-    return viewer_js() + files(__package__).joinpath("viewer_page.js").read_text("utf-8")
+    return (
+        viewer_js() + tables_js() + files(__package__).joinpath("viewer_page.js").read_text("utf-8")
+    )
 
 
 def facts_of(task: Task, resource: Resource) -> dict[str, Any]:

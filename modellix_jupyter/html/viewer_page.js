@@ -2,6 +2,7 @@
 
 const FACTS = new Map(JSON.parse(document.getElementById("facts").textContent));
 
+tables.watch();
 viewer.listen((items) => {
   const known = items.map((item) => ({ ...item, ...FACTS.get(item.id) }));
   const shown = known.filter((item) => item.src);

@@ -323,6 +323,11 @@ class Ledger:
         """Return one task by our own name for it."""
         return self._one(select(tasks).where(tasks.c.uid == uid))
 
+    def of_file(self, beginning: str) -> Task | None:
+        """Return one task by the beginning of our name for it that stands in the names of files."""
+        known = tasks.c.uid.startswith(beginning, autoescape=True)
+        return self._one(select(tasks).where(known).limit(1))
+
     def find(self, task_id: str) -> Task | None:
         """Return the newest task with an id of the service's, or with our own name."""
         known = or_(tasks.c.task_id == task_id, tasks.c.uid == task_id)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 
 from modellix_jupyter.errors import ModellixError
-from modellix_jupyter.html.viewer import facts_of, viewer_css, viewer_js
+from modellix_jupyter.html.viewer import facts_of, tables_js, viewer_css, viewer_js
 from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.storage.originals import read_part
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # Keys that one message may have, and characters of a note.
 MAX_KEYS, MAX_NOTE = 1000, 10_000
 BEST = 5
+# Characters of a uid that the name of a file has, by which tables of files name it.
+NAMED = 12
 
 _link: ViewerLink | None = None
 _linking = threading.Lock()
@@ -34,7 +36,9 @@ _linking = threading.Lock()
 class ViewerLink(anywidget.AnyWidget):
     """Answers what `viewer_link.js` asks, on threads of its own: a file may be far away."""
 
-    _esm = viewer_js() + files(__package__).joinpath("viewer_link.js").read_text("utf-8")
+    _esm = (
+        viewer_js() + tables_js() + files(__package__).joinpath("viewer_link.js").read_text("utf-8")
+    )
     _css = viewer_css()
 
     def __init__(self) -> None:
@@ -84,7 +88,7 @@ def _remark(ledger: Ledger, task: Task, ask: str, value: object) -> bool:
 def _found(ledger: Ledger, key: str) -> tuple[Task, Resource]:
     """Return the task and the resource that a key of an output means."""
     uid, _, place = key.rpartition("/")
-    task = ledger.get(uid)
+    task = ledger.get(uid) or (ledger.of_file(uid) if len(uid) == NAMED else None)
     if task is None or not place.isdecimal() or int(place) >= len(task.resources):
         raise ModellixError("The ledger does not know this picture.")
     return task, task.resources[int(place)]

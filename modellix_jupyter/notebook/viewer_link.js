@@ -89,6 +89,7 @@ function initialize({ model }) {
   if (!globalThis[LINKS]) {
     globalThis[LINKS] = new Set();
     viewer.listen(offer);
+    tables.watch();
   }
   const link = new Link(model);
   globalThis[LINKS].add(link);

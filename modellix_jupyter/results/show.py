@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.html.table import table_html
-from modellix_jupyter.values import Resource, Task
+from modellix_jupyter.html import elements, formatting
+from modellix_jupyter.html.markup import el, html
+from modellix_jupyter.html.table import Cell, cell_text, media_table, thumbnail
+from modellix_jupyter.planning.suggestions import did_you_mean
+from modellix_jupyter.values import Card, Request, Resource, Status, Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from modellix_jupyter.html.markup import Html
     from modellix_jupyter.values import Media
 
-THUMBNAIL_PX = 96
+THUMBNAIL_PX = 160
 THUMBNAIL_BYTES = 6_000
 # Rows that are drawn; the rest is a number.
 ROWS = 200
 # The column that brings the pictures.
 FILES = "path"
+# What a whole frame shows, in this order, and which more where they have values: people read these.
+USUAL = ("prompt", "model", "status", "elapsed_s", "price", "submitted_at")
+AS_WELL = ("rating", "note", "error_message")
+HEADINGS = {"elapsed_s": "time", "submitted_at": "date", "error_message": "error"}
+_MAX_PARAMS = 4
+# The end of the name of a downloaded file: the beginning of its task's uid, and its place from 1.
+_NAME = re.compile(r"-([0-9a-f]{12})-(\d+)\.\w+$")
 
 
 class ShownFrame:
@@ -31,37 +44,46 @@ class ShownFrame:
     ----------
     frame
         With the column ``path``, and any others; ``type`` tells a film in an MP4 from a sound.
+    columns
+        Which are shown, in this order; None is all.
 
     """
 
-    def __init__(self, frame: pd.DataFrame) -> None:
+    def __init__(self, frame: pd.DataFrame, columns: Sequence[str] | None = None) -> None:
         self._frame = frame
+        self._columns = [str(name) for name in frame.columns] if columns is None else [*columns]
 
     def _repr_html_(self) -> str:
         shown = self._frame.head(ROWS)
-        names = [str(name) for name in shown.columns if name != FILES]
-        kinds = shown["type"].tolist() if "type" in shown.columns else [None] * len(shown)
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            pictures = list(pool.map(_picture, shown[FILES].tolist(), kinds))
-        rows = [[picture, *row] for picture, row in zip(pictures, _rows(shown), strict=True)]
-        return table_html(["", *names], rows, caption=self._caption())
+        names = [name for name in self._columns if name != FILES]
+        rows = [
+            [picture, *map(_cell, names, row)]
+            for picture, row in zip(_pictures(shown), _rows(shown, names), strict=True)
+        ]
+        return media_table(["", *(_heading(name) for name in names)], rows, self._caption())
 
     def __repr__(self) -> str:
-        return repr(self._frame)
+        return repr(self._frame[self._columns])
 
-    def _caption(self) -> str | None:
+    def _caption(self) -> str:
         more = len(self._frame) - ROWS
-        return f"{len(self._frame)} rows, the first {ROWS} shown" if more > 0 else None
+        return f"{len(self._frame)} rows, the first {ROWS} shown" if more > 0 else ""
 
 
-def show(frame: pd.DataFrame | Sequence[Task]) -> Any:  # noqa: ANN401 - what shows itself: ours, or the frame
+def show(frame: pd.DataFrame | Sequence[Task], columns: str | Sequence[str] | None = None) -> Any:  # noqa: ANN401 - what shows itself: ours, or the frame
     """Show a frame of ours with its pictures, filtered and sorted as it is.
+
+    In a notebook with a kernel, a click on a heading sorts it, it can be searched, and its pictures
+    open in the viewer.
 
     Parameters
     ----------
     frame
         From `history` or `Results.frame`, with the column ``path`` still in it; or results, or
         tasks, whose frame is shown.
+    columns
+        The names of those to show, or ``"all"``. By default, of a whole frame those that people
+        read, and all of a frame whose columns you chose.
 
     Returns
     -------
@@ -71,11 +93,14 @@ def show(frame: pd.DataFrame | Sequence[Task]) -> Any:  # noqa: ANN401 - what sh
     Raises
     ------
     InvalidRequest
-        It is none of these.
+        It is none of these, or there is no such column.
 
     """
     table = _table(frame)
-    return ShownFrame(table) if FILES in table.columns else table
+    chosen = _chosen(table, columns)
+    if FILES in table.columns:
+        return ShownFrame(table, chosen)
+    return table if columns is None else table[chosen]
 
 
 def _table(what: object) -> pd.DataFrame:
@@ -98,15 +123,106 @@ def _table(what: object) -> pd.DataFrame:
     )
 
 
-def _rows(frame: pd.DataFrame) -> list[list[object]]:
-    table = frame.drop(columns=FILES).astype(object)
+def _chosen(table: pd.DataFrame, columns: str | Sequence[str] | None) -> list[str]:
+    """Return the names of the columns to show."""
+    known = [str(name) for name in table.columns]
+    if columns is None and {*USUAL, "params", "url", "attempts"} <= set(known):
+        return _usual(table, known)
+    if columns is None or columns == "all":
+        return known
+    asked = [columns] if isinstance(columns, str) else list(columns)
+    unknown = next((name for name in asked if name not in known), None)
+    if unknown is not None:
+        hint = did_you_mean(str(unknown), known) or 'columns="all" shows every one.'
+        raise InvalidRequest(f"The frame has no column {unknown!r}.", hint)
+    return asked
+
+
+def _usual(table: pd.DataFrame, known: Sequence[str]) -> list[str]:
+    """Return what people read of a whole frame, and what varies, was said of it or was added."""
+    from modellix_jupyter.ledger.history import KINDS
+
+    params = [n for n in known if n.startswith("param.") and len(table[n].unique()) > 1]
+    added = [name for name in known if name not in KINDS and not name.startswith("param.")]
+    more = [name for name in dict.fromkeys((*AS_WELL, *added)) if name in known]
+    filled = [name for name in more if table[name].notna().any()]
+    return [*USUAL[:2], *params[:_MAX_PARAMS], *USUAL[2:], *filled]
+
+
+def _rows(frame: pd.DataFrame, names: Sequence[str]) -> list[list[object]]:
+    table = frame[list(names)].astype(object)
     return [list(row) for row in table.where(table.notna(), None).to_numpy()]
 
 
-def _picture(path: object, kind: object) -> Media | str:
+def _heading(name: str) -> str:
+    return HEADINGS.get(name, name.removeprefix("param."))
+
+
+def _prompt(value: object) -> Html:
+    return elements.two_lines(str(value), "min-width:200px;max-width:420px")
+
+
+def _status(value: object) -> Html:
+    status = Status(str(value)) if str(value) in set(Status) else Status.UNKNOWN
+    task = Task(uid="", batch="", origin="", request=Request("", None), status=status, created_at=0)
+    mark = elements.dot(elements.colour_of(Card(task=task)))
+    return el("span", mark, html(str(value)), style="white-space:nowrap")
+
+
+def _plain(value: object) -> Html:
+    return el("div", html(formatting.clip(cell_text(value), 200)), style="max-width:320px")
+
+
+def _date(value: object) -> Html:
+    if not isinstance(value, datetime):
+        return _plain(value)
+    local = datetime.fromtimestamp(value.timestamp()).astimezone()  # pandas' own has no local zone
+    return el("span", html(local.strftime("%d %b %Y, %H:%M")), style="white-space:nowrap")
+
+
+_CELLS: dict[str, Callable[[Any], Html]] = {
+    "prompt": _prompt,
+    "model": lambda value: el("div", elements.model_name(str(value)), style="white-space:nowrap"),
+    "status": _status,
+    "elapsed_s": lambda value: html(formatting.seconds(value)),
+    "price": lambda value: html(formatting.money(value)),
+    "charged": lambda value: html(formatting.money(value)),
+    "submitted_at": _date,
+    "completed_at": _date,
+    "expires_at": _date,
+    "rating": lambda value: html("★" * int(value)),
+}
+
+
+def _cell(name: str, value: object) -> Cell:
+    """Return a value as people read it, and what it is sorted by."""
+    if value is None:
+        return Cell(html(""), "")
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    key = value.isoformat() if isinstance(value, datetime) else float(value) if number else None  # type: ignore[arg-type]  # a number, as was just found
+    return Cell(_CELLS.get(name, _plain)(value), key, right=number and name != "rating")
+
+
+def _pictures(frame: pd.DataFrame) -> list[Cell]:
+    """Return the thumbnails of the rows, made on all cores."""
+    kinds = frame["type"].tolist() if "type" in frame.columns else [None] * len(frame)
+    prompts = frame["prompt"].tolist() if "prompt" in frame.columns else [None] * len(frame)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return list(pool.map(_picture, frame[FILES].tolist(), kinds, prompts))
+
+
+def _picture(path: object, kind: object, prompt: object) -> Cell:
+    if not isinstance(path, str):
+        return Cell(html(""))
+    media = _embedded(path, kind if isinstance(kind, str) else None)
+    found = _NAME.search(path)
+    key = f"{found[1]}/{int(found[2]) - 1}" if found and not media.problem else ""
+    alt = formatting.clip(str(prompt), 160) if isinstance(prompt, str) else "thumbnail"
+    return Cell(thumbnail(media, alt, key))
+
+
+def _embedded(path: str, kind: str | None) -> Media:
     from modellix_jupyter.storage.thumbnails import embed
 
-    if not isinstance(path, str):
-        return ""
-    resource = Resource(url="", path=path, type=kind if isinstance(kind, str) else None)
+    resource = Resource(url="", path=path, type=kind)
     return embed(resource, pixels=THUMBNAIL_PX, picture_bytes=THUMBNAIL_BYTES, media_bytes=0)

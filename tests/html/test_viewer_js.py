@@ -12,7 +12,7 @@ import pytest
 
 from modellix_jupyter.html.viewer import viewer_css, viewer_js
 
-MODULE = Path(__file__).parents[2] / "modellix_jupyter" / "html" / "viewer.js"
+MODULES = sorted((Path(__file__).parents[2] / "modellix_jupyter" / "html").glob("*.js"))
 
 
 def node() -> str:
@@ -29,7 +29,7 @@ def node() -> str:
 
 
 def test_the_pure_parts_in_node() -> None:
-    command = [node(), "--test", str(Path(__file__).with_name("viewer.test.mjs"))]
+    command = [node(), "--test", *map(str, sorted(Path(__file__).parent.glob("*.test.mjs")))]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own file
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert re.search(r"^# pass [1-9]", ran.stdout, re.MULTILINE)
@@ -43,7 +43,7 @@ def test_one_name_is_defined_and_nothing_is_exported() -> None:
 
 
 def test_no_data_becomes_markup_and_nothing_is_loaded_from_elsewhere() -> None:
-    source = MODULE.read_text("utf-8")
+    source = "".join(path.read_text("utf-8") for path in MODULES)
     for word in (
         "innerHTML",
         "outerHTML",
