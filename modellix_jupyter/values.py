@@ -7,11 +7,13 @@ SQLite stores and what pandas reads without a copy.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import TypeAlias
 
 from modellix_jupyter.errors import (
@@ -23,6 +25,9 @@ from modellix_jupyter.errors import (
     TaskFailed,
 )
 
+# Types of results that are read, not looked at; and how much of one is, in bytes.
+TEXTS = frozenset({"text", "document"})
+_MAX_TEXT = 1024 * 1024
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -143,7 +148,7 @@ class Media:
     Parameters
     ----------
     kind
-        ``image``, ``video``, ``audio`` or ``link``; anything else is shown as a link.
+        ``image``, ``video``, ``audio``, ``text`` or ``link``; anything else is shown as a link.
     src
         A ``data:`` URI made from the downloaded file, or None.
     width, height
@@ -159,6 +164,8 @@ class Media:
         linked to in place of the URL.
     problem
         Why there is nothing to show, in one sentence.
+    text
+        What a file of text says.
 
     """
 
@@ -171,6 +178,7 @@ class Media:
     size: int | None = None
     file: str | None = None
     problem: str | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +275,12 @@ class Task:
     def pictures(self) -> tuple[Resource, ...]:
         """Those of its resources that are pictures on this disk."""
         return tuple(r for r in self.resources if r.path and r.type == "image")
+
+    @property
+    def text(self) -> str | None:
+        """What its first result of text says, a transcript say, where it is on this disk."""
+        found = (r.path for r in self.resources if r.path and r.type in TEXTS)
+        return next((text for text in map(text_of, found) if text is not None), None)
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -447,6 +461,27 @@ class Model:
 def to_datetime(us: int | None) -> datetime | None:
     """Return microseconds since the epoch as an aware datetime in UTC."""
     return None if us is None else EPOCH + timedelta(microseconds=us)
+
+
+def text_of(path: str | Path) -> str | None:
+    """Return what a file of text says, up to a bound; None where it is none, or not here.
+
+    Of a transcript in JSON, it is what is said.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(_MAX_TEXT)
+    except (OSError, ValueError):
+        return None
+    if b"\0" in content:
+        return None
+    text = content.decode("utf-8-sig", "replace")
+    try:
+        said = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    inside = said.get("text") if isinstance(said, dict) else None
+    return inside if isinstance(inside, str) else text
 
 
 def number(value: Json) -> float | None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from modellix_jupyter.values import (
     Status,
     Task,
     Update,
+    text_of,
     to_datetime,
 )
 
@@ -38,6 +40,25 @@ def task(**facts: Any) -> Task:
             **facts,
         }
     )
+
+
+TRANSCRIPTS = [
+    (b"hello", "hello"),
+    ("\ufeffh\u00e9".encode(), "h\u00e9"),
+    (b'{"text": "said", "words": []}', "said"),
+    (b'{"words": []}', '{"words": []}'),
+    (b"[1]", "[1]"),
+    (b"\xff\xfe", "\ufffd\ufffd"),
+    (b"PDF\0binary", None),
+]
+
+
+@pytest.mark.parametrize(("content", "text"), TRANSCRIPTS)
+def test_what_a_text_file_says(tmp_path: Path, content: bytes, text: str | None) -> None:
+    path = tmp_path / "x.txt"
+    path.write_bytes(content)
+    assert text_of(path) == text
+    assert text_of(tmp_path / "none") is None
 
 
 def test_the_statuses_are_those_of_the_frame() -> None:

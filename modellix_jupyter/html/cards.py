@@ -18,6 +18,7 @@ MAX_IDS = 3
 MAX_VALUES = 6
 FEW_TILES = 3
 MAX_TEXT_LINES = 8
+MAX_TEXT = 2_000
 # Columns of the narrowest terminal and of a bar in it.
 MIN_WIDTH, TEXT_BAR = 20, 20
 
@@ -386,6 +387,8 @@ def _ended_lines(card: Card, width: int) -> list[str]:
 def _files(card: Card, width: int) -> list[str]:
     out: list[str] = []
     for item in elements.media_of(card):
+        if item.text is not None:
+            out += wrap_lines(formatting.clip(item.text, MAX_TEXT), width, GAP)
         if item.path or not item.problem:
             out += [GAP + plain(item.path or item.url or item.kind)]
         else:

@@ -205,11 +205,19 @@ def media_html(media: Media, alt: str, box: int, key: str = "") -> Html:
 
     With a key, a click or Enter on it opens the viewer where a kernel runs.
     """
+    if media.text is not None:
+        return _text(media.text)
     embeds = media.problem is None and data_uri_ok(media.src, media.kind)
     shown = _embedded(media, alt, box) if embeds else fallback(media)
     if not key or not media.path:
         return shown
     return el("div", shown, data_mx=key, tabindex=0, style="cursor:zoom-in;width:100%")
+
+
+def _text(text: str) -> Html:
+    """Return a text as it is, in a box that scrolls where it is long."""
+    style = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:16em;overflow:auto;width:100%"
+    return el("div", html(text), style=f"{style};{FILLED};border-radius:6px;padding:10px")
 
 
 def _embedded(media: Media, alt: str, box: int) -> Html:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from modellix_jupyter.errors import InvalidRequest, MissingExtra
 from modellix_jupyter.planning.suggestions import did_you_mean
+from modellix_jupyter.values import TEXTS, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -69,7 +70,15 @@ def _frame(read: Mapping[str, list[Any]], params: list[str] | None = None) -> pd
     remarks = {name: arrays.pop(name) for name in REMARKS}
     remarked = any(not column.isna().all() for column in remarks.values())
     spread = _spread(read["params"] if params is None else params)
-    return pd.DataFrame(arrays | spread | (remarks if remarked else {}))
+    read_out = _texts_of(read["type"], read["path"])
+    return pd.DataFrame(arrays | spread | read_out | (remarks if remarked else {}))
+
+
+def _texts_of(types: Sequence[str | None], paths: Sequence[str | None]) -> dict[str, Array]:
+    """Return a column ``text`` of what results of text say, where there is any."""
+    pairs = zip(types, paths, strict=True)
+    texts = [text_of(path) if path and kind in TEXTS else None for kind, path in pairs]
+    return {"text": typed(texts, "text")} if any(text is not None for text in texts) else {}
 
 
 def _spread(texts: list[str]) -> dict[str, Array]:

@@ -80,6 +80,16 @@ _ALLOWED = {"image": {"image"}, "video": {"video", "image"}, "audio": {"audio", 
 CHECKED = frozenset(_ALLOWED)
 # Endings by claim, for formats with no signature above or with forms that it does not cover.
 _CLAIMS = {
+    "text": {
+        **dict.fromkeys(("txt", "plain", "text"), "txt"),
+        **dict.fromkeys(("md", "markdown"), "md"),
+        **{name: name for name in ("json", "srt", "vtt", "csv")},
+    },
+    "document": {
+        "pdf": "pdf",
+        "json": "json",
+        **dict.fromkeys(("txt", "plain"), "txt"),
+    },
     "image": {
         **dict.fromkeys(("psd", "vnd.adobe.photoshop", "x-photoshop"), "psd"),
         **dict.fromkeys(("ico", "x-icon", "vnd.microsoft.icon"), "ico"),

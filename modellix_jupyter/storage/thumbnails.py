@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.storage import filetypes, pictures
 from modellix_jupyter.storage.files import is_elsewhere, local_copy
-from modellix_jupyter.values import Media
+from modellix_jupyter.values import TEXTS, Media, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,6 +39,8 @@ MEDIA_BYTES = 2_000_000
 # How many are kept; at 64 kB each, 128 MB at most.
 MOST = 2048
 
+# Of a text, in characters.
+_MAX_TEXT = 20_000
 _JPEG_URI = "data:image/jpeg;base64,"
 
 
@@ -155,8 +157,10 @@ def _decoding(path: Path) -> Iterator[Picture]:
 def _described(resource: Resource) -> Media:
     """Return the media as the service described it, with nothing to show yet."""
     said = (resource.type or "").partition("/")[0].lower()
+    if said in TEXTS:
+        said = "text"
     return Media(
-        kind=said if said in {"image", "video", "audio"} else "link",
+        kind=said if said in {"image", "video", "audio", "text"} else "link",
         width=resource.width,
         height=resource.height,
         path=resource.path,
@@ -176,6 +180,8 @@ def _read(media: Media, path: Path, pixels: int, picture_bytes: int, media_bytes
         return replace(
             media, kind="image", src=uri, width=small.width, height=small.height, size=size
         )
+    if media.kind == "text" and (text := text_of(path)) is not None:
+        return replace(media, text=text[:_MAX_TEXT], size=size)
     media = replace(media, kind=_kind(media.kind, found), size=size)
     if media.kind == "link" or size > media_bytes:
         return media

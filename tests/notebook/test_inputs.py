@@ -19,6 +19,7 @@ from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.notebook.spending import confirm_later
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.sandbox_server import Faults, Sandbox
+from modellix_jupyter.sandbox_server.site import TRANSCRIPT
 from modellix_jupyter.values import Status
 
 if TYPE_CHECKING:
@@ -165,7 +166,13 @@ def test_a_model_without_a_prompt(session: Session, sandbox: Sandbox, cat: Path)
 
 def test_a_sound_goes_by_its_address_or_as_data(session: Session, sandbox: Sandbox) -> None:
     spoken = run(session, "minimax/speech-2.6", "hello")
-    run(session, "alibaba/qwen3-asr-flash", None, url=spoken)
+    written = run(session, "alibaba/qwen3-asr-flash", None, url=spoken)
+    assert written[0].text == TRANSCRIPT
+    assert (written[0].path or "").endswith(".txt")
+    assert written.frame().text.tolist() == [TRANSCRIPT]
+    assert "text" not in spoken.frame()
+    assert TRANSCRIPT in written._repr_html_()
+    assert "bell, and then it is quiet again" in repr(written)
     assert sent(sandbox)["url"] == spoken[0].resources[0].url
     run(session, "alibaba/qwen3-asr-flash", None, url=Path(spoken[0].path or "").read_bytes())
     assert sent(sandbox)["url"].startswith("data:audio/mpeg;base64,")
