@@ -42,7 +42,7 @@ INJECTIONS = (
 
 TAGS: dict[str, set[str]] = {
     "div": {"style", "role", "aria-label", "aria-valuemin", "aria-valuemax", "aria-valuenow"}
-    | {"title", "class", "data-mx", "data-mx-group", "data-mx-box", "tabindex"},
+    | {"title", "class", "data-mx", "data-mx-type", "data-mx-group", "data-mx-box", "tabindex"},
     "span": {"style"},
     "strong": set(),
     "bdi": set(),

@@ -72,7 +72,7 @@ def _single(cards: Sequence[Card], now: float, *, moving: bool, budget: int) -> 
     (tile,) = tiles
     lines = [elements.two_lines(card.task.request.prompt), _one_line(card, now)]
     # The text in place of a picture has the path already.
-    path = tile.media.path if tile.media and tile.media.src else None
+    path = (tile.media.file or tile.media.path) if tile.media and tile.media.src else None
     lines.append(elements.dim(path or "", f"{elements.DIM};font-size:11px"))
     shown = _content(tile, now, moving=moving)
     return [elements.figure(card.task, shown, lines, f"max-width:{_width_of(tile)}px")]

@@ -209,9 +209,14 @@ def media_html(media: Media, alt: str, box: int, key: str = "") -> Html:
         return _text(media.text)
     embeds = media.problem is None and data_uri_ok(media.src, media.kind)
     shown = _embedded(media, alt, box) if embeds else fallback(media)
-    if not key or not media.path:
-        return shown
-    return el("div", shown, data_mx=key, tabindex=0, style="cursor:zoom-in;width:100%")
+    return opens(shown, media, key) if key and media.path else shown
+
+
+def opens(shown: Html, media: Media, key: str, css: str = "width:100%") -> Html:
+    """Return what opens the viewer on a click or Enter, where a script of ours listens."""
+    kind = media.kind if media.kind in {"video", "audio"} else None
+    style = f"cursor:zoom-in;{css}"
+    return el("div", shown, data_mx=key, data_mx_type=kind, tabindex=0, style=style)
 
 
 def _text(text: str) -> Html:

@@ -18,6 +18,8 @@ from modellix_jupyter.html.markup import Html, el, html
 from modellix_jupyter.html.table import table_text
 from modellix_jupyter.values import Card, Media, Status
 
+# Pixels of a picture by how many stand in a line; of more, each has `THUMB`.
+BOXES = {1: 512, 2: 512, 3: 360}
 THUMB = 320
 # Minimal width of a column in pixels; in less, the grid scrolls in its own box.
 MIN_COLUMN = 124
@@ -161,12 +163,16 @@ def entry_problem(card: Card) -> str:
     return task.error_message or formatting.reason(task)[0]
 
 
-def grid_html(grid: Grid, *, box: int = THUMB) -> Html:
-    """Return the comparison, for a page that may keep only inline styles."""
+def grid_html(grid: Grid, *, box: int | None = None) -> Html:
+    """Return the comparison, for a page that may keep only inline styles.
+
+    Its pictures are as large as their number allows, and `box` pixels at most.
+    """
     if not grid.rows:
         return el("div", html("no tasks"), style=f"{elements.ROOT};{elements.DIM}")
     grid = replace(grid, captions=grid.caption_axes())
     flows, abreast = grid.flows, min(max(grid.abreast, 1), MAX_ABREAST)
+    box = box or BOXES.get(len(grid.rows) if flows else len(grid.columns) * abreast, THUMB)
     if flows:
         grid = replace(grid, common=((grid.axes[0], grid.columns[0]), *grid.common))
     return el(

@@ -8,7 +8,7 @@ from datetime import datetime
 from numbers import Real
 from typing import NamedTuple
 
-from modellix_jupyter.html.elements import DIM, FILLED, LINE, media_html
+from modellix_jupyter.html.elements import DIM, FILLED, LINE, media_html, opens
 from modellix_jupyter.html.formatting import (
     GAP,
     WIDTH,
@@ -168,7 +168,7 @@ def thumbnail(media: Media, alt: str, key: str = "") -> Html:
     mark = html("▶" if media.kind in {"video", "audio"} else "-")
     inner = media_html(media, alt, THUMB, key) if shown else el("span", mark)
     if key and not shown:
-        inner = el("div", inner, data_mx=key, tabindex=0, style="cursor:zoom-in;padding:20px")
+        inner = opens(inner, media, key, "padding:20px")
     return el(
         "div",
         inner,

@@ -1060,7 +1060,7 @@ function pictured(element) {
   const link = element.querySelector("a[href]")?.getAttribute("href");
   return {
     id: element.dataset.mx,
-    type: film?.localName ?? "image",
+    type: element.dataset.mxType ?? film?.localName ?? "image",
     poster: picture?.src,
     prompt: picture?.alt ?? film?.getAttribute("aria-label") ?? "",
     src: link ?? film?.src ?? picture?.src,

@@ -39,9 +39,6 @@ LEFT_OUT = frozenset({"path", "url", "params"})
 PAGE_BYTES, PICTURE_BYTES = 8_000_000, 96_000
 # The same for the thumbnails of the table, which repeat the pictures of the comparison.
 TABLE_BYTES, SMALL_BYTES = 1_500_000, 4_000
-# Sides of a picture by the number of pictures in a line; with more of them it is `BOX`.
-BOXES = {1: 512, 2: 384, 3: 320}
-BOX = 300
 MAX_VALUES = 12
 # The colour of the text of a plot by the scheme of the page.
 INKS = {"light": "#16181d", "dark": "#e6e8ec"}
@@ -89,7 +86,7 @@ def report_html(
     }
     if cards:
         remaining = PAGE_BYTES - len(render(**parts).encode()) - markup_bytes(grid)
-        parts["grid"] = _grid_html(grid.mapped(lighter(cards, remaining, PICTURE_BYTES)))
+        parts["grid"] = grid_html(grid.mapped(lighter(cards, remaining, PICTURE_BYTES)))
     return render(**parts)
 
 
@@ -119,11 +116,6 @@ def _known(cards: Sequence[Card], frame: pd.DataFrame) -> list[tuple[str, dict[s
 
 def _filled(names: Sequence[str], row: Sequence[object]) -> dict[str, object]:
     return {name: value for name, value in zip(names, row, strict=True) if value is not None}
-
-
-def _grid_html(grid: Grid) -> Html:
-    across = len(grid.rows) if grid.flows else len(grid.columns) * grid.abreast
-    return grid_html(grid, box=BOXES.get(across, BOX))
 
 
 def _compares(grid: Grid) -> bool:
