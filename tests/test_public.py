@@ -45,7 +45,7 @@ SIGNATURES = {
     "models": ["text"],
     "describe": ["model"],
     "sandbox": ["speed", "unless_key"],
-    "show": ["frame"],
+    "show": ["frame", "columns"],
     "submit": ["prompt", "model", "params"],
     "submit_frame": ["frame", "model", "batch"],
     "upload": ["path"],

@@ -97,7 +97,10 @@ def _panel(_: Sequence[str]) -> object:
 
 
 def _export(arguments: Sequence[str]) -> None:
-    print(f"Written: {current().export_history(arguments[0])}")
+    from modellix_jupyter.results.export import is_there
+
+    said = "Replaced" if is_there(arguments[0]) else "Written"
+    print(f"{said}: {current().export_history(arguments[0])}")
 
 
 COMMAND_FUNCTIONS: dict[str, Callable[[Sequence[str]], object]] = {

@@ -128,8 +128,9 @@ underscore. VALUE is read as JSON where it is JSON, else as text: 7 is a number,
 A value with spaces or backslashes needs quotes.
 
 {name} in the prompt or in an option is replaced where `name` is a variable of the notebook; a name
-that is not one is an error, and any other brace stays as it is. A variable that is the whole VALUE
-keeps its type: a list stays a list, and a text stays a text even if it looks like a number.
+that is not one is an error, {{name}} writes {name}, and any other brace stays as it is. A variable
+that is the whole VALUE keeps its type: a list stays a list, and a text stays a text even if it
+looks like a number.
 
 A line of three dashes on its own separates several prompts in one cell.
 """

@@ -1,8 +1,9 @@
 """``{name}`` in a cell, and the values of options: text to text, and text to JSON.
 
 A brace is ours only where what stands between it and its partner is an identifier and nothing
-else. What replaces it is never looked at again, so a variable's own braces, quotes and commas are
-safe, and a prompt from a table cannot smuggle in an option.
+else; ``{{name}}`` writes the braces themselves, as in an f-string. What replaces a brace is never
+looked at again, so a variable's own braces, quotes and commas are safe, and a prompt from a table
+cannot smuggle in an option.
 
 The value of an option is JSON where it is JSON, else text. A value that is only ``{name}``, also
 inside of JSON, keeps the type of the variable; with anything else around it the outcome is text.
@@ -28,22 +29,26 @@ from modellix_jupyter.values import Json
 # The notebook's variables, or None where braces are to be left alone.
 Namespace: TypeAlias = Mapping[str, object] | None
 
+_DOUBLED = re.compile(r"\{\{([^{}\s]+)\}\}|\{([^{}\s]+)\}")
 _BRACED = re.compile(r"\{([^{}\s]+)\}")
 _JSON_STARTS = ("[", '"', '{"')
 
 
 def interpolate(text: str, namespace: Namespace, *, where: str) -> str:
-    """Replace each ``{name}`` by ``str()`` of that variable; `where` names the text in errors."""
+    """Replace each ``{name}`` by ``str()`` of that variable; `where` names the text in errors.
+
+    ``{{name}}`` becomes ``{name}``.
+    """
     if namespace is None:
         return text
 
     def replacement(match: re.Match[str]) -> str:
-        name = match[1]
+        name = match[1] or match[2]
         if not name.isidentifier():
             return match[0]
-        return _text(name, _variable(name, namespace, where))
+        return f"{{{name}}}" if match[1] else _text(name, _variable(name, namespace, where))
 
-    return _BRACED.sub(replacement, text)
+    return _DOUBLED.sub(replacement, text)
 
 
 def value_of(text: str, namespace: Namespace, *, where: str) -> Json:

@@ -100,6 +100,12 @@ def export(
     return write_table(frame, target, thumbnails=thumbnails)
 
 
+def is_there(path: str | Path) -> bool:
+    """Whether an export to this path replaces something: a file, or what a folder was made of."""
+    target = Path(path).expanduser()
+    return (target / "index.csv" if target.is_dir() else target).exists()
+
+
 def _check_named(path: str | Path, hint: str) -> None:
     """Refuse what Python takes for the working directory."""
     if not str(path).strip():

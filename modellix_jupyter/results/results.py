@@ -365,6 +365,7 @@ class Results(Sequence["Task"]):
         path: str | Path,
         *,
         format: Literal["folder"] | None = None,  # noqa: A002 - the word that users know for it
+        overwrite: bool | None = None,
     ) -> Path:
         """Write them as a table, a page or a folder.
 
@@ -376,19 +377,27 @@ class Results(Sequence["Task"]):
             model and seed, with ``index.csv`` and ``index.html``.
         format
             ``folder``, where the path does not end with a slash.
+        overwrite
+            Whether to replace what is there; by default it is replaced and a line says so.
 
         Raises
         ------
         InvalidRequest
-            The ending is none of these, the path is that of a folder and has no slash at its end,
-            or the folder cannot be written.
+            Something is there that is not to be replaced, the ending is none of these, the path is
+            that of a folder and has no slash at its end, or the folder cannot be written.
         MissingExtra
             The format needs a library that is not installed.
 
         """
-        from modellix_jupyter.results.export import export
+        from modellix_jupyter.results.export import export, is_there
 
-        return export(self.cards, self.frame(), path, format=format)
+        there = is_there(path)
+        if there and overwrite is False:
+            raise InvalidRequest(f"{path} is there already.", "Choose another, or overwrite=True.")
+        written = export(self.cards, self.frame(), path, format=format)
+        if there and overwrite is None:
+            print(f"Replaced {written}, which was there already.")  # noqa: T201 - not silently
+        return written
 
     def grid(
         self, *, columns: str | None = None, rows: str | None = None, pages: str | None = None

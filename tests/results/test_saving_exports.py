@@ -85,6 +85,21 @@ def test_csv(results: Results, tmp_path: Path) -> None:
     assert rows[0]["prompt"] == "'" + PROMPTS[0]
 
 
+def test_what_is_there_is_not_replaced_silently(
+    results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, folder = tmp_path / "tasks.csv", f"{tmp_path}/all/"
+    for path in (file, folder):
+        results.export(path)
+        assert capsys.readouterr().out == ""
+        written = results.export(path)
+        assert capsys.readouterr().out == f"Replaced {written}, which was there already.\n"
+        results.export(path, overwrite=True)
+        assert capsys.readouterr().out == ""
+        with pytest.raises(InvalidRequest, match="is there already"):
+            results.export(path, overwrite=False)
+
+
 def test_names_are_cut_by_bytes(tmp_path: Path) -> None:
     long = "\U00020000" * 200  # a letter of four bytes
     path = tmp_path / "x.svg.txt"
