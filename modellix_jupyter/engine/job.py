@@ -60,7 +60,8 @@ class Job(Record):
         self.leaving = False
         self._release_waiters = release_waiters
         self._since, self._since_us = context.timer(), context.now_us()
-        self._attempt = 1
+        self._sent_before = task.attempts
+        self._attempt = self._sent_before + 1
         self._has_place = False
         self._poll_failures = 0
         self._not_found_times = 0
@@ -207,7 +208,7 @@ class Job(Record):
 
     def _retrying(self, activity: Activity) -> None:
         if self.task.status is Status.SUBMITTING and activity.attempt:
-            self._attempt = activity.attempt
+            self._attempt = self._sent_before + activity.attempt
             # it was refused, so nothing is in flight until it is sent again
             if self.task.in_flight:
                 self.save_soon(transitions.held_back(self.task))
@@ -248,12 +249,14 @@ class Job(Record):
         """
         if self._poll_failures:
             pause = self._failure_pause()
+            self.save_again()
             await self._context.sleep(pause)
             return pause
         context, model = self._context, self.task.request.model
         known, start, paused = context.durations(model), self._elapsed(), 0.0
         pause = context.next_delay(model, start)
         while paused < pause:
+            self.save_again()
             part, before = min(_PART_S, pause - paused), self._elapsed()
             await context.sleep(part)
             paused += max(part, self._elapsed() - before)

@@ -24,7 +24,8 @@ class Places:
 
     The service says its limit only by refusing. So the number grows while everything is accepted;
     after the first refusal it is what ran at that moment, and one more is tried now and then: a
-    limit can be raised, and other kernels end. Where that one is accepted, it grows again.
+    limit can be raised, and other kernels end. Where none was refused until the next try, that one
+    is of twice as many.
     """
 
     def __init__(
@@ -38,7 +39,8 @@ class Places:
         self._capacity = min(at_most, learned or FIRST)
         self._probe_after = PROBE_S
         self._probe_at = timer() + PROBE_S
-        self._probing = False
+        # How many more are tried, and whether all of them ran since.
+        self._step, self._tried, self._filled = 1, False, False
         self._waiting: deque[asyncio.Future[None]] = deque()
         # Called with the number that a refusal showed.
         self.on_learned: Callable[[int], None] = _ignore
@@ -81,9 +83,7 @@ class Places:
 
     def accepted(self) -> None:
         """Learn from an acceptance: without a refusal so far, there may be more places."""
-        if self._probing and not self.free:  # the limit was raised
-            self._learned = self._probing = False
-            self._probe_after = PROBE_S
+        self._filled |= not self.free
         if self._learned or not self.waiting:
             return
         self._earned += GROWTH
@@ -93,12 +93,13 @@ class Places:
 
     def refused(self) -> Coroutine[None, None, None]:
         """Learn from a refusal; what it returns waits until the service may have a place again."""
-        self._learned, self._probing = True, False
+        self._learned, self._tried = True, False
         self._probe_at = self._timer() + self._probe_after
         self.taken -= 1
         others_only = self.taken == 0
         self._capacity = max(1, min(self._capacity, self.taken))
-        self.on_learned(self._capacity)
+        if not others_only:
+            self.on_learned(self._capacity)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.appendleft(waiter)  # it has waited longest
         if others_only:  # nothing of ours will free a place: ask again after a while
@@ -116,14 +117,18 @@ class Places:
             raise
 
     def _probe(self) -> None:
-        if self._learned and self._timer() >= self._probe_at:
-            self._probe_after = min(2 * self._probe_after, PROBE_AT_MOST_S)
-            self._probe_at = self._timer() + self._probe_after
-            self._probing = True
-            self._grow()
+        untold = self._tried and not self._filled
+        if not self._learned or self._timer() < self._probe_at or untold:
+            return
+        raised = self._tried
+        self._step = 2 * self._step if raised else 1
+        self._probe_after = PROBE_S if raised else min(2 * self._probe_after, PROBE_AT_MOST_S)
+        self._probe_at = self._timer() + self._probe_after
+        self._tried, self._filled = True, False
+        self._grow(self._step)
 
-    def _grow(self) -> None:
-        self._capacity = min(self.at_most, self._capacity + 1)
+    def _grow(self, more: int = 1) -> None:
+        self._capacity = min(self.at_most, self._capacity + more)
         self._give()
 
     def _give(self) -> None:

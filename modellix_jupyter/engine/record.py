@@ -30,6 +30,8 @@ class Record:
         self.unsaved = False
         # Whether it was left to whoever takes it up next; from then on only the row counts.
         self.released = False
+        # Whether that is being tried again just now.
+        self._again = False
         self._context = context
 
     async def save(self, task: Task) -> None:
@@ -46,6 +48,12 @@ class Record:
             self.task = task  # not before: whoever sees it may look for its row
         self.report(None if moved else self.activity)
 
+    def save_again(self) -> None:
+        """Record what could not be recorded, without waiting for it."""
+        if self.unsaved and not self._again:
+            self._again = True
+            self._context.writer.put(self.task).add_done_callback(self._written)
+
     def save_soon(self, task: Task) -> None:
         """Record the task where nothing can be waited for: the loop may be ending."""
         self.task = task
@@ -53,6 +61,7 @@ class Record:
         self.report(None)
 
     def _written(self, written: asyncio.Future[None]) -> None:
+        self._again = False
         error = written.exception()
         if isinstance(error, NotOwned):
             self.released = True  # the next thing that is done about it says so

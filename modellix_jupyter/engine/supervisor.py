@@ -97,6 +97,17 @@ class Ownership:
         """Claim a task on the word of its user, whoever drives it."""
         self._ledger.claim(uid, self._lock.name, was=self._ledger.owner(uid))
 
+    def tell_id(self, task: Task) -> bool:
+        """Record what came of a submission that another kernel took for unanswered."""
+        was, row = self._ledger.owner(task.uid), self._ledger.get(task.uid)
+        unanswered = row is not None and row.status is Status.UNKNOWN and row.task_id is None
+        if not unanswered or task.task_id is None:
+            return False
+        if not self._ledger.claim(task.uid, self._lock.name, was=was):
+            return False
+        self._ledger.save(task, owner=self._lock.name)
+        return True
+
     def release(self, uid: str) -> None:
         """Leave a task of this engine's to whoever takes it up next."""
         self._ledger.claim(uid, None, was=self._lock.name)
@@ -335,8 +346,9 @@ class Supervisor:
     async def _lost(self, job: Job) -> None:
         """Let the row count from now on, and say what only this kernel knows."""
         uid = job.task.uid
+        told = await self._context.writer.call(self._ownership.tell_id, job.task)
         row = await self._context.read(self._context.ledger.get, uid) or job.task
-        if job.task.task_id not in {None, row.task_id}:
+        if not told and job.task.task_id not in {None, row.task_id}:
             self._context.warn(
                 NotOwned(
                     f"Another kernel took over a task that the service accepted as "

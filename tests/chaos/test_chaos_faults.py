@@ -53,7 +53,7 @@ REFUSED = frozenset(
 )
 NOT_TAKEN = frozenset({Fault.PROXY_ERROR, Fault.RESET_BEFORE})
 GONE = frozenset({Fault.NOT_FOUND, Fault.EXPIRED_FILE})
-ROUNDS = 30
+ROUNDS = 200
 
 
 @dataclass
@@ -121,11 +121,13 @@ def opened(sandbox: Sandbox, home: Path) -> Session:
 
 
 def finish(session: Session) -> int:
-    """Resume as often as a user has to: a question refused with a 401 stops the asking, say."""
+    """Resume as often as a user has to: a 401 or a 402 stops what it is about, say."""
     for count in range(1, ROUNDS + 1):
         if not session.unfinished():
             return count
+        resolve_unknown(session, ["send"])
         session.resume().block()
+        session.block()
     raise AssertionError(f"still unfinished: {session.unfinished()}")
 
 

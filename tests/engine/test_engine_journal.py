@@ -474,8 +474,26 @@ def test_an_answer_that_comes_after_a_takeover_is_not_lost(rig: Rig) -> None:
     rig.owners[0].close()
     other = rig.engine(FakeService(rig.files))
     assert other.resume([rig.row(task.uid)]) == []
+    assert rig.row(task.uid).status is Status.UNKNOWN
     held.answer()
-    assert ended(driver, task).status is Status.UNKNOWN
+    done = ended(driver, task)
+    assert (done.status, done.task_id) == (Status.SUCCESS, "task-late")
+    assert rig.row(task.uid) == done
+    assert len(theirs.fetched) == 1
+
+
+def test_an_answer_that_comes_after_its_user_resolved_it_is_said(rig: Rig) -> None:
+    theirs = FakeService(rig.files)
+    theirs.on_submit = held = Held()
+    driver = rig.engine(theirs)
+    (task,) = driver.submit([request()])
+    assert held.left.wait(HANG_S)
+    rig.owners[0].close()
+    other = rig.engine(FakeService(rig.files))
+    assert other.resume([rig.row(task.uid)]) == []
+    other.resolve_unknown(rig.row(task.uid), None)
+    held.answer()
+    assert ended(driver, task).status is Status.REJECTED
     assert "task-late" in driver.warnings[0]
     assert theirs.fetched == []
 

@@ -79,14 +79,32 @@ def test_a_raised_limit_is_noticed() -> None:
 
     run(body())
     assert service.most == 3
-    assert service.refusals <= 3
+    assert service.places.learned == 3
 
 
-def test_a_limit_that_was_raised_a_lot_is_used_soon() -> None:
+def test_a_limit_that_was_raised_a_lot_is_used_in_some_minutes() -> None:
     service = Service(limit=20, learned=2)
-    service.now += places.PROBE_S
-    run(service.tasks(200))
+
+    async def body() -> None:
+        for _ in range(6):
+            service.now += places.PROBE_S
+            await service.tasks(60)
+
+    run(body())
     assert service.most == 20
+
+
+def test_where_nothing_was_sent_nothing_was_learned() -> None:
+    service = Service(limit=2, learned=2)
+
+    async def body() -> None:
+        for _ in range(20):
+            service.now += places.PROBE_AT_MOST_S
+            await service.tasks(1)
+
+    run(body())
+    run(service.tasks(60))
+    assert service.refusals <= 3
 
 
 def test_what_a_refusal_showed_is_told() -> None:
