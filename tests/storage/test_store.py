@@ -413,6 +413,30 @@ def test_large_pictures_are_decoded_one_at_a_time(
     assert {r.width for r in asyncio.run(all_at_once())} == {2000}
 
 
+MANY_AT_ONCE = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from PIL import Image
+from modellix_jupyter.storage.thumbnails import embed
+from modellix_jupyter.values import Resource
+
+path = Path(sys.argv[1])
+Image.new("P", (6000, 4000)).save(path)
+with ThreadPoolExecutor(8) as threads:
+    shown = threads.map(embed, [Resource(url="", path=str(path), type="image")] * 8)
+    assert {media.width for media in shown} == {6000}
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says it there")
+def test_many_large_pictures_take_the_memory_of_one(tmp_path: Path) -> None:
+    run = [sys.executable, "-c", MANY_AT_ONCE, str(tmp_path / "large.png")]
+    said = subprocess.run(run, check=True, capture_output=True, text=True)  # noqa: S603 - as above
+    assert int(said.stdout) < 400_000  # kB; 540,000 or more where each thread keeps its own
+
+
 def test_a_picture_that_ended_a_kernel_is_not_decoded_again(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
