@@ -87,7 +87,8 @@ class Job(Record):
             if not self.unsaved:
                 return
             self._release_waiters()
-            await self._context.sleep(min(backoff(times + 1), _NETWORK_PAUSE_S))
+            # soon: with the first write, a kernel's lock is there again too
+            await self._context.sleep(min(backoff(times + 1), _PART_S))
             await self.save(self.task)
 
     # -- submitting

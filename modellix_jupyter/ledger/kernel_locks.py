@@ -9,6 +9,7 @@ on a server, the lock is the server's: it lets go when the process or its machin
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import threading
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _PAUSE_S = 0.02
 # How long a kernel's own lock file may be held by one who only looks at it, in seconds.
 _LOOKED_AT_S = 5.0
+# How long a server that was away is back before a kernel without a lock counts as dead, in seconds.
+_RETAKEN_S = 5.0
 
 if sys.platform == "win32":
     import msvcrt
@@ -163,6 +166,7 @@ class ServerLock:
         self._lock = threading.Lock()
         self._closed = False
         self._connection = self._take()
+        self._taken_again_at = -math.inf
 
     def _take(self) -> Connection:
         connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -181,6 +185,7 @@ class ServerLock:
             except SQLAlchemyError:
                 self._connection.close()
                 self._connection = self._take()
+                self._taken_again_at = time.monotonic()
 
     def is_alive(self, name: str | None) -> bool:
         """Whether the engine of that name still runs, on whichever machine."""
@@ -189,6 +194,9 @@ class ServerLock:
         key = _signed(name)
         if key is None:
             return False
+        self.hold()
+        if time.monotonic() - self._taken_again_at < _RETAKEN_S:
+            return True  # the others' locks went with ours, and they take them again too
         halves = (key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF)
         with self._explained("read"), self._engine.connect() as connection:
             return connection.exec_driver_sql(_HELD, halves).scalar() is not None
