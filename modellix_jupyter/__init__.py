@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from modellix_jupyter import errors
     from modellix_jupyter.errors import ModellixError
+    from modellix_jupyter.notebook.budget import budget
     from modellix_jupyter.notebook.functions import (
         agenerate,
         compare,
@@ -47,6 +48,7 @@ _HOMES = {
     "Status": "values",
     "Task": "values",
     "agenerate": "notebook.functions",
+    "budget": "notebook.budget",
     "compare": "notebook.functions",
     "describe": "notebook.functions",
     "generate": "notebook.functions",
@@ -70,6 +72,7 @@ __all__ = [
     "Task",
     "__version__",
     "agenerate",
+    "budget",
     "compare",
     "describe",
     "errors",

@@ -91,7 +91,7 @@ def _doctor(_: argparse.Namespace) -> int:
 def _history(_: argparse.Namespace) -> int:
     from modellix_jupyter.notebook.current_session import current
 
-    frame = current().history()
+    frame = current().history("all")
     shown = ["task_id", "status", "model", "prompt", "submitted_at", "elapsed_s", "price"]
     print(frame[shown].to_string() if len(frame) else "The ledger has no tasks yet.")
     return 0
@@ -100,7 +100,7 @@ def _history(_: argparse.Namespace) -> int:
 def _export(given: argparse.Namespace) -> int:
     from modellix_jupyter.notebook.current_session import current
 
-    print(current().export_history(given.path))
+    print(current().export_history(given.path, "all"))
     return 0
 
 

@@ -8,6 +8,7 @@
     │   ├── UnknownModel     a model that the catalog does not have
     │   ├── ConfigError      a setting, a base URL or a key of the wrong form
     │   ├── MissingKey       no key anywhere
+    │   ├── OverBudget       it may cost more than a limit of `%modellix budget` leaves
     │   └── MissingExtra     an optional library that this call needs
     ├── ApiError             the service answered, in the documented form, that it will not
     │   ├── BadRequest       400  fix the parameters
@@ -122,6 +123,12 @@ class MissingKey(UserError):
         f"Create one at {CONSOLE_URL} and run `%modellix key`, "
         "or try everything without one: `%modellix sandbox`."
     )
+
+
+class OverBudget(UserError):
+    """A plan that may cost more than is left of a limit, or whose price is not known."""
+
+    default_hint = "Nothing was sent; `%modellix budget` shows the limit and sets another."
 
 
 class MissingExtra(UserError):

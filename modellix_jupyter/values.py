@@ -354,6 +354,8 @@ class Card:
         The task.
     activity
         What is being done about it just now.
+    held
+        Whether it was never sent, and nobody is about to send it.
     usual_s
         How long this model usually takes, in seconds, or None where nobody knows yet.
     left_s
@@ -365,6 +367,7 @@ class Card:
 
     task: Task
     activity: Activity | None = None
+    held: bool = False
     usual_s: float | None = None
     left_s: float | None = None
     media: tuple[Media, ...] = ()

@@ -20,6 +20,7 @@ PUBLIC = [
     "Task",
     "__version__",
     "agenerate",
+    "budget",
     "compare",
     "describe",
     "errors",
@@ -37,17 +38,18 @@ PUBLIC = [
 ]
 
 SIGNATURES = {
-    "agenerate": ["prompt", "model", "timeout", "params"],
+    "agenerate": ["prompt", "model", "timeout", "yes", "params"],
+    "budget": ["limit"],
     "compare": ["prompts", "models", "vary", "repeat", "timeout", "yes", "params"],
-    "generate": ["prompt", "model", "timeout", "params"],
-    "history": [],
+    "generate": ["prompt", "model", "timeout", "yes", "params"],
+    "history": ["service"],
     "panel": [],
     "models": ["text"],
     "describe": ["model"],
     "sandbox": ["speed", "unless_key"],
     "show": ["frame", "columns"],
-    "submit": ["prompt", "model", "params"],
-    "submit_frame": ["frame", "model", "batch"],
+    "submit": ["prompt", "model", "yes", "params"],
+    "submit_frame": ["frame", "model", "batch", "yes"],
     "upload": ["path"],
 }
 
@@ -68,6 +70,7 @@ RESULTS = [
     "rate",
     "save",
     "show",
+    "stop",
     "summary",
     "wait",
     "wait_async",

@@ -14,7 +14,7 @@ import time
 import uuid
 from concurrent.futures import Future
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from modellix_jupyter.engine import forecast, polling, transitions
 from modellix_jupyter.engine.context import Context
@@ -41,6 +41,28 @@ log = logging.getLogger("modellix_jupyter.engine")
 
 # How long an exit waits for the answers to submissions in flight, in seconds.
 _GRACE_S = 5.0
+
+
+class Stopped(NamedTuple):
+    """How many tasks were taken back, go on at the service, and are being sent right now."""
+
+    taken_back: int
+    going_on: int
+    sending: int
+
+    def __str__(self) -> str:
+        """Return it in a sentence."""
+        parts = [
+            f"{self.taken_back} taken back before {_were(self.taken_back)} sent",
+            f"{self.going_on} still running at the service, and charged (see `%modellix wait`)",
+            f"{self.sending} just being sent",
+        ]
+        said = [part for part, count in zip(parts, self, strict=True) if count]
+        return f"Stopped: {'; '.join(said)}." if said else "Nothing is running."
+
+
+def _were(count: int) -> str:
+    return "it was" if count == 1 else "they were"
 
 
 class Engine:
@@ -96,40 +118,33 @@ class Engine:
         requests: Sequence[Request],
         *,
         prices: Sequence[float | None] = (),
+        keys: Sequence[str] = (),
+        found: Sequence[Task | None] = (),
         batch: str | None = None,
         shared: bool = False,
     ) -> list[Task]:
         """Record the requests, one paid task each, and begin to send them; returns at once.
 
-        `prices` are the most that each may cost, in USD, where they are known at all. Shared, they
-        are offered to every kernel that works on the batch: each sends what it has places for.
+        `prices` are the most that each may cost, in USD, where they are known at all; `keys` are
+        what equal requests share. A request with a task in `found` is not sent: it is recorded with
+        that task's result. Shared, they are offered to every kernel that works on the batch: each
+        sends what it has places for.
 
-        Raises `LedgerError` where they could not be recorded; then none was sent.
+        Raises `LedgerError` where they could not be recorded, and `OverBudget` where they may cost
+        more than a limit leaves; then none was sent.
         """
         self._check_open()
-        tasks = self._intents(requests, prices, batch or uuid.uuid4().hex)
+        known = {"batch": batch or uuid.uuid4().hex}
+        now = self._context.now_us()
+        tasks = []
+        for request, price, key, of in zip_longest(requests, prices, keys, found):
+            each = known | {"price": price, "request_key": key}
+            task = transitions.intent(request, self._origin, now, **each)
+            tasks.append(task if of is None else transitions.reused(of, task))
         self._ledger.add(tasks, None if shared else self._owner)
         for task in tasks:
             self._start(task, fresh=not shared, wanted=shared)
         return tasks
-
-    def _intents(
-        self, requests: Sequence[Request], prices: Sequence[float | None], batch: str
-    ) -> list[Task]:
-        now = self._context.now_us()
-        return [
-            Task(
-                uid=uuid.uuid4().hex,
-                batch=batch,
-                origin=self._origin,
-                request=request,
-                status=Status.SUBMITTING,
-                created_at=now,
-                price=price,
-                parents=",".join(request.parents) or None,
-            )
-            for request, price in zip_longest(requests, prices)
-        ]
 
     @uninterrupted
     def resume(self, tasks: Iterable[Task]) -> list[Task]:
@@ -229,10 +244,19 @@ class Engine:
         self._supervisor.forget_job(task.uid)
         self._publish(Update(task=task))
 
+    def is_held(self, task: Task) -> bool:
+        """Whether a task was never sent, and no kernel is about to send it."""
+        if not task.unsent or self._supervisor.will_send(task.uid):
+            return False
+        return not self._ownership.driven_elsewhere(self._ledger.owner(task.uid))
+
     def _start(self, task: Task, *, fresh: bool = False, wanted: bool = False) -> None:
         with self._closing:
             self._check_open()
-            self._supervisor.start(task, fresh=fresh, wanted=wanted)
+            if task.reused_from is None:
+                self._supervisor.start(task, fresh=fresh, wanted=wanted)
+            else:
+                self._supervisor.add_ended(task)
 
     # -- looking
 
@@ -323,6 +347,33 @@ class Engine:
             return False
         self._publish(self.update(uid))
         return True
+
+    @uninterrupted
+    def take_back(self, uids: Sequence[str]) -> int:
+        """Take back what was not sent: it is `rejected`, and nobody sends it; return how many."""
+        taken = self._thread.run(self._supervisor.take_back(uids)).result()
+        left = [uid for uid in uids if self.is_held(self.get(uid))]
+        return len(taken) + sum(self._take_back_held(uid) for uid in left)
+
+    def _take_back_held(self, uid: str) -> bool:
+        """Take back what its kernel left behind; False where another kernel was quicker."""
+        task = self._ownership.claim_unsent(uid)
+        if task is None:
+            return False
+        back = transitions.taken_back(task, self._context.now_us())
+        self._ledger.save(back, owner=self._owner)
+        self._supervisor.forget_job(uid)
+        if not self.watches(uid):
+            self._supervisor.add_ended(back)
+        self._publish(Update(task=back))
+        return True
+
+    def stop(self, uids: Sequence[str]) -> Stopped:
+        """Take back what was not sent, and stop waiting for what was."""
+        taken = self.take_back(uids)
+        left = [uid for uid in uids if self.watches(uid)]
+        unwatched = sum(self.unwatch(uid) for uid in left)
+        return Stopped(taken, unwatched, len(left) - unwatched)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call the listener with each change from now on; returns what ends that."""

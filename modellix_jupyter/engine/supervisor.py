@@ -25,7 +25,7 @@ from modellix_jupyter.errors import (
 from modellix_jupyter.values import Status, Task, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from modellix_jupyter.engine.context import Context
     from modellix_jupyter.errors import ApiError
@@ -64,7 +64,8 @@ class Ownership:
         self._ledger = ledger
         self._lock = lock
 
-    def _driven_elsewhere(self, was: str | None) -> bool:
+    def driven_elsewhere(self, was: str | None) -> bool:
+        """Whether the engine of that name is another one that still runs."""
         return was != self._lock.name and self._lock.is_alive(was)
 
     def look(self, uids: Sequence[str], wanted: Collection[str], room: int) -> dict[str, Found]:
@@ -74,7 +75,7 @@ class Ownership:
         is room for: another kernel may have room for the rest. What has no row is left out.
         """
         rows = self._ledger.rows(uids)
-        living = {owner for owner, _ in rows.values() if self._driven_elsewhere(owner)}
+        living = {owner for owner, _ in rows.values() if self.driven_elsewhere(owner)}
         for was in {owner for owner, _ in rows.values()} - living - {self._lock.name}:
             left = {uid: task for uid, (owner, task) in rows.items() if owner == was}
             begun = [uid for uid, task in left.items() if not (task.unsent or task.is_final)]
@@ -118,7 +119,7 @@ class Ownership:
         The row decides, in the moment of the claim: what a caller read may have been sent since.
         """
         was = self._ledger.owner(uid)
-        if self._driven_elsewhere(was):
+        if self.driven_elsewhere(was):
             return None
         claimed = self._ledger.claim(uid, self._lock.name, was=was, unsent=True)
         return self._ledger.get(uid) if claimed else None
@@ -126,7 +127,7 @@ class Ownership:
     def claim_orphan(self, uid: str) -> Task | None:
         """Claim a submission whose kernel is gone; None where there is nothing to watch."""
         was = self._ledger.owner(uid)
-        alive = self._driven_elsewhere(was)
+        alive = self.driven_elsewhere(was)
         task = self._ledger.get(uid)
         if task is None or alive or task.status is not Status.SUBMITTING:
             return task
@@ -179,6 +180,12 @@ class Supervisor:
         future = self._futures.get(uid)
         return future is not None and not future.done()
 
+    def will_send(self, uid: str) -> bool:
+        """Whether a task that was not sent is sent from here, now or once it is this engine's."""
+        job = self._jobs.get(uid)
+        driven = job is not None and not job.released and self.watches(uid)
+        return driven or uid in self._wanted
+
     def future(self, uid: str) -> Future[Task] | None:
         """Return the future of a task that is or was watched."""
         return self._futures.get(uid)
@@ -213,6 +220,13 @@ class Supervisor:
             elif task.uid not in self._jobs:
                 self._followed[task.uid] = task
         self._call(self._spawn, task, future)
+
+    def add_ended(self, task: Task) -> None:
+        """Know a task about which there is nothing to do."""
+        with self._lock:
+            self._followed[task.uid] = task
+            self._futures[task.uid] = Future()
+        self.finish(task.uid)
 
     def _make_job(self, task: Task) -> Job:
         return Job(task, self._context, partial(self.finish, task.uid))
@@ -399,6 +413,27 @@ class Supervisor:
                 letting_go = asyncio.create_task(self.unwatch(uid))
                 self._letting_go.add(letting_go)
                 letting_go.add_done_callback(self._letting_go.discard)
+
+    async def take_back(self, uids: Iterable[str]) -> list[Task]:
+        """End the tasks among these whose requests have not left, record that, and return them."""
+        ended = []
+        for job in [job for uid in uids if (job := self._jobs.get(uid)) and self._is_waiting(job)]:
+            job.task = transitions.taken_back(job.task, self._context.now_us())
+            job.activity = None
+            ended.append(self._running[job.task.uid])
+            ended[-1].cancel()
+        if ended:
+            await asyncio.wait(ended)
+        taken = [self._jobs[each.get_name()].task for each in ended]
+        await asyncio.gather(*(self._context.writer.save(task) for task in taken))
+        for task in taken:
+            self.finish(task.uid)
+            self._context.publish(Update(task=task))
+        return taken
+
+    def _is_waiting(self, job: Job) -> bool:
+        uid = job.task.uid
+        return job.task.unsent and uid in self._running and not (job.leaving or job.released)
 
     async def shut(self, grace_s: float) -> None:
         """End all watching, once the answers to submissions in flight are read or late."""

@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.errors import ApiError
 from modellix_jupyter.values import RESULT_LIFETIME_US, Resource, Status, Task
 
 if TYPE_CHECKING:
     from modellix_jupyter.errors import ModellixError
-    from modellix_jupyter.values import Accepted, TaskAnswer
+    from modellix_jupyter.values import Accepted, Request, TaskAnswer
+
+
+def intent(request: Request, origin: str, now: int, **known: Any) -> Task:  # noqa: ANN401 - fields of a task, by name
+    """Return a request as a task that was not sent yet."""
+    return Task(
+        uid=uuid.uuid4().hex,
+        origin=origin,
+        request=request,
+        status=Status.SUBMITTING,
+        created_at=now,
+        parents=",".join(request.parents) or None,
+        **known,
+    )
+
+
+def reused(of: Task, intended: Task) -> Task:
+    """Return an intent as one that has another task's result: it is not sent, and costs nothing."""
+    return replace(
+        of,
+        uid=intended.uid,
+        batch=intended.batch,
+        created_at=intended.created_at,
+        price=0.0,
+        charged=None,
+        attempts=0,
+        reused_from=of.uid,
+    )
 
 
 def sending(task: Task, now: int, attempts: int) -> Task:
@@ -39,6 +67,17 @@ def accepted(task: Task, answer: Accepted, attempts: int, now: int) -> Task:
         attempts=attempts,
         error_code=None,
         error_message=None,
+    )
+
+
+def taken_back(task: Task, now: int) -> Task:
+    """Return an intent as one that its user stopped before it was sent."""
+    return replace(
+        task,
+        status=Status.REJECTED,
+        completed_at=now,
+        price=None,
+        error_message="stopped before it was sent",
     )
 
 

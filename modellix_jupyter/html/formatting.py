@@ -12,7 +12,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from modellix_jupyter.html.markup import plain
-from modellix_jupyter.values import Activity, Card, Media, Price, Request, Resource, Status, Task
+from modellix_jupyter.values import (
+    Activity,
+    Card,
+    Media,
+    Price,
+    Request,
+    Resource,
+    Status,
+    Task,
+    to_datetime,
+)
 
 MINUTE = 60
 HOUR = 3600
@@ -144,6 +154,7 @@ def _start_us(task: Task) -> int:
 
 def span(cards: Sequence[Card], now: float) -> float | None:
     """Return the seconds from the first submission to the last end, or to now."""
+    cards = [card for card in cards if card.task.reused_from is None] or cards
     starts = [_start_us(card.task) for card in cards]
     if any(is_open(card) for card in cards):
         return max(now - min(starts) / 1e6, 0.0)
@@ -182,6 +193,8 @@ def waiting(activity: Activity | None, now: float) -> str:
 
 def state(card: Card) -> str:
     """Return the one word for where it stands."""
+    if card.held:
+        return "held"
     return "done, saving" if is_saving(card) else str(card.task.status)
 
 
@@ -199,8 +212,11 @@ def counts(cards: Sequence[Card]) -> str:
     queue = _queue(cards)
     number[Status.SUBMITTING] -= queue.total()
     parts = [f"{number[Status.SUCCESS]} of {len(cards)} done"]
+    held = sum(card.held for card in cards)
+    number[Status.SUBMITTING] -= held
     parts += [f"{number[key]} {word}" for key, word in _COUNTED.items() if number[key]]
     parts += [f"{count} {what}" for what, count in queue.items()]
+    parts += [f"{held} held"] if held else []
     saving = sum(is_saving(card) for card in cards)
     return ", ".join([*parts, f"{saving} saving"] if saving else parts)
 
@@ -232,18 +248,28 @@ def left(cards: Sequence[Card]) -> str:
 
 
 def price(task: Task) -> str:
-    """Return what a task cost; of one that did not succeed, nobody here knows what was charged."""
+    """Return what a task was charged, or its price; an end without a bill may cost nothing."""
+    if task.reused_from:
+        moment = to_datetime(task.submitted_at or task.created_at)
+        return f"$0.00, reused from {moment:%Y-%m-%d %H:%M} UTC"
+    if task.charged is not None:
+        return f"{money(task.charged)} charged"
     return money(task.price) if task.status is Status.SUCCESS else ""
 
 
 def total_price(cards: Sequence[Card]) -> str:
-    """Return the price of what succeeded, and of how many it is known where not of all."""
-    done = [card.task.price for card in cards if card.task.status is Status.SUCCESS]
-    known = [price for price in done if money(price)]
-    if not known:
-        return ""
-    total = money(math.fsum(price for price in known if price is not None))
-    return total if len(known) == len(done) else f"{total} for {len(known)} of {len(done)}"
+    """Return what was charged, and apart from it the price of what succeeded without a bill."""
+    tasks = [card.task for card in cards]
+    bills = [task.charged for task in tasks if task.charged is not None]
+    charged = f"{money(math.fsum(bills))} charged" if bills else ""
+    done = [t.price for t in tasks if t.charged is None and t.status is Status.SUCCESS]
+    known = [price for price in done if price is not None and money(price)]
+    price = money(math.fsum(known)) if known else ""
+    if known and len(known) < len(done):
+        price = f"{price} for {len(known)} of {len(done)}"
+    elif price and bills:
+        price = f"{price} for {len(done)} more"
+    return ", ".join(part for part in (charged, price) if part)
 
 
 def picture_size(media: Sequence[Media | Resource]) -> str:

@@ -96,15 +96,22 @@ def _view(dialect: str) -> str:
 
 
 def rows(
-    dialect: str, prefix: str, uids: Sequence[str] | None = None, by: By = "task"
+    dialect: str,
+    prefix: str,
+    uids: Sequence[str] | None = None,
+    by: By = "task",
+    service: str | None = None,
 ) -> Select[Any]:
-    """Return the query for the view's rows: oldest first, or of these tasks in their order.
+    """Return the query for the view's rows, of all or of one service, oldest first.
 
-    Times are microseconds (`NO_TIME` where there is none), and paths begin with the prefix.
+    With names of tasks it is of these, in their order. Times are microseconds (`NO_TIME` where
+    there is none), and paths begin with the prefix.
     """
     columns = _columns(dialect)
     read = {name: func.coalesce(columns[name], literal(NO_TIME)) for name in _TIMES}
     query = _select(columns | read | {"path": literal(prefix) + columns["path"]}, by)
+    if service is not None:
+        query = query.where(tasks.c.service == service)
     if uids is None:
         return query.order_by(tasks.c.created_at, tasks.c.id, files.c.position)
     wanted = listed(uids, dialect)

@@ -11,7 +11,9 @@ import json
 import os
 import threading
 import weakref
+from collections import defaultdict
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +21,7 @@ from sqlalchemy import bindparam, delete, false, func, insert, or_, select, text
 from sqlalchemy.exc import ResourceClosedError
 
 from modellix_jupyter.errors import LedgerError, LedgerUnavailable, NotOwned, RowGone
-from modellix_jupyter.ledger import dialects, history
+from modellix_jupyter.ledger import budgets, dialects, history
 from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock, file_lock
 from modellix_jupyter.ledger.pending_counts import VERSION, check_version, refuse_newer
 from modellix_jupyter.ledger.tables import (
@@ -158,9 +160,33 @@ class Ledger:
 
     @uninterrupted
     def add(self, new: Sequence[Task], owner: str | None) -> None:
-        """Record intents, all of them or none, before any is sent; with no owner, for any."""
+        """Record intents, all of them or none, before any is sent; with no owner, for any.
+
+        What they may cost is held from here on; `OverBudget` where a limit does not leave it.
+        """
         with self._transaction() as connection:
             insert_tasks(connection, new, self.files, owner, self._user)
+            budgets.hold(connection, [task for task in new if task.reused_from is None])
+
+    @uninterrupted
+    def hold_again(self, unsent: Sequence[Task], now_us: int) -> None:
+        """Hold from now on what intents may cost that are sent only now; `OverBudget` as above."""
+        again = [replace(task, created_at=now_us) for task in unsent]
+        change = update(tasks).where(tasks.c.uid == bindparam("of"), tasks.c.submitted_at.is_(None))
+        with self._transaction() as connection:
+            for task in again:
+                values = {"created_at": now_us, "price": task.price}
+                connection.execute(change.values(values), {"of": task.uid})
+            budgets.hold(connection, again)
+
+    def set_budget(self, service: str, period: budgets.Period, usd: float | None) -> None:
+        """Set what may be spent at a service in a period, for every kernel; None is no limit."""
+        with self._transaction() as connection:
+            budgets.set_budget(connection, service, period, usd)
+
+    def standings(self, service: str, now_us: int) -> list[budgets.Standing]:
+        """Return how each limit of a service stands."""
+        return self._query(lambda connection: budgets.standings(connection, service, now_us))
 
     @uninterrupted
     def save(self, *changed: Task, owner: str | None = None) -> list[Task]:
@@ -349,6 +375,13 @@ class Ledger:
         """Return every task, oldest first."""
         return self._select()
 
+    def uids(self, service: str | None) -> list[str]:
+        """Return our own names of a service's tasks, or of all, oldest first."""
+        of = true() if service is None else tasks.c.service == service
+        return [
+            uid for (uid,) in self._rows(select(tasks.c.uid).where(of).order_by(*_OLDEST_FIRST))
+        ]
+
     def count(self) -> int:
         """Return how many tasks there are."""
         return int(self._scalar(select(func.count()).select_from(tasks)))
@@ -365,6 +398,16 @@ class Ledger:
         found = tasks.c.batch == storable(name)
         return self._tasks(select(tasks).where(found).order_by(tasks.c.id))
 
+    def requested(self, keys: Sequence[str]) -> dict[str, list[Task]]:
+        """Return the tasks of each request key, oldest first; those that were reused are copies."""
+        wanted = dialects.listed(keys, self._engine.dialect.name)
+        found: dict[str, list[Task]] = defaultdict(list)
+        for task in self._select(
+            tasks.c.request_key.in_(select(wanted.c.value)), tasks.c.reused_from.is_(None)
+        ):
+            found[task.request_key or ""].append(task)
+        return found
+
     def remarks(self) -> dict[str, dict[str, Any]]:
         """Return rating and note of every task that has either, by our own name of it."""
         columns = tasks.c
@@ -373,10 +416,13 @@ class Ledger:
         return {uid: {"rating": rating, "note": note} for uid, rating, note in rows}
 
     def history(
-        self, uids: Sequence[str] | None = None, by: history.By = "task"
+        self,
+        uids: Sequence[str] | None = None,
+        by: history.By = "task",
+        service: str | None = None,
     ) -> dict[str, list[Any]]:
-        """Return the view `history` by column, of all tasks or of these in their order."""
-        query = history.rows(self._engine.dialect.name, self.files, uids, by)
+        """Return the view `history` by column: of all, of a service, or of these in their order."""
+        query = history.rows(self._engine.dialect.name, self.files, uids, by, service)
         return self._query(lambda c: history.by_column(c, query), bad_text="replace")
 
     def unfinished(self, origin: str) -> list[Task]:
@@ -389,6 +435,10 @@ class Ledger:
         over = or_(tasks.c.status == Status.EXPIRED.value, tasks.c.uid.in_(lost))
         recent = tasks.c.created_at > since
         return self._select(tasks.c.origin == origin, tasks.c.is_final, recent, over, self._mine())
+
+    def unfinished_of(self, service: str) -> list[Task]:
+        """Return the tasks of all services of one name that are not over, as above."""
+        return self._select(tasks.c.service == service, ~tasks.c.is_final, self._mine())
 
     def unknown(self, origin: str) -> list[Task]:
         """Return the submissions to a service whose outcome is unknown, as above."""
@@ -436,6 +486,7 @@ class Ledger:
         query = select(took).where(
             columns.model == model,
             columns.origin == origin,
+            columns.reused_from.is_(None),
             columns.status == "success",
             columns.submitted_at.is_not(None),
             columns.completed_at.is_not(None),
@@ -645,8 +696,6 @@ def insert_tasks(
 
 def columns_of(given: Sequence[Task], by: history.By) -> dict[str, list[Any]]:
     """Return the view `history` of tasks that may be in no ledger, by way of one in memory."""
-    from dataclasses import replace
-
     engine = dialects.open_sqlite(None)
     try:
         with engine.begin() as connection:

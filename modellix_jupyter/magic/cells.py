@@ -10,7 +10,7 @@ from modellix_jupyter.errors import InvalidRequest, MissingKey
 from modellix_jupyter.html.table import table_html, table_text
 from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.notebook.functions import run
-from modellix_jupyter.notebook.spending import Quote, ask_first, confirmed
+from modellix_jupyter.notebook.spending import Order, ask_first, confirmed
 from modellix_jupyter.planning.cell_options import help_text
 from modellix_jupyter.planning.plan import make_plan, plan_rows
 
@@ -38,12 +38,13 @@ def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | No
         vary=command.vary,
         repeat=command.repeat,
     )
+    reuse = "off" if command.fresh else "always" if command.reuse else ""
     if command.dry_run:
-        _show_plan(_quote_if_possible(requests), command.repeat)
+        _show_plan(_order_if_possible(requests, reuse), command)
         return None
     folder = _prepared(command.save)
     confirm = confirmed if command.yes else ask_first("--yes")
-    results = current().submit(requests, confirm=confirm)
+    results = current().submit(requests, confirm=confirm, reuse=reuse, max_usd=command.max_usd)
     if not results:
         return None
     if command.out:
@@ -88,24 +89,25 @@ def _prepared(save: str | None) -> Path | None:
     return folder
 
 
-def _quote_if_possible(requests: Sequence[Request]) -> Quote:
+def _order_if_possible(requests: Sequence[Request], reuse: str) -> Order:
     """Check the requests too, where there is a key: a dry run needs none."""
+    session = current()
     try:
-        return current().quote(requests)
+        return session.order(requests, reuse=reuse)
     except MissingKey:
-        return Quote(requests, {}, current().settings)
+        nothing = [None] * len(requests)
+        return Order(requests, (), nothing, frozenset(), {}, session.settings)
 
 
-def _show_plan(quote: Quote, repeat: int) -> None:
-    rows = [
-        row | {"price": quote.price_of(request)}
-        for row, request in zip(plan_rows(quote.requests, repeat), quote.requests, strict=True)
-    ]
+def _show_plan(order: Order, command: CellCommand) -> None:
+    rows = plan_rows(order.requests, command.repeat)
+    for row, price in zip(rows, order.price_words(), strict=True):
+        row["price"] = price
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = [[row.get(name) for name in columns] for row in rows[:_PLAN_ROWS]]
     more = f"; the first {_PLAN_ROWS} are shown" if len(rows) > _PLAN_ROWS else ""
-    caption = f"{quote.words}; nothing was sent{more}."
-    show_table(columns, shown, caption=caption)
+    show_table(columns, shown, caption=f"{order.words}; nothing was sent{more}.")
+    order.check_limit(command.max_usd)
 
 
 def show_table(

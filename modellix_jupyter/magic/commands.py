@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.html.formatting import price_range
 from modellix_jupyter.magic.cells import show_table
 from modellix_jupyter.notebook.current_session import configure, current
@@ -24,14 +25,13 @@ def run_command(command: LineCommand) -> object:
 
 def _key(_: Sequence[str]) -> None:
     """Ask for a key, check it with the service, use it, and offer to keep it."""
-    from modellix_jupyter.errors import InvalidRequest
     from modellix_jupyter.keys import SecretKey, store
     from modellix_jupyter.notebook.doctor import validate_key
     from modellix_jupyter.notebook.spending import ask, ask_hidden
 
     key = SecretKey(ask_hidden("Modellix API key (not shown): "), "`%modellix key`")
     found = validate_key(key, current().settings)
-    session = configure(current().settings, key=key.reveal())
+    session = configure(current().settings, key=key)
     print(f"{found} in use in this kernel.")
     try:
         keep = ask("Keep it on this machine for later kernels?", otherwise="Not kept.")
@@ -90,6 +90,26 @@ def _resume(arguments: Sequence[str]) -> object:
     return run(results, raising=False) if results else None
 
 
+def _history(arguments: Sequence[str]) -> object:
+    if not set(arguments) <= {"--all"}:
+        raise InvalidRequest(
+            f"`{arguments[0]}` is not an option of `%modellix history`.",
+            "`%modellix history --all` shows the tasks of every service.",
+        )
+    return current().history("all" if arguments else None)
+
+
+def _budget(arguments: Sequence[str]) -> None:
+    from modellix_jupyter.notebook.budget import budget
+
+    print(budget(arguments[0] if arguments else None))
+
+
+def _stop(arguments: Sequence[str]) -> None:
+    session = current()
+    print(session.stop([session.find_task(name) for name in arguments] or None))
+
+
 def _panel(_: Sequence[str]) -> object:
     from modellix_jupyter import panel
 
@@ -109,9 +129,11 @@ COMMAND_FUNCTIONS: dict[str, Callable[[Sequence[str]], object]] = {
     "doctor": _doctor,
     "models": _models,
     "describe": _describe,
-    "history": lambda _: current().history(),
+    "history": _history,
     "wait": _wait,
     "resume": _resume,
+    "budget": _budget,
+    "stop": _stop,
     "panel": _panel,
     "export": _export,
     "balance": lambda _: print(f"{current().balance():.2f} USD"),

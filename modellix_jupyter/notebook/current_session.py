@@ -96,7 +96,7 @@ def settings() -> Settings:
         return _seen[0]
 
 
-def configure(settings: Settings, *, key: str | None = None) -> Session:
+def configure(settings: Settings, *, key: str | SecretKey | None = None) -> Session:
     """Use other settings, or another key, from now on.
 
     What only shows things is exchanged in place. For the rest the session is exchanged for a new
@@ -110,7 +110,7 @@ def configure(settings: Settings, *, key: str | None = None) -> Session:
         return push(_exchanged(_stack.pop(), settings, key))
 
 
-def _exchanged(old: Session, settings: Settings, key: str | None) -> Session:
+def _exchanged(old: Session, settings: Settings, key: str | SecretKey | None) -> Session:
     from modellix_jupyter.notebook.session import Session
 
     # the sandbox goes on: only what speaks to it is exchanged

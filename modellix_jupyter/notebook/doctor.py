@@ -120,9 +120,11 @@ def _home(session: Session) -> str:
 
 
 def _ledger(session: Session) -> str:
+    ended = session.end_ended()
     unfinished, unknown = len(session.unfinished()), len(session.unknown())
     session.ledger.check_rights()
     told = f"{session.ledger.count()} tasks, {unfinished} unfinished, {unknown} unknown"
+    told += f", {ended} of a sandbox that ended with its kernel" if ended else ""
     damaged = session.ledger.damaged
     if damaged:
         raise LedgerError(f"{told}; damaged and skipped: {'; '.join(damaged.values())}.", "")

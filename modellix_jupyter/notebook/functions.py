@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from modellix_jupyter.notebook.spending import Confirm
     from modellix_jupyter.results.results import Results
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.values import Json
@@ -31,10 +32,14 @@ SANDBOX_KEY = "sandbox"  # the sandbox takes any key; this one says what it is
 SANDBOX_RATE = 100.0
 
 
-def submit(prompt: str | Sequence[str] | None, model: str, **params: object) -> Results:
+def submit(
+    prompt: str | Sequence[str] | None, model: str, *, yes: bool = False, **params: object
+) -> Results:
     """Send one task for each prompt and return at once.
 
-    It never asks for a confirmation, however many prompts there are.
+    It asks first above the settings ``ask_above`` (tasks) and ``ask_above_usd``, and where several
+    tasks have no known price. A request with a seed whose result the ledger has is not sent again;
+    see the setting ``reuse``.
 
     Parameters
     ----------
@@ -42,6 +47,8 @@ def submit(prompt: str | Sequence[str] | None, model: str, **params: object) -> 
         The text, several texts, or None for a model that takes none.
     model
         The slug, ``provider/model``.
+    yes
+        Send without a confirmation, whatever it costs.
     **params
         The model's own parameters. One that takes media takes an address, a path, bytes, a picture
         of Pillow's or NumPy's, a task, results or a resource, and a list of those where the model
@@ -50,17 +57,22 @@ def submit(prompt: str | Sequence[str] | None, model: str, **params: object) -> 
     Returns
     -------
     Results
-        Which show themselves, and go on updating themselves, where they are a cell's value.
+        Which show themselves, and go on updating themselves, where they are a cell's value. Of no
+        tasks where the answer was no.
 
     Raises
     ------
     UserError, MissingKey, LedgerError
-        In two lines what to do; nothing was sent.
+        In two lines what to do, also where there is nobody to ask; nothing was sent.
 
     """
     with full_names():
         plan = make_plan(one_prompt(prompt), [model], params=params)
-    return current().submit(plan)
+    return current().submit(plan, confirm=_confirm(yes=yes))
+
+
+def _confirm(*, yes: bool) -> Confirm:
+    return confirmed if yes else ask_first("yes=True")
 
 
 def generate(
@@ -68,13 +80,14 @@ def generate(
     model: str,
     *,
     timeout: float | None = None,
+    yes: bool = False,
     **params: object,
 ) -> Results:
-    """Send one task for each prompt, show how it goes, and wait; as `submit`, it never asks.
+    """Send one task for each prompt, show how it goes, and wait; it asks first as `submit` does.
 
     Parameters
     ----------
-    prompt, model, **params
+    prompt, model, yes, **params
         As of `submit`.
     timeout
         How long to wait, in seconds; the tasks live on.
@@ -88,7 +101,7 @@ def generate(
 
     """
     check_timeout(timeout)  # before anything is paid for
-    return run(submit(prompt, model, **params), timeout)
+    return _run_any(submit(prompt, model, yes=yes, **params), timeout)
 
 
 def compare(
@@ -101,9 +114,7 @@ def compare(
     yes: bool = False,
     **params: object,
 ) -> Results:
-    """Send the product of prompts, models and varied parameters, and wait.
-
-    It asks for a confirmation where there are more tasks than the setting ``ask_above``.
+    """Send the product of prompts, models and varied parameters, and wait; it asks as `submit`.
 
     Parameters
     ----------
@@ -116,7 +127,7 @@ def compare(
     timeout
         How long to wait, in seconds; the tasks live on.
     yes
-        Send without a confirmation, however many tasks there are.
+        Send without a confirmation, whatever it costs.
     **params
         What every request has.
 
@@ -138,17 +149,17 @@ def compare(
     slugs = [models] if isinstance(models, str) else list(models)
     with full_names():
         plan = make_plan(one_prompt(prompts), slugs, params=params, vary=vary, repeat=repeat)
-    confirm = confirmed if yes else ask_first("yes=True")
-    results = current().submit(plan, confirm=confirm)
-    return run(results, timeout) if results else results
+    return _run_any(current().submit(plan, confirm=_confirm(yes=yes)), timeout)
 
 
 def submit_frame(
-    frame: pd.DataFrame, model: str | None = None, *, batch: str | None = None
+    frame: pd.DataFrame,
+    model: str | None = None,
+    *,
+    batch: str | None = None,
+    yes: bool = False,
 ) -> Results:
-    """Send one task for each row of a frame and return at once.
-
-    It never asks for a confirmation, however many rows there are.
+    """Send one task for each row of a frame and return at once; it asks first as `submit` does.
 
     Parameters
     ----------
@@ -159,21 +170,23 @@ def submit_frame(
     batch
         A name that makes it resumable: run again, after a restart say, it sends only the rows
         that the ledger does not have under this name, or that came to nothing.
+    yes
+        Send without a confirmation, whatever it costs.
 
     Returns
     -------
     Results
-        In the order of the rows.
+        In the order of the rows. Of no tasks where the answer was no.
 
     Raises
     ------
     InvalidRequest
-        It names the row and the column; nothing was sent.
+        It names the row and the column, or there is nobody to ask; nothing was sent.
 
     """
     from modellix_jupyter.planning.plan import requests_of
 
-    return current().submit(requests_of(frame, model), batch=batch)
+    return current().submit(requests_of(frame, model), confirm=_confirm(yes=yes), batch=batch)
 
 
 async def agenerate(
@@ -181,20 +194,28 @@ async def agenerate(
     model: str,
     *,
     timeout: float | None = None,  # noqa: ASYNC109 - its error says that the tasks go on
+    yes: bool = False,
     **params: object,
 ) -> Results:
     """Send one task for each prompt and await it, with no thread blocked.
 
     Parameters
     ----------
-    prompt, model, timeout, **params
+    prompt, model, timeout, yes, **params
         As of `generate`, whose errors it raises as well.
 
     """
     import asyncio
 
     check_timeout(timeout)
-    results = await asyncio.to_thread(submit, prompt, model, **params)
+    session = current()
+    with full_names():
+        plan = make_plan(one_prompt(prompt), [model], params=params)
+    order = await asyncio.to_thread(session.order, plan)
+    # not on the thread: a question belongs to the cell that runs
+    if order.quote.needs_confirmation and not _confirm(yes=yes)(order.quote):
+        return session.results([])
+    results = await asyncio.to_thread(session.send, order)
     with _shown(results):
         await results.wait_async(timeout)
     return results.check()
@@ -263,6 +284,11 @@ def run(results: Results, timeout: float | None = None, *, raising: bool = True)
     return results.check() if raising else results
 
 
+def _run_any(results: Results, timeout: float | None) -> Results:
+    """Wait for results as `run` does; there are none where the answer was no."""
+    return run(results, timeout) if results else results
+
+
 @contextmanager
 def _shown(results: Results, *, raising: bool = True) -> Iterator[None]:
     """Show results live while they are waited for, and say so where only the waiting ended."""
@@ -308,10 +334,18 @@ def upload(path: str | Path) -> str:
     return current().upload(path)
 
 
-def history() -> pd.DataFrame:
-    """Return every task that this machine's ledger knows, oldest first, one row a task."""
+def history(service: str | None = None) -> pd.DataFrame:
+    """Return the tasks that this machine's ledger knows, oldest first, one row a task.
+
+    Parameters
+    ----------
+    service
+        The host of a base URL, ``sandbox``, or ``all`` for every one; by default the service in
+        use.
+
+    """
     connect_viewer()
-    return current().history()
+    return current().history(service)
 
 
 class SandboxSession(AbstractContextManager["SandboxSession"]):

@@ -85,6 +85,16 @@ def stand_ins(requests: Iterable[Request]) -> list[Request]:
     return [_with_addresses(request, lambda _: _STAND_IN) for request in requests]
 
 
+def digests(session: Session, requests: Iterable[Request]) -> dict[str, str]:
+    """Return what the bytes of inputs are known by, for each text that stands for some."""
+    found = session.ledger.upload_digests(session.settings.base_url)
+    for request in requests:
+        for each in inputs_in(request.params):
+            if isinstance(each.source, Ready):
+                found[str(each)] = each.source.sha256
+    return found
+
+
 def sent(session: Session, requests: Sequence[Request]) -> list[Request]:
     """Upload the inputs of requests, and return the requests with their addresses."""
     found = [each.source for request in requests for each in inputs_in(request.params)]

@@ -143,14 +143,19 @@ def _line(task: Task) -> str:
 def resolve_unknown(session: Session, words: Sequence[str]) -> list[Task]:
     """Do what the user decided; return what goes on.
 
-    The words are ``send``, ``take-over``, ``NAME=TASK_ID`` and ``NAME=none``.
+    The words are ``send``, ``--yes``, ``take-over``, ``NAME=TASK_ID`` and ``NAME=none``.
     """
-    found = [_decision(session, word) for word in words if word not in {"send", "take-over"}]
+    from modellix_jupyter.notebook.spending import ask_first, confirmed
+
+    decided = [word for word in words if word not in {"send", "take-over", "--yes"}]
+    found = [_decision(session, word) for word in decided]
     going = [session.engine.resolve_unknown(task, task_id) for task, task_id in found]
     if "take-over" in words:
         going += session.engine.take_over(session.unfinished())
     if "send" in words:
-        going += session.engine.send(task for task in session.unfinished() if task.unsent)
+        confirm = confirmed if "--yes" in words else ask_first("--yes")
+        unsent = [task for task in session.unfinished() if task.unsent]
+        going += session.send_unsent(unsent, confirm=confirm)
     return [task for task in going if not task.is_final]
 
 

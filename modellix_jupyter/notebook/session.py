@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,15 +26,18 @@ from modellix_jupyter.keys import SecretKey, find_key
 from modellix_jupyter.ledger.dialects import never_close
 from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
 from modellix_jupyter.ledger.ledger import Ledger
+from modellix_jupyter.ledger.tables import service_of
 from modellix_jupyter.notebook import inputs
 from modellix_jupyter.notebook.catalog import Catalog
 from modellix_jupyter.notebook.display import LiveView, find_screen, painter
 from modellix_jupyter.notebook.spending import (
     Confirm,
-    Quote,
+    Order,
     confirm_origin,
     confirmed,
-    continue_batch,
+    order,
+    send,
+    send_unsent,
 )
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.settings import SETTING_NAMES, Settings, from_environment
@@ -47,6 +51,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from modellix_jupyter.engine.engine import Stopped
+    from modellix_jupyter.planning.pricing import Pricing
     from modellix_jupyter.planning.schema import ModelSchema
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.values import Model, Request, Task
@@ -125,7 +131,7 @@ class Session:
         self._running: Running | None = None
         self._closed = False
         self._clicking = threading.Lock()
-        self._clicks: dict[str, Results] = {}
+        self._clicks: dict[str | None, Results] = {}
         # of the notebook, as long as nobody has changed it
         self._folder = Path.cwd()
         self.media = Thumbnails(self._media)
@@ -231,13 +237,25 @@ class Session:
 
     # -- spending
 
-    def quote(self, requests: Sequence[Request]) -> Quote:
-        """Check requests against the catalog and the schemas, and price them; nothing is sent."""
+    def prices(self, requests: Sequence[Request]) -> dict[str, Pricing]:
+        """Check prepared requests against catalog and schemas; return what they cost, by model."""
         _ = self.engine  # a missing key is said before anybody is asked to confirm
-        requests = inputs.prepared(self, requests)
         checked = self.settings.check_requests
-        prices = self.call(lambda r: r.catalog.check(inputs.stand_ins(requests))) if checked else {}
-        return Quote(requests, prices, self.settings)
+        return self.call(lambda r: r.catalog.check(inputs.stand_ins(requests))) if checked else {}
+
+    def order(
+        self, requests: Sequence[Request], *, batch: str | None = None, reuse: str = ""
+    ) -> Order:
+        """Return what requests cost, and which of them have a result already; nothing is sent."""
+        return order(self, requests, batch=batch, reuse=reuse)
+
+    def send(self, made: Order) -> Results:
+        """Send an order that its user has seen; where an error is raised, nothing was sent."""
+        return Results(self, send(self, made))
+
+    def send_unsent(self, tasks: Sequence[Task], *, confirm: Confirm = confirmed) -> Results:
+        """Send intents that were never sent and that no kernel is about to send."""
+        return self.results(send_unsent(self, tasks, confirm))
 
     def submit(
         self,
@@ -245,37 +263,32 @@ class Session:
         *,
         confirm: Confirm = confirmed,
         batch: str | None = None,
+        reuse: str = "",
+        max_usd: float | None = None,
         click: str | None = None,
     ) -> Results:
         """Check requests, have them confirmed, record them and begin to send them; return at once.
 
-        `confirm` is called where there are more than the setting ``ask_above``; the results are
-        empty where it says no. Of a batch, requests that the ledger has under its name already
-        are not sent again. Where an error is raised, nothing was sent.
+        `confirm` is called where the settings ask for it; the results are empty where it says no.
+        Of a batch, requests that the ledger has under its name already are not sent again; `reuse`
+        says whose earlier result is taken, instead of the setting. `max_usd` is the most that it
+        may cost. Where an error is raised, nothing was sent.
 
         `click` is an id that a page gave a click, and that is taken once: clicks with the same id,
         as those that queue up while a cell runs, send once, and all get the results of the first.
         An id is not taken where nothing was sent.
         """
-        if click is None:
-            return self._submit(requests, confirm, batch)
-        with self._clicking:
-            known = self._clicks.get(click)
-            if known is None:
-                known = self._submit(requests, confirm, batch)
-                if known:
-                    self._clicks[click] = known
-            return known
-
-    def _submit(self, requests: Sequence[Request], confirm: Confirm, batch: str | None) -> Results:
-        quote = self.quote(requests)
-        if quote.needs_confirmation and not confirm(quote):
-            return self.results([])
-        requests = inputs.sent(self, quote.requests)
-        quote = replace(quote, requests=requests)
-        if batch is None:
-            return self.results(self.engine.submit(requests, prices=quote.most))
-        return Results(self, continue_batch(self, quote, batch))
+        with self._clicking if click else nullcontext():
+            if click in self._clicks:
+                return self._clicks[click]
+            made = self.order(requests, batch=batch, reuse=reuse)
+            made.check_limit(max_usd)
+            if made.quote.needs_confirmation and not confirm(made.quote):
+                return self.results([])
+            results = self.send(made)
+            if click:
+                self._clicks[click] = results
+            return results
 
     def results(self, tasks: Iterable[Task]) -> Results:
         """Return results of tasks of this session."""
@@ -296,19 +309,27 @@ class Session:
 
         With `revive`, also what was given up while the service may still keep its result.
         """
+        self.end_ended()
         tasks = self.engine.resume(self.unfinished())
         if revive:
             since = int(time.time() * 1_000_000) - 2 * KEPT_US
             tasks += self.engine.revive(self.ledger.given_up(self.settings.base_url, since))
         return self.results(tasks)
 
+    def end_ended(self) -> int:
+        """Record which tasks will never end, because their sandbox is gone; return how many."""
+        from modellix_jupyter.notebook.ended_sandboxes import end_tasks_of_ended_sandboxes
+
+        return end_tasks_of_ended_sandboxes(self)
+
     def find(self, ids: Iterable[str]) -> Results:
         """Return results of tasks by their ids, and watch those that are not over."""
-        tasks = [self._find(task_id) for task_id in ids]
+        tasks = [self.find_task(task_id) for task_id in ids]
         self.engine.resume(tasks)
         return self.results(tasks)
 
-    def _find(self, task_id: str) -> Task:
+    def find_task(self, task_id: str) -> Task:
+        """Return a task by its id, as the ledger has it."""
         task = self.ledger.find(task_id)
         if task is None:
             raise ModellixError(
@@ -316,27 +337,45 @@ class Session:
             )
         return task
 
-    def history(self) -> pd.DataFrame:
-        """Return every task that this machine's ledger knows, oldest first."""
+    def stop(self, tasks: Sequence[Task] | None = None) -> Stopped:
+        """Take back what was not sent, and stop waiting for what was: of these, or of all."""
+        if tasks is None:
+            uids = [uid for uid in self.engine.watched() if self.engine.watches(uid)]
+            left = (task.uid for task in self.unfinished() if task.unsent)
+            return self.engine.stop(list(dict.fromkeys([*uids, *left])))
+        return self.engine.stop([task.uid for task in tasks])
+
+    def history(self, service: str | None = None) -> pd.DataFrame:
+        """Return the tasks of the service in use, of another, or of ``all``, oldest first."""
         import warnings
 
         from modellix_jupyter.notebook.recovery import damaged_line
         from modellix_jupyter.results.frame import ledger_frame
 
-        frame = ledger_frame(self.ledger)
+        self.end_ended()
+        frame = ledger_frame(self.ledger, service=self._service(service))
         for damage in self.ledger.damaged.values():
             warnings.warn(damaged_line(damage), stacklevel=3)
         return frame
 
-    def export_history(self, path: str | Path) -> Path:
-        """Write every task that the ledger knows, in the format of the path's ending."""
+    def export_history(self, path: str | Path, service: str | None = None) -> Path:
+        """Write the tasks of a service, as `history` has them, in the format of the ending."""
         from modellix_jupyter.results.export import export
+        from modellix_jupyter.results.frame import ledger_frame
+
+        # read once: what is added meanwhile is in neither the table nor the pictures
+        uids = self.ledger.uids(self._service(service))
 
         def cards() -> list[Card]:
-            tasks = self.ledger.tasks()
+            known = {task.uid: task for task in self.ledger.tasks()}
+            tasks = [known[uid] for uid in uids]
             return [Card(task=t, media=tuple(map(self.media, t.resources))) for t in tasks]
 
-        return export(cards, self.history(), path)
+        return export(cards, ledger_frame(self.ledger, uids), path)
+
+    def _service(self, named: str | None) -> str | None:
+        """Return which service's tasks are meant; None is every one."""
+        return None if named == "all" else named or service_of(self.settings.base_url)
 
     # -- the service
 
@@ -395,6 +434,7 @@ class Session:
         task = update.task
         return Card(
             task=task,
+            held=self.engine.is_held(task),
             activity=update.activity,
             usual_s=None if task.is_final else self.engine.usual_s(task.request.model),
             media=self.media.of(task) if pictures else (),

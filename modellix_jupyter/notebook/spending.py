@@ -1,26 +1,35 @@
-"""What stands between a plan and its tasks: a quote, and whoever confirms it.
+"""The one way to spend: check, price, look for what is there already, confirm, hold and send.
 
-`Session.submit` is the one way to spend: it quotes, has the quote confirmed, and only then sends.
+`Session.submit` goes this way for cells, for Python and for clicks: `order` sends nothing, and
+`send` sends what the order shows, or nothing of it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.errors import InvalidRequest, OverBudget
 from modellix_jupyter.html.formatting import money, money_range
 from modellix_jupyter.keys import not_for, shown
+from modellix_jupyter.ledger.tables import service_of
+from modellix_jupyter.notebook import inputs
 from modellix_jupyter.planning.pricing import Pricing, Total, cost_of, most, total_cost
-from modellix_jupyter.values import Request
+from modellix_jupyter.planning.reuse import GONE, best, is_reusable, request_keys
+from modellix_jupyter.storage.files import is_elsewhere
+from modellix_jupyter.values import Request, Status, to_datetime
 
 if TYPE_CHECKING:
     from modellix_jupyter.keys import SecretKey
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.settings import Settings
+    from modellix_jupyter.values import Task
 
 # Reasons for an unknown price that are named in one line.
 _REASONS = 2
@@ -88,6 +97,73 @@ class Quote:
         return f"{_tasks(self.count)}{self.cost}"
 
 
+@dataclass(frozen=True)
+class Order:
+    """Requests, and beside each the task that stands for it already, if there is one."""
+
+    requests: Sequence[Request]
+    keys: Sequence[str]
+    found: Sequence[Task | None]
+    # Those of the tasks that are intents which nobody is about to send.
+    held: frozenset[str]
+    prices: Mapping[str, Pricing]
+    settings: Settings
+    batch: str | None = None
+    reuse: str = "off"
+
+    @property
+    def may_change(self) -> bool:
+        """Whether another kernel could make what is missing now."""
+        missing = (self.requests[i] for i in self.missing)
+        return self.batch is not None or any(is_reusable(r, self.reuse) for r in missing)
+
+    @property
+    def missing(self) -> list[int]:
+        """The places of the requests that no task stands for."""
+        return [i for i, task in enumerate(self.found) if task is None]
+
+    @cached_property
+    def quote(self) -> Quote:
+        """What is sent, and what it costs."""
+        pairs = zip(self.requests, self.found, strict=True)
+        sent = [r for r, task in pairs if task is None or task.uid in self.held]
+        return Quote(sent, self.prices, self.settings)
+
+    @property
+    def words(self) -> str:
+        """Return the count of what is sent, what it costs, and how many have a result already."""
+        there = len(self.requests) - self.quote.count
+        more = f"; {there} {'has' if there == 1 else 'have'} been made before" if there else ""
+        return f"{self.quote.words}{more}"
+
+    def price_words(self) -> list[str]:
+        """Return the price of each request, or since when its result is there."""
+        return [
+            self.quote.price_of(request)
+            if task is None or task.uid in self.held
+            else made_before(task)
+            for request, task in zip(self.requests, self.found, strict=True)
+        ]
+
+    def check_limit(self, max_usd: float | None) -> None:
+        """Raise `OverBudget` where it may cost more than that, or where that is not known."""
+        total = self.quote.total
+        if max_usd is None or not self.quote.count:
+            return
+        if total.unknown or total.cost.high > max_usd:
+            raise OverBudget(
+                f"The plan has {self.quote.words}, and --max-usd is {money(max_usd)}.",
+                "Nothing was sent; leave something out, or raise the limit.",
+            )
+
+
+def made_before(task: Task) -> str:
+    """Return in words that a task is not paid for again."""
+    moment = to_datetime(task.submitted_at or task.created_at)
+    state = "made" if task.status is Status.SUCCESS else str(task.status)
+    return f"$0.00: {state} at {moment:%Y-%m-%d %H:%M} UTC"
+
+
 def _tasks(count: int) -> str:
     return "1 task" if count == 1 else f"{count} tasks"
 
@@ -152,21 +228,106 @@ def _answer(read: Callable[[str], str], question: str, otherwise: str, hint: str
         raise InvalidRequest(otherwise, hint) from None
 
 
-def continue_batch(session: Session, quote: Quote, batch: str) -> list[str]:
-    """Send what a batch does not have yet, and take up what it has; return the tasks' uids."""
-    from modellix_jupyter.planning.plan import matched
+def order(
+    session: Session, requests: Sequence[Request], *, batch: str | None = None, reuse: str = ""
+) -> Order:
+    """Check requests, price them, and find what stands for them already; nothing is sent."""
+    requests = inputs.prepared(session, requests)
+    prices = session.prices(requests)
+    known = session.settings
+    keys = request_keys(requests, service_of(known.base_url), inputs.digests(session, requests))
+    made = Order(requests, keys, (), frozenset(), prices, known, batch, reuse or known.reuse)
+    return _with_found(session, made, range(len(requests)))
 
-    origin, engine = session.settings.base_url, session.engine
+
+def _with_found(session: Session, made: Order, places: Iterable[int]) -> Order:
+    """Look for tasks that stand for the requests at these places."""
+    found = list(made.found) or [None] * len(made.requests)
+    of_batch = {} if made.batch is None else _of_batch(session, made.batch)
+    wanted = [i for i in places if is_reusable(made.requests[i], made.reuse)]
+    known = session.ledger.requested([made.keys[i] for i in wanted]) if wanted else {}
+    for i in places:
+        found[i] = of_batch.get(made.keys[i])
+    for i in wanted:
+        found[i] = found[i] or best(_readable(known.get(made.keys[i], ())), made.settings.base_url)
+    held = {task.uid for task in found if task is not None and session.engine.is_held(task)}
+    return replace(made, found=found, held=frozenset(held))
+
+
+def _of_batch(session: Session, name: str) -> dict[str | None, Task]:
+    origin = session.settings.base_url
+    tasks = (task for task in session.ledger.batch(name) if task.origin == origin)
+    return {task.request_key: task for task in tasks if task.status not in GONE}
+
+
+def _readable(tasks: Iterable[Task]) -> list[Task]:
+    """Return tasks but those with a file that is not on this disk any more."""
+    return [task for task in tasks if all(_is_there(r.path) for r in task.resources)]
+
+
+def _is_there(path: str | None) -> bool:
+    return path is None or is_elsewhere(path) or Path(path).is_file()
+
+
+def send(session: Session, made: Order) -> list[str]:
+    """Send what an order shows, and hold what it may cost; return the uids of all its tasks."""
+    engine, held = session.engine, [task for task in made.found if task and task.uid in made.held]
     # of a ledger on a server, other machines may work on the batch at the same time
-    shared = session.ledger.path is None
-    with session.ledger.continuing():
-        tasks = [task for task in session.ledger.batch(batch) if task.origin == origin]
-        found = matched(quote.requests, tasks, session.ledger.upload_digests(origin))
-        missing = [r for r, uid in zip(quote.requests, found, strict=True) if uid is None]
-        prices = Quote(missing, quote.prices, quote.settings).most
-        sent = iter(engine.submit(missing, prices=prices, batch=batch, shared=shared))
-    known = [task for task in tasks if task.uid in found]
+    shared = made.batch is not None and session.ledger.path is None
+    with session.ledger.continuing() if made.may_change else nullcontext():
+        # another kernel may have sent the same since
+        made = _with_found(session, made, made.missing) if made.may_change else made
+        if not shared:
+            hold_again(session, held, made.prices)
+        kept = [None if _is_copied(task, made.batch) else task for task in made.found]
+        new = [i for i, task in enumerate(kept) if task is None]
+        requests = _with_inputs(session, made, new)
+        sent = engine.submit(
+            requests,
+            prices=[most(request, made.prices) for request in requests],
+            keys=[made.keys[i] for i in new],
+            found=[made.found[i] for i in new],
+            batch=made.batch,
+            shared=shared,
+        )
+    known = [task for task in kept if task is not None]
     if not shared:
         engine.resume(known)
-    engine.send(known, shared=shared)
-    return [uid or next(sent).uid for uid in found]
+    engine.send(known if shared else held, shared=shared)
+    following = iter(sent)
+    return [task.uid if task else next(following).uid for task in kept]
+
+
+def _with_inputs(session: Session, made: Order, places: Sequence[int]) -> list[Request]:
+    """Return the requests at these places; the inputs of what is sent are uploaded now."""
+    sent = iter(inputs.sent(session, [made.requests[i] for i in places if made.found[i] is None]))
+    return [next(sent) if made.found[i] is None else made.requests[i] for i in places]
+
+
+def _is_copied(task: Task | None, batch: str | None) -> bool:
+    """Whether a task's result stands for a request in a row of its own."""
+    return (
+        task is not None
+        and task.status is Status.SUCCESS
+        and task.batch != batch
+        and not task.missing
+    )
+
+
+def hold_again(session: Session, unsent: Sequence[Task], prices: Mapping[str, Pricing]) -> None:
+    """Hold what intents cost that were never sent: at today's prices, within today's limits."""
+    if unsent:
+        priced = [replace(task, price=most(task.request, prices)) for task in unsent]
+        session.ledger.hold_again(priced, time.time_ns() // 1000)
+
+
+def send_unsent(session: Session, unsent: Sequence[Task], confirm: Confirm) -> list[Task]:
+    """Send intents that their kernel left behind, or that nobody waits for any more."""
+    held = [task for task in unsent if session.engine.is_held(task)]
+    quote = Quote(
+        [task.request for task in held], session.prices([t.request for t in held]), session.settings
+    )
+    if not held or (quote.needs_confirmation and not confirm(quote)):
+        return []
+    hold_again(session, held, quote.prices)
+    return session.engine.send(held)

@@ -89,7 +89,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "dry-run", None, "show the plan, with its count and its price where known; send nothing"
     ),
-    Option("yes", None, "ask no question where the plan is above the limit of tasks"),
+    Option("yes", None, "ask no question, whatever the plan costs"),
+    Option("max-usd", "X", "refuse a plan that may cost more than X, or that has no known price"),
+    Option("fresh", None, "ask the service although the ledger has the same request's result"),
+    Option("reuse", None, "take the ledger's result although the request has no seed"),
     Option("save", "DIR", "copy the files to DIR as well"),
     Option("no-interpolate", None, "leave {name} alone, in the prompt and in the options"),
     Option("help", None, "show this"),
@@ -102,13 +105,23 @@ COMMANDS: tuple[Command, ...] = (
     Command("doctor", None, "test the key, the network, the disk and this notebook"),
     Command("models", "[TEXT]", "list the models, or those that match TEXT"),
     Command("describe", "MODEL", "show a model's parameters, its price and a cell that calls it"),
-    Command("history", None, "show every task that this machine's ledger knows"),
+    Command("history", "[--all]", "show the tasks of the service in use, or of every one"),
     Command("wait", "[TASK_ID ...]", "wait for these tasks, or for all that are not done"),
     Command(
         "resume",
         "[send | take-over | NAME=TASK_ID ...]",
-        "take up what an earlier kernel left; send what was never sent; take over what a kernel "
-        "that stands still holds; resolve what is unknown",
+        "take up what an earlier kernel left; send what was never sent (`send --yes` asks "
+        "nothing); take over what a kernel that stands still holds; resolve what is unknown",
+    ),
+    Command(
+        "budget",
+        "[X/day | X/month | X | off]",
+        "show what was spent and what is left; set a limit for every kernel on this ledger",
+    ),
+    Command(
+        "stop",
+        "[TASK_ID ...]",
+        "take back what has not been sent; stop waiting for what has",
     ),
     Command("panel", None, "show the panel of buttons"),
     Command("export", "PATH", "write the history as csv, json, parquet, xlsx or html"),
@@ -205,6 +218,22 @@ def seconds_of(text: str | None) -> float | None:
             "Write --timeout 300 to wait for five minutes.",
         )
     return seconds
+
+
+def usd_of(text: str | None) -> float | None:
+    """Return the most that a plan may cost in USD, if it is given."""
+    if text is None:
+        return None
+    try:
+        usd = float(text.removeprefix("$"))
+    except ValueError:
+        usd = math.nan
+    if not 0 <= usd < math.inf:
+        raise InvalidRequest(
+            f"`--max-usd {short(text)}` is not an amount of dollars.",
+            "Write --max-usd 0.50 to spend half a dollar at most.",
+        )
+    return usd
 
 
 def variable_of(text: str | None) -> str | None:

@@ -25,6 +25,7 @@ from modellix_jupyter.planning.cell_options import (
     repeat_of,
     seconds_of,
     typo_of,
+    usd_of,
     variable_of,
 )
 from modellix_jupyter.planning.interpolation import (
@@ -64,6 +65,9 @@ class CellCommand:
     timeout: float | None = None
     dry_run: bool = False
     yes: bool = False
+    max_usd: float | None = None
+    fresh: bool = False
+    reuse: bool = False
     save: str | None = None
     help: bool = False
 
@@ -89,6 +93,8 @@ def parse_cell(line: str, body: str, namespace: Mapping[str, object] | None = No
         if name != "body"
     }
     params, vary = _parameters(given, variables)
+    if "fresh" in options and "reuse" in options:
+        raise InvalidRequest("`--fresh` and `--reuse` are both given.", "Give one of them.")
     return CellCommand(
         models=_models(given.models, variables),
         prompts=_prompts(body, variables, needed=not (params or vary or "body" in given.options)),
@@ -100,6 +106,9 @@ def parse_cell(line: str, body: str, namespace: Mapping[str, object] | None = No
         timeout=seconds_of(options.get("timeout")),
         dry_run="dry-run" in options,
         yes="yes" in options,
+        max_usd=usd_of(options.get("max-usd")),
+        fresh="fresh" in options,
+        reuse="reuse" in options,
         save=folder_of(options.get("save")),
     )
 
@@ -295,6 +304,11 @@ def _prompts(body: str, variables: Namespace, *, needed: bool) -> tuple[str, ...
         if needed:
             raise InvalidRequest("The cell has no prompt.", "Write it below the first line.")
         return ()
+    if any(line.startswith("%%modellix") for line in body.splitlines()):
+        raise InvalidRequest(
+            "A line of the prompt begins with `%%modellix`: several cells were pasted into one.",
+            "Nothing was sent; put each into a cell of its own.",
+        )
     parts = split_prompts(body)
     count = f" of {len(parts)}" if parts[1:] else ""
     return tuple(

@@ -7,27 +7,21 @@ repeats of one and the same request stand next to each other.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import json
 import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.planning.inputs import Input, inputs_in, with_inputs
 from modellix_jupyter.planning.suggestions import did_you_mean, short
-from modellix_jupyter.values import Json, Request, Status
+from modellix_jupyter.values import Json, Request
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from modellix_jupyter.values import Task
 
 # The model that the service's own first page calls.
 EXAMPLE_MODEL = "alibaba/qwen-image-plus"
@@ -223,9 +217,6 @@ def _of_numpy(value: object) -> object:
 
 # -- plans from a frame
 
-# Ends after which a row of a batch is sent again: nothing of them is left to use.
-GONE = frozenset({Status.REJECTED, Status.FAILED, Status.EXPIRED})
-
 
 def requests_of(frame: pd.DataFrame, model: str | None = None) -> list[Request]:
     """Return one request for each row of a frame.
@@ -288,40 +279,3 @@ def _is_missing(value: object) -> bool:
     import pandas as pd
 
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))  # type: ignore[call-overload]
-
-
-def matched(
-    requests: Sequence[Request], tasks: Iterable[Task], digests: Mapping[str, str] | None = None
-) -> list[str | None]:
-    """Return, for each request, the task of the batch that is it, or None where there is none.
-
-    `digests` are of what was uploaded, by its address: the same picture is the same request,
-    whatever its address.
-    """
-    same = digests or {}
-    known: dict[str, list[str]] = defaultdict(list)
-    for task in tasks:
-        if task.status not in GONE:
-            known[_identity(task.request, same)].append(task.uid)
-    found = (known[_identity(request, same)] for request in requests)
-    return [uids.pop(0) if uids else None for uids in found]
-
-
-def _identity(request: Request, digests: Mapping[str, str]) -> str:
-    body = json.dumps(_by_digest(request.body(), digests), sort_keys=True)
-    return f"{request.model}\n{body}".replace("\\u0000", "\\ufffd")  # as the ledger keeps it
-
-
-def _by_digest(value: Json, digests: Mapping[str, str]) -> Json:
-    """Return a value with what it refers to in place of the addresses of uploads."""
-    if isinstance(value, dict):
-        return {name: _by_digest(each, digests) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_by_digest(each, digests) for each in value]
-    if not isinstance(value, str):
-        return value
-    head, comma, content = value.partition(";base64,")
-    if comma and head.startswith("data:"):
-        with suppress(binascii.Error):
-            return hashlib.sha256(base64.b64decode(content)).hexdigest()
-    return digests.get(value, value)

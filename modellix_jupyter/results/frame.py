@@ -25,11 +25,14 @@ REMARKS = ("rating", "note")
 
 
 def ledger_frame(
-    ledger: Ledger, uids: Sequence[str] | None = None, by: By = "task"
+    ledger: Ledger,
+    uids: Sequence[str] | None = None,
+    by: By = "task",
+    service: str | None = None,
 ) -> pd.DataFrame:
-    """Return every task of a ledger, oldest first, or those with these uids in their order."""
+    """Return the tasks of a ledger or a service, oldest first, or these uids in their order."""
     _check_by(by)
-    read = ledger.history(uids, by)
+    read = ledger.history(uids, by, service)
     try:
         return _frame(read)
     except (

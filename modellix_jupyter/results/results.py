@@ -160,15 +160,26 @@ class Results(Sequence["Task"]):
             if not wait_for(futures, seconds, reentrant=reentrant):
                 raise self._too_soon(seconds)
         except KeyboardInterrupt:
-            stop = WaitInterrupted(
-                f"only the waiting ended; {self._open_words()}.",
-                "`%modellix wait` takes the wait up again.",
-            )
-            stop.results = self
-            raise stop from None
+            raise self._interrupted() from None
         self._session.draw_ended()
         self._check_driven()
         return self
+
+    def _interrupted(self) -> WaitInterrupted:
+        """Say what goes on, and what was not sent, which the settings may say to take back."""
+        engine, taken = self._session.engine, 0
+        if self._session.settings.stop_unsent_on_interrupt:
+            taken = engine.take_back(self._uids)
+        unsent = sum(engine.get(uid).unsent for uid in self._uids)
+        words, hint = self._open_words(), "`%modellix wait` takes the wait up again."
+        if taken:
+            words = f"{taken} not sent yet {'is' if taken == 1 else 'are'} taken back; {words}"
+        if unsent:
+            words = f"{words}, {unsent} of them not sent yet"
+            hint = f"`%modellix stop` takes those back. {hint}"
+        stop = WaitInterrupted(f"only the waiting ended; {words}.", hint)
+        stop.results = self
+        return stop
 
     def _too_soon(self, seconds: float | None) -> WaitTimeout:
         stop = WaitTimeout(f"{self._open_words()} after {seconds or 0:g} s.")
@@ -182,6 +193,17 @@ class Results(Sequence["Task"]):
                 "The session was closed before its tasks were over.",
                 "`%modellix resume` takes them up, where their service still runs.",
             )
+
+    def stop(self) -> Results:
+        """Take back what has not been sent, and stop waiting for what has.
+
+        What was not sent is `rejected` and costs nothing. What the service runs already goes on
+        there, and is charged: `wait` takes the wait up again.
+        """
+        stopped = self._session.engine.stop(self._uids)
+        if self._view is not None:
+            self._view.note(str(stopped))
+        return self
 
     def block(self) -> None:
         """Wait on a thread that has no event loop; for work beside a cell."""

@@ -101,7 +101,9 @@ def test_cards_go_on_while_a_cell_blocks_and_a_click_is_not_lost(panel: Panel, l
 
 
 def test_five_hundred_tasks_leave_the_page_light(panel: Panel) -> None:
-    panel.run_cell('many = mx.submit(["one of many"] * 500, "sandbox/fast"); many.wait(); None')
+    panel.run_cell(
+        'many = mx.submit(["one of many"] * 500, "sandbox/fast", yes=True); many.wait(); None'
+    )
     gallery = panel.page.get_by_role("list", name="Tasks, the newest first")
     panel.shown()
     expect(panel.page.get_by_text("500 of 500 done").first).to_be_visible()

@@ -76,7 +76,7 @@ PARAMETERS = [
 def test_parameters_reach_the_service(shell: Shell, bodies: Bodies) -> None:
     shell.ip.push({"size": "256x256", "seed": 7})
     for options in PARAMETERS:
-        shell.good(f"%%modellix sandbox/fast {options}\na cat")
+        shell.good(f"%%modellix sandbox/fast --fresh {options}\na cat")
     assert bodies() == [{"prompt": "a cat", "size": "256x256", "seed": 7}] * len(PARAMETERS)
 
 

@@ -57,7 +57,7 @@ OFFERED = {
     FAST + "--s": ["--save", "--seed", "--size"],
     "%%modellix alibaba/qwen-image-plus --neg": ["--negative-prompt"],
     FAST + "--size 2": ["256x256"],
-    FAST + "--seed 7 --re": ["--repeat"],
+    FAST + "--seed 7 --re": ["--repeat", "--reuse"],
     "%modellix mo": ["models"],
     "%modellix ": sorted(command.name for command in COMMANDS),
     "%modellix h": ["help", "history"],

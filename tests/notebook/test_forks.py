@@ -29,7 +29,7 @@ configure(settings().changed(base_url=sys.argv[1], requests_per_second=100.0), k
 """
 
 NOTHING = """
-results = mx.submit([f"cat {n}" for n in range(int(sys.argv[2]))], "sandbox/slow")
+results = mx.submit([f"cat {n}" for n in range(int(sys.argv[2]))], "sandbox/slow", yes=True)
 lock = current().kernel_lock
 
 def nothing(_):

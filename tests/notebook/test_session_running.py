@@ -610,7 +610,7 @@ def test_the_price_of_a_task_is_what_is_charged(session: Session) -> None:
     for model, params in PRICED:
         before = session.balance()
         requests = make_plan(["a cat"], [model], params=params)
-        quoted, unknown = session.quote(requests).total
+        quoted, unknown = session.order(requests).quote.total
         (task,) = session.submit(requests).wait(HANG_S)
         assert not unknown
         assert task.price == quoted.low == quoted.high == pytest.approx(before - session.balance())

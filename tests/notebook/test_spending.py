@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import pandas as pd
 import pytest
 from session_rig import HANG_S, Sessions
 
-from modellix_jupyter.errors import InvalidRequest, UserError
+from modellix_jupyter.errors import InvalidRequest, OverBudget, UserError
 from modellix_jupyter.notebook import current_session, functions
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.notebook.spending import Quote, confirm_later
@@ -100,10 +104,72 @@ def test_what_cannot_be_sent_is_said_before_anybody_is_asked(limit: int, asked: 
     assert asked == []
 
 
-def test_a_list_is_sent_without_a_question(limit: int, asked: list[str]) -> None:
-    results = functions.submit([f"p{n}" for n in range(limit + 1)], FAST, size="256x256")
-    assert len(results.wait(HANG_S)) == limit + 1
+LIST = ["p1", "p2", "p3"]
+
+
+async def awaited(**more: Any) -> Results:
+    return await functions.agenerate(LIST, FAST, **more)
+
+
+WAYS: dict[str, Callable[..., Results]] = {
+    "submit": lambda **more: functions.submit(LIST, FAST, **more),
+    "generate": lambda **more: functions.generate(LIST, FAST, **more),
+    "agenerate": lambda **more: asyncio.run(awaited(**more)),
+    "compare": lambda **more: functions.compare(LIST, FAST, **more),
+    "submit_frame": lambda **more: functions.submit_frame(
+        pd.DataFrame({"prompt": LIST}), FAST, **more
+    ),
+}
+
+
+@pytest.mark.usefixtures("limit")
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_every_way_asks_alike(
+    way: Callable[..., Results], asked: list[str], sessions: Sessions
+) -> None:
+    assert not way()
+    assert asked == ["Send 3 tasks for $0.003? [y/N] "]
+    assert sessions.posts() == 0
+    assert len(way(yes=True).wait(HANG_S)) == 3
+    assert len(asked) == 1
+
+
+def test_above_a_price_it_asks_though_there_is_one_task(
+    sessions: Sessions, asked: list[str]
+) -> None:
+    current_session.push(sessions(ask_above_usd=0.39))
+    assert not functions.submit("a wave", "alibaba/wan-2.5-t2v", duration=8)
+    assert asked == ["Send 1 task for $0.40? [y/N] "]
+
+
+def test_the_sum_is_below_the_price_and_nobody_is_asked(
+    sessions: Sessions, asked: list[str]
+) -> None:
+    current_session.push(sessions(ask_above_usd=0.40))
+    assert len(functions.submit("a wave", "alibaba/wan-2.5-t2v", duration=8)) == 1
     assert asked == []
+
+
+def test_several_tasks_of_unknown_price_ask_and_one_does_not() -> None:
+    plan = make_plan(["p"], ["a/x"], repeat=2)
+    assert "no price is known" in Quote(plan, {}, Settings()).why_confirm
+    assert not Quote(plan[:1], {}, Settings()).needs_confirmation
+
+
+def test_a_plan_that_may_cost_more_than_it_may_is_not_sent(
+    session: Session, sessions: Sessions
+) -> None:
+    plan = make_plan(["p"], [FAST], repeat=3)
+    with pytest.raises(OverBudget, match=r"3 tasks for \$0\.003, and --max-usd is \$0\.0029"):
+        session.submit(plan, max_usd=0.0029)
+    assert sessions.posts() == 0
+    assert len(session.submit(plan, max_usd=0.003).wait(HANG_S)) == 3
+
+
+def test_a_plan_of_unknown_price_is_not_within_any_limit(sessions: Sessions) -> None:
+    session = sessions(check_requests=False)
+    with pytest.raises(OverBudget, match="no price is known"):
+        session.submit(make_plan(["p"], [FAST]), max_usd=100)
 
 
 @pytest.mark.parametrize(

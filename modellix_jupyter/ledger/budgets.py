@@ -1,0 +1,138 @@
+"""What may be spent at a service in a day, in a month or in all, and how much of it was.
+
+What a task may cost is held from the moment of its row: the most that it may cost, until the
+service says what it charged. A refusal has no price, so it holds nothing; an unknown outcome keeps
+what it held. Days and months are those of UTC, the same for every kernel on the ledger.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from sqlalchemy import delete, func, insert, select
+
+from modellix_jupyter.errors import OverBudget
+from modellix_jupyter.ledger.tables import budgets, service_of, tasks
+from modellix_jupyter.values import EPOCH, to_datetime
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from modellix_jupyter.values import Task
+
+Period = Literal["day", "month", "all"]
+PERIODS: tuple[Period, ...] = get_args(Period)
+_WORDS = {"day": "today", "month": "this month", "all": "in all"}
+# A hundredth of what the service counts in: sums of prices are no exact numbers.
+_TOLERANCE_USD = 1e-6
+
+
+class Standing(NamedTuple):
+    """What was spent or held in a period in USD, of which limit, and how many have no price."""
+
+    period: Period
+    limit: float | None
+    spent: float
+    unpriced: int
+    renews_at: datetime | None
+
+    def __str__(self) -> str:
+        """Return it as ``$3.10 of $20 today``."""
+        of = "" if self.limit is None else f" of {_dollars(self.limit)}"
+        more = f", and {self.unpriced} of unknown price" if self.unpriced else ""
+        return f"${self.spent:.2f}{of} {_WORDS[self.period]}{more}"
+
+
+def set_budget(connection: Connection, service: str, period: str, usd: float | None) -> None:
+    """Set the limit of a period, or remove it."""
+    known = (budgets.c.service == service) & (budgets.c.period == period)
+    connection.execute(delete(budgets).where(known))
+    if usd is not None:
+        row = {"service": service, "period": period, "usd": usd}
+        connection.execute(insert(budgets).values(row))
+
+
+def standings(
+    connection: Connection, service: str, now_us: int, *, lock: bool = False
+) -> list[Standing]:
+    """Return how each period stands; `lock` lets no other kernel spend where there is a limit."""
+    query = select(budgets.c.period, budgets.c.usd).where(budgets.c.service == service)
+    if lock:  # SQLite has one writer anyway
+        query = query.with_for_update()
+    limits = {str(period): usd for period, usd in connection.execute(query)}
+    return [
+        _standing(connection, service, period, limits.get(period), now_us)
+        for period in PERIODS
+        if period in limits or not lock
+    ]
+
+
+def _standing(
+    connection: Connection, service: str, period: Period, limit: float | None, now_us: int
+) -> Standing:
+    begins, renews = bounds(period, now_us)
+    held = func.coalesce(tasks.c.charged, tasks.c.price)
+    query = select(
+        func.coalesce(func.sum(held), 0.0),
+        func.count().filter(held.is_(None), tasks.c.status != "rejected"),
+    ).where(tasks.c.service == service, tasks.c.created_at >= begins)
+    spent, unpriced = connection.execute(query).one()
+    return Standing(period, limit, float(spent), int(unpriced), renews)
+
+
+def bounds(period: Period, now_us: int) -> tuple[int, datetime | None]:
+    """Return when a period began, in microseconds since the epoch, and when the next one does."""
+    if period == "all":
+        return 0, None
+    now = to_datetime(now_us) or EPOCH
+    day = datetime(now.year, now.month, now.day, tzinfo=UTC)
+    if period == "day":
+        begins, renews = day, day + timedelta(days=1)
+    else:
+        begins = day.replace(day=1)
+        renews = (begins + timedelta(days=31)).replace(day=1)
+    return (begins - EPOCH) // timedelta(microseconds=1), renews
+
+
+def hold(connection: Connection, held: Sequence[Task]) -> None:
+    """Raise `OverBudget` where tasks, whose rows are written already, are beyond a limit.
+
+    The transaction is the caller's, and ends with the error: all of the tasks or none.
+    """
+    if not held:
+        return
+    service, now_us = service_of(held[0].origin), held[0].created_at
+    for standing in standings(connection, service, now_us, lock=True):
+        if standing.limit is None:
+            continue
+        if any(task.price is None for task in held):
+            raise OverBudget(
+                f"The limit is {_limit(standing)}, and not every price is known.",
+                "Nothing was sent; `%modellix budget off` removes the limit.",
+            )
+        if standing.spent > standing.limit + _TOLERANCE_USD:
+            raise OverBudget(_beyond(standing, sum(task.price or 0.0 for task in held)))
+
+
+def _limit(standing: Standing) -> str:
+    each = "in all" if standing.period == "all" else f"a {standing.period}"
+    return f"{_dollars(standing.limit or 0.0)} {each}"
+
+
+def _beyond(standing: Standing, wanted: float) -> str:
+    left = max(0.0, (standing.limit or 0.0) - (standing.spent - wanted))
+    renews = f"; it renews at {standing.renews_at:%Y-%m-%d %H:%M} UTC" if standing.renews_at else ""
+    return (
+        f"This may cost {_dollars(wanted)}, and {_dollars(left)} is left of "
+        f"{_limit(standing)}{renews}."
+    )
+
+
+def _dollars(usd: float) -> str:
+    """Return ``$20``, ``$0.50``, or with more digits where there are more."""
+    whole, _, cents = f"{usd:.4f}".partition(".")
+    cents = cents.rstrip("0")
+    return f"${whole}.{cents.ljust(2, '0')}" if cents else f"${whole}"

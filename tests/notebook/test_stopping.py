@@ -1,0 +1,102 @@
+"""Taking back what was not sent, and what an interrupt says and does about it."""
+
+from __future__ import annotations
+
+import pytest
+from session_rig import HANG_S, UNPOLLED, Sessions
+
+from modellix_jupyter.engine import waiting
+from modellix_jupyter.errors import WaitInterrupted
+from modellix_jupyter.notebook import current_session
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.planning.plan import make_plan
+from modellix_jupyter.results import results as results_module
+from modellix_jupyter.results.results import Results
+from modellix_jupyter.values import Status
+
+pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
+
+SLOW = "sandbox/slow"
+
+
+def some_sent(session: Session, count: int = 6) -> Results:
+    """Send tasks of which two have a place at the service, and return once those two run."""
+    results = session.submit(make_plan(["p"], [SLOW], repeat=count))
+    while sum(task.task_id is not None for task in results) < 2:
+        session.engine.run(_nothing).result(HANG_S)
+    return results
+
+
+async def _nothing() -> None:
+    """Let the engine's loop turn once."""
+
+
+@pytest.fixture
+def narrow(sessions: Sessions) -> Session:
+    """Return a session with two places."""
+    return current_session.push(sessions(pace=UNPOLLED, max_in_flight=2))
+
+
+def statuses(results: Results) -> list[Status]:
+    return sorted(task.status for task in results)
+
+
+def test_what_was_not_sent_is_taken_back_and_what_runs_goes_on(
+    narrow: Session, sessions: Sessions
+) -> None:
+    results = some_sent(narrow).stop()
+    assert results.done
+    assert statuses(results) == [Status.PENDING] * 2 + [Status.REJECTED] * 4
+    back = [task for task in results if task.status is Status.REJECTED]
+    assert {task.error_message for task in back} == {"stopped before it was sent"}
+    assert {task.price for task in back} == {None}
+    assert sessions.posts() == 2
+    rows = {task.uid: task.status for task in narrow.ledger.tasks()}
+    assert [rows[task.uid] for task in results] == [task.status for task in results]
+    assert narrow.ledger.standings("sandbox", results[0].created_at)[0].spent == 0.002
+
+
+def test_the_words_say_what_goes_on(narrow: Session) -> None:
+    some_sent(narrow)
+    assert str(narrow.stop()) == (
+        "Stopped: 4 taken back before they were sent; "
+        "2 still running at the service, and charged (see `%modellix wait`)."
+    )
+    assert str(narrow.stop()) == "Nothing is running."
+
+
+def test_what_a_kernel_left_unsent_is_taken_back_too(sessions: Sessions) -> None:
+    first = sessions(pace=UNPOLLED, max_in_flight=1)
+    results = first.submit(make_plan(["p"], [SLOW], repeat=3))
+    while results[0].task_id is None:
+        first.engine.run(_nothing).result(HANG_S)
+    first.close()
+    other = sessions(pace=UNPOLLED)
+    assert str(other.stop()) == "Stopped: 2 taken back before they were sent."
+    assert sum(t.status is Status.REJECTED for t in other.ledger.tasks()) == 2
+    assert sessions.posts() == 1
+
+
+@pytest.mark.parametrize("takes_back", [True, False])
+def test_an_interrupt_says_how_many_were_not_sent(
+    sessions: Sessions,
+    monkeypatch: pytest.MonkeyPatch,
+    takes_back: bool,  # noqa: FBT001 - the setting
+) -> None:
+    session = sessions(pace=UNPOLLED, max_in_flight=2, stop_unsent_on_interrupt=takes_back)
+    results = some_sent(session)
+
+    def interrupt(*_: object, **__: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(results_module, "wait_for", interrupt)
+    with pytest.raises(WaitInterrupted) as stopped:
+        results.wait()
+    monkeypatch.setattr(results_module, "wait_for", waiting.wait_for)
+    if takes_back:
+        said = "only the waiting ended; 4 not sent yet are taken back; 2 tasks go on."
+    else:
+        said = "only the waiting ended; 6 tasks go on, 4 of them not sent yet."
+        assert "`%modellix stop` takes those back" in stopped.value.hint
+    assert stopped.value.message == said
+    assert sum(task.status is Status.REJECTED for task in results) == (4 if takes_back else 0)
