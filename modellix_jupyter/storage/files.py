@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from modellix_jupyter.errors import ConfigError, MissingExtra, ModellixError
+from modellix_jupyter.storage.pictures import mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,6 +80,7 @@ class Files:
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._sender: threading.Thread | None = None
+        self._on_its_way: set[str] = set()
         if url:
             _places[self.prefix] = self
 
@@ -148,6 +150,8 @@ class Files:
         if not self.remote:
             return None
         try:
+            if self._sender is not None:  # which tries it at intervals: nobody waits for it here
+                raise _Unreachable(f"{self._url} could not be reached.")
             async with asyncio.timeout(seconds):
                 await asyncio.wrap_future(_on_a_thread(lambda: self._put(name)))
         except ModellixError as error:
@@ -161,6 +165,16 @@ class Files:
         return ModellixError(message, "`%modellix doctor` tests the place of files.")
 
     def _put(self, name: str) -> None:
+        with self._lock:
+            if name in self._on_its_way:
+                return
+            self._on_its_way.add(name)
+        try:
+            self._put_once(name)
+        finally:
+            self._on_its_way.discard(name)
+
+    def _put_once(self, name: str) -> None:
         source, copy = self.folder / name, self._cache / name
         if not source.is_file():  # another kernel was quicker
             return
@@ -170,8 +184,9 @@ class Files:
             if system.info(f"{root}/{name}")["size"] != source.stat().st_size:
                 raise EOFError
             copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                source.replace(copy)
+            for is_now, was in ((copy, source), (_mark(copy), _mark(source))):
+                with contextlib.suppress(FileNotFoundError):
+                    was.replace(is_now)
         self._trim(copy)
 
     def waiting(self) -> list[str]:
@@ -295,6 +310,10 @@ def _reason(error: Exception) -> str:
 def _folder(url: str) -> Path:
     path = url2pathname(urlsplit(url).path) if url.startswith("file:") else url
     return Path(path).expanduser().absolute()
+
+
+def _mark(path: Path) -> Path:
+    return mark_of(path.with_suffix(""))
 
 
 def _is_plain(name: str) -> bool:

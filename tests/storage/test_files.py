@@ -132,6 +132,10 @@ def test_a_place_that_hangs_holds_nothing_up(
     problem = asyncio.run(files.put("day/x", 0.05))
     assert problem is not None
     assert "after 0.05 s" in problem.message
+    (files.folder / "day/y").write_bytes(b"y")
+    again = asyncio.run(files.put("day/y", 3600))  # known to hang: not waited for
+    assert again is not None
+    assert "could not be reached" in again.message
     release.set()
     files.close()
 
@@ -228,3 +232,14 @@ def test_the_folder_of_the_home_needs_no_fsspec(
     saved = save(files, picture())
     with Image.open(local_copy(saved.path or "")) as image:
         assert image.size == (64, 48)
+
+
+def test_the_mark_of_a_picture_that_ended_a_kernel_goes_with_it(tmp_path: Path, url: str) -> None:
+    files = Files(tmp_path, url)
+    folder = files.folder / "day"
+    folder.mkdir(parents=True)
+    for name in ("x.png", ".decoding-x"):
+        (folder / name).write_bytes(b"x")
+    assert asyncio.run(files.put("day/x.png", 20)) is None
+    assert in_place(url) == ["day/x.png"]
+    assert {p.name for p in (tmp_path / "cache/day").iterdir()} == {"x.png", ".decoding-x"}
