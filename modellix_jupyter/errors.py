@@ -278,7 +278,7 @@ class TaskFailed(ModellixError):
 class TaskExpired(ModellixError):
     """The service no longer knows the task, or no longer has its files."""
 
-    default_hint = "Results are kept for 24 hours; run the cell again to make a new one."
+    default_hint = "`%modellix resume` asks once more; a result is kept for a week at most."
 
 
 class WaitTimeout(ModellixError, TimeoutError):
@@ -326,8 +326,6 @@ class DownloadError(ModellixError):
 
 class ResultGone(DownloadError):
     """The service says that it no longer has a result's file."""
-
-    default_hint = "Results are kept for 24 hours; run the cell again to make a new one."
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message, hint, final=False)

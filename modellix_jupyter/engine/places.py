@@ -24,8 +24,7 @@ class Places:
 
     The service says its limit only by refusing. So the number grows while everything is accepted;
     after the first refusal it is what ran at that moment, and one more is tried now and then: a
-    limit can be raised, and other kernels end. Where none was refused until the next try, that one
-    is of twice as many.
+    limit can be raised, and other kernels end. Where that was taken, the next one follows soon.
     """
 
     def __init__(
@@ -39,8 +38,8 @@ class Places:
         self._capacity = min(at_most, learned or FIRST)
         self._probe_after = PROBE_S
         self._probe_at = timer() + PROBE_S
-        # How many more are tried, and whether all of them ran since.
-        self._step, self._tried, self._filled = 1, False, False
+        # Whether one more was tried and not refused, and whether it was in use since.
+        self._tried, self._filled = False, False
         self._waiting: deque[asyncio.Future[None]] = deque()
         # Called with the number that a refusal showed.
         self.on_learned: Callable[[int], None] = _ignore
@@ -120,15 +119,13 @@ class Places:
         untold = self._tried and not self._filled
         if not self._learned or self._timer() < self._probe_at or untold:
             return
-        raised = self._tried
-        self._step = 2 * self._step if raised else 1
-        self._probe_after = PROBE_S if raised else min(2 * self._probe_after, PROBE_AT_MOST_S)
+        self._probe_after = PROBE_S if self._tried else min(2 * self._probe_after, PROBE_AT_MOST_S)
         self._probe_at = self._timer() + self._probe_after
         self._tried, self._filled = True, False
-        self._grow(self._step)
+        self._grow()
 
-    def _grow(self, more: int = 1) -> None:
-        self._capacity = min(self.at_most, self._capacity + more)
+    def _grow(self) -> None:
+        self._capacity = min(self.at_most, self._capacity + 1)
         self._give()
 
     def _give(self) -> None:

@@ -407,12 +407,15 @@ class Supervisor:
             f"{error.hint} Then `%modellix resume send` sends what is left.",
         )
         self._wanted.clear()  # another kernel may have a key that the service takes
-        for uid, job in self._jobs.items():
-            if job.task.unsent and not job.leaving and uid in self._running:
-                job.stopped = why
-                letting_go = asyncio.create_task(self.unwatch(uid))
-                self._letting_go.add(letting_go)
-                letting_go.add_done_callback(self._letting_go.discard)
+        unsent = {uid: job for uid, job in self._jobs.items() if job.task.unsent}
+        kept = [uid for uid, job in unsent.items() if not job.leaving and uid in self._running]
+        for uid in kept:
+            self._jobs[uid].stopped = why
+            letting_go = asyncio.create_task(self.unwatch(uid))
+            self._letting_go.add(letting_go)
+            letting_go.add_done_callback(self._letting_go.discard)
+        if kept:  # a script has no live status
+            log.warning("%d tasks: %s %s", len(kept), why.message, why.hint)
 
     async def take_back(self, uids: Iterable[str]) -> list[Task]:
         """End the tasks among these whose requests have not left, record that, and return them."""

@@ -137,7 +137,7 @@ def test_two_that_send_at_once_send_it_once(rig: Rig, service: FakeService) -> N
 
 
 def test_what_the_account_does_not_pay_is_kept_and_sent_when_its_user_says_so(
-    rig: Rig, service: FakeService
+    rig: Rig, service: FakeService, caplog: pytest.LogCaptureFixture
 ) -> None:
     no_money = PaymentRequired("Payment required: the balance is insufficient", code=402)
     recharged = False
@@ -162,6 +162,7 @@ def test_what_the_account_does_not_pay_is_kept_and_sent_when_its_user_says_so(
     assert "402: Payment required" in problem.message
     assert "Recharge" in problem.hint
     assert "`%modellix resume send`" in problem.hint
+    assert problem.message in caplog.text
     recharged = True
     assert len(engine.send(unsent)) == len(unsent)
     assert {ended(engine, task).status for task in unsent} == {Status.SUCCESS}

@@ -82,7 +82,7 @@ def test_a_raised_limit_is_noticed() -> None:
     assert service.places.learned == 3
 
 
-def test_a_limit_that_was_raised_a_lot_is_used_in_some_minutes() -> None:
+def test_a_limit_that_was_raised_gives_more_places_each_few_minutes() -> None:
     service = Service(limit=20, learned=2)
 
     async def body() -> None:
@@ -91,7 +91,7 @@ def test_a_limit_that_was_raised_a_lot_is_used_in_some_minutes() -> None:
             await service.tasks(60)
 
     run(body())
-    assert service.most == 20
+    assert (service.most, service.refusals) == (7, 0)
 
 
 def test_where_nothing_was_sent_nothing_was_learned() -> None:
