@@ -35,6 +35,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RESULT_LIFETIME_US = 24 * 3600 * 1_000_000
 # Before that nothing is given up where the service does not say how long (its newer plugin).
 KEPT_US = 7 * RESULT_LIFETIME_US
+# Bytes of an uploaded picture at most (the notes on the API).
+MAX_UPLOAD = 16 * 1024 * 1024
 
 
 class Status(StrEnum):

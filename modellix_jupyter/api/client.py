@@ -40,7 +40,7 @@ from modellix_jupyter.errors import (
     TransportError,
 )
 from modellix_jupyter.settings import Settings, from_environment
-from modellix_jupyter.values import Activity
+from modellix_jupyter.values import MAX_UPLOAD, Activity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -54,8 +54,6 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# Bytes of an uploaded picture at most (the notes on the API).
-MAX_UPLOAD = 16 * 1024 * 1024
 # A wait for the rate limit that is shorter is not shown, in seconds.
 TOLD_S = 1.0
 _MAX_PAGES = 50

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from modellix_jupyter.api.client import MAX_UPLOAD
 from modellix_jupyter.errors import ApiError, InvalidRequest, ModellixError, TransportError
 from modellix_jupyter.planning.inputs import (
     Input,
@@ -31,7 +30,7 @@ from modellix_jupyter.planning.inputs import (
 from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.storage.files import local_copy
 from modellix_jupyter.storage.input_files import InputFile, input_file
-from modellix_jupyter.values import RESULT_LIFETIME_US, Resource, Task
+from modellix_jupyter.values import MAX_UPLOAD, RESULT_LIFETIME_US, Resource, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
