@@ -318,8 +318,9 @@ def cards_text(
     width: int = WIDTH,
     stopped: str | None = None,
     lines: int = MAX_TEXT_LINES,
+    reasons: bool = True,
 ) -> str:
-    """Return the tasks as ``text/plain``."""
+    """Return the tasks as ``text/plain``; see `cards_html`."""
     width = max(width, MIN_WIDTH)
     if not cards:
         return "no tasks"
@@ -330,7 +331,7 @@ def cards_text(
         out += _open_lines(card, now, width)
     out += _and_more(len(waited) - lines, "waiting")
     for card in ended[:lines]:
-        out += _ended_lines(card, width)
+        out += _ended_lines(card, width, reasons=reasons)
     out += _and_more(len(ended) - lines, "ended")
     out += [*wrap_lines(formatting.missing(cards), width), *wrap_lines(stopped or "", width)]
     return "\n".join(out)
@@ -374,13 +375,13 @@ def _text_bar(part: float | None) -> str:
     return f"[{'#' * filled}{'.' * (TEXT_BAR - filled)}]"
 
 
-def _ended_lines(card: Card, width: int) -> list[str]:
+def _ended_lines(card: Card, width: int, *, reasons: bool) -> list[str]:
     task = card.task
     known = [task.request.model, str(task.status), *formatting.facts(card), task.task_id or ""]
     head = fit_line(GAP.join(part for part in known if part), width)
     if task.status is Status.SUCCESS:
         return [head, *_files(card, width)]
-    message, hint = formatting.reason(task)
+    message, hint = formatting.reason(task) if reasons else ("", "")
     return [head, *wrap_lines(message, width, GAP), *wrap_lines(hint, width, GAP)]
 
 

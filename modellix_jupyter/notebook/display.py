@@ -249,7 +249,7 @@ class LiveView:
                 budget=budget,
                 reasons=self._reasons,
             ),
-            "text/plain": cards_text(cards, now, stopped=note),
+            "text/plain": cards_text(cards, now, stopped=note, reasons=self._reasons),
         }
 
     def _message(self, *, final: bool) -> str | None:

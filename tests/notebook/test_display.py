@@ -10,9 +10,11 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from session_rig import HANG_S, UNPOLLED, wait_until_accepted
 
-from modellix_jupyter.notebook import current_session, display
+from modellix_jupyter.errors import TaskFailed
+from modellix_jupyter.notebook import current_session, display, functions
 from modellix_jupyter.notebook.display import LiveView
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
@@ -283,3 +285,43 @@ def test_a_cell_that_has_shown_its_results_shows_them_once(
     results._ipython_display_()
     assert len(seen.draws) > drawn
     until(lambda: not painter())
+
+
+def test_what_no_cell_waits_for_says_when_it_was_seen_and_how_to_see_it_again(
+    session: Session,
+) -> None:
+    session.pace = UNPOLLED
+    seen = FakeScreen()
+    results = send(session, "a cat")
+    view = shown(results, seen)
+    for form in seen.draws[0][0].values():
+        assert f"As of {time.strftime('%d %b %Y')}" in form
+        assert "%modellix wait" in form
+    view.waited = True
+    assert "As of" not in view.bundle(final=False)["text/html"]
+    view.waited = False
+    assert "As of" not in view.bundle(final=True)["text/html"]
+    view.stop()
+
+
+@pytest.mark.usefixtures("session")
+def test_a_reason_that_the_cell_raises_is_not_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = FakeScreen()
+    monkeypatch.setattr("modellix_jupyter.notebook.session.find_screen", lambda: seen)
+    with pytest.raises(TaskFailed, match="safety system"):
+        functions.generate("a cat", "sandbox/refuses")
+    last = seen.draws[-1][0]
+    assert not any("safety system" in form for form in last.values())
+    assert all("failed" in form for form in last.values())
+    functions.compare("a cat", ["sandbox/refuses", "sandbox/fast"])  # which raises nothing
+    assert all("safety system" in form for form in seen.draws[-1][0].values())
+
+
+def test_a_task_shows_itself_as_its_picture(session: Session) -> None:
+    formatter = DisplayFormatter()
+    display.register_tasks(SimpleNamespace(display_formatter=formatter))
+    task = send(session, "a cat").wait(HANG_S)[0]
+    forms, _ = formatter.format(task)
+    assert "data:image/jpeg" in forms["text/html"]
+    assert f'data-mx="{task.uid}/0"' in forms["text/html"]
+    assert forms["text/plain"].startswith("sandbox/fast  success")
