@@ -31,7 +31,6 @@ GREY = "#868e96"
 PALETTE = (GREEN, RED, BLUE, AMBER, GREY)
 
 FILLED = "background-color:rgba(128,128,128,0.13)"
-FAINT = "rgba(128,128,128,0.10)"
 LINE = "rgba(128,128,128,0.30)"
 
 # The first is what JupyterLab leaves of the two in a notebook that is not trusted.
@@ -41,9 +40,6 @@ ROW = "display:flex;flex-wrap:wrap;align-items:baseline;gap:0 10px"
 DIM = "opacity:0.72"
 RIGHT = f"margin-left:auto;{DIM};white-space:nowrap"
 CODE = "font-family:monospace;font-size:12px"
-LINE_CLIPPED = (
-    f"{DIM};min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;max-width:100%"
-)
 
 _COLOURS = {
     Status.SUCCESS: GREEN,
@@ -99,14 +95,6 @@ def model_name(slug: str, mark: str | None = None) -> Html:
         dim(f"{name[0]}/" if name[0] else ""),
         el("strong", html(name[1])),
     )
-
-
-def prompt_line(prompt: str | None) -> Html:
-    """Return the prompt on one line, cut where the page ends; it keeps its own direction."""
-    if not prompt or not prompt.strip():
-        return Html("")
-    text = formatting.clip(" ".join(prompt.split()), 300)
-    return el("div", el("bdi", html(text)), style=LINE_CLIPPED)
 
 
 def ticked(text: str) -> Html:

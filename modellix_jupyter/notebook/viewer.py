@@ -33,13 +33,14 @@ _link: ViewerLink | None = None
 _linking = threading.Lock()
 
 
+def _script(name: str) -> str:
+    return files(__package__).joinpath(name).read_text("utf-8")
+
+
 class ViewerLink(anywidget.AnyWidget):
     """Answers what `viewer_link.js` asks, on threads of its own: a file may be far away."""
 
-    _esm = (
-        viewer_js() + tables_js() + files(__package__).joinpath("viewer_link.js").read_text("utf-8")
-    )
-    _css = viewer_css()
+    _esm = _script("viewer_boot.js")
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="modellix-viewer")
@@ -52,6 +53,10 @@ class ViewerLink(anywidget.AnyWidget):
             self._pool.submit(self._answer, message)
 
     def _answer(self, message: dict[str, Any]) -> None:
+        if message.get("ask") == "script":
+            script = viewer_js() + tables_js() + _script("viewer_link.js")
+            self.send({"id": message["id"], "script": script, "style": viewer_css()})
+            return
         answer, buffers = respond(current().ledger, message)
         self.send({"id": message["id"], **answer}, buffers=buffers)
 

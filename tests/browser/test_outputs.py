@@ -97,6 +97,9 @@ def test_screenshot_of_outputs_their_boxes_and_the_viewer(
     assert_shaped(outputs.locator("figure img"), 200)
     assert_shaped(outputs.locator("table[data-mx-table] img"), 60)
     assert serious(page, ".jp-Notebook [data-mx-group]") == []
+    page.set_viewport_size({"width": 1280, "height": 1100})
+    page.locator(".jp-Notebook").evaluate("n => n.scrollTo(0, 0)")
+    page.wait_for_timeout(500)
     shoot(page, f"outputs-{theme}")
     page.set_viewport_size({"width": 1280, "height": 800})
     figure = outputs.locator("figure img").first

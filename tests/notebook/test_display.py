@@ -321,7 +321,7 @@ def test_a_task_shows_itself_as_its_picture(session: Session) -> None:
     formatter = DisplayFormatter()
     display.register_tasks(SimpleNamespace(display_formatter=formatter))
     task = send(session, "a cat").wait(HANG_S)[0]
-    forms, _ = formatter.format(task)
+    forms, _ = formatter.format(task)  # type: ignore[no-untyped-call]  # IPython has no types here
     assert "data:image/jpeg" in forms["text/html"]
     assert f'data-mx="{task.uid}/0"' in forms["text/html"]
     assert forms["text/plain"].startswith("sandbox/fast  success")
