@@ -285,6 +285,8 @@ def notebook(hostile: Hostile, folder: Path) -> nbformat.NotebookNode:
         "from IPython.display import HTML, display\n"
         "from modellix_jupyter.engine.polling import Pace\n"
         "from modellix_jupyter.notebook import current_session\n"
+        "from modellix_jupyter.engine import downloading, job\n"
+        "job.PATIENT_TRIES = downloading.PATIENT_TRIES = 1\n"  # what it has not now, it never has
         "current_session.pace = Pace(unseen_first_s=0.05)\n"  # this service answers at once
         f"texts = {texts!r}\n"
         "def all_of(**more):\n"
