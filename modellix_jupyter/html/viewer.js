@@ -1,6 +1,6 @@
 // The viewer: pictures, videos and sounds as large as the window, one by one or compared.
 //
-//   open(items, index, callbacks)  ->  { close(), update(items) }
+//   open(items, index, callbacks, compare)  ->  { close(), update(items) }
 //
 // An item is plain values, and each but `id` may be missing:
 //   id, type ("image", "video" or "audio"), src (an address) or load(onProgress, signal) -> Blob or
@@ -708,6 +708,12 @@ class Viewer {
     return this.draw();
   }
 
+  /** Begin with a comparison of all items, as far as there is room. */
+  chooseAll() {
+    this.picks = this.items.slice(0, LETTERS.length).map((_, index) => index);
+    this.mode = "side";
+  }
+
   setMode(mode) {
     if (mode !== "one" && this.items.length < 2) return this.say("There is only one.");
     if (mode !== "one" && !this.picks.includes(this.index)) this.picks.push(this.index);
@@ -1046,9 +1052,10 @@ class Viewer {
 }
 
 /** Open the viewer on one of the items; see the top of this file. */
-export function open(items, index = 0, callbacks = {}) {
+export function open(items, index = 0, callbacks = {}, compare = false) {
   if (!items.length) return null;
   const viewer = new Viewer(items.map((item) => ({ type: "image", ...item })), index, callbacks);
+  if (compare && items.length > 1) viewer.chooseAll();
   viewer.start();
   return { close: () => viewer.dialog.close(), update: (known) => viewer.update(known) };
 }

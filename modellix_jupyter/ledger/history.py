@@ -78,7 +78,7 @@ def _select(columns: dict[str, ColumnElement[Any]], by: By = "task") -> Select[A
     if by == "task":
         which &= files.c.shown
     named = [column.label(name) for name, column in columns.items()]
-    return select(*named).select_from(tasks.outerjoin(files, which))
+    return select(*named).select_from(tasks.outerjoin(files, which)).where(~tasks.c.deleted)
 
 
 def create_view(connection: Connection) -> None:

@@ -42,7 +42,7 @@ from modellix_jupyter.ledger.uninterrupted import uninterrupted
 from modellix_jupyter.values import Status, UploadedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import ColumnElement, Connection, Executable, RowMapping, Select
@@ -58,6 +58,12 @@ _UNSENT = (tasks.c.status == Status.SUBMITTING.value, tasks.c.submitted_at.is_(N
 _LEARN_FROM = 50
 _OF_UPLOAD = ("file_id", "url", "created_at", "expires_at")
 _OLDEST_FIRST = (tasks.c.created_at, tasks.c.id)
+# What is left of a deleted task's own words.
+_DELETED = {
+    **dict.fromkeys(("prompt", "rating", "note", "request_key", "error_message")),
+    "params": "{}",
+    "deleted": True,
+}
 
 
 def _make_private(path: Path) -> None:
@@ -314,6 +320,25 @@ class Ledger:
             connection.execute(insert(files).from_select(list(files.c), nothing))
             connection.execute(delete(files).where(false()))
 
+    def delete(self, uids: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Delete what is over of these tasks, but for what was spent.
+
+        Returns the deleted uids, and the paths of files that no task names any more.
+        """
+        with self._transaction() as connection:
+            given = dialects.listed(uids, connection.dialect.name)
+            fits = (tasks.c.uid.in_(select(given.c.value)), tasks.c.is_final, ~tasks.c.deleted)
+            found = connection.execute(select(tasks.c.uid).where(*fits, self._mine())).scalars()
+            mine = dialects.listed(gone := [*found], connection.dialect.name)
+            theirs = files.c.uid.in_(select(mine.c.value))
+            kept = select(files.c.path).where(~theirs, files.c.path.is_not(None))
+            unnamed = select(files.c.path).where(theirs, files.c.path.not_in(kept)).distinct()
+            paths = [*connection.execute(unnamed).scalars()]
+            connection.execute(delete(files).where(theirs))
+            gone_rows = update(tasks).where(tasks.c.uid.in_(select(mine.c.value)))
+            connection.execute(gone_rows.values(_DELETED))
+        return gone, [path for path in paths if path]
+
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with self._lock, self._explained("written"), self._begin() as connection:
@@ -373,18 +398,17 @@ class Ledger:
 
     def tasks(self) -> list[Task]:
         """Return every task, oldest first."""
-        return self._select()
+        return self._select(~tasks.c.deleted)
 
     def uids(self, service: str | None) -> list[str]:
         """Return our own names of a service's tasks, or of all, oldest first."""
         of = true() if service is None else tasks.c.service == service
-        return [
-            uid for (uid,) in self._rows(select(tasks.c.uid).where(of).order_by(*_OLDEST_FIRST))
-        ]
+        query = select(tasks.c.uid).where(of, ~tasks.c.deleted).order_by(*_OLDEST_FIRST)
+        return [uid for (uid,) in self._rows(query)]
 
     def count(self) -> int:
         """Return how many tasks there are."""
-        return int(self._scalar(select(func.count()).select_from(tasks)))
+        return int(self._scalar(select(func.count()).where(~tasks.c.deleted)))
 
     def search(self, search: Search, offset: int = 0, limit: int = 50) -> tuple[list[Task], int]:
         """Return a page of tasks, and how many there are on all pages."""
@@ -392,6 +416,12 @@ class Ledger:
         query = select(tasks).where(*wanted).order_by(*search.order()).limit(limit).offset(offset)
         count = select(func.count()).select_from(tasks).where(*wanted)
         return self._tasks(query), int(self._scalar(count))
+
+    def found(self, search: Search) -> list[str]:
+        """Return our own names of all tasks that fit, in order."""
+        wanted = search.conditions(self._engine.dialect.name)
+        query = select(tasks.c.uid).where(*wanted).order_by(*search.order())
+        return [uid for (uid,) in self._rows(query)]
 
     def batch(self, name: str) -> list[Task]:
         """Return the tasks that were started together, in their order."""

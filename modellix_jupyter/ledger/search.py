@@ -38,7 +38,7 @@ class Search:
         from modellix_jupyter.ledger.tables import tasks
 
         columns, text = tasks.c, self.text.strip()
-        found: list[ColumnElement[bool]] = []
+        found: list[ColumnElement[bool]] = [~columns.deleted]
         if self.model:
             found.append(columns.model == self.model)
         if self.states:

@@ -77,6 +77,8 @@ tasks = Table(
     Column("error_message", Text),
     Column("rating", WHOLE),
     Column("note", Text),
+    # Of a deleted task only what was spent is kept: it still counts against a budget.
+    Column("deleted", FLAG, nullable=False, default=False),
     CheckConstraint("rating BETWEEN 1 AND 5", name="rating_is_1_to_5"),
     sqlite_strict=True,
 )

@@ -377,6 +377,16 @@ class Session:
         """Return which service's tasks are meant; None is every one."""
         return None if named == "all" else named or service_of(self.settings.base_url)
 
+    def delete(self, uids: Iterable[str], *, files: bool = False) -> list[str]:
+        """Delete what is over of these tasks from the history, and their files if `files`.
+
+        What was spent for them still counts. Returns the uids of those that were deleted.
+        """
+        gone, names = self.ledger.delete(uids)
+        for name in names if files else ():
+            self.files.delete(name)
+        return gone
+
     # -- the service
 
     def models(self) -> list[Model]:

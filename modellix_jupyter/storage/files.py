@@ -229,6 +229,19 @@ class Files:
         if self._sender is not None:
             self._sender.join(2)
 
+    def delete(self, name: str) -> None:
+        """Delete the file of that name, wherever there is a copy of it."""
+        if not _is_plain(name):
+            return
+        for folder in (self.folder, self._own, self._cache):
+            with contextlib.suppress(OSError):
+                (folder / name).unlink(missing_ok=True)
+        if self.remote:
+            with self._explained(f"The file cannot be deleted from {self.prefix}{name}"):
+                system, root = self._system
+                with contextlib.suppress(FileNotFoundError):
+                    system.rm_file(f"{root}/{name}")
+
     # -- the place
 
     def open(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,6 @@ import ipywidgets as widgets
 
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.markup import el, html
-from modellix_jupyter.ledger.search import SORTS, Search
 from modellix_jupyter.storage.files import local_copy
 
 if TYPE_CHECKING:
@@ -24,29 +22,12 @@ if TYPE_CHECKING:
     Upload = Callable[[Path, Callable[[str], None], Callable[[str], None]], None]
 
 WIDE = {"width": "auto", "min_width": "0"}
-LABEL = {"description_width": "9.5em"}
+# Labels stand above their fields, by the style sheet.
+LABEL = {"description_width": "initial"}
 
-STATES: dict[str, tuple[str, ...]] = {
-    "any state": (),
-    "running": ("submitting", "pending", "processing"),
-    "success": ("success",),
-    "failed": ("failed", "rejected"),
-    "unknown": ("unknown",),
-    "expired": ("expired",),
-}
-HOUR_US = 3_600_000_000
-TIMES: dict[str, int | None] = {
-    "any time": None,
-    "the last hour": HOUR_US,
-    "the last day": 24 * HOUR_US,
-    "the last week": 7 * 24 * HOUR_US,
-    "the last month": 30 * 24 * HOUR_US,
-}
-ANY_MODEL = "any model"
 # Earlier pictures to choose from, the newest first.
 MAX_EARLIER = 30
 
-_NARROW = {"width": "auto", "flex": "1 1 11em", "min_width": "11em", "max_width": "22em"}
 _ALERT = (
     "border-left:3px solid #e5484d;padding:2px 0 2px 10px;line-height:1.5;overflow-wrap:anywhere"
 )
@@ -82,6 +63,13 @@ def row(*children: widgets.Widget, **layout: str) -> widgets.HBox:
 def column(*children: widgets.Widget, **layout: str) -> widgets.VBox:
     """Return controls below each other."""
     return widgets.VBox(children, layout={**WIDE, **layout})
+
+
+def box(name: str, *children: widgets.Widget) -> widgets.VBox:
+    """Return controls in a box that the style sheet knows by its name."""
+    made = widgets.VBox(children)
+    made.add_class(name)
+    return made
 
 
 def set_visible(widget: widgets.Widget, *, visible: bool) -> None:
@@ -132,58 +120,6 @@ class StatusLine:
             yield
         except ModellixError as error:
             self.error(error)
-
-
-class Filters:
-    """A row of controls that select and sort tasks; calls `changed` when one of them changes."""
-
-    def __init__(
-        self, changed: Callable[[], None], sorts: Iterable[str] = SORTS, *, descending: bool = True
-    ) -> None:
-        self._changed = changed
-        self._offering = False
-        narrow: dict[str, Any] = {"layout": _NARROW, "style": {"description_width": "4.2em"}}
-        self.model = field(widgets.Dropdown, "Model", options=[ANY_MODEL], **narrow)
-        self.state = field(widgets.Dropdown, "State", options=list(STATES), **narrow)
-        self.text = field(widgets.Text, "Text", placeholder="in the prompt, id or note", **narrow)
-        self.time = field(widgets.Dropdown, "Made in", options=list(TIMES), **narrow)
-        self.sort = field(widgets.Dropdown, "Sort by", options=list(sorts), **narrow)
-        self.descending = checkbox("Largest or latest first", value=descending)
-        self.view = row(self.model, self.state, self.text, self.time, self.sort, self.descending)
-        for control in self.view.children:
-            control.observe(self._on_value, "value")
-
-    def _on_value(self, _: object) -> None:
-        if not self._offering:
-            self._changed()
-
-    def offer(self, models: Iterable[str], sorts: Iterable[str] | None = None) -> None:
-        """Offer these models, and these columns to sort by; what is chosen stays if it can."""
-        self._offering = True
-        try:
-            _set_options(self.model, [ANY_MODEL, *models])
-            if sorts is not None:
-                _set_options(self.sort, list(sorts))
-        finally:
-            self._offering = False
-
-    def search(self, **more: Any) -> Search:  # noqa: ANN401 - fields of a search
-        """Return what the controls select, with more fields of `Search`."""
-        model, span = self.model.value, TIMES[self.time.value]
-        return Search(
-            model=None if model == ANY_MODEL else model,
-            states=STATES[self.state.value],
-            text=self.text.value,
-            since=None if span is None else int(time.time() * 1e6) - span,
-            **more,
-        )
-
-
-def _set_options(control: widgets.Dropdown, options: list[str]) -> None:
-    if list(control.options) != options:
-        chosen = control.value
-        control.options = options
-        control.value = chosen if chosen in options else options[0]
 
 
 class PictureField:

@@ -1,4 +1,4 @@
-"""Takes tasks away: to a file, to a variable of the notebook, or as the cells that do the same."""
+"""Takes what is picked away: to a file, to a variable of the notebook, or as cells."""
 
 from __future__ import annotations
 
@@ -12,87 +12,86 @@ import ipywidgets as widgets
 from modellix_jupyter.errors import ConfigError, InvalidRequest
 from modellix_jupyter.notebook.display import shell
 from modellix_jupyter.planning.cell_parser import cell_text
-from modellix_jupyter.widgets.controls import StatusLine, button, column, field, row
+from modellix_jupyter.widgets.controls import (
+    StatusLine,
+    box,
+    button,
+    close_all,
+    field,
+    row,
+    set_visible,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
-    from modellix_jupyter.results.results import Results
-    from modellix_jupyter.widgets.compare import Compare
-    from modellix_jupyter.widgets.create import Create
+    from modellix_jupyter.widgets.actions import Actions
     from modellix_jupyter.widgets.panel_context import PanelContext
 
-FORMATS = ("csv", "json", "jsonl", "parquet", "xlsx", "html", "folder with originals")
-TICKED, KERNEL, ALL = "ticked to compare", "all of this kernel", "the whole history"
+FORMATS = ("html", "csv", "json", "jsonl", "parquet", "xlsx", "folder with originals")
+_FOLDER = FORMATS[-1]
 
 
 class Export:
-    """Which tasks, and three ways to take them away."""
+    """What opens at the button Export of a selection; one for all tabs, in each a view."""
 
-    def __init__(self, context: PanelContext, create: Create, compare: Compare) -> None:
+    def __init__(self, context: PanelContext, actions: Actions) -> None:
         self._context = context
-        self._create = create
-        self._compare = compare
+        self._actions = actions
         self.status = StatusLine()
-        self.which = field(widgets.Dropdown, "Tasks", options=[KERNEL, TICKED, ALL])
         self.format = field(widgets.Dropdown, "Format", options=FORMATS)
-        self.path = field(widgets.Text, "File", value="modellix.csv")
-        self.to_file = button("Export to the file", self._export)
+        self.path = field(widgets.Text, "File", value="modellix.html")
         self.variable = field(widgets.Text, "Variable", value="tasks")
-        self.to_variable = button("Set the variable", self._bind)
-        self.of_form = button("The form as a cell", lambda: self._write(self._create.cell))
-        self.of_tasks = button("The tasks as cells", lambda: self._write(self._cells))
-        self.cell = field(widgets.Textarea, "Cell", placeholder="Ready to paste", rows=8)
-        self.view = column(
-            *(self.which, self.format, self.path, row(self.to_file)),
-            *(self.variable, row(self.to_variable)),
-            *(row(self.of_form, self.of_tasks), self.cell, self.status.view),
-            width="100%",
-            max_width="760px",
+        self.cells = widgets.VBox()
+        buttons = row(
+            self.format,
+            self.path,
+            button("Save", self._export, button_style="primary"),
+            self.variable,
+            button("Set the variable", self._bind),
+            button("As cells", self._write),
+            button("Close", lambda: self.open(visible=False)),
         )
+        buttons.add_class("mx-filters")
+        self.view = box("mx-export", buttons, self.cells, self.status.view)
+        self.open(visible=False)
         self.format.observe(lambda _: self._rename(), "value")
+        actions.export = lambda _: self.open(visible=True)
+        actions.on_picks.append(self._on_picks)
+
+    def open(self, *, visible: bool) -> None:
+        """Show it, or take it away."""
+        self.status.clear()
+        self._show_cells([])
+        set_visible(self.view, visible=visible)
+
+    def _on_picks(self) -> None:
+        if not self._actions.picked:
+            self.open(visible=False)
 
     def _rename(self) -> None:
-        path = Path(self.path.value or "modellix.csv")
+        path = Path(self.path.value or "modellix.html")
         stem = path.with_suffix("") if path.suffix else path
-        folder = self.format.value == FORMATS[-1]
+        folder = self.format.value == _FOLDER
         self.path.value = f"{stem}/" if folder else f"{stem}.{self.format.value}"
 
-    def _results(self) -> Results:
-        if self.which.value == TICKED:
-            return self._compare.results()
-        session = self._context.session
-        return session.results(map(session.engine.get, self._context.uids()))
-
     def _export(self) -> None:
-        path = self.path.value.strip()
-        session, everything = self._context.session, self.which.value == ALL
+        wanted, actions = self.path.value.strip(), self._actions
 
         def write() -> Path:
-            if not path:
-                raise InvalidRequest("There is no file name.", "As in: modellix.csv")
-            if everything:
-                return session.export_history(path)
-            results = self._results()
-            if not results:
-                raise InvalidRequest("There is no task to export.", "Choose other tasks above.")
-            return results.export(path)
+            if not wanted:
+                raise InvalidRequest("There is no file name.", "As in: modellix.html")
+            return actions.results().export(_unused(wanted))
 
-        self.status.message(f"Writing {path} …")  # instead of the message of the export before
+        self.status.message(f"Writing {wanted} …")
         self._context.do(
             write, lambda written: self.status.message(f"Written: {written}"), self.status.error
         )
 
     def _bind(self) -> None:
-        session, everything = self._context.session, self.which.value == ALL
-        ip = shell()
+        ip, actions = shell(), self._actions
         # the form under which Python looks for it
         name = unicodedata.normalize("NFKC", self.variable.value.strip())
-
-        def read() -> pd.DataFrame:
-            return session.history() if everything else self._results().frame()
 
         def bind(frame: pd.DataFrame) -> None:
             ip.user_ns[name] = frame
@@ -103,19 +102,37 @@ class Export:
                 raise ConfigError("There is no notebook here.", "Export to a file instead.")
             if not name.isidentifier() or keyword.iskeyword(name):
                 raise InvalidRequest("This is not the name of a variable.", "As in: tasks")
-            self._context.do(read, bind, self.status.error)
+            self._context.do(lambda: actions.results().frame(), bind, self.status.error)
 
-    def _write(self, cells: Callable[[], str]) -> None:
-        self.status.clear()
-        with self._context.lock, self.status.show_errors():
-            self.cell.value = cells()
+    def _write(self) -> None:
+        """Show a cell for each different request, as they were made."""
+        actions = self._actions
 
-    def _cells(self) -> str:
-        """Return a cell for each different request of the tasks, as they were made."""
-        if self.which.value == ALL:
-            raise InvalidRequest("The whole history is too much for cells.", "Tick some tasks.")
-        requests = [task.request for task in self._results()]
-        if not requests:
-            raise InvalidRequest("There is no task.", "Choose other tasks above.")
-        texts = [cell_text([r.prompt], [r.model], params=r.params) for r in requests]
-        return "\n".join(dict.fromkeys(texts))
+        def texts() -> list[str]:
+            requests = [task.request for task in actions.results()]
+            made = [cell_text([r.prompt], [r.model], params=r.params) for r in requests]
+            return list(dict.fromkeys(made))
+
+        self._context.do(texts, self._show_cells, self.status.error)
+
+    def _show_cells(self, texts: list[str]) -> None:
+        gone = self.cells.children
+        rows = 12
+        self.cells.children = [
+            field(widgets.Textarea, "Cell" if len(texts) == 1 else f"Cell {number}", value=text)
+            for number, text in enumerate(texts[:rows], 1)
+        ]
+        for each in gone:
+            close_all(each)
+        if len(texts) > rows:
+            self.status.message(f"The first {rows} of {len(texts)} different cells.")
+
+
+def _unused(path: str) -> str:
+    """Return the path, or the first with a number behind it where there is such a file."""
+    target = Path(path)
+    if not target.exists() or path.endswith(("/", "\\")):
+        return path
+    numbers = range(2, 10_000)
+    others = (target.with_name(f"{target.stem}-{number}{target.suffix}") for number in numbers)
+    return str(next((other for other in others if not other.exists()), target))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -12,7 +12,8 @@ import ipywidgets as widgets
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.planning.interpolation import value_of
-from modellix_jupyter.widgets.controls import PictureField, close_all, column, field
+from modellix_jupyter.widgets.cards import plain_name
+from modellix_jupyter.widgets.controls import PictureField, box, close_all, field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 # The parameter that has a field of its own above the form.
 PROMPT = "prompt"
 NOT_SET = "not set"
+# Parameters that most people set, beside those that are required or take media.
+_OFTEN = {
+    *("aspectratio", "size", "imagesize", "resolution", "width", "height", "quality", "style"),
+    *("n", "numimages", "numberofimages", "duration", "durationseconds", "seed", "voice"),
+}
 # Characters from which on a text gets several lines.
 LONG_TEXT = 200
 # The value of a field that the user leaves to the service.
@@ -38,6 +44,7 @@ class Field:
     control: widgets.Widget
     get: Callable[[], Any]
     put: Callable[[Any], None]
+    often: bool = False
 
 
 class ModelForm:
@@ -49,7 +56,8 @@ class ModelForm:
         self._upload = upload
         self._earlier = earlier
         self._changed = changed
-        self.view = column()
+        self.view = box("mx-parameters")
+        self.advanced = box("mx-parameters")
         self.models: tuple[str, ...] = ()
         self._common: dict[str, Field] = {}
         self._own: dict[str, dict[str, Field]] = {}
@@ -71,7 +79,7 @@ class ModelForm:
         self._show_fields()
         for model in self.models:
             self.put(model, before.get(model, last), extra=model in before)
-        for control in _controls(self.view):
+        for control in (*_controls(self.view), *_controls(self.advanced)):
             control.observe(lambda _: self._changed(), "value")
 
     def _kept(self, model: str) -> dict[str, Json]:
@@ -81,18 +89,25 @@ class ModelForm:
             return {}
 
     def _make_fields(self, parameters: Mapping[str, Parameter]) -> dict[str, Field]:
-        return {
+        made = {
             name: _picture(p, self._upload, self._earlier()) if _is_picture(p) else _make_field(p)
             for name, p in parameters.items()
         }
+        return {n: replace(f, often=_is_often(parameters[n])) for n, f in made.items()}
 
     def _show_fields(self) -> None:
-        rows = [field.control for field in self._common.values()]
+        """Put what matters most into the form, and the rest below Advanced."""
+        often = [field.control for field in self._common.values() if field.often]
+        rest = [field.control for field in self._common.values() if not field.often]
         for model in self.models:
-            if len(self.models) > 1:
-                rows.append(widgets.HTML(el("b", html(model))))
-            rows += [*(field.control for field in self._own[model].values()), self._more[model]]
-        replace_children(self.view, rows)
+            fields = self._own[model].values()
+            mine = [field.control for field in fields if field.often]
+            others = [*(field.control for field in fields if not field.often), self._more[model]]
+            several = len(self.models) > 1
+            often += [_heading(model), *mine] if several and mine else mine
+            rest += [_heading(model), *others] if several else others
+        replace_children(self.view, often)
+        replace_children(self.advanced, rest)
 
     def _fields(self, model: str) -> dict[str, Field]:
         return {**self._common, **self._own.get(model, {})}
@@ -125,6 +140,14 @@ def _controls(widget: widgets.Widget) -> Iterator[widgets.Widget]:
         yield widget
     for child in getattr(widget, "children", ()):
         yield from _controls(child)
+
+
+def _heading(model: str) -> widgets.HTML:
+    return widgets.HTML(el("b", html(model)))
+
+
+def _is_often(parameter: Parameter) -> bool:
+    return parameter.required or plain_name(parameter.name) in _OFTEN or _is_picture(parameter)
 
 
 def _parameters(schema: ModelSchema | None) -> dict[str, Parameter]:

@@ -1,60 +1,78 @@
-"""A list of cards of any length, of which only those in sight are ever sent to the browser."""
+"""A list of pictures of any length, of which only those in sight are ever sent to the browser."""
 
 from __future__ import annotations
 
+import base64
 import threading
-from dataclasses import asdict, dataclass
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
 import traitlets
 
+from modellix_jupyter.widgets.cards import Listing, item_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable
+
+    from modellix_jupyter.values import Media
+    from modellix_jupyter.widgets.cards import Item
+    from modellix_jupyter.widgets.panel_context import PanelContext
+
+    Card = dict[str, Any]
 
 _HERE = Path(__file__).parent
 # Views whose sight is remembered: a browser that was reloaded never said that its own went.
 _MAX_VIEWS = 4
-# Cards that one view may ask for at once; no screen shows more.
-_MAX_IN_SIGHT = 200
+# Items that one view may ask for at once; no screen shows more.
+_MAX_IN_SIGHT = 240
+# Thumbnails in one message: what is on its way blocks what changes meanwhile.
+_THUMBS_AT_ONCE = 8
+MAX_PICKED = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GalleryCard:
-    """One card as the browser gets it; `html` is escaped, each action is a name and a label."""
-
-    uid: str
-    html: str
-    name: str
-    actions: tuple[tuple[str, str], ...] = ()
-    ticked: bool = False
-    rating: int | None = None
+def esm(*names: str) -> str:
+    """Return modules as one: a notebook's page can import nothing beside it."""
+    return "\n".join((_HERE / name).read_text("utf-8") for name in names)
 
 
 class Gallery(anywidget.AnyWidget):
-    """The list; `on_action` gets the gallery, an action, a uid, and a value from the browser."""
+    """The list; `make` makes a card of an item, `on_action` gets an action, an item and a value.
 
-    _esm = _HERE / "gallery.js"
-    _css = _HERE / "gallery.css"
-    count = traitlets.Int(0).tag(sync=True)
+    Cards and thumbnails are made and sent on a thread of the context's, one at a time.
+    """
+
+    _esm = esm("common.js", "gallery.js")
+    mode = traitlets.Unicode("tiles").tag(sync=True)
     label = traitlets.Unicode("Tasks").tag(sync=True)
-    empty = traitlets.Unicode("").tag(sync=True)
-    max_height = traitlets.Int(812).tag(sync=True)
+    search_label = traitlets.Unicode("Search").tag(sync=True)
+    empty = traitlets.Dict().tag(sync=True)
+    size = traitlets.Int(220).tag(sync=True)
+    picked = traitlets.List(traitlets.Unicode(), maxlen=MAX_PICKED).tag(sync=True)
+    search = traitlets.Unicode("").tag(sync=True)
+    sort = traitlets.Unicode("created").tag(sync=True)
+    descending = traitlets.Bool(default_value=True).tag(sync=True)
 
     def __init__(
         self,
-        make: Callable[[str], GalleryCard | None],
-        on_action: Callable[[Gallery, str, str, Any], None],
+        context: PanelContext,
+        make: Callable[[Item], Card | None],
+        on_action: Callable[[Gallery, str, Item | None, Any], None],
         **traits: Any,  # noqa: ANN401 - the traits above, by name
     ) -> None:
+        self._context = context
         self._make = make
         self._on_action = on_action
         self._lock = threading.RLock()
-        self._uids: tuple[str, ...] = ()
+        self._listing = Listing()
         self._ranges: dict[str, tuple[int, int]] = {}
-        self._sent: dict[int, GalleryCard] = {}
+        self._sent: dict[int, Card] = {}
+        self._thumbs: set[str] = set()
+        self._stale: set[str] = set()
+        self._working = False
         self.on_presence: Callable[[], None] = lambda: None
+        self.on_example: Callable[[int], None] = lambda _: None
         super().__init__(**traits)
         self.on_msg(self.on_message)
 
@@ -63,38 +81,111 @@ class Gallery(anywidget.AnyWidget):
         """How many pages show it, as far as they said."""
         return len(self._ranges)
 
-    def show(self, uids: Sequence[str]) -> None:
-        """Show these tasks, in this order."""
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The items, in their order."""
+        return self._listing.items
+
+    # -- what it shows
+
+    def show(self, listing: Listing) -> None:
+        """Show another list; what is in sight stays in sight where it is part of that too."""
         with self._lock:
-            if self._uids == tuple(uids):
+            before, self._listing = self._listing, listing
+            if (listing.items, listing.ratios) == (before.items, before.ratios):
+                if listing.groups != before.groups:
+                    self.send({"groups": listing.groups})
                 return
-            self._uids = tuple(uids)
-            self._sent.clear()
-            self.count = len(self._uids)
-            self._send_cards(self._in_sight(), replace_all=True)
+            moved = self._moved(before)
+            self._sent = {new: self._sent[old] for old, new in moved if old in self._sent}
+            self._send_layout(moved)
+        self._work_soon()
+
+    def _moved(self, before: Listing) -> list[tuple[int, int]]:
+        """Return the old and the new index of each item in sight that is still in the list."""
+        new = {item: index for index, item in enumerate(self._listing.items)}
+        old = self._in_sight(len(before.items))
+        return [(i, new[before.items[i]]) for i in old if before.items[i] in new]
+
+    def _send_layout(self, moved: Iterable[tuple[int, int]]) -> None:
+        listing = self._listing
+        layout = {"count": len(listing.items), "ratios": listing.ratios, "groups": listing.groups}
+        self.send({"layout": {**layout, "moved": list(moved)}})
 
     def paint(self, changed: Collection[str]) -> None:
-        """Send the cards in sight of those tasks, as far as they look different now."""
+        """Draw the tasks with these uids anew where they are in sight."""
         with self._lock:
-            self._send_cards([i for i in self._in_sight() if self._uids[i] in changed])
+            self._stale |= set(changed)
+        self._work_soon()
 
-    def _in_sight(self) -> list[int]:
-        count = len(self._uids)
+    def _in_sight(self, count: int) -> list[int]:
         return sorted({i for a, z in self._ranges.values() for i in range(a, min(z, count))})
 
-    def _send_cards(self, indexes: Sequence[int], *, replace_all: bool = False) -> None:
-        cards = []
-        for index in indexes:
-            card = self._make(self._uids[index])
-            if card is not None and self._sent.get(index) != card:
-                self._sent[index] = card
-                cards.append([index, asdict(card)])
-        if cards or replace_all:
-            self.send({"cards": cards, "count": len(self._uids), "all": replace_all})
+    # -- on a thread of the context's
 
-    def show_picture(self, content: bytes, alt: str, kind: str) -> None:
-        """Show a picture as large as the window."""
-        self.send({"picture": {"alt": alt, "kind": kind}}, buffers=[content])
+    def _work_soon(self) -> None:
+        with self._lock:
+            if self._working or not self._ranges:
+                return
+            self._working = True
+        if not self._context.do(self._work, lambda _: None):
+            self._working = False
+
+    def _work(self) -> None:
+        try:
+            while self._send_cards() or self._send_thumbs():
+                pass
+        finally:
+            with self._lock:
+                self._working = False
+                again = bool(self._todo())
+        if again:
+            self._work_soon()
+
+    def _todo(self) -> list[tuple[int, Item]]:
+        """Return the items in sight whose cards are not sent, or are stale."""
+        items, stale = self._listing.items, self._stale
+        sight = self._in_sight(len(items))
+        return [(i, items[i]) for i in sight if i not in self._sent or items[i].uid in stale]
+
+    def _send_cards(self) -> bool:
+        with self._lock:
+            listing, todo = self._listing, self._todo()
+            self._stale.clear()
+        made = [(index, self._make(item)) for index, item in todo]
+        with self._lock:
+            if listing.items is not self._listing.items:
+                return True  # the indexes are others now
+            new = [(i, card) for i, card in made if card and self._sent.get(i) != card]
+            self._sent.update((i, card or {}) for i, card in made)
+            if new:
+                self.send({"cards": new, "now": time.time()})
+        return bool(new)
+
+    def _send_thumbs(self) -> bool:
+        with self._lock:
+            cards = (self._sent.get(i) for i in self._in_sight(len(self._listing.items)))
+            lacking = [c for c in cards if c and c["thumb"] and c["key"] not in self._thumbs]
+            lacking = lacking[:_THUMBS_AT_ONCE]
+            self._thumbs |= {card["key"] for card in lacking}
+        if not lacking:
+            return False
+        session = self._context.session
+        tasks = {card["uid"]: session.engine.get(card["uid"]) for card in lacking}
+        session.media.begin(tasks.values())
+        thumbs, buffers = [], []
+        for card in lacking:
+            item = item_of(card["key"])
+            resources = tasks[card["uid"]].resources
+            if item is not None and item.place < len(resources):
+                media = session.media(resources[item.place])
+                mime, content = _content(media)
+                thumbs.append((card["key"], media.kind if content else "none", mime))
+                buffers.append(content)
+        self.send({"thumbs": thumbs}, buffers=buffers)
+        return True
+
+    # -- what a page says
 
     def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
         """Take what a page says; see `gallery.js`."""
@@ -106,8 +197,10 @@ class Gallery(anywidget.AnyWidget):
             case {"view": str(view), "see": [int(first), int(last)], **rest} if first >= 0:
                 self._see(view[:64], first, last, rest.get("lack"))
                 self.on_presence()
-            case {"do": str(action), "uid": str(uid), **rest} if uid in self._uids:
-                self._on_action(self, action, uid, rest.get("value"))
+            case {"example": int(index)}:
+                self.on_example(index)
+            case {"do": str(action), **rest}:
+                self._on_action(self, action, item_of(rest.get("key")), rest.get("value"))
 
     def _see(self, view: str, first: int, last: int, lack: object) -> None:
         with self._lock:
@@ -115,7 +208,23 @@ class Gallery(anywidget.AnyWidget):
             self._ranges[view] = (first, min(last, first + _MAX_IN_SIGHT))
             while len(self._ranges) > _MAX_VIEWS:
                 self._ranges.pop(next(iter(self._ranges)))
-            for index in lack if isinstance(lack, list) else ():
-                if isinstance(index, int):
-                    self._sent.pop(index, None)
-            self._send_cards(self._in_sight())
+            if lack == "all":
+                self._sent.clear()
+                self._thumbs.clear()
+                self._send_layout(())
+            self._forget(lack)
+        self._work_soon()
+
+    def _forget(self, lack: object) -> None:
+        """Have what the page lacks sent again."""
+        for index in lack if isinstance(lack, list) else ():
+            card = self._sent.pop(index, None) if isinstance(index, int) else None
+            if card:
+                self._thumbs.discard(card["key"])
+
+
+def _content(media: Media) -> tuple[str, bytes]:
+    """Return the type and the bytes of what is embedded of a file; no bytes where nothing is."""
+    head, _, data = (media.src or "").partition(",")
+    mime = head.removeprefix("data:").partition(";")[0]
+    return mime, base64.b64decode(data) if data else b""

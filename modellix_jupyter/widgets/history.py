@@ -1,37 +1,56 @@
-"""Everything in the ledger, a page at a time; what is not final stands at the top."""
+"""Everything in the ledger as a table of pictures; what is not final has its controls above it."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
 from modellix_jupyter.api.parsing import usable_task_id
 from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.html.formatting import clip
 from modellix_jupyter.html.markup import el, html
+from modellix_jupyter.ledger.search import SORTS, Search
+from modellix_jupyter.widgets.cards import Item, Listing
 from modellix_jupyter.widgets.controls import (
-    Filters,
     StatusLine,
+    box,
     button,
-    column,
+    checkbox,
     field,
     row,
     set_visible,
-    title,
 )
 
 if TYPE_CHECKING:
+    from modellix_jupyter.ledger.search import Sort
     from modellix_jupyter.values import Task
-    from modellix_jupyter.widgets.card_controller import CardController
+    from modellix_jupyter.widgets.actions import Actions
     from modellix_jupyter.widgets.panel_context import PanelContext
 
-    # The tasks of a page, how many there are, those not final, and the models to filter by.
-    Page = tuple[list[Task], int, list[Task], list[str]]
+    # The uids that fit, what is not final, and the models to filter by.
+    Read = tuple[list[str], list[Task], list[str]]
 
-# Tasks of a page.
-PAGE = 24
 # Models that the filter offers, those used last first.
 MODELS = 200
+ANY_MODEL, ANY_STATE, ANY_TIME = "any model", "any state", "any time"
+STATES: dict[str, tuple[str, ...]] = {
+    ANY_STATE: (),
+    "running": ("submitting", "pending", "processing"),
+    "success": ("success",),
+    "failed": ("failed", "rejected", "expired"),
+    "unknown": ("unknown",),
+}
+HOUR_US = 3_600_000_000
+TIMES: dict[str, int | None] = {
+    ANY_TIME: None,
+    "the last hour": HOUR_US,
+    "the last day": 24 * HOUR_US,
+    "the last week": 7 * 24 * HOUR_US,
+    "the last month": 30 * 24 * HOUR_US,
+}
+EMPTY = {"title": "No task fits", "text": "Try other words, or another state, model or time."}
 UNKNOWN = (
     "sent with no readable answer: each may have been accepted and charged, so none is sent again "
     "by itself. Look for it in the console; if it is there, take it up by its id."
@@ -39,60 +58,93 @@ UNKNOWN = (
 
 
 class History:
-    """Pages of cards, above them the unfinished tasks and those of unknown outcome."""
+    """The table, and above it the unfinished tasks and those of unknown outcome."""
 
-    def __init__(self, context: PanelContext, controller: CardController) -> None:
+    def __init__(self, context: PanelContext, actions: Actions) -> None:
         self._context = context
-        self._offset = self._count = 0
+        self._actions = actions
         self._open: list[Task] = []
+        self._run = 0
         self.status = StatusLine()
-        self.filters = Filters(self._restart)
-        self.gallery = controller.gallery(label="History", empty="No task fits.")
-        self.previous = button("Previous", lambda: self._turn(-PAGE), disabled=True)
-        self.next = button("Next", lambda: self._turn(PAGE), disabled=True)
-        self.position = widgets.HTML()
-        pager = row(self.previous, self.next, button("Refresh", self.refresh), self.position)
-        self.open_box = self._make_open_box(controller)
-        self.view = column(self.status.view, self.open_box, self.filters.view, pager, self.gallery)
+        self.model = field(widgets.Dropdown, "Of model", options=[ANY_MODEL])
+        self.state = field(widgets.Dropdown, "State", options=list(STATES))
+        self.time = field(widgets.Dropdown, "Made in", options=list(TIMES))
+        self.gallery = actions.gallery(
+            mode="table", label="History", search_label="Search the history", empty=EMPTY
+        )
+        filters = row(self.model, self.state, self.time, button("Refresh", self.refresh))
+        filters.add_class("mx-filters")
+        self.open_box = self._make_open_box()
+        self.delete_box = self._make_delete_box()
+        self.top = box("mx-history-top", self.status.view, self.open_box, self.delete_box, filters)
+        for control in (self.model, self.state, self.time):
+            control.observe(lambda _: self.refresh(), "value")
+        self.gallery.observe(lambda _: self.refresh(), ["search", "sort", "descending"])
+        actions.delete = self.ask_to_delete
+        actions.on_picks.append(lambda: set_visible(self.delete_box, visible=False))
 
-    def _make_open_box(self, controller: CardController) -> widgets.VBox:
-        """Return the part that shows what is not final, and has the controls for it."""
+    # -- the table
+
+    def refresh(self) -> None:
+        """Read the ledger again, off this thread; of several calls in a row the last counts."""
+        session = self._context.session
+        self.status.clear()
+        with self._context.lock:
+            self._run += 1
+            run, search = self._run, self._search()
+
+        def read() -> Read:
+            models = session.ledger.recent_models(session.settings.base_url, MODELS)
+            open_ = [*session.unknown(), *session.unfinished()]
+            return session.ledger.found(search), open_, models
+
+        self._context.do(read, lambda found: self._show(run, found), self.status.error)
+
+    def _search(self) -> Search:
+        gallery, model, span = self.gallery, self.model.value, TIMES[self.time.value]
+        sort: Sort = next((name for name in SORTS if name == gallery.sort), "created")
+        return Search(
+            model=None if model == ANY_MODEL else model,
+            states=STATES[self.state.value],
+            text=gallery.search,
+            since=None if span is None else int(time.time() * 1e6) - span,
+            sort=sort,
+            descending=gallery.descending,
+        )
+
+    def _show(self, run: int, read: Read) -> None:
+        if run != self._run:
+            return
+        uids, self._open, models = read
+        options = [ANY_MODEL, *models]
+        if self.model.value in options and list(self.model.options) != options:
+            chosen = self.model.value
+            with self.model.hold_trait_notifications():
+                self.model.options = options
+                self.model.value = chosen
+        self.gallery.show(Listing(tuple(map(Item, uids))))
+        self.gallery.paint(set(uids))
+        self._show_open()
+
+    def paint(self, changed: set[str]) -> None:
+        """Draw what changed, and read anew where one that was not final has ended."""
+        self.gallery.paint(changed)
+        get = self._context.session.engine.get
+        if any(task.uid in changed and get(task.uid).is_final for task in self._open):
+            self.refresh()
+
+    # -- what is not final
+
+    def _make_open_box(self) -> widgets.VBox:
         self.open_line = widgets.HTML()
-        self.open_gallery = controller.gallery(label="Unfinished and unknown tasks", max_height=410)
         self.take_up_all = button("Take up all", self._take_up_all)
         self.unknown = field(widgets.Dropdown, "Unknown task", options=[("choose", None)])
         self.task_id = field(widgets.Text, "Its task id", placeholder="from the console")
-        self.take_up = button("Take up by this id", self._take_up)
-        self.resolve = column(self.unknown, self.task_id, row(self.take_up), width="100%")
-        parts = (self.open_line, row(self.take_up_all), self.open_gallery, self.resolve)
-        return column(*parts, width="100%", display="none")
-
-    def refresh(self) -> None:
-        """Read the ledger again, off this thread."""
-        session, offset = self._context.session, self._offset
-        search = self.filters.search(
-            sort=self.filters.sort.value, descending=self.filters.descending.value
-        )
-
-        def read() -> Page:
-            tasks, count = session.ledger.search(search, offset, PAGE)
-            open_ = [*session.unknown(), *session.unfinished()]
-            models = session.ledger.recent_models(session.settings.base_url, MODELS)
-            return tasks, count, open_, models
-
-        self._context.do(read, self._show, self.status.error)
-
-    def _show(self, page: Page) -> None:
-        tasks, self._count, self._open, models = page
-        self.status.clear()
-        self.filters.offer(models)
-        self.gallery.show([task.uid for task in tasks])
-        self.gallery.paint({task.uid for task in tasks})
-        first, last = self._offset + 1, self._offset + len(tasks)
-        self.position.value = html(f"{first} to {last} of {self._count}" if tasks else "")
-        self.previous.disabled = self._offset == 0
-        self.next.disabled = last >= self._count
-        self._show_open()
+        self.resolve = row(self.unknown, self.task_id, button("Take up by this id", self._take_up))
+        self.resolve.add_class("mx-filters")
+        made = box("mx-open", self.open_line, row(self.take_up_all), self.resolve)
+        set_visible(made, visible=False)
+        return made
 
     def _show_open(self) -> None:
         unknown = [task for task in self._open if task.status == "unknown"]
@@ -100,28 +152,10 @@ class History:
         set_visible(self.open_box, visible=bool(self._open))
         set_visible(self.resolve, visible=bool(unknown))
         set_visible(self.take_up_all, visible=unfinished > 0)
-        self.open_gallery.show([task.uid for task in self._open])
-        self.open_gallery.paint({task.uid for task in self._open})
-        self.unknown.options = [("choose", None), *((title(t), t.uid) for t in unknown)]
+        self.unknown.options = [("choose", None), *((_title(t), t.uid) for t in unknown)]
         parts = [f"{unfinished} unfinished."] if unfinished else []
         parts += [f"{len(unknown)} {UNKNOWN}"] if unknown else []
-        self.open_line.value = el("div", html(" ".join(parts)), style="line-height:1.5")
-
-    def paint(self, changed: set[str]) -> None:
-        """Draw what changed of the tasks on this page."""
-        self.gallery.paint(changed)
-        self.open_gallery.paint(changed)
-        get = self._context.session.engine.get
-        if any(task.uid in changed and get(task.uid).is_final for task in self._open):
-            self.refresh()
-
-    def _restart(self) -> None:
-        self._offset = 0
-        self.refresh()
-
-    def _turn(self, by: int) -> None:
-        self._offset = max(0, min(self._offset + by, max(self._count - 1, 0)))
-        self.refresh()
+        self.open_line.value = el("div", html(" ".join(parts)))
 
     def _take_up_all(self) -> None:
         self._context.do(self._context.session.resume, lambda _: self.refresh(), self.status.error)
@@ -133,10 +167,53 @@ class History:
             self.status.error(InvalidRequest("Choose the unknown task and give its id.", hint))
             return
         engine = self._context.session.engine
-        task = engine.get(uid)
 
         def show(_: object) -> None:
             self.task_id.value = ""
             self.refresh()
 
-        self._context.do(lambda: engine.resolve_unknown(task, task_id), show, self.status.error)
+        self._context.do(
+            lambda: engine.resolve_unknown(engine.get(uid), task_id), show, self.status.error
+        )
+
+    # -- deleting
+
+    def _make_delete_box(self) -> widgets.VBox:
+        self.delete_line = widgets.HTML()
+        self.files = checkbox("Delete their files too")
+        self.delete = button("Delete", self._delete, button_style="danger")
+        keep = button("Keep", lambda: set_visible(self.delete_box, visible=False))
+        made = box("mx-open", self.delete_line, self.files, row(self.delete, keep))
+        set_visible(made, visible=False)
+        return made
+
+    def ask_to_delete(self) -> None:
+        """Ask whether to delete what is picked."""
+        count = len({item.uid for item in self._actions.picked})
+        if count:
+            what = "1 task" if count == 1 else f"{count} tasks"
+            self.files.value = False
+            self.delete.description = f"Delete {what}"
+            question = f"Delete {what} from the history? What was spent for it still counts."
+            self.delete_line.value = el("div", html(question), role="alert")
+            set_visible(self.delete_box, visible=True)
+
+    def _delete(self) -> None:
+        uids = {item.uid for item in self._actions.picked}
+        session, files = self._context.session, self.files.value
+
+        def show(gone: list[str]) -> None:
+            self._context.forget(gone)
+            self._actions.pick(())
+            self.refresh()
+            kept = len(uids) - len(gone)
+            more = f" Not over, or another user's, so kept: {kept}." if kept else ""
+            self.status.message(f"Deleted: {len(gone)}.{more}")
+
+        set_visible(self.delete_box, visible=False)
+        self._context.do(lambda: session.delete(uids, files=files), show, self.status.error)
+
+
+def _title(task: Task) -> str:
+    prompt = clip(" ".join((task.request.prompt or "").split()), 60)
+    return f"{task.request.model}: {prompt}" if prompt else task.request.model

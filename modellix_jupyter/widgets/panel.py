@@ -1,7 +1,7 @@
-"""The panel: create, compare, look back and export; the whole product by clicking.
+"""The panel: create, compare and look back; the whole product by clicking.
 
 Each tab is a view with its own controls, a `refresh` that reads what it shows and a `paint` that
-draws what changed; `PanelContext` is what they share.
+draws what changed; `PanelContext` and `Actions` are what they share.
 """
 
 from __future__ import annotations
@@ -9,23 +9,19 @@ from __future__ import annotations
 import time
 import uuid
 import weakref
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import anywidget
 import ipywidgets as widgets
-import traitlets
 
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.cards import cards_html
-from modellix_jupyter.html.elements import AMBER, dot
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.notebook.display import NotebookScreen
 from modellix_jupyter.results.output_budget import budget_of
-from modellix_jupyter.widgets.card_controller import CardController, TasksView
+from modellix_jupyter.widgets.actions import Actions
 from modellix_jupyter.widgets.compare import Compare
 from modellix_jupyter.widgets.connection import Connection
-from modellix_jupyter.widgets.controls import StatusLine, close_all
+from modellix_jupyter.widgets.controls import StatusLine, box, close_all
 from modellix_jupyter.widgets.create import Create
 from modellix_jupyter.widgets.export import Export
 from modellix_jupyter.widgets.history import History
@@ -37,7 +33,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.values import Card, Task
 
-TABS = ("Compose", "Compare", "History", "Export", "Connection")
+TABS = ("Create", "Compare", "History", "Connection")
 CLOSED = "This panel is closed.\n`mx.panel()` makes another."
 NOTE = "The panel as it was. Run its cell again to use it."
 # Tasks that a snapshot shows, the newest.
@@ -46,27 +42,7 @@ MAX_SNAPSHOT_TASKS = 24
 SNAPSHOT_EVERY_S = 2.0
 # What a snapshot may cost at most, in bytes a second: nobody sees it while the panel lives.
 SNAPSHOT_BYTES_S = 50_000
-# The form and the tasks side by side where there is room, else below each other.
-_TWO_COLUMNS = "repeat(auto-fit, minmax(min(100%, 370px), 1fr))"
-_HERE = Path(__file__).parent
-
 _open_panels: weakref.WeakSet[Panel] = weakref.WeakSet()
-
-
-class PageParts(anywidget.AnyWidget):
-    """What concerns a panel's page: Ctrl+Enter, its style, and the hiding of its snapshot."""
-
-    _esm = _HERE / "page.js"
-    _css = _HERE / "page.css"
-    snapshot = traitlets.Unicode().tag(sync=True)
-
-    def __init__(self, snapshot: str) -> None:
-        super().__init__(snapshot=snapshot)
-        self.on_msg(self._on_message)
-
-    def _on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
-        if message == {"hello": True}:
-            self.send({"alive": True})
 
 
 class Snapshot:
@@ -109,33 +85,35 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._status = StatusLine()
         self._head = widgets.HTML()
         self.context = PanelContext(session, self._status.error)
-        self.controller = CardController(self.context, self._use)
-        self.tasks_view = TasksView(self.context, self.controller)
-        self.create = Create(self.context, lambda _: self.tasks_view.refresh())
-        self.compare = Compare(self.context, self.controller)
-        self.history = History(self.context, self.controller)
-        self.export = Export(self.context, self.create, self.compare)
+        self.actions = Actions(self.context)
+        self.create = Create(self.context, self.actions)
+        self.compare = Compare(self.context, self.actions)
+        self.history = History(self.context, self.actions)
+        self.export = Export(self.context, self.actions)
+        self.create.results.view.children = (self.export.view, self.create.results.gallery)
         self.connection = Connection(self.context, self.close)
         self._snapshot = Snapshot(budget_of(self.context.session.settings).output)
+        self.create.button.snapshot = self._snapshot.class_name
         self.tabs = self._make_tabs()
-        page = PageParts(self._snapshot.class_name)
-        super().__init__([self._head, self._status.view, self.tabs, page])
+        super().__init__([self._head, self._status.view, self.tabs, self.actions.viewer])
         self.add_class("mx-panel")
         self._closed = False
         _open_panels.add(self)
         self._start()
 
     def _make_tabs(self) -> widgets.Tab:
-        two_columns = widgets.GridBox(
-            [self.create.view, self.tasks_view.view],
-            layout={"grid_template_columns": _TWO_COLUMNS, "grid_gap": "8px 20px", "width": "100%"},
+        views = (
+            self.create.view,
+            box("mx-tab", self.export.view, self.compare.view),
+            box("mx-tab", self.history.top, self.export.view, self.history.gallery),
+            box("mx-tab", self.connection.view),
         )
-        others = (self.compare, self.history, self.export, self.connection)
-        return widgets.Tab([two_columns, *(each.view for each in others)], titles=TABS)
+        return widgets.Tab(views, titles=TABS)
 
     def _start(self) -> None:
         self.tabs.observe(lambda _: self._refresh_tab(), "selected_index")
-        for gallery in self.controller.galleries:
+        self.actions.use, self.actions.send = self._use, self.create.send
+        for gallery in self.actions.galleries:
             gallery.on_presence = self._on_presence
         self.context.on_session = self._on_session
         self.context.on_tick = self._on_tick
@@ -147,11 +125,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         """Begin anew with a session that has just been taken up."""
         with self.context.lock:
             session = self.context.session
-            where = "the sandbox: no key, no cost" if session.sandbox else session.settings.base_url
-            name = el("b", html("Modellix"))
-            mark = dot(AMBER) if session.sandbox else html("")
-            self._head.value = el("div", mark, name, html(f" · {where}"))
-            for view in (self.create, self.controller, self.tasks_view):
+            self._head.value = _head(session)
+            for view in (self.create, self.actions, self.create.results):
                 view.refresh()
             self._refresh_tab()
             try:
@@ -162,8 +137,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _on_tick(self, changed: set[str]) -> None:
         """Draw what changed, and the snapshot not too often; on the painter's thread."""
         if changed:
+            self.create.results.paint(changed)
             with self.context.lock:
-                self.tasks_view.paint(changed)
                 view = self._tab_view()
                 if isinstance(view, Compare | History):
                     view.paint(changed)
@@ -181,7 +156,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _tab_view(self) -> Compare | History | Connection | None:
         """Return the view of the open tab, if it reads anything of its own."""
-        views = (None, self.compare, self.history, None, self.connection)
+        views = (None, self.compare, self.history, self.connection)
         return views[self.tabs.selected_index or 0]
 
     def _refresh_tab(self) -> None:
@@ -191,7 +166,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _use(self, task: Task) -> None:
         self.create.use(task)
-        self.tabs.selected_index = TABS.index("Compose")
+        self.tabs.selected_index = TABS.index("Create")
 
     def _on_presence(self) -> None:
         """Stop while no page shows the panel, and start when one does."""
@@ -206,7 +181,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     @property
     def abandoned(self) -> bool:
         """Whether it was shown once and no page shows it any more."""
-        return self._seen and not any(gallery.views for gallery in self.controller.galleries)
+        return self._seen and not any(gallery.views for gallery in self.actions.galleries)
 
     def _ipython_display_(self) -> None:
         if self._closed:  # ipywidgets has taken its own ways to be shown from it
@@ -231,6 +206,13 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             close_all(child)
         self.layout.close()
         super().close()
+
+
+def _head(session: Session) -> str:
+    sandbox = session.sandbox is not None
+    text = "Sandbox: no key, no cost" if sandbox else session.settings.base_url
+    where = el("span", html(text), class_="mx-sandbox" if sandbox else "mx-dim")
+    return el("div", el("b", html("Modellix")), where, class_="mx-head")
 
 
 def panel() -> Panel:

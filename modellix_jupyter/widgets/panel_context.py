@@ -20,7 +20,7 @@ from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.display import painter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from modellix_jupyter.notebook.session import Session
 
@@ -30,7 +30,7 @@ log = logging.getLogger("modellix_jupyter.panel")
 
 # How often the clocks of running tasks are drawn, in seconds.
 TICK_S = 0.5
-_THREADS = 2
+_THREADS = 4
 _FAULT = ModellixError(
     "A fault of modellix-jupyter; the log has the details.", "Nothing that was sent is lost."
 )
@@ -42,7 +42,8 @@ class PanelContext:
     def __init__(self, session: Session | None, on_error: Callable[[ModellixError], None]) -> None:
         self.lock = threading.RLock()
         self.session = session or current_session.current()
-        self.ticked: dict[str, None] = {}
+        self.ratings: dict[str, int | None] = {}
+        self._forgotten: set[str] = set()
         self.on_session: Callable[[], None] = lambda: None
         self.on_tick: Callable[[set[str]], None] = lambda _: None
         self._follows_current = session is None
@@ -117,7 +118,6 @@ class PanelContext:
             self._detach()
             if self._follows_current:
                 self.session = current_session.current()
-            self.ticked.clear()
         self.do(self._subscribe, lambda _: None)
 
     def _detach(self) -> None:
@@ -144,9 +144,16 @@ class PanelContext:
     def uids(self) -> list[str]:
         """Return the tasks of this kernel, the newest last; none where there is no key yet."""
         try:
-            return self.session.engine.watched()
+            watched = self.session.engine.watched()
         except ModellixError:
             return []
+        return [uid for uid in watched if uid not in self._forgotten]
+
+    def forget(self, uids: Iterable[str]) -> None:
+        """Show these tasks no more: they were deleted."""
+        self._forgotten |= set(uids)
+        for uid in self._forgotten:
+            self.touch(uid)
 
     # -- what may take a while
 
@@ -155,8 +162,11 @@ class PanelContext:
         work: Callable[[], _T],
         then: Callable[[_T], None],
         fail: Callable[[ModellixError], None] | None = None,
-    ) -> None:
-        """Work on a thread that may wait, then pass the value or the error on, under the lock."""
+    ) -> bool:
+        """Work on a thread that may wait, then pass the value or the error on, under the lock.
+
+        False where the panel is closed, and nothing is done.
+        """
 
         def body() -> None:
             finish: Callable[[], None]
@@ -174,7 +184,8 @@ class PanelContext:
 
         with self.lock:
             if self._closed:
-                return
+                return False
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="modellix-panel")
             self._pool.submit(body)
+            return True

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 PATIENCE_MS = 40_000
 QWEN, BANANA = "alibaba/qwen-image-plus", "google/nano-banana-2"
-TABS = ("Compose", "Compare", "History", "Export", "Connection")
+TABS = ("Create", "Compare", "History", "Connection")
 START = """%load_ext modellix_jupyter
 import modellix_jupyter as mx
 sandbox = mx.sandbox(speed=8)
-mx.panel()"""
+p = mx.panel()
+p"""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -34,7 +35,7 @@ class Panel:
     def shown(self) -> None:
         """Bring it into sight: JupyterLab takes out of the page what is far from it."""
         self.page.locator(".jp-Notebook").first.evaluate("n => n.scrollTo(0, 0)")
-        expect(self.page.get_by_role("tab", name="Compose", exact=True)).to_be_visible()
+        expect(self.page.get_by_role("tab", name="Create", exact=True)).to_be_visible()
 
     def tab(self, name: str) -> None:
         self.page.get_by_role("tab", name=name, exact=True).last.click()
@@ -53,9 +54,18 @@ class Panel:
         field.fill(text)
         return field
 
-    def cards(self, text: str | re.Pattern[str] = "") -> Locator:
-        found = self.page.get_by_role("list", name="Tasks, the newest first")
-        return found.get_by_role("listitem").filter(has_text=text)
+    @property
+    def gallery(self) -> Locator:
+        return self.page.get_by_role("list", name="Pictures, the newest first")
+
+    def cards(self, name: str | re.Pattern[str] = "") -> Locator:
+        """Return the tiles whose accessible name, which ends with their state, has that in it."""
+        return self.gallery.get_by_role("listitem", name=name)
+
+    def pick(self, *cards: Locator) -> None:
+        for card in cards:
+            card.hover()
+            card.get_by_role("checkbox").click()
 
     def run_cell(self, code: str) -> Locator:
         """Run code in the last cell, which is empty, and return its outputs."""
@@ -95,17 +105,17 @@ def opened(page: Page, url: str) -> Panel:
         with suppress(AssertionError):
             expect(taken).not_to_have_text(re.compile(r"^(\[ \]:)?\s*$"), timeout=1000)
             break
-    expect(page.get_by_role("tab", name="Compose", exact=True)).to_be_visible()
+    expect(page.get_by_role("tab", name="Create", exact=True)).to_be_visible()
     return Panel(page)
 
 
 def generate_two(panel: Panel) -> None:
-    """Compose, generate with two models, and see both pictures."""
+    """Fill in the form, generate with two models, and see both pictures."""
     panel.choose(QWEN)
     panel.choose(BANANA)
     panel.prompt("a red kite").press("Control+Enter")
-    expect(panel.cards("success")).to_have_count(2)
-    expect(panel.cards().locator("img")).to_have_count(2)
+    expect(panel.cards(re.compile("done$"))).to_have_count(2)
+    expect(panel.cards().get_by_role("img")).to_have_count(2)
 
 
 def shoot(panel: Panel, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,8 +34,8 @@ def test_screenshot_of_each_tab_and_no_serious_finding(theme: str, panel: Panel)
     panel.page.set_viewport_size({"width": 1280, "height": 1250})
     panel.page.keyboard.press("Control+b")  # the file browser, which says nothing here
     generate_two(panel)
-    for box in panel.page.get_by_role("checkbox", name="Compare").all():
-        box.check()
+    assert_boxes(panel)
+    panel.pick(*panel.cards().all())
     found = []
     for name in TABS:
         panel.tab(name)
@@ -49,15 +50,34 @@ def test_screenshot_of_each_tab_and_no_serious_finding(theme: str, panel: Panel)
     assert found == []
 
 
+def assert_boxes(panel: Panel) -> None:
+    """Measure the pictures: in their aspect ratio, and most of the tile that they are on."""
+    boxes = panel.gallery.evaluate(
+        """list => [...list.querySelectorAll("img")].map(img => {
+            const tile = img.closest("[role=listitem]").getBoundingClientRect();
+            const { width, height } = img.getBoundingClientRect();
+            const ratio = width / height / (img.naturalWidth / img.naturalHeight);
+            return [width, ratio, width * height / (tile.width * tile.height)];
+        })"""
+    )
+    assert boxes
+    for width, ratio, share in boxes:
+        assert width >= 140
+        assert abs(ratio - 1) < 0.02
+        assert share >= 0.7
+
+
 def test_a_narrow_page_holds_the_whole_panel(browser: Browser, lab: Lab, tmp_path: Path) -> None:
     context = browser.new_context(viewport={"width": 400, "height": 900})
     file = lab.add(notebook(tmp_path, "narrow", START, ""))
     panel = opened(context.new_page(), lab.notebook(file))
+    generate_two(panel)
+    assert_boxes(panel)
     for name in TABS:
         panel.tab(name)
         wide = panel.page.locator(".mx-panel").evaluate("e => e.scrollWidth - e.clientWidth")
         assert wide <= 1, f"{name} is {wide} pixels too wide"
-    panel.tab("Compose")
+    panel.tab("Create")
     shoot(panel, "narrow")
     context.close()
 
@@ -66,12 +86,9 @@ def test_the_same_in_notebook_7(page: Page, lab: Lab, tmp_path: Path) -> None:
     file = lab.add(notebook(tmp_path, "classic", START, ""))
     panel = opened(page, lab.notebook(file))
     generate_two(panel)
-    panel.tab("Export")
-    panel.page.get_by_label("Variable", exact=True).fill("kept")
-    panel.button("Set the variable").click()
-    expect(panel.page.get_by_text("kept is a DataFrame of 2 rows.")).to_be_visible()
-    output = panel.run_cell("print(len(kept), 'rows')")
-    expect(output).to_contain_text("2 rows")
+    panel.cards().first.get_by_role("img").click()
+    picture = page.get_by_role("dialog").get_by_role("img", name="a red kite").first
+    expect(picture).to_have_js_property("naturalWidth", 1024)
 
 
 def test_a_saved_panel_shows_its_pictures_with_no_kernel(page: Page, lab: Lab) -> None:
@@ -90,16 +107,21 @@ INJECTION = "<img src=x onerror='window.canary=1'><script>window.canary=1</scrip
 def test_nothing_sings_in_the_panel(panel: Panel) -> None:
     panel.choose("sandbox/fast")
     panel.prompt(INJECTION).press("Control+Enter")
-    expect(panel.cards("success")).to_have_count(1)
-    panel.page.get_by_label("Model", exact=True).first.fill(INJECTION)
-    panel.page.get_by_label("Model", exact=True).first.press("Enter")
-    expect(panel.page.get_by_role("alert")).to_be_visible()
-    panel.page.get_by_role("checkbox", name="Compare").first.check()
+    expect(panel.cards(re.compile("done$"))).to_have_count(1)
+    panel.page.get_by_label("Model", exact=True).fill(INJECTION)
+    panel.page.get_by_label("Model", exact=True).press("Enter")
+    expect(panel.page.get_by_role("alert").first).to_be_visible()
+    panel.cards().first.get_by_role("img").click()
+    expect(panel.page.get_by_role("dialog").get_by_text(INJECTION).first).to_be_visible()
+    panel.page.keyboard.press("Escape")
+    panel.pick(panel.cards().first)
+    panel.button("Export").first.click()
+    panel.button("As cells").first.click()
     for name in TABS:
         panel.tab(name)
         panel.page.wait_for_timeout(700)  # a tab reads what it shows; the canary would have sung
     panel.tab("Compare")
-    for mode in ("Cards", "Summary", "Table", "Plot"):
+    for mode in ("Grid", "Summary", "Plot"):
         panel.button(mode).click()
         panel.page.wait_for_timeout(700)
     assert panel.page.evaluate("window.canary") is None

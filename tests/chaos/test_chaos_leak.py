@@ -83,16 +83,16 @@ form = mx.panel()
 form
 # %%
 import os, time
-form.create.choose_all(["sandbox/fast"])
+form.create.choose(["sandbox/fast"])
 while form.create.form.models != ("sandbox/fast",):
     time.sleep(0.05)
 form.create.prompt.value = "from the panel"
 before = len(session.engine.watched())
-form.create.button.click()
+form.create.generate("a click")
 while len(session.engine.watched()) == before:
     time.sleep(0.05)
 session.resume().wait()
-form.context.ticked.update(dict.fromkeys(form.context.uids()))
+form.actions.pick(item.key for item in form.create.results.gallery.items)
 for place in range(len(form.tabs.children)):
     form.tabs.selected_index = place
     time.sleep(1)

@@ -68,7 +68,7 @@ def session(nothing_of_it_left: None, home: Path, sandbox: Sandbox) -> Iterator[
 def shown(session: Session) -> Iterator[Panel]:
     made = panel()
     # anyio warns of a connection that is given up while it is made
-    until(lambda: made.create.model.options)
+    until(lambda: made.create.model.models)
     yield made
     listeners = session.engine._listeners if not session.closed else []
     made.close()

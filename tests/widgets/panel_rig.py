@@ -34,10 +34,12 @@ class Page:
 
     def __init__(self, panel: Panel) -> None:
         self.panel = panel
+        self.create = panel.create
+        self.gallery = panel.create.results.gallery
         self.sent: list[tuple[Gallery, dict[str, Any]]] = []
-        for gallery in panel.controller.galleries:
+        for gallery in panel.actions.galleries:
             self._listen(gallery)
-            self.say(gallery, {"view": "page", "see": [0, 12], "lack": []})
+            self.say(gallery, {"view": "page", "see": [0, 24], "lack": "all"})
 
     def _listen(self, gallery: Gallery) -> None:
         def send(content: dict[str, Any], buffers: object = None) -> None:
@@ -46,9 +48,9 @@ class Page:
 
         object.__setattr__(gallery, "send", send)
 
-    def say(self, gallery: Gallery, message: object) -> None:
+    def say(self, widget: Any, message: object) -> None:
         """Say to Python what a browser would."""
-        gallery.on_message(gallery, message, [])
+        widget.on_message(widget, message, [])
 
     def until(self, true: Callable[[], object]) -> None:
         """Wait until something is so, as it is between two changes of the panel."""
@@ -61,23 +63,25 @@ class Page:
 
     def leave(self) -> None:
         """Take every view away, as when the output is cleared."""
-        for gallery in self.panel.controller.galleries:
+        for gallery in self.panel.actions.galleries:
             self.say(gallery, {"view": "page", "gone": True})
 
     def choose(self, *models: str) -> None:
         """Choose models by their slugs, and wait for their fields."""
-        create = self.panel.create
-        self.until(lambda: create.model.options)
-        for model in models:
-            create.model.value = model
-        self.until(lambda: set(models) <= set(create.form._more))
+        self.until(lambda: self.create.model.models)
+        self.create.model.chosen = [*models]
+        self.until(lambda: self.create.form.models == models)
+
+    def click(self) -> None:
+        """Click Generate."""
+        self.say(self.create.button, {"send": self.create.button.ticket})
 
     def generate(self, prompt: str, *models: str) -> list[Task]:
         """Fill in the form, press Generate, and wait until the tasks are over."""
         before = set(self.panel.context.uids())
         self.choose(*models)
-        self.panel.create.prompt.value = prompt
-        self.panel.create.button.click()
+        self.create.prompt.value = prompt
+        self.click()
         self.until(lambda: set(self.panel.context.uids()) - before)
         self.until_final()
         return [task for task in self.tasks() if task.uid not in before]
@@ -94,18 +98,20 @@ class Page:
         """Turn to a tab."""
         self.panel.tabs.selected_index = TABS.index(tab)
 
-    def press(self, uid: str, word: str, gallery: Gallery | None = None) -> None:
-        """Press a button of a card."""
-        self.say(gallery or self.panel.tasks_view.gallery, {"do": word, "uid": uid})
+    def press(self, uid: str, action: str, value: object = None) -> None:
+        """Press a button of a task's first picture."""
+        self.say(self.gallery, {"do": action, "key": f"{uid}:0", "value": value})
 
-    def tick(self, *uids: str) -> None:
-        """Tick Compare on cards."""
-        for uid in uids:
-            self.say(self.panel.tasks_view.gallery, {"do": "tick", "uid": uid, "value": True})
+    def pick(self, *uids: str) -> None:
+        """Pick the first picture of each of these tasks."""
+        self.gallery.picked = [f"{uid}:0" for uid in uids]
 
-    def seen(self, gallery: Gallery) -> dict[str, dict[str, Any]]:
+    def seen(self, gallery: Gallery | None = None) -> dict[str, dict[str, Any]]:
         """Return the cards that a page would have now, by their tasks."""
-        cards = [
-            card for f, message in self.sent if f is gallery for _, card in message.get("cards", ())
-        ]
-        return {card["uid"]: card for card in cards}
+        mine = [message for f, message in self.sent if f is (gallery or self.gallery)]
+        return {card["uid"]: card for message in mine for _, card in message.get("cards", ())}
+
+    def thumbs(self, gallery: Gallery | None = None) -> list[str]:
+        """Return the keys of the pictures that were sent."""
+        mine = [message for f, message in self.sent if f is (gallery or self.gallery)]
+        return [key for message in mine for key, *_ in message.get("thumbs", ())]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import ipywidgets
 import pandas as pd
 
-from modellix_jupyter.notebook import current_session, display
+from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.cell_parser import parse_cell
 from modellix_jupyter.sandbox_server import Sandbox
@@ -21,10 +21,16 @@ from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Status
 from modellix_jupyter.widgets import panel as panels
 
-from .panel_rig import HANG_S, Page, until
+from .panel_rig import Page, until
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pytest
+
+    from modellix_jupyter.widgets.cards import Item
+    from modellix_jupyter.widgets.export import Export
+    from modellix_jupyter.widgets.gallery import Gallery
 
 QWEN, BANANA, FLUX = (
     "alibaba/qwen-image-plus",
@@ -37,111 +43,143 @@ def test_two_models_are_sent_seen_and_compared(page: Page) -> None:
     panel = page.panel
     tasks = page.generate("a cat", QWEN, BANANA)
     assert {task.request.model for task in tasks} == {QWEN, BANANA}
-    page.until(
-        lambda: all("<img" in c["html"] for c in page.seen(panel.tasks_view.gallery).values())
-    )
+    page.until(lambda: set(page.thumbs()) == {f"{task.uid}:0" for task in tasks})
+    assert all(page.seen()[task.uid]["state"] == "done" for task in tasks)
 
-    page.tick(*(task.uid for task in tasks))
+    page.pick(*(task.uid for task in tasks))
     page.open("Compare")
-    page.until(lambda: panel.compare.html.value.count("<img") == 2)
-    for mode, sign in (("Summary", "success_rate"), ("Table", "request_id"), ("Plot", "data:")):
+    page.until(lambda: set(page.seen(panel.compare.gallery)) == {task.uid for task in tasks})
+    for mode, sign in (("Grid", "<img"), ("Summary", "success_rate"), ("Plot", "data:")):
         panel.compare.mode.value = mode
         page.until(partial(_shows, page, sign))
-    panel.compare.mode.value = "Cards"
-    page.until(lambda: panel.compare.gallery.count == 2)
-
-
-def test_ticked_tasks_are_filtered_and_sorted_by_any_column(page: Page) -> None:
-    panel = page.panel
-    page.tick(*(task.uid for task in page.generate("a cat", QWEN, BANANA, FLUX)))
-    page.open("Compare")
-    panel.compare.mode.value = "Cards"
-    page.until(lambda: panel.compare.gallery.count == 3)
-    for descending in (False, True):
-        panel.compare.filters.sort.value = "model"
-        panel.compare.filters.descending.value = descending
-        models = sorted((QWEN, BANANA, FLUX), reverse=descending)
-        page.until(partial(_stand, page, models))
-    panel.compare.filters.model.value = FLUX
-    page.until(lambda: panel.compare.gallery.count == 1)
-    panel.compare.filters.text.value = "no such words"
-    page.until(
-        lambda: "No ticked task fits" in panel.compare.html.value or not panel.compare.gallery.count
-    )
 
 
 def _shows(page: Page, sign: str) -> bool:
     return sign in page.panel.compare.html.value
 
 
-def _stand(page: Page, models: list[str]) -> bool:
-    engine = page.panel.context.session.engine
-    return [engine.get(u).request.model for u in page.panel.compare.gallery._uids] == models
+def test_room_is_kept_for_what_is_not_there_yet(page: Page) -> None:
+    page.choose(BANANA)
+    page.create.form.put(BANANA, {"aspectRatio": "16:9", "n": 3})
+    page.create.prompt.value = "a cat"
+    page.click()
+    page.until(lambda: len(page.gallery.items) == 3)
+    first = next(
+        m["layout"] for f, m in page.sent if f is page.gallery and m.get("layout", {}).get("count")
+    )
+    assert first["ratios"] == (1.7778,) * 3
+    page.until_final()
 
 
-def test_a_rating_reaches_the_ledger_and_the_same_star_takes_it_back(page: Page) -> None:
-    session = page.panel.context.session
-    (task,) = page.generate("a cat", QWEN)
-    page.say(page.panel.tasks_view.gallery, {"do": "rate", "uid": task.uid, "value": 4})
-    page.until(lambda: session.ledger.remarks().get(task.uid, {}).get("rating") == 4)
-    page.until(lambda: page.seen(page.panel.tasks_view.gallery)[task.uid]["rating"] == 4)
-    page.say(page.panel.tasks_view.gallery, {"do": "rate", "uid": task.uid, "value": 4})
-    page.until(lambda: task.uid not in session.ledger.remarks())
-
-
-def test_what_is_no_rating_is_not_recorded(page: Page) -> None:
+def test_a_rating_and_a_note_reach_the_ledger(page: Page) -> None:
+    session, viewer = page.panel.context.session, page.panel.actions.viewer
     (task,) = page.generate("a cat", "sandbox/fast")
-    for stars in (0, 6, -1, 2.5, "5", None, True):
-        page.say(page.panel.tasks_view.gallery, {"do": "rate", "uid": task.uid, "value": stars})
-    assert page.panel.context.session.ledger.remarks() == {}
+    for stars in (0, 6, -1, 2.5, "5", True):
+        page.press(task.uid, "rate", stars)
+    page.press(task.uid, "rate", 4)
+    page.until(lambda: session.ledger.remarks().get(task.uid, {}).get("rating") == 4)
+    page.until(lambda: page.seen()[task.uid]["rating"] == 4)
+    page.press(task.uid, "rate", None)
+    page.until(lambda: task.uid not in session.ledger.remarks())
+    note = {"do": "note", "key": f"{task.uid}:0", "value": "the best", "request": 1}
+    page.say(viewer, note)
+    page.until(lambda: session.ledger.remarks().get(task.uid, {}).get("note") == "the best")
 
 
-def test_the_count_and_the_price_stand_beside_generate(page: Page) -> None:
-    create = page.panel.create
+def test_an_original_is_read_in_parts(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    (task,) = page.generate("a cat", "sandbox/fast")
+    viewer, answers = page.panel.actions.viewer, []
+    monkeypatch.setattr("modellix_jupyter.widgets.viewer.PART_BYTES", 5000)
+    object.__setattr__(
+        viewer, "send", lambda message, buffers=(): answers.append((message, buffers))
+    )
+    content, read = Path(task.path or "").read_bytes(), b""
+    while len(read) < len(content):
+        ask = {"read": f"{task.uid}:0", "offset": len(read), "request": len(answers) + 1}
+        page.say(viewer, ask)
+        page.until(partial(_has, answers, ask["request"]))
+        message, (part,) = answers[-1]
+        assert (message["total"], message["mime"]) == (len(content), "image/png")
+        assert 0 < len(part) <= 5000
+        read += part
+    assert read == content
+    page.say(viewer, {"read": f"{task.uid}:7", "offset": 0, "request": 99})
+    page.until(
+        lambda: answers[-1][0] == {"request": 99, "failed": "This file is not on this disk."}
+    )
+
+
+def _has(answers: Sequence[object], count: object) -> bool:
+    return len(answers) == count
+
+
+def test_the_button_says_how_many_it_sends_and_what_they_cost(page: Page) -> None:
+    create = page.create
+    assert create.button.label == "Generate"
     page.choose(QWEN)
     create.prompt.value = "a cat\n---\na dog"
-    assert "2 tasks for $0.06" in create.cost.value
+    assert create.button.label == "Generate 2, $0.06"
     create.repeat.value = 3
     create.vary.value = "seed=1,2"
-    assert "12 tasks for $0.36" in create.cost.value
-    create.form.put(QWEN, {"n": 4})
-    assert "12 tasks for $1.44" in create.cost.value
+    assert create.button.label == "Generate 12, $0.36"
+    page.choose(QWEN, BANANA)
+    assert create.button.label == "Generate 24, $0.84 to 2.16"
+
+
+def test_a_click_sends_once(page: Page, sandbox: Sandbox) -> None:
+    before, button = len(sandbox.submissions), page.create.button
+    page.choose("sandbox/fast")
+    page.create.prompt.value = "once"
+    send = {"send": button.ticket}
+    for _ in range(4):  # as they queue up while a cell runs
+        page.say(button, send)
+    page.until(page.panel.context.uids)
+    page.until_final()
+    (task,) = page.tasks()
+    for _ in range(4):
+        page.press(task.uid, "again", page.seen()[task.uid]["click"])
+    page.until(lambda: len(page.panel.context.uids()) == 2)
+    page.until_final()
+    page.until(lambda: not button.busy)
+    page.say(button, send)
+    assert len(sandbox.submissions) - before == 2
 
 
 def test_above_the_limit_it_asks_first(page: Page, sandbox: Sandbox) -> None:
-    create = page.panel.create
+    button = page.create.button
     before = len(sandbox.submissions)
     page.choose("sandbox/fast")
-    create.prompt.value, create.repeat.value = "many", 13
-    create.button.click()
-    page.until(lambda: create.question.layout.display == "")
-    assert "13 tasks" in create.status.view.value
-    create.no.click()
-    assert create.question.layout.display == "none"
+    page.create.prompt.value, page.create.repeat.value = "many", 13
+    page.click()
+    page.until(lambda: "13 tasks" in button.question)
+    page.say(button, {"no": True})
+    assert button.question == ""
     assert page.panel.context.uids() == []
-    create.button.click()
-    page.until(lambda: create.question.layout.display == "")
-    create.yes.click()
+    page.click()
+    page.until(lambda: button.question)
+    yes = {"yes": button.ticket}
+    page.say(button, yes)
+    page.say(button, yes)
     page.until(lambda: len(page.panel.context.uids()) == 13)
     page.until_final()
     assert len(sandbox.submissions) - before == 13
 
 
 def test_what_is_missing_is_said_and_nothing_is_sent(page: Page, sandbox: Sandbox) -> None:
-    create = page.panel.create
+    create = page.create
     before = len(sandbox.submissions)
-    create.button.click()
+    page.click()
     assert "No model is chosen" in create.status.view.value
     page.choose(QWEN)
-    create.button.click()
+    page.click()
     assert "prompt is empty" in create.status.view.value
     create.prompt.value, create.vary.value = "a cat", "seed"
-    create.button.click()
+    page.click()
     assert "no equals sign" in create.status.view.value
     create.vary.value = "seed=1,2\nseed=3,4"
-    create.button.click()
+    page.click()
     assert "is given twice" in create.status.view.value
-    create.model.value = "alibaba/qwen-image-plsu"
+    page.say(create.model, {"typed": "alibaba/qwen-image-plsu"})
     assert "alibaba/qwen-image-plus" in create.status.view.value
     assert len(sandbox.submissions) == before
 
@@ -149,30 +187,26 @@ def test_what_is_missing_is_said_and_nothing_is_sent(page: Page, sandbox: Sandbo
 def test_a_refused_prompt_says_why_on_its_card(page: Page) -> None:
     (task,) = page.generate("something forbidden", "sandbox/refuses")
     assert task.status in {Status.FAILED, Status.REJECTED}
-    page.until(
-        lambda: str(task.status) in page.seen(page.panel.tasks_view.gallery)[task.uid]["html"]
-    )
+    page.until(lambda: page.seen()[task.uid]["state"] == "failed")
+    assert page.seen()[task.uid]["note"]
 
 
 def test_a_task_is_let_go_taken_up_and_run_again(page: Page, session: Session) -> None:
     page.choose("google/veo-3-fast")
     panel = page.panel
     panel.create.prompt.value = "the sea"
-    panel.create.button.click()
+    page.click()
     page.until(panel.context.uids)
     (uid,) = panel.context.uids()
     page.until(lambda: session.engine.get(uid).task_id)
     page.press(uid, "stop")
     page.until(lambda: not session.engine.watches(uid))
     if not session.engine.get(uid).is_final:
-        page.until(
-            lambda: (
-                ("take_up", "Take up again") in page.seen(panel.tasks_view.gallery)[uid]["actions"]
-            )
-        )
+        page.until(lambda: ("take_up", "Take up again") in page.seen()[uid]["actions"])
+        assert page.seen()[uid]["state"] == "held"
         page.press(uid, "take_up")
     page.until(lambda: session.engine.get(uid).is_final)
-    page.press(uid, "again")
+    page.press(uid, "again", 0)
     page.until(lambda: len(panel.context.uids()) == 2)
     page.until_final()
 
@@ -182,7 +216,7 @@ def test_settings_of_a_task_are_used_again(page: Page) -> None:
     page.choose(QWEN)
     panel.create.form.put(QWEN, {"seed": 7, "size": "1328*1328"})
     (task,) = page.generate("a cat", QWEN)
-    panel.create.choose_all([])
+    panel.create.model.chosen = []
     panel.create.prompt.value = ""
     page.until(lambda: not panel.create.form.models)
     page.press(task.uid, "use")
@@ -195,7 +229,7 @@ def test_settings_of_a_task_are_used_again(page: Page) -> None:
 def test_a_picture_is_uploaded_or_taken_from_an_earlier_result(page: Page) -> None:
     edit = "google/nano-banana-2-edit"
     (earlier,) = page.generate("a cat", QWEN)
-    page.panel.create.choose_all([])
+    page.panel.create.model.chosen = []
     page.until(lambda: not page.panel.create.form.models)
     page.choose(edit)
     parts = [w for w in page.panel.create.form.view.children if isinstance(w, ipywidgets.VBox)]
@@ -236,20 +270,42 @@ def test_what_cannot_be_uploaded_is_said_beside_the_field(page: Page) -> None:
 # -- history
 
 
-def test_the_history_is_paged_and_what_is_unknown_stands_on_top(
-    page: Page, session: Session
-) -> None:
-    panel = page.panel
-    for _ in range(3):
-        session.submit([task.request for task in page.generate("many", "sandbox/fast")] * 9)
-        page.until_final()
+def test_the_history_is_searched_sorted_and_deleted_from(page: Page, session: Session) -> None:
+    history = page.panel.history
+    cat, dog = page.generate("a cat\n---\na dog", "sandbox/fast")
+    session.ledger.rate(cat.uid, 5)
     page.open("History")
-    page.until(lambda: panel.history.position.value.startswith("1 to 24 of 30"))
-    panel.history.next.click()
-    page.until(lambda: panel.history.position.value.startswith("25 to 30 of 30"))
-    assert panel.history.next.disabled
-    panel.history.filters.text.value = "100%"
-    page.until(lambda: panel.history.gallery.count == 0)
+    page.until(lambda: _uids(history.gallery) == [dog.uid, cat.uid])
+    history.gallery.sort = "rating"
+    page.until(lambda: _uids(history.gallery) == [cat.uid, dog.uid])
+    history.gallery.search = "DOG"
+    page.until(lambda: _uids(history.gallery) == [dog.uid])
+    history.gallery.search = "100%"
+    page.until(lambda: _uids(history.gallery) == [])
+    history.gallery.search = ""
+
+    page.pick(dog.uid)
+    page.say(history.gallery, {"do": "delete"})
+    assert history.delete_box.layout.display == ""
+    page.pick()
+    assert history.delete_box.layout.display == "none"
+    page.pick(dog.uid)
+    page.say(history.gallery, {"do": "delete"})
+    history.delete.click()
+    page.until(lambda: _uids(history.gallery) == [cat.uid])
+    page.until(lambda: _uids(page.gallery) == [cat.uid])
+    assert Path(dog.path or "").exists()
+    page.pick(cat.uid)
+    page.say(history.gallery, {"do": "delete"})
+    history.files.value = True
+    history.delete.click()
+    page.until(lambda: _uids(history.gallery) == [])
+    assert not Path(cat.path or "").exists()
+    assert session.history().empty
+
+
+def _uids(gallery: Gallery) -> list[str]:
+    return [item.uid for item in gallery.items]
 
 
 def test_an_unknown_task_is_settled_by_its_id(page: Page, session: Session) -> None:
@@ -262,11 +318,11 @@ def test_an_unknown_task_is_settled_by_its_id(page: Page, session: Session) -> N
     page.open("History")
     page.until(lambda: panel.history.resolve.layout.display == "")
     assert "none is sent again" in panel.history.open_line.value
-    panel.history.take_up.click()
+    panel.history.resolve.children[-1].click()
     assert "Choose the unknown task" in panel.history.status.view.value
     panel.history.unknown.value = lost.uid
     panel.history.task_id.value = good.task_id or ""
-    panel.history.take_up.click()
+    panel.history.resolve.children[-1].click()
     page.until(lambda: session.engine.get(lost.uid).status is Status.SUCCESS)
     page.until(lambda: panel.history.resolve.layout.display == "none")
 
@@ -284,63 +340,53 @@ class Shell:
 def test_a_variable_a_file_and_a_cell(
     page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    panel, ip = page.panel, Shell()
-    monkeypatch.setattr("modellix_jupyter.widgets.export.shell", lambda: ip)
+    export, ip = page.panel.export, Shell()
     page.choose(QWEN)
-    panel.create.form.put(QWEN, {"seed": 7})
-    page.generate("a {cat}", QWEN)
+    page.create.form.put(QWEN, {"seed": 7})
+    (task,) = page.generate("a {cat}", QWEN)
+    page.pick(task.uid)
+    page.say(page.gallery, {"do": "export"})
+    assert export.view.layout.display == ""
+    for name in ("", "1st", "for", "a b"):
+        export.variable.value = name
+        _press(export, "Set the variable")
+        assert "no notebook" in export.status.view.value
+    monkeypatch.setattr("modellix_jupyter.widgets.export.shell", lambda: ip)
+    for name in ("", "1st", "for", "a b"):
+        export.variable.value = name
+        _press(export, "Set the variable")
+        assert "not the name of a variable" in export.status.view.value, name
 
-    panel.export.variable.value = "kept"
-    panel.export.to_variable.click()
+    export.variable.value = "kept"
+    _press(export, "Set the variable")
     page.until(lambda: "kept" in ip.user_ns)
     frame = ip.user_ns["kept"]
     assert isinstance(frame, pd.DataFrame)
     assert frame["param.seed"].tolist() == [7]
 
-    panel.export.path.value = str(tmp_path / "all.csv")
-    panel.export.format.value = "json"
-    assert panel.export.path.value == str(tmp_path / "all.json")
-    panel.export.to_file.click()
-    page.until((tmp_path / "all.json").exists)
+    export.path.value = str(tmp_path / "all.csv")
+    export.format.value = "json"
+    assert export.path.value == str(tmp_path / "all.json")
+    for name in ("all.json", "all-2.json"):  # what is there already stays
+        _press(export, "Save")
+        page.until((tmp_path / name).exists)
+        page.until(lambda: "Written" in export.status.view.value)
     assert json.loads((tmp_path / "all.json").read_text())
 
-    for button in (panel.export.of_form, panel.export.of_tasks):
-        button.click()
-        line, _, body = panel.export.cell.value.removeprefix("%%modellix ").partition("\n")
-        command = parse_cell(line, body, {})
-        assert (command.models, command.prompts) == ((QWEN,), ("a {cat}",))
-        assert command.params == {"seed": 7}
+    _press(export, "As cells")
+    page.until(lambda: export.cells.children)
+    (cell,) = export.cells.children
+    line, _, body = cell.value.removeprefix("%%modellix ").partition("\n")
+    command = parse_cell(line, body, {})
+    assert (command.models, command.prompts) == ((QWEN,), ("a {cat}",))
+    assert command.params == {"seed": 7}
+    page.pick()
+    assert export.view.layout.display == "none"
 
 
-def test_an_export_says_at_once_that_it_writes(page: Page, tmp_path: Path) -> None:
-    export, goes_on = page.panel.export, threading.Event()
-    page.generate("a cat", "sandbox/fast")
-    export.path.value = str(tmp_path / "all.txt")
-    export.to_file.click()
-    page.until(lambda: "the ending" in export.status.view.value)
-    for _ in range(2):  # as many threads as the context has
-        page.panel.context.do(lambda: goes_on.wait(HANG_S), lambda _: None)
-    export.path.value = str(tmp_path / "all.csv")
-    export.to_file.click()
-    assert "Writing" in export.status.view.value
-    assert "all.csv" in export.status.view.value
-    assert "the ending" not in export.status.view.value
-    goes_on.set()
-    page.until(lambda: "Written" in export.status.view.value)
-
-
-def test_only_a_variable_of_a_notebook_is_set(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    export, ip = page.panel.export, Shell()
-    assert display.shell() is None
-    export.to_variable.click()
-    assert "no notebook" in export.status.view.value
-    monkeypatch.setattr("modellix_jupyter.widgets.export.shell", lambda: ip)
-    for name in ("", "1st", "for", "a b"):
-        export.status.clear()
-        export.variable.value = name
-        export.to_variable.click()
-        assert "not the name of a variable" in export.status.view.value, name
-    assert ip.user_ns == {}
+def _press(export: Export, label: str) -> None:
+    (buttons, *_) = export.view.children
+    next(each for each in buttons.children if each.description == label).click()
 
 
 # -- the key
@@ -393,8 +439,8 @@ def test_two_panels_show_the_same_tasks(page: Page, session: Session) -> None:
         (task,) = page.generate("a cat", QWEN)
         for each in (page, other):
             page.until(partial(_is_over, each, task.uid))
-        page.tick(task.uid)
-        assert other.panel.context.ticked == {}
+        page.pick(task.uid)
+        assert other.panel.actions.picked == ()
     finally:
         other.panel.close()
 
@@ -414,7 +460,7 @@ def test_the_next_panel_closes_one_that_rests(page: Page) -> None:
     page.leave()
     before = set(ipywidgets.widgets.widget._instances)
     other = panels.panel()
-    page.until(lambda: other.create.model.options)
+    page.until(lambda: other.create.model.models)
     try:
         assert page.panel.comm is None
         assert not before & set(ipywidgets.widgets.widget._instances)
@@ -428,42 +474,71 @@ def test_a_closed_panel_says_that_it_is(page: Page, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out == "This panel is closed.\n`mx.panel()` makes another.\n"
 
 
-def test_only_what_is_in_sight_is_sent(page: Page, session: Session) -> None:
-    gallery = page.panel.tasks_view.gallery
+def test_only_what_is_in_sight_is_sent_and_off_the_kernels_thread(
+    page: Page, session: Session
+) -> None:
     (task,) = page.generate("one", "sandbox/fast")
     session.submit([task.request] * 60)
     page.until(lambda: len(page.panel.context.uids()) == 61)
     page.until_final()
-    page.until(lambda: sum("<img" in card["html"] for card in page.seen(gallery).values()) >= 12)
+    page.until(lambda: len(set(page.thumbs())) == 24)
+    page.until(lambda: not page.gallery._working)
     page.sent.clear()
-    page.say(gallery, {"see": [20, 26], "lack": list(range(20, 26)), "view": "page"})
-    sent = [at for f, message in page.sent if f is gallery for at, _ in message["cards"]]
-    assert sorted(set(sent)) == list(range(20, 26))
+    kernel = threading.get_ident()
+    makers: list[int] = []
+    make = page.gallery._make
+
+    def making(item: Item) -> dict[str, object] | None:
+        makers.append(threading.get_ident())
+        return make(item)
+
+    page.gallery._make = making
+    page.say(page.gallery, {"see": [30, 36], "lack": list(range(30, 36)), "view": "page"})
+    page.until(lambda: len(page.thumbs()) == 6)
+    sent = [at for f, m in page.sent if f is page.gallery for at, _ in m.get("cards", ())]
+    assert sorted(sent) == list(range(30, 36))
+    assert len(makers) == 6
+    assert kernel not in makers
+    page.until(lambda: not page.gallery._working)
     page.sent.clear()
-    page.say(gallery, {"see": [20, 26], "lack": [], "view": "page"})
+    page.say(page.gallery, {"see": [30, 36], "lack": [], "view": "page"})
+    page.until(lambda: not page.gallery._working)
     assert page.sent == []
 
 
+def test_what_is_in_sight_keeps_its_place_when_another_run_comes(page: Page) -> None:
+    first, second = page.generate("a cat\n---\na dog", "sandbox/fast")
+    page.until(lambda: set(page.seen()) == {first.uid, second.uid})
+    page.sent.clear()
+    page.generate("one\n---\ntwo\n---\nthree", "sandbox/fast")
+    page.until(lambda: len(page.gallery.items) == 5)
+    moved = next(m["layout"]["moved"] for f, m in page.sent if f is page.gallery and "layout" in m)
+    assert moved == [(0, 3), (1, 4)]
+
+
 def _is_over(page: Page, uid: str) -> bool:
-    return "<img" in page.seen(page.panel.tasks_view.gallery).get(uid, {}).get("html", "")
+    return f"{uid}:0" in page.thumbs()
 
 
 def test_whatever_a_browser_says_breaks_nothing(page: Page) -> None:
     (task,) = page.generate("one", "sandbox/fast")
-    gallery = page.panel.tasks_view.gallery
+    gallery, key = page.gallery, f"{task.uid}:0"
     messages: tuple[object, ...] = (
         *(None, 7, [], {}, {"view": [], "gone": True}, {"view": "x", "see": None}),
         *({"view": "x", "see": [5, 1]}, {"view": "x", "see": ["a", "b"]}),
         {"view": "x", "see": [-(10**9), 10**9]},
         {"view": "x", "see": [0, 10**9], "lack": [[], {}, None, "a", -1, 10**9]},
-        *({"do": "stop", "uid": "nobody"}, {"do": [], "uid": task.uid}, {"do": "stop", "uid": []}),
-        *({"do": name, "uid": task.uid} for name in ("drop tables", "card", "rate", "tick")),
-        {"do": "enlarge", "uid": task.uid, "value": -1},
+        *({"do": "stop", "key": "nobody:0"}, {"do": [], "key": key}, {"do": "stop", "key": []}),
+        *({"do": name, "key": key} for name in ("drop tables", "card", "again", "tick")),
+        *({"do": "rate", "key": each} for each in (":", "x:-1", f"{task.uid}:{10**9}", f"{key}:")),
+        *({"do": "pick", "value": each} for each in (None, [0], [-1, 3], ["a", "b"])),
+        *({"example": 10**9}, {"example": "x"}, {"do": "delete"}, {"do": "compare"}),
     )
     for message in messages:
-        page.say(gallery, message)
-    assert len(gallery._in_sight()) == 1
-    assert max(last - first for first, last in gallery._ranges.values()) <= 200
+        for widget in (gallery, page.panel.actions.viewer, page.create.button, page.create.model):
+            page.say(widget, message)
+    page.until(lambda: not gallery._working)
+    assert len(gallery._in_sight(10**6)) <= 240
     assert page.tasks() == [task]
 
 

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("error_message", sa.Text),
         sa.Column("rating", WHOLE),
         sa.Column("note", sa.Text),
+        sa.Column("deleted", FLAG, nullable=False),
         sa.CheckConstraint("rating BETWEEN 1 AND 5", name="rating_is_1_to_5"),
         sqlite_strict=True,
     )

@@ -1,0 +1,203 @@
+"""The galleries of a panel: the cards in them, what is picked, and what a click on one does."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from modellix_jupyter.errors import InvalidRequest, ModellixError
+from modellix_jupyter.widgets.cards import Item, item_of, page_card, run_names
+from modellix_jupyter.widgets.gallery import MAX_PICKED, Gallery
+from modellix_jupyter.widgets.viewer import Viewer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from modellix_jupyter.notebook.session import Session
+    from modellix_jupyter.results.results import Results
+    from modellix_jupyter.values import Request, Task
+    from modellix_jupyter.widgets.panel_context import PanelContext
+
+STARS = 5
+MAX_NOTE = 10_000
+
+# What concerns the engine alone; each may wait for the disk.
+_PERFORM: dict[str, Callable[[Session, Task], object]] = {
+    "stop": lambda session, task: session.engine.unwatch(task.uid),
+    "take_up": lambda session, task: session.engine.resume([task]),
+    "send": lambda session, task: session.engine.send([task]),
+    "never": lambda session, task: session.engine.resolve_unknown(task, None),
+}
+
+
+class Actions:
+    """Makes galleries, and does what is clicked in them and in the viewer.
+
+    `use` loads a task's settings into the form, `send` sends a request again under the id of the
+    click, and `export` and `delete` open what they need.
+    """
+
+    def __init__(self, context: PanelContext) -> None:
+        self._context = context
+        self._picked: tuple[str, ...] = ()
+        self._names: dict[str, tuple[str, ...]] = {}
+        self._notes: dict[str, str | None] = {}
+        # How often each task was run again: a click carries the number, and is taken once.
+        self._clicks: dict[str, int] = {}
+        self.galleries: list[Gallery] = []
+        self.viewer = Viewer(context, self._on_viewer)
+        self.on_picks: list[Callable[[], None]] = []
+        self.use: Callable[[Task], None] = lambda _: None
+        self.send: Callable[[Sequence[Request]], None] = lambda _: None
+        self.as_input: Callable[[Task, int], None] = lambda _, __: None
+        self.export: Callable[[Gallery], None] = lambda _: None
+        self.delete: Callable[[], None] = lambda: None
+
+    def gallery(self, **traits: Any) -> Gallery:  # noqa: ANN401 - traits of a gallery
+        """Return another gallery."""
+        gallery = Gallery(self._context, self.card, self._on_action, **traits)
+        gallery.observe(lambda change: self.pick(change["new"]), "picked")
+        self.galleries.append(gallery)
+        return gallery
+
+    # -- cards
+
+    def card(self, item: Item) -> dict[str, Any] | None:
+        """Return the card of an item as it is now; None where nobody knows its task any more."""
+        session = self._context.session
+        try:
+            card = session.card(item.uid, pictures=False)
+            watched = session.engine.watches(item.uid)
+        except (KeyError, ModellixError):
+            return None
+        made = page_card(
+            card,
+            item,
+            watched=watched,
+            rating=self._context.ratings.get(item.uid),
+            names=self._names.get(card.task.batch, ()),
+            now=time.time(),
+        )
+        more = {"remark": self._notes.get(item.uid), "elapsed": card.task.elapsed_s}
+        return {**made, **more, "click": self._clicks.get(item.uid, 0)}
+
+    def name_runs(self, runs: Iterable[Sequence[Task]]) -> None:
+        """Remember what tells the tasks of each run apart."""
+        self._names = {run[0].batch: run_names(run) for run in runs if run}
+
+    def refresh(self) -> None:
+        """Read ratings and notes, off this thread."""
+
+        def keep(remarks: dict[str, dict[str, Any]]) -> None:
+            self._context.ratings = {uid: remark["rating"] for uid, remark in remarks.items()}
+            self._notes = {uid: remark["note"] for uid, remark in remarks.items()}
+            self.paint(set(remarks))
+
+        self._context.do(self._context.session.ledger.remarks, keep)
+
+    def paint(self, changed: set[str]) -> None:
+        """Draw these tasks wherever they are in sight."""
+        for gallery in self.galleries:
+            gallery.paint(changed)
+
+    # -- what is picked
+
+    @property
+    def picked(self) -> tuple[Item, ...]:
+        """The picked items, in the order in which they were picked."""
+        return tuple(item for key in self._picked if (item := item_of(key)))
+
+    def pick(self, keys: Iterable[str]) -> None:
+        """Have these items picked and no others, in every gallery."""
+        picked = tuple(dict.fromkeys(keys))[:MAX_PICKED]
+        if picked == self._picked:
+            return
+        self._picked = picked
+        for gallery in self.galleries:
+            gallery.picked = list(picked)
+        for callback in self.on_picks:
+            callback()
+
+    def results(self) -> Results:
+        """Return the tasks of what is picked."""
+        session = self._context.session
+        uids = dict.fromkeys(item.uid for item in self.picked)
+        return session.results(map(session.engine.get, uids))
+
+    def compare(self) -> None:
+        """Show what is picked side by side."""
+        items = self.picked
+
+        def cards() -> list[dict[str, Any]]:
+            return [card for item in items if (card := self.card(item)) and card["file"]]
+
+        self._context.do(cards, lambda found: self.viewer.show(found, compare=True))
+
+    # -- what a page says
+
+    def _on_action(self, gallery: Gallery, action: str, item: Item | None, value: Any) -> None:  # noqa: ANN401 - whatever a browser sends
+        match action:
+            case "compare":
+                self.compare()
+            case "export":
+                self.export(gallery)
+            case "delete":
+                self.delete()
+            case "pick":
+                self._pick_range(gallery, value)
+            case "rate" if item is not None:
+                self._context.do(lambda: self.rate(item, value), lambda _: None)
+            case _ if item is not None:
+                self._on_task(action, item, value)
+
+    def _pick_range(self, gallery: Gallery, value: object) -> None:
+        match value:
+            case [int(first), int(last)] if 0 <= first <= last:
+                self.pick([*self._picked, *(item.key for item in gallery.items[first:last])])
+
+    def _on_task(self, action: str, item: Item, value: object) -> None:
+        session = self._context.session
+        if action in _PERFORM:
+            self._context.do(
+                lambda: _PERFORM[action](session, session.engine.get(item.uid)),
+                lambda _: self._context.touch(item.uid),
+            )
+        elif action in {"use", "again", "input"}:
+            self._context.do(
+                lambda: session.engine.get(item.uid),
+                lambda task: self._take(action, task, item, value),
+            )
+
+    def _take(self, action: str, task: Task, item: Item, value: object) -> None:
+        if action == "use":
+            self.use(task)
+        elif action == "input":
+            self.as_input(task, item.place)
+        elif value == self._clicks.get(item.uid, 0):
+            self._clicks[item.uid] = self._clicks.get(item.uid, 0) + 1
+            self.paint({item.uid})
+            self.send([task.request])
+
+    def _on_viewer(self, action: str, item: Item, value: object) -> None:
+        """Do what is clicked in the viewer; on a thread of the context's."""
+        if action == "rate":
+            self.rate(item, value)
+        elif action == "note" and isinstance(value, str):
+            self._note(item, value)
+        elif action == "input":
+            task = self._context.session.engine.get(item.uid)
+            with self._context.lock:
+                self.as_input(task, item.place)
+
+    def rate(self, item: Item, stars: object) -> None:
+        """Keep the stars of a task; may wait for the disk."""
+        if stars is not None and (type(stars) is not int or not 1 <= stars <= STARS):
+            raise InvalidRequest("A rating is 1 to 5 stars.")
+        self._context.session.ledger.rate(item.uid, stars)
+        self._context.ratings[item.uid] = stars
+        self.paint({item.uid})
+
+    def _note(self, item: Item, note: str) -> None:
+        self._context.session.ledger.note(item.uid, note[:MAX_NOTE] or None)
+        self._notes[item.uid] = note[:MAX_NOTE]
+        self.paint({item.uid})

@@ -1,0 +1,272 @@
+"""What the page gets of tasks: a list of items, runs under headings, and a card for each item."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from modellix_jupyter.html.formatting import (
+    alternative,
+    clip,
+    counts,
+    is_open,
+    is_saving,
+    money,
+    reason,
+    seconds,
+    span,
+    total_price,
+    value_of,
+    varied,
+    waiting,
+)
+from modellix_jupyter.values import Card, Status, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from modellix_jupyter.values import Json, Resource, Task
+
+# Characters of a prompt that a card holds; the viewer shows all of it.
+MAX_PROMPT = 600
+# Pictures that a request is expected to make at most, for which room is kept.
+MAX_EXPECTED = 10
+_DIGITS = 6
+# Names of parameters, as they are without case and underscores.
+_COUNTS = ("n", "numimages", "numberofimages", "imagecount", "numoutputs", "samplecount")
+_SHAPES = ("size", "aspectratio", "imagesize", "resolution", "ratio")
+_PAIR = re.compile(r"\s*(\d{1,5})\s*[x*:×/]\s*(\d{1,5})\s*")  # noqa: RUF001 - the sign, not an x
+_WORDS = {
+    Status.SUBMITTING: ("queued", "queued"),
+    Status.PENDING: ("queued", "queued"),
+    Status.PROCESSING: ("running", "running"),
+    Status.UNKNOWN: ("unknown", "unknown"),
+    Status.REJECTED: ("failed", "refused"),
+    Status.FAILED: ("failed", "failed"),
+    Status.EXPIRED: ("failed", "expired"),
+    Status.SUCCESS: ("done", "done"),
+}
+UNKNOWN_NOTE = "No readable answer: it may have been accepted and charged."
+
+
+class Item(NamedTuple):
+    """One result of a task, or the place that is kept for it."""
+
+    uid: str
+    place: int = 0
+
+    @property
+    def key(self) -> str:
+        """Its name in the page."""
+        return f"{self.uid}:{self.place}"
+
+
+def item_of(key: object) -> Item | None:
+    """Read an item's name, which a page sent."""
+    uid, _, place = key.rpartition(":") if isinstance(key, str) else ("", "", "")
+    fits = uid and place.isdecimal() and len(place) < _DIGITS
+    return Item(uid, int(place)) if fits else None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Items in their order; where there are ratios they are tiles, and groups have headings."""
+
+    items: tuple[Item, ...] = ()
+    ratios: tuple[float, ...] = ()
+    groups: tuple[dict[str, Any], ...] = ()
+
+
+def listing_of(runs: Iterable[Sequence[Task]], now: float) -> Listing:
+    """Return the items of runs, each run under a heading; runs of one task stand together."""
+    items: list[Item] = []
+    ratios: list[float] = []
+    groups: list[dict[str, Any]] = []
+    for alone, group in groupby(runs, key=lambda run: len(run) == 1):
+        several = list(group)
+        for run in [[run[0] for run in several]] if alone else several:
+            groups.append({"start": len(items), **_heading(run, now, alone=alone)})
+            for task in run:
+                count = _expected(task)
+                items += [Item(task.uid, index) for index in range(count)]
+                ratios += [ratio_of(task, index) for index in range(count)]
+    return Listing(tuple(items), tuple(ratios), tuple(groups))
+
+
+def _heading(run: Sequence[Task], now: float, *, alone: bool) -> dict[str, Any]:
+    cards = [Card(task=task) for task in run]
+    made = max(task.created_at for task in run) // 1000
+    if alone and len(run) > 1:
+        title = f"{len(run)} single runs"
+        return {"title": title, "facts": total_price(cards), "made": made}
+    prompts = len({task.request.prompt for task in run})
+    models = len({task.request.model for task in run})
+    title = f"{_plural(prompts, 'prompt')} × {_plural(models, 'model')}"  # noqa: RUF001 - the sign
+    time = seconds(span(cards, now), live=any(map(is_open, cards)))
+    facts = " · ".join(filter(None, [counts(cards), time, total_price(cards)]))
+    return {"title": title, "facts": facts, "made": made}
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _expected(task: Task) -> int:
+    """Return how many results a task has, or will have as far as its request says."""
+    if task.status.ended:
+        return max(1, len(task.resources))
+    params = _plain(task)
+    given = [number(params[name]) for name in _COUNTS if name in params]
+    count = given[0] if given else None
+    return min(MAX_EXPECTED, max(1, int(count or 1)))
+
+
+def ratio_of(task: Task, index: int) -> float:
+    """Return the width of a result for a height of 1, also before it is there."""
+    if index < len(task.resources):
+        resource = task.resources[index]
+        if resource.width and resource.height:
+            return round(resource.width / resource.height, 4)
+    return _asked_ratio(task)
+
+
+def _asked_ratio(task: Task) -> float:
+    params = _plain(task)
+    sides = [number(params.get(name)) for name in ("width", "height")]
+    for name in _SHAPES:
+        found = _PAIR.fullmatch(value) if isinstance(value := params.get(name), str) else None
+        if found:
+            sides = [float(side) for side in found.groups()]
+    wide, high = sides
+    return round(wide / high, 4) if wide and high and wide > 0 and high > 0 else 1.0
+
+
+def plain_name(name: str) -> str:
+    """Return a parameter's name without case and underscores: models write it either way."""
+    return name.replace("_", "").lower()
+
+
+def _plain(task: Task) -> dict[str, Json]:
+    return {plain_name(name): value for name, value in task.request.params.items()}
+
+
+# -- one card
+
+
+def page_card(
+    card: Card,
+    item: Item,
+    *,
+    watched: bool,
+    rating: int | None,
+    names: Sequence[str] = (),
+    now: float,
+) -> dict[str, Any]:
+    """Return a card for the page, of which every text is plain text."""
+    task = card.task
+    resource = task.resources[item.place] if item.place < len(task.resources) else None
+    state, word, note = _state(card, resource, watched=watched, now=now)
+    prompt = " ".join((task.request.prompt or "").split())
+    return {
+        "key": item.key,
+        "uid": task.uid,
+        "state": state,
+        "word": word,
+        "note": note,
+        "started": _started(card) if state in {"running", "queued", "held"} else None,
+        "usual": card.usual_s if state == "running" else None,
+        "prompt": clip(prompt, MAX_PROMPT),
+        "title": _title(task),
+        "alt": alternative(task),
+        "facts": _facts(card, names),
+        "model": task.request.model,
+        "seconds": seconds(task.elapsed_s),
+        "price": money(task.price) if task.status is Status.SUCCESS else "",
+        "made": task.created_at // 1000,
+        "rating": rating,
+        "actions": _actions(task, watched=watched),
+        **_file(resource),
+        **_details(task),
+    }
+
+
+def _title(task: Task) -> str:
+    prompt = clip(" ".join((task.request.prompt or "").split()), 60)
+    return f"{task.request.model}: {prompt}" if prompt else task.request.model
+
+
+def _started(card: Card) -> float | None:
+    at = card.task.submitted_at or card.task.created_at
+    return at / 1e6
+
+
+def _state(
+    card: Card, resource: Resource | None, *, watched: bool, now: float
+) -> tuple[str, str, str]:
+    """Return the state, its word and what else is to be said of it."""
+    task = card.task
+    state, word = _WORDS[task.status]
+    if is_saving(card):
+        return "running", "saving", waiting(card.activity, now)
+    if task.status is Status.UNKNOWN:
+        return state, word, UNKNOWN_NOTE
+    if task.status.ended:
+        problem = (resource.problem or "") if resource and not resource.path else ""
+        return state, word, " ".join(filter(None, reason(task))) or problem
+    if card.activity is not None:
+        return "held", "waiting", waiting(card.activity, now)
+    if not watched:
+        where = "It goes on at the service" if task.task_id else "It was not sent"
+        return "held", "left", f"{where}; nobody waits for it here."
+    return state, "sending" if task.in_flight else word, ""
+
+
+def _facts(card: Card, names: Sequence[str]) -> list[str]:
+    """Return the model, the seed, what differs in the run, the seconds and the price."""
+    task = card.task
+    params = task.request.params
+    settings = [f"{name} {clip(value_of(params[name]), 24)}" for name in names if name in params]
+    model = task.request.model.rpartition("/")[2]
+    paid = money(task.price) if task.status is Status.SUCCESS else ""
+    return [part for part in (model, *settings, seconds(task.elapsed_s), paid) if part]
+
+
+def _file(resource: Resource | None) -> dict[str, Any]:
+    here = resource is not None and resource.path is not None
+    return {
+        "kind": (resource.type or "") if resource else "",
+        "file": here,
+        "thumb": here,
+        "width": resource.width if resource else None,
+        "height": resource.height if resource else None,
+        "path": resource.path if resource else None,
+    }
+
+
+def _details(task: Task) -> dict[str, Any]:
+    """Return what the viewer shows beside a picture."""
+    params = dict(task.request.params)
+    return {"params": params, "id": task.task_id or task.uid, "cost": task.price}
+
+
+def _actions(task: Task, *, watched: bool) -> list[tuple[str, str]]:
+    """Return the name and the label of each action that a task has, the most urgent first."""
+    open_, unknown = not task.is_final, task.status is Status.UNKNOWN
+    accepted = not unknown and task.status is not Status.SUBMITTING
+    fitting = {
+        ("stop", "Stop waiting"): open_ and watched and not task.in_flight,
+        ("take_up", "Take up again"): open_ and not watched and accepted,
+        ("send", "Send it now"): task.unsent and not watched,
+        ("never", "It was never accepted"): unknown,
+        ("open", "Open"): task.path is not None,
+        ("use", "Use these settings"): True,
+        ("again", "Run again"): task.status.ended and not unknown,
+    }
+    return [action for action, fits in fitting.items() if fits]
+
+
+def run_names(run: Sequence[Task]) -> tuple[str, ...]:
+    """Return the parameters that tell the tasks of a run apart."""
+    return varied([Card(task=task) for task in run])
