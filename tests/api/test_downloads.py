@@ -190,7 +190,7 @@ def test_a_file_that_is_said_to_be_gone_may_be_asked_for_again(status: int) -> N
     with pytest.raises(ResultGone, match=f"HTTP {status}") as caught:
         fetch(service)
     assert not caught.value.final
-    assert "24 hours" in caught.value.hint
+    assert "resume" in caught.value.hint
     assert len(service.requests) == 1
 
 

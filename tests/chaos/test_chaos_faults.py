@@ -125,7 +125,7 @@ def finish(session: Session) -> int:
     for count in range(1, ROUNDS + 1):
         if not session.unfinished():
             return count
-        resolve_unknown(session, ["send"])
+        resolve_unknown(session, ["send", "--yes"])
         session.resume().block()
         session.block()
     raise AssertionError(f"still unfinished: {session.unfinished()}")

@@ -135,7 +135,7 @@ def taken_up(yard: Yard, session: Session, name: str) -> None:
     session.results(resolve_unknown(session, words)).block()
     unsent = [t for t in outcome.never.values() if t.status is Status.SUBMITTING]
     yard.tally.resent += len(unsent)
-    going = resolve_unknown(session, ["send"])
+    going = resolve_unknown(session, ["send", "--yes"])
     assert {t.uid for t in going} == {t.uid for t in unsent}
     session.results(going).block()
     assert_complete(yard.sandbox, session, name)

@@ -130,7 +130,7 @@ def test_what_waits_has_the_shape_that_it_will_have() -> None:
     [
         (Status.FAILED, ["failed", "too dark", "Change the prompt"]),
         (Status.REJECTED, ["rejected", "400: too dark", "nothing was charged"]),
-        (Status.EXPIRED, ["expired", "too dark", "24 hours"]),
+        (Status.EXPIRED, ["expired", "too dark", "resume"]),
         (Status.UNKNOWN, ["unknown", "may have been accepted and charged: too dark", "resume"]),
     ],
 )

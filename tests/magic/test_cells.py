@@ -274,7 +274,7 @@ KEYS = "https://modellix.ai/console/api-key"
 
 MISTAKES = [
     ("sandbox/fats\na cat", "There is no model `sandbox/fats`.", "`sandbox/fast`"),
-    ("fast\na cat", "`fast` is not the name of a model.", "provider/model"),
+    ("fast\na cat", "`fast` is not the name of a model.", "`sandbox/fast`"),
     ("qwen/image-plus\na cat", "no model `qwen/image-plus`", "`alibaba/qwen-image-plus`"),
     ("sandbox/fast --rpeat 2\na cat", "`--rpeat` is not an option", "--repeat N"),
     ("sandbox/fast --sied 2\na cat", "`sied`", "`seed`"),

@@ -196,7 +196,9 @@ async def in_a_loop():
 
 asyncio.run(in_a_loop()) if sys.argv[3] == "loop" else cell()
 """
-    said = output(KERNEL + code, sessions.sandbox.base_url, home, reentrant, home=home)
+    with python(KERNEL + code, sessions.sandbox.base_url, home, reentrant, home=home) as process:
+        said, progress = process.communicate(timeout=HANG_S)
+    assert progress.endswith("only the waiting ended; 2 tasks go on.\n")
     first, second, third = said.splitlines()
     assert first == "WaitInterrupted Interrupted: only the waiting ended; 2 tasks go on."
     assert second == "False"

@@ -387,7 +387,7 @@ def test_commands(line: str, name: str, arguments: tuple[str, ...]) -> None:
         ("alibaba/qwen-image-plus", ["%%modellix"]),
         ("export", ["export", "PATH", "nothing"]),
         ("export a.csv b.csv", ["export", "PATH", "`a.csv b.csv`"]),
-        ("history 5", ["history", "nothing", "`5`"]),
+        ("doctor 5", ["doctor", "nothing", "`5`"]),
         ("help me", ["help", "nothing", "`me`"]),
         ("export 'open", ["quote that never ends"]),
     ],
@@ -406,7 +406,7 @@ def test_help_reads_nothing_else() -> None:
 def test_the_tables_are_the_contract() -> None:
     assert {option.name for option in OPTIONS} == {
         *("param", "body", "out", "no-wait", "timeout", "repeat", "vary", "dry-run", "yes"),
-        *("save", "no-interpolate", "help"),
+        *("save", "no-interpolate", "help", "max-usd", "fresh", "reuse"),
     }
     assert [option.name for option in OPTIONS if option.repeatable] == ["param", "vary"]
     assert [command.usage for command in COMMANDS] == [
@@ -416,11 +416,13 @@ def test_the_tables_are_the_contract() -> None:
             "doctor",
             "models [TEXT]",
             "describe MODEL",
-            "history",
+            "history [--all]",
             "wait [TASK_ID ...]",
         ),
         *(
             "resume [send | take-over | NAME=TASK_ID ...]",
+            "budget [X/day | X/month | X | off]",
+            "stop [TASK_ID ...]",
             "panel",
             "export PATH",
             "balance",
