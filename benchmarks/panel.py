@@ -47,7 +47,7 @@ IN_PAGE = """async (selectors) => {
         }
         return performance.now() - begun;
     };
-    const star = document.querySelector(".mx-card [aria-label^='Rate 3']");
+    const star = document.querySelector(".mx-tile [aria-label^='Rate 3']");
     const bare = [...document.querySelectorAll("button")].find(b => /^count /.test(b.textContent));
     const ours = [], theirs = [];
     for (let i = 0; i < selectors.clicks; i++) {
@@ -60,7 +60,7 @@ IN_PAGE = """async (selectors) => {
 }"""
 CELL = """import ipywidgets, modellix_jupyter as mx
 sandbox = mx.sandbox(speed=20)
-many = mx.submit(["one of many"] * {tasks}, "sandbox/fast")
+many = mx.submit(["one of many"] * {tasks}, "sandbox/fast", yes=True)
 bare = ipywidgets.Button(description="count 0")
 def more(_):
     bare.description = f"count {{int(bare.description.split()[1]) + 1}}"
@@ -113,7 +113,7 @@ def _sent(scale: Scale) -> Figure:
 def _rate(session: Session, scale: Scale) -> tuple[float, float]:
     """Return bytes a second, and the bytes of all cards together."""
     shown = panel()
-    gallery = shown.tasks_view.gallery
+    gallery = shown.create.results.gallery
     gallery.on_message(gallery, {"see": [0, SIGHT], "lack": [], "view": "bench"}, [])
     session.engine.submit([Request(LONG, f"number {n}") for n in range(scale.panel_tasks)])
     until = time.monotonic() + START_S
@@ -122,9 +122,9 @@ def _rate(session: Session, scale: Scale) -> tuple[float, float]:
     begun, _Counted.total = time.monotonic(), 0
     time.sleep(scale.seconds)
     rate = _Counted.total / (time.monotonic() - begun)
-    cards = [shown.controller.card(uid) for uid in shown.context.uids()]
+    cards = [shown.actions.card(item) for item in gallery.items]
     shown.close()
-    return rate, sum(len(card.html) for card in cards if card is not None)
+    return rate, sum(len(json.dumps(card)) for card in cards)
 
 
 def _clicked(scale: Scale) -> Figure:
