@@ -214,14 +214,13 @@ class AsyncClient:
         found: dict[str, Model] = {}
         query = {"featured": "true"} if featured else {}
         for page in range(1, _MAX_PAGES + 1):
-            models, total, size = await self._call(
-                "GET", "/api/v1/models", parsing.parse_models, params=query
-            )
+            read = await self._call("GET", "/api/v1/models", parsing.parse_models, params=query)
             before = len(found)
-            found.update((m.slug, m) for m in models)
-            if total is None or len(found) >= total or len(found) == before:
+            found.update((m.slug, m) for m in read.models)
+            complete = not read.has_more if read.total is None else len(found) >= read.total
+            if complete or len(found) == before:
                 break
-            query.setdefault("page_size", str(size))  # another than the first's leaves a gap
+            query.setdefault("page_size", str(read.size))  # another than the first's leaves a gap
             query["page"] = str(page + 1)
         return list(found.values())
 

@@ -33,6 +33,10 @@ _T = TypeVar("_T")
 # Files of one task that are looked at (the cap of the vendor's own command line).
 MAX_RESOURCES = 100
 
+# Under which names an answer lists its files, and how it groups them by what they are.
+_LISTS = ("resources", "result_resources")
+_GROUPS = {"images": "image", "videos": "video", "audios": "audio"}
+
 # A time below is in seconds (until the year 5138), one from there on in milliseconds.
 _FIRST_MS, _LAST_MS = 1e11, 1e14
 # Entries; a catalog that claims larger pages is not believed.
@@ -83,7 +87,7 @@ def error_message(body: bytes, status: int) -> str | None:
 
 def parse_accepted(body: bytes) -> Accepted:
     """Return the id of a task that was accepted; without a usable one the outcome is unknown."""
-    data = _data(_success(body))
+    data = _task(_data(_success(body)))
     task_id = _task_id(data)
     if task_id is None or not usable_task_id(task_id):
         raise BadAnswer(f"The service accepted something, but named no task{_as_it_came(data)}.")
@@ -96,6 +100,13 @@ def _as_it_came(data: dict[str, Json]) -> str:
     return "" if named is None else f" by an id that can be used: {named!r:.300}"
 
 
+def _task(data: dict[str, Json]) -> dict[str, Json]:
+    """Return what is said of a task, also where it stands inside of `task`."""
+    inside = _mapping(data.get("task"))
+    named = {"task_id": inside["id"]} if "id" in inside else {}
+    return {**named, **data, **inside}
+
+
 def _task_id(data: dict[str, Json]) -> str | None:
     """Return the id; one that is a number was paid for all the same."""
     named = data.get("task_id")
@@ -104,24 +115,23 @@ def _task_id(data: dict[str, Json]) -> str | None:
 
 def parse_task(body: bytes, task_id: str) -> TaskAnswer:
     """Return the state of a task; an answer about another task is a `BadAnswer`."""
-    data = _data(_success(body))
+    data = _task(_data(_success(body)))
     named = _task_id(data)
     if named is not None and named != task_id:
         raise BadAnswer("The service answered about another task.")
-    status = _text(data.get("status"))
+    status = _text(data.get("status")) or _text(data.get("state"))
     if status is None:
         raise BadAnswer("The service answered about a task, but not how it stands.")
     return _task_answer(data, status)
 
 
 def _task_answer(data: dict[str, Json], status: str) -> TaskAnswer:
-    result = _mapping(data.get("result"))
+    result = _mapping(data.get("result")) or _mapping(data.get("output"))
     extensions = _mapping(result.get("extensions"))
     metadata = _mapping(result.get("metadata"))
-    listed = result.get("resources") or data.get("resources")
+    listed = _files_in(data, result)
     resources = _resources(listed)
-    entries = len(listed) if isinstance(listed, list) else 0
-    named = max(entries, _count(metadata.get("image_count")) or 0)
+    named = max(len(listed), _count(metadata.get("image_count")) or 0)
     known = _STATUS.get(status.strip().lower().replace("-", "_"))
     return TaskAnswer(
         status=known or Status.PROCESSING,
@@ -145,6 +155,7 @@ class CatalogPage(NamedTuple):
     models: list[Model]
     total: int | None
     size: int
+    has_more: bool = False
 
 
 def parse_models(body: bytes) -> CatalogPage:
@@ -153,14 +164,16 @@ def parse_models(body: bytes) -> CatalogPage:
     if isinstance(value, dict) and isinstance(value.get("data"), dict | list):
         value = value["data"]
     page = _mapping(value)
-    entries = page.get("models") if page else value
-    if not isinstance(entries, list):
+    lists = (value, *(page.get(name) for name in ("models", "items", "list")))
+    entries = next((each for each in lists if isinstance(each, list)), None)
+    if entries is None:
         raise BadAnswer("The service answered with no list of models.")
     size = _count(page.get("page_size")) or 0
     return CatalogPage(
         models=[model for model in map(_model, entries) if model is not None],
-        total=_count(page.get("total")),
+        total=_first((_count(page.get("total")), _count(page.get("total_count")))),
         size=size if 0 < size < _MAX_PAGE_SIZE else len(entries),
+        has_more=page.get("has_more") is True,
     )
 
 
@@ -238,7 +251,7 @@ def _data(value: dict[str, Json]) -> dict[str, Json]:
 def _model(entry: Json) -> Model | None:
     if not isinstance(entry, dict):
         return None
-    slug = _text(entry.get("slug"))
+    slug = _text(entry.get("slug")) or _slug(entry)
     if slug is None:
         return None
     return Model(
@@ -247,6 +260,14 @@ def _model(entry: Json) -> Model | None:
         description=_text(entry.get("description")) or "",
         price=_price(entry),
     )
+
+
+def _slug(entry: dict[str, Json]) -> str | None:
+    """Return the slug of a model that is named in two parts."""
+    provider, name = _text(entry.get("provider")), _text(entry.get("model_id"))
+    if provider is None or name is None:
+        return None
+    return name if "/" in name else f"{provider}/{name}"
 
 
 def _price(entry: dict[str, Json]) -> Price | None:
@@ -281,8 +302,31 @@ def _amount(found: dict[str, Json], *names: str) -> float | None:
     return _first(map(number, plain))
 
 
-def _resources(value: Json) -> tuple[Resource, ...]:
-    items = value if isinstance(value, list) else []
+def _files_in(data: dict[str, Json], result: dict[str, Json]) -> list[Json]:
+    """Return the entries of the first place of an answer that names any file."""
+    places = [level.get(name) for level in (result, data) for name in _LISTS]
+    places += [data.get("result"), data.get("output"), [result] if _address(result) else None]
+    found = next((each for each in map(_entries, places) if each), None)
+    return found or _grouped(result) or _grouped(data)
+
+
+def _grouped(level: dict[str, Json]) -> list[Json]:
+    return [
+        {**entry, "type": entry.get("type") or kind}
+        for name, kind in _GROUPS.items()
+        for item in _entries(level.get(name))
+        for entry in [item if isinstance(item, dict) else {"url": item}]
+    ]
+
+
+def _entries(value: Json) -> list[Json]:
+    """Return a list, also of the one address that stands in the place of one."""
+    if isinstance(value, str) and is_web(value):
+        return [value]
+    return value if isinstance(value, list) else []
+
+
+def _resources(items: list[Json]) -> tuple[Resource, ...]:
     found = (_resource(item) for item in items[:MAX_RESOURCES])
     return tuple(resource for resource in found if resource is not None)
 
@@ -291,7 +335,7 @@ def _resource(item: Json) -> Resource | None:
     if isinstance(item, str):
         return Resource(url=item) if item else None
     entry = _mapping(item)
-    url = _text(entry.get("url"))
+    url = _address(entry)
     if url is None:
         return None
     mime = _text(entry.get("mime_type")) or ""
@@ -303,6 +347,10 @@ def _resource(item: Json) -> Resource | None:
         format=_text(entry.get("format")) or mime.partition("/")[2] or None,
         role=_text(entry.get("role")),
     )
+
+
+def _address(entry: dict[str, Json]) -> str | None:
+    return _first(_text(entry.get(name)) for name in ("url", "uri", "image_url"))
 
 
 def _charged(data: dict[str, Json]) -> float | None:

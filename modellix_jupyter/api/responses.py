@@ -31,6 +31,9 @@ _CODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 # Codings that grow a chunk by at most a thousand; one in another has no such bound.
 _BOUNDED = frozenset({"", "identity", "gzip", "deflate"})
 
+# A task is known to the key that it was sent with only.
+_OTHER_KEY = "A task can be read with the key it was sent with only: `%modellix key` takes another."
+
 # In what parts the time for an answer is counted, in seconds.
 _PART_S = 1.0
 
@@ -199,7 +202,10 @@ def from_answer(status: int, body: bytes, call: str, attempts: int) -> ModellixE
         return API_ERRORS[status](message, code=status, call=call, attempts=attempts)
     if 400 <= status < 500:  # noqa: PLR2004 - the HTTP statuses of a refusal
         told = message or f"HTTP {status}"
-        return Undocumented(told, code=status, call=call, attempts=attempts)
+        error = Undocumented(told, code=status, call=call, attempts=attempts)
+        if message is not None and status == httpx.codes.FORBIDDEN and "/tasks/" in call:
+            error.hint = _OTHER_KEY
+        return error
     return _not_documented(call, status, message or "")
 
 

@@ -274,7 +274,59 @@ def test_what_has_no_url_is_no_resource(item: Any) -> None:
     assert answer(result={"resources": [item, U]}).resources == (Resource(url=U),)
 
 
-@pytest.mark.parametrize("result", [None, [], "done", 0, {"resources": U}, {"resources": {"0": U}}])
+PNG = Resource(url=U, type="image")
+# The shapes that the vendor's own clients tolerate (the notes on the API), each as its own row.
+TOLERATED: list[tuple[dict[str, Any], tuple[Resource, ...]]] = [
+    ({"status": "success", "result": {"resources": [U]}}, (Resource(url=U),)),
+    ({"state": "succeeded", "result": {"resources": [U]}}, (Resource(url=U),)),
+    ({"status": "success", "result": {"result_resources": [U]}}, (Resource(url=U),)),
+    ({"status": "success", "result_resources": [U]}, (Resource(url=U),)),
+    ({"status": "success", "output": {"resources": [U]}}, (Resource(url=U),)),
+    ({"status": "success", "output": {"url": U, "type": "image"}}, (PNG,)),
+    ({"status": "success", "output": [U]}, (Resource(url=U),)),
+    ({"status": "success", "output": U}, (Resource(url=U),)),
+    ({"status": "success", "result": [{"uri": U}]}, (Resource(url=U),)),
+    ({"status": "success", "result": U}, (Resource(url=U),)),
+    ({"status": "success", "result": {"resources": U}}, (Resource(url=U),)),
+    ({"status": "success", "resources": [{"uri": U, "type": "image"}]}, (PNG,)),
+    ({"status": "success", "resources": [{"image_url": U, "type": "image"}]}, (PNG,)),
+    ({"status": "success", "result": {"image_url": U, "type": "image"}}, (PNG,)),
+    ({"status": "success", "result": {"images": [U, {"url": U}]}}, (PNG, PNG)),
+    ({"status": "success", "images": [{"uri": U, "type": None}]}, (PNG,)),
+    (
+        {"status": "success", "output": {"videos": [U], "audios": [{"url": U, "format": "wav"}]}},
+        (Resource(url=U, type="video"), Resource(url=U, type="audio", format="wav")),
+    ),
+    (
+        {"status": "done", "result": {"resources": []}, "videos": [{"url": U, "type": "image"}]},
+        (PNG,),
+    ),
+]
+
+
+@pytest.mark.parametrize("enveloped", [False, True], ids=["data", "data.task"])
+@pytest.mark.parametrize(("data", "resources"), TOLERATED, ids=lambda value: str(value)[:60])
+def test_each_tolerated_shape_of_an_answer(
+    data: dict[str, Any],
+    resources: tuple[Resource, ...],
+    enveloped: bool,  # noqa: FBT001 - both kinds
+) -> None:
+    named = {"task_id": "t", **data}
+    read = parsing.parse_task(ok({"task": named} if enveloped else named), "t")
+    assert (read.status, read.resources, read.lacking) == (Status.SUCCESS, resources, 0)
+
+
+def test_an_acceptance_may_stand_in_an_envelope() -> None:
+    for task in ({"task_id": "t", "model_id": "m"}, {"id": "t", "model_id": "m"}):
+        assert parsing.parse_accepted(ok({"task": task})) == Accepted("t", "m")
+    assert parsing.parse_accepted(ok({"task_id": "t", "task": {"id": 7}})) == Accepted("t", None)
+    with pytest.raises(BadAnswer, match="another task"):
+        parsing.parse_task(ok({"task": {"id": "another", "status": "success"}}), "t")
+
+
+@pytest.mark.parametrize(
+    "result", [None, [], "done", 0, {"resources": "done"}, {"resources": {"0": U}}, {"images": {}}]
+)
 def test_a_result_of_another_shape_has_no_resources(result: Any) -> None:
     assert answer(result=result).resources == ()
 
@@ -417,12 +469,33 @@ MODEL = Model(
         ({"models": [ENTRY], "total": "41"}, 41),
         ({"models": [ENTRY], "total": -1}, None),
         ({"models": [ENTRY], "data": None}, None),
+        ({"items": [ENTRY], "total_count": 41}, 41),
+        ({"data": {"list": [ENTRY]}}, None),
         ({"data": [ENTRY]}, None),
         ([ENTRY], None),
     ],
 )
 def test_each_envelope_of_the_catalog(body: Any, total: int | None) -> None:
-    assert parsing.parse_models(dump(body)) == ([MODEL], total, 1)
+    assert parsing.parse_models(dump(body)) == ([MODEL], total, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("said", "more"), [(True, True), (False, False), (None, False), (1, False)]
+)
+def test_a_page_says_whether_there_are_more(said: Any, more: bool) -> None:  # noqa: FBT001 - see above
+    assert parsing.parse_models(dump({"items": [ENTRY], "has_more": said})).has_more is more
+
+
+@pytest.mark.parametrize(
+    ("entry", "slug"),
+    [
+        ({"provider": "google", "model_id": "veo-3"}, "google/veo-3"),
+        ({"provider": "google", "model_id": "google/veo-3"}, "google/veo-3"),
+        ({"slug": "a/b", "provider": "google", "model_id": "veo-3"}, "a/b"),
+    ],
+)
+def test_a_model_may_be_named_in_two_parts(entry: Any, slug: str) -> None:
+    assert parsing.parse_models(dump({"models": [entry]})).models == [Model(slug=slug)]
 
 
 @pytest.mark.parametrize("body", [{}, {"models": None}, {"models": {}}, None, 3, "x", {"data": {}}])
@@ -433,7 +506,10 @@ def test_what_is_no_catalog(body: Any) -> None:
 
 def test_odd_entries_are_left_out_and_odd_fields_empty() -> None:
     entries = [None, "x", {}, {"slug": 4}, {"slug": ""}, {"slug": "a/b", "type": 1, "docs_url": []}]
-    assert parsing.parse_models(dump({"models": entries})) == ([Model(slug="a/b")], None, 6)
+    assert parsing.parse_models(dump({"models": entries})) == (
+        *([Model(slug="a/b")], None, 6),
+        False,
+    )
 
 
 @pytest.mark.parametrize(
@@ -591,6 +667,8 @@ WORDS = st.sampled_from(
         *("metadata", "request_id", "extensions", "end_time", "error", "error_message"),
         *("models", "total", "slug", "price", "pricing", "display_price", "min", "max", "unit"),
         *("amount", "is_valid", "balance", "detail", "reason"),
+        *("task", "id", "state", "output", "result_resources", "uri", "image_url", "images"),
+        *("videos", "audios", "items", "list", "has_more", "provider", "total_count"),
     ]
 )
 ANY_TEXT = st.text(st.characters(codec=None, categories=None), max_size=12)
@@ -654,10 +732,9 @@ def check_task(read: TaskAnswer) -> None:
 
 
 def check_models(read: parsing.CatalogPage) -> None:
-    models, total, size = read
-    check_count(total)
-    check_count(size)
-    for model in models:
+    check_count(read.total)
+    check_count(read.size)
+    for model in read.models:
         assert model.slug
         for text in (model.slug, model.type, model.description):
             check_text(text, empty=True)

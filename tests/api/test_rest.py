@@ -408,6 +408,13 @@ def test_a_catalog_that_says_no_more_is_not_asked_for_more(total: int | None) ->
     assert queries(service) == [{}]
 
 
+def test_pages_without_a_total_are_read_while_there_are_more() -> None:
+    pages = [catalog("a/1", has_more=True), catalog("a/2", has_more=True), catalog("a/3")]
+    service = Service(pages)
+    assert len(run(service, lambda c: c.models())) == 3
+    assert [query.get("page") for query in queries(service)] == [None, "2", "3"]
+
+
 def test_a_total_that_lies_ends_with_the_first_page_that_brings_nothing_new() -> None:
     service = Service(
         [catalog("a/1", total=10**9), catalog("a/2", total=10**9), catalog("a/1", total=9)]

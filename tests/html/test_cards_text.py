@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from render_samples import NOW, done, resource, task
 
-from modellix_jupyter.html.cards import cards_text
+from modellix_jupyter.html.cards import cards_html, cards_text
 from modellix_jupyter.html.formatting import fit_line, terminal_width
 from modellix_jupyter.values import Activity, Card, Request, Status
 
@@ -39,6 +39,12 @@ def test_a_failed_task_has_its_reason_and_what_to_do() -> None:
     shown = cards_text([Card(task=task(Status.FAILED, error_message="too dark"))], NOW)
     assert shown.split("\n")[1] == "  too dark"
     assert "%modellix history" in shown
+
+
+def test_a_success_with_no_file_says_so() -> None:
+    card = Card(task=task(resources=(), error_message="the service named no file"))
+    assert "the service named no file" in cards_text([card], NOW)
+    assert "the service named no file" in cards_html([card], NOW)
 
 
 def test_many_tasks_are_counted_and_cut() -> None:

@@ -12,10 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from session_rig import HANG_S, KEY, UNPOLLED, Sessions
+from session_rig import HANG_S, KEY, UNPOLLED, Sessions, wait_until_accepted
 
 import modellix_jupyter as mx
-from modellix_jupyter.errors import ConfigError, InvalidRequest, WaitInterrupted, WaitTimeout
+from modellix_jupyter.errors import (
+    ApiError,
+    ConfigError,
+    InvalidRequest,
+    WaitInterrupted,
+    WaitTimeout,
+)
 from modellix_jupyter.notebook import current_session, functions
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
@@ -98,6 +104,22 @@ def test_the_end_of_a_wait_still_goes_to_another_process(session: Session) -> No
     session.close()
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
     assert (type(again), str(again)) == (WaitTimeout, str(caught.value))
+
+
+def test_a_task_of_another_key_is_said_in_two_lines(sessions: Sessions) -> None:
+    first = sessions(pace=UNPOLLED)
+    sent = first.submit(make_plan(["p"], [FAST]))
+    wait_until_accepted(first, sent)
+    task_id = sent[0].task_id or ""
+    first.close()
+    with pytest.raises(ApiError) as caught:
+        sessions("another-key-0123456789").find([task_id]).wait(HANG_S).check()
+    message, hint = str(caught.value).split("\n")
+    assert message.startswith("403: ")
+    assert "belongs to another key" in message
+    assert "the key it was sent with" in hint
+    done = sessions().find([task_id]).wait(HANG_S).check()
+    assert done[0].status is Status.SUCCESS
 
 
 # -- the bare client, and which service it speaks to
