@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 
 from modellix_jupyter.errors import OverBudget
 from modellix_jupyter.ledger.tables import budgets, service_of, tasks
@@ -49,8 +49,10 @@ class Standing(NamedTuple):
 def set_budget(connection: Connection, service: str, period: str, usd: float | None) -> None:
     """Set the limit of a period, or remove it."""
     known = (budgets.c.service == service) & (budgets.c.period == period)
-    connection.execute(delete(budgets).where(known))
-    if usd is not None:
+    if usd is None:
+        connection.execute(delete(budgets).where(known))
+    # changed in place: who waits for the lock of a deleted row would see no limit
+    elif not connection.execute(update(budgets).where(known).values(usd=usd)).rowcount:
         row = {"service": service, "period": period, "usd": usd}
         connection.execute(insert(budgets).values(row))
 
@@ -60,8 +62,8 @@ def standings(
 ) -> list[Standing]:
     """Return how each period stands; `lock` lets no other kernel spend where there is a limit."""
     query = select(budgets.c.period, budgets.c.usd).where(budgets.c.service == service)
-    if lock:  # SQLite has one writer anyway
-        query = query.with_for_update()
+    if lock:  # in one order, so that no two wait for each other; SQLite has one writer anyway
+        query = query.order_by(budgets.c.period).with_for_update()
     limits = {str(period): usd for period, usd in connection.execute(query)}
     return [
         _standing(connection, service, period, limits.get(period), now_us)
@@ -97,14 +99,19 @@ def bounds(period: Period, now_us: int) -> tuple[int, datetime | None]:
     return (begins - EPOCH) // timedelta(microseconds=1), renews
 
 
-def hold(connection: Connection, held: Sequence[Task]) -> None:
-    """Raise `OverBudget` where tasks, whose rows are written already, are beyond a limit.
+def is_held_now(task: Task, price: float | None, now_us: int) -> bool:
+    """Whether what a task may cost is held already, and counts in each of today's periods."""
+    return task.price == price and task.created_at >= bounds("day", now_us)[0]
+
+
+def hold(connection: Connection, held: Sequence[Task], now_us: int) -> None:
+    """Raise `OverBudget` where tasks, whose rows are written already, are beyond a limit now.
 
     The transaction is the caller's, and ends with the error: all of the tasks or none.
     """
     if not held:
         return
-    service, now_us = service_of(held[0].origin), held[0].created_at
+    service = service_of(held[0].origin)
     for standing in standings(connection, service, now_us, lock=True):
         if standing.limit is None:
             continue

@@ -151,6 +151,8 @@ def open_postgres(url: URL) -> Engine:
             url,
             pool_pre_ping=True,
             hide_parameters=True,
+            # a sum read after a lock must have what the lock's last holder wrote
+            isolation_level="READ COMMITTED",
             connect_args={**known, **_DEAD_AFTER, "options": server},
         )
     except ImportError:

@@ -172,18 +172,28 @@ class Ledger:
         """
         with self._transaction() as connection:
             insert_tasks(connection, new, self.files, owner, self._user)
-            budgets.hold(connection, [task for task in new if task.reused_from is None])
+            held = [task for task in new if task.reused_from is None]
+            budgets.hold(connection, held, max((task.created_at for task in held), default=0))
 
     @uninterrupted
-    def hold_again(self, unsent: Sequence[Task], now_us: int) -> None:
-        """Hold from now on what intents may cost that are sent only now; `OverBudget` as above."""
-        again = [replace(task, created_at=now_us) for task in unsent]
-        change = update(tasks).where(tasks.c.uid == bindparam("of"), tasks.c.submitted_at.is_(None))
+    def hold_again(
+        self, unsent: Sequence[Task], prices: Sequence[float | None], now_us: int
+    ) -> None:
+        """Hold these prices for intents that are sent only now; `OverBudget` as above."""
+        change = update(tasks).where(tasks.c.uid == bindparam("of"), *_UNSENT)
+        change = change.values(created_at=now_us, price=bindparam("usd"))
+        priced = [(task, price) for task, price in zip(unsent, prices, strict=True)]
+        # what counts already is left alone: another machine may be writing it
+        rows = [
+            {"of": task.uid, "usd": price}
+            for task, price in priced
+            if not budgets.is_held_now(task, price, now_us)
+        ]
         with self._transaction() as connection:
-            for task in again:
-                values = {"created_at": now_us, "price": task.price}
-                connection.execute(change.values(values), {"of": task.uid})
-            budgets.hold(connection, again)
+            if rows:
+                connection.execute(change, rows)
+            held = [replace(task, price=price) for task, price in priced]
+            budgets.hold(connection, held, now_us)
 
     def set_budget(self, service: str, period: budgets.Period, usd: float | None) -> None:
         """Set what may be spent at a service in a period, for every kernel; None is no limit."""

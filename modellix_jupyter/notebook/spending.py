@@ -277,8 +277,7 @@ def send(session: Session, made: Order) -> list[str]:
     with session.ledger.continuing() if made.may_change else nullcontext():
         # another kernel may have sent the same since
         made = _with_found(session, made, made.missing) if made.may_change else made
-        if not shared:
-            hold_again(session, held, made.prices)
+        hold_again(session, held, made.prices)
         kept = [None if _is_copied(task, made.batch) else task for task in made.found]
         new = [i for i, task in enumerate(kept) if task is None]
         requests = _with_inputs(session, made, new)
@@ -316,9 +315,8 @@ def _is_copied(task: Task | None, batch: str | None) -> bool:
 
 def hold_again(session: Session, unsent: Sequence[Task], prices: Mapping[str, Pricing]) -> None:
     """Hold what intents cost that were never sent: at today's prices, within today's limits."""
-    if unsent:
-        priced = [replace(task, price=most(task.request, prices)) for task in unsent]
-        session.ledger.hold_again(priced, time.time_ns() // 1000)
+    most_each = [most(task.request, prices) for task in unsent]
+    session.ledger.hold_again(unsent, most_each, time.time_ns() // 1000)
 
 
 def send_unsent(session: Session, unsent: Sequence[Task], confirm: Confirm) -> list[Task]:

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
-from ledger_samples import a_task
+from ledger_samples import HANG_S, a_task
 
 from modellix_jupyter.errors import OverBudget
+from modellix_jupyter.ledger import budgets
 from modellix_jupyter.ledger.budgets import Period, bounds
-from modellix_jupyter.ledger.ledger import Ledger
+from modellix_jupyter.ledger.ledger import Ledger, insert_tasks
 from modellix_jupyter.values import Status, Task
+
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
+    from sqlalchemy import Connection
 
 SERVICE = "service.test"
 NOW = 1_800_000_000_000_000  # 2027-01-15 08:00 UTC
@@ -97,10 +105,28 @@ def test_what_is_sent_only_now_counts_now(ledger: Ledger) -> None:
     ledger.set_budget(SERVICE, "day", 1.5)
     ledger.add(priced(1.0), "me")
     with pytest.raises(OverBudget):
-        ledger.hold_again([left], NOW)
+        ledger.hold_again([left], [1.0], NOW)
     assert standing(ledger) == (1.0, 0)
-    ledger.hold_again([replace(left, price=0.5)], NOW)
+    ledger.hold_again([left], [0.5], NOW)
     assert standing(ledger) == (1.5, 0)
+
+
+def test_a_limit_that_was_set_meanwhile_holds_for_what_was_recorded_before_it(
+    ledger: Ledger,
+) -> None:
+    (left,) = priced(1.0)
+    ledger.add([left], "me")
+    ledger.set_budget(SERVICE, "day", 0.5)
+    with pytest.raises(OverBudget):
+        ledger.hold_again([left], [1.0], NOW)
+
+
+def test_what_another_kernel_took_back_is_not_held_again(ledger: Ledger) -> None:
+    (left,) = priced(1.0, at=NOW - DAY_US)
+    ledger.add([left], "me")
+    ledger.save(replace(left, status=Status.REJECTED, price=None))
+    ledger.hold_again([left], [1.0], NOW)
+    assert standing(ledger, "all") == (0.0, 0)
 
 
 def test_kernels_that_spend_at_once_stay_within_the_limit(
@@ -119,6 +145,60 @@ def test_kernels_that_spend_at_once_stay_within_the_limit(
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(spend, range(6))) == 3
     assert standing(ledger) == (0.9, 0)
+
+
+@pytest.fixture
+def strict_url(postgres: PostgresServer, postgres_url: str) -> Iterator[str]:
+    """Return the URL of a database whose transactions see, unless told otherwise, one moment."""
+    name = postgres_url.rpartition("/")[2]
+    setting = f"ALTER DATABASE {name} SET default_transaction_isolation"
+    postgres.execute(f"{setting} = 'repeatable read'")
+    yield postgres_url
+    postgres.execute(f"ALTER DATABASE {name} RESET default_transaction_isolation")
+
+
+def test_a_kernel_that_waited_for_another_counts_what_it_spent(strict_url: str, home: Path) -> None:
+    with closing(Ledger(strict_url, home)) as one, closing(Ledger(strict_url, home)) as other:
+        one.set_budget(SERVICE, "all", 1.0)
+
+        def spend() -> None:
+            with pytest.raises(OverBudget):
+                other.add(priced(0.6), "other")
+
+        with meanwhile(one, strict_url, spend) as connection:
+            insert_tasks(connection, priced(0.6), "", "one")
+            budgets.standings(connection, SERVICE, NOW, lock=True)
+        assert standing(one) == (0.6, 0)
+
+
+def test_a_limit_that_is_changed_meanwhile_is_still_a_limit(postgres_url: str, home: Path) -> None:
+    with closing(Ledger(postgres_url, home)) as one, closing(Ledger(postgres_url, home)) as other:
+        one.set_budget(SERVICE, "all", 1.0)
+
+        def spend() -> None:
+            with pytest.raises(OverBudget, match=r"\$0\.50 in all"):
+                other.add(priced(0.6), "other")
+
+        with meanwhile(one, postgres_url, spend) as connection:
+            budgets.set_budget(connection, SERVICE, "all", 0.5)
+
+
+@contextmanager
+def meanwhile(ledger: Ledger, url: str, call: Callable[[], None]) -> Iterator[Connection]:
+    """Yield a transaction that ends once `call`, on another thread, waits for its locks."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(plain(url), autocommit=True) as looks:
+        with ledger._transaction() as connection:
+            yield connection
+            called = pool.submit(call)
+            while looks.execute(waiting).fetchone() == (0,):
+                assert not called.done()
+                time.sleep(0.01)
+        called.result(HANG_S)
+
+
+def plain(url: str) -> str:
+    return url.replace("+psycopg", "")
 
 
 @pytest.mark.parametrize(
