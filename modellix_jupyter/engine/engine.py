@@ -183,18 +183,16 @@ class Engine:
         Shared, all that is not over is taken up: followed while another kernel drives it, and sent,
         if it was not yet, once none does.
         """
-        sent = []
+        known = list(tasks)
         with self._sending:  # from the claim to the start: no other thread's claim in between
-            for task in tasks:
-                if shared or (self.watches(task.uid) and task.unsent):
-                    intent = task if self._offer(task) else None
-                else:
-                    intent = self._ownership.claim_unsent(task.uid)
-                    if intent is not None:
-                        self._start(intent, fresh=True)
-                if intent is not None:
-                    sent.append(intent)
-        return sent
+            offered = [t for t in known if shared or (self.watches(t.uid) and t.unsent)]
+            sent = {task.uid: task for task in offered if self._offer(task)}
+            apart = {task.uid for task in offered}
+            left = [task.uid for task in known if task.uid not in apart]
+            for intent in self._ownership.claim_unsent(left):
+                self._start(intent, fresh=True)
+                sent[intent.uid] = intent
+        return [sent[task.uid] for task in known if task.uid in sent]
 
     def _offer(self, task: Task) -> bool:
         """Send a task once no other kernel has it; False where it is over or driven here."""
@@ -352,21 +350,19 @@ class Engine:
     def take_back(self, uids: Sequence[str]) -> int:
         """Take back what was not sent: it is `rejected`, and nobody sends it; return how many."""
         taken = self._thread.run(self._supervisor.take_back(uids)).result()
-        left = [uid for uid in uids if self.is_held(self.get(uid))]
-        return len(taken) + sum(self._take_back_held(uid) for uid in left)
+        return len(taken) + self._take_back_held(uids)
 
-    def _take_back_held(self, uid: str) -> bool:
-        """Take back what its kernel left behind; False where another kernel was quicker."""
-        task = self._ownership.claim_unsent(uid)
-        if task is None:
-            return False
-        back = transitions.taken_back(task, self._context.now_us())
-        self._ledger.save(back, owner=self._owner)
-        self._supervisor.forget_job(uid)
-        if not self.watches(uid):
-            self._supervisor.add_ended(back)
-        self._publish(Update(task=back))
-        return True
+    def _take_back_held(self, uids: Sequence[str]) -> int:
+        """Take back what no kernel is about to send; return how many."""
+        left = [u for u in uids if self.get(u).unsent and not self._supervisor.will_send(u)]
+        now = self._context.now_us()
+        back = [transitions.taken_back(task, now) for task in self._ownership.claim_unsent(left)]
+        self._ledger.save(*back, owner=self._owner)
+        for task in back:
+            self._supervisor.forget_job(task.uid)
+            self._supervisor.add_ended(task)
+            self._publish(Update(task=task))
+        return len(back)
 
     def stop(self, uids: Sequence[str]) -> Stopped:
         """Take back what was not sent, and stop waiting for what was."""

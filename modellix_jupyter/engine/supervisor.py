@@ -25,7 +25,7 @@ from modellix_jupyter.errors import (
 from modellix_jupyter.values import Status, Task, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from modellix_jupyter.engine.context import Context
     from modellix_jupyter.errors import ApiError
@@ -113,16 +113,17 @@ class Ownership:
         """Leave a task of this engine's to whoever takes it up next."""
         self._ledger.claim(uid, None, was=self._lock.name)
 
-    def claim_unsent(self, uid: str) -> Task | None:
-        """Claim an intent whose kernel is gone; None where it is not one.
+    def claim_unsent(self, uids: Sequence[str]) -> list[Task]:
+        """Claim those of these that are intents whose kernel is gone, and return them.
 
         The row decides, in the moment of the claim: what a caller read may have been sent since.
         """
-        was = self._ledger.owner(uid)
-        if self.driven_elsewhere(was):
-            return None
-        claimed = self._ledger.claim(uid, self._lock.name, was=was, unsent=True)
-        return self._ledger.get(uid) if claimed else None
+        owners = {uid: owner for uid, (owner, _) in self._ledger.rows(uids).items()}
+        claimed = []
+        for was in {owner for owner in owners.values() if not self.driven_elsewhere(owner)}:
+            left = [uid for uid, owner in owners.items() if owner == was]
+            claimed += self._ledger.claim_all(left, self._lock.name, was=was, unsent=True)
+        return [task for _, task in self._ledger.rows(claimed).values()]
 
     def claim_orphan(self, uid: str) -> Task | None:
         """Claim a submission whose kernel is gone; None where there is nothing to watch."""
@@ -151,7 +152,7 @@ class Supervisor:
         self._call = call
         self._context = context
         self._ownership = ownership
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a future may tell its end to who looks at others
         self._jobs: dict[str, Job] = {}
         self._futures: dict[str, Future[Task]] = {}
         self._followed: dict[str, Task] = {}
@@ -247,6 +248,15 @@ class Supervisor:
 
     # -- on the loop
 
+    def _finish_unless_wanted(self, uid: str, future: Future[Task]) -> bool:
+        """Give a future its task; False where it is to be sent since it was last looked at."""
+        with self._lock:
+            known = self.known(uid)
+            if uid in self._wanted and known is not None and known.unsent:
+                return False
+            self.finish(uid, future)
+        return True
+
     def _spawn(self, task: Task, future: Future[Task]) -> None:
         before = self._running.get(task.uid)
         running = asyncio.create_task(self._run(task, future, before), name=task.uid)
@@ -265,10 +275,13 @@ class Supervisor:
             before.cancel()
             await asyncio.wait([before])
         try:
-            while (job := await self._take_up(task)) is not None:
-                if await self._drive(job):
+            while True:
+                while (job := await self._take_up(task)) is not None:
+                    if await self._drive(job):
+                        break
+                await self._release(task.uid)
+                if self._finish_unless_wanted(task.uid, future):
                     break
-            await self._release(task.uid)
         except LedgerError as error:
             self._context.warn(error)
         finally:
@@ -286,6 +299,9 @@ class Supervisor:
                 continue
             if found is None:
                 raise RowGone("The ledger has no row any more of a task that was followed.")
+            known = self._followed.get(uid)
+            if known is not None and known.is_final:  # its user took it back meanwhile
+                return None
             self._followed[uid] = found.task
             context.publish(Update(task=found.task))
             if self._is_over(found):
@@ -417,9 +433,13 @@ class Supervisor:
         if kept:  # a script has no live status
             log.warning("%d tasks: %s %s", len(kept), why.message, why.hint)
 
-    async def take_back(self, uids: Iterable[str]) -> list[Task]:
-        """End the tasks among these whose requests have not left, record that, and return them."""
+    async def take_back(self, uids: Sequence[str]) -> list[Task]:
+        """End the tasks among these whose requests have not left, record that, and return them.
+
+        Those of a shared batch that no kernel has yet are no longer wanted here.
+        """
         ended = []
+        self._wanted.difference_update(uids)
         for job in [job for uid in uids if (job := self._jobs.get(uid)) and self._is_waiting(job)]:
             job.task = transitions.taken_back(job.task, self._context.now_us())
             job.activity = None

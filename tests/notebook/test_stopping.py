@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 import pytest
 from session_rig import HANG_S, UNPOLLED, Sessions
 
@@ -19,9 +22,9 @@ pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 SLOW = "sandbox/slow"
 
 
-def some_sent(session: Session, count: int = 6) -> Results:
+def some_sent(session: Session, count: int = 6, batch: str | None = None) -> Results:
     """Send tasks of which two have a place at the service, and return once those two run."""
-    results = session.submit(make_plan(["p"], [SLOW], repeat=count))
+    results = session.submit(make_plan(["p"], [SLOW], repeat=count), batch=batch)
     while sum(task.task_id is not None for task in results) < 2:
         session.engine.run(_nothing).result(HANG_S)
     return results
@@ -77,6 +80,33 @@ def test_what_a_kernel_left_unsent_is_taken_back_too(sessions: Sessions) -> None
     assert sessions.posts() == 1
 
 
+@pytest.mark.parametrize("batch", [None, "shared"])
+def test_an_interrupt_of_a_hundred_takes_back_what_was_not_sent(
+    sessions: Sessions, place: Path | str, monkeypatch: pytest.MonkeyPatch, batch: str | None
+) -> None:
+    ledger = place if isinstance(place, str) else ""
+    session = sessions(pace=UNPOLLED, max_in_flight=2, ledger=ledger)
+    results = some_sent(session, 100, batch)
+    with monkeypatch.context() as patch:
+        patch.setattr(results_module, "wait_for", interrupt)
+        with pytest.raises(WaitInterrupted, match="98 not sent yet are taken back; 2 tasks go on"):
+            results.wait()
+    assert statuses(results) == [Status.PENDING] * 2 + [Status.REJECTED] * 98
+    rows = {task.uid: task.status for task in session.ledger.tasks()}
+    assert [rows[task.uid] for task in results] == [task.status for task in results]
+    assert sessions.posts() == 2
+    spent = session.ledger.standings("sandbox", results[0].created_at)[0].spent
+    assert spent == pytest.approx(0.002)
+    # nobody has it in mind to send them any more
+    session.engine.run(lambda: asyncio.sleep(0.1)).result(HANG_S)
+    assert statuses(results) == [Status.PENDING] * 2 + [Status.REJECTED] * 98
+    assert sessions.posts() == 2
+
+
+def interrupt(*_: object, **__: object) -> bool:
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("takes_back", [True, False])
 def test_an_interrupt_says_how_many_were_not_sent(
     sessions: Sessions,
@@ -85,10 +115,6 @@ def test_an_interrupt_says_how_many_were_not_sent(
 ) -> None:
     session = sessions(pace=UNPOLLED, max_in_flight=2, stop_unsent_on_interrupt=takes_back)
     results = some_sent(session)
-
-    def interrupt(*_: object, **__: object) -> bool:
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(results_module, "wait_for", interrupt)
     with pytest.raises(WaitInterrupted) as stopped:
         results.wait()
