@@ -255,11 +255,14 @@ class AsyncClient:
             return False
         return True
 
-    async def schema(self, model: str) -> Json:
-        """Return a model's public description, unparsed, or None; no key is sent to its origin."""
+    async def schema(self, model: str, *, received: dict[str, str] | None = None) -> Json:
+        """Return a model's public description, unparsed, or None; no key is sent to its origin.
+
+        The headers of the answer are put into `received`: they say how long it holds.
+        """
         url = f"{self.settings.schema_origin()}/models/{_quoted(model)}/api_schema"
         try:
-            return await self._call("GET", url, parsing.parse_json, key=False)
+            return await self._call("GET", url, parsing.parse_json, key=False, received=received)
         except ApiError as error:
             if error.code == NotFound.status:  # in any form: it is a web site that answers
                 return None
@@ -361,6 +364,7 @@ class AsyncClient:
         *,
         key: bool,
         attempt: int,
+        received: dict[str, str] | None = None,
         **kwargs: Any,  # noqa: ANN401 - handed to httpx as they are
     ) -> bytes:
         """Send once, and return the body of a 2xx without the key."""
@@ -377,6 +381,8 @@ class AsyncClient:
             self.budget.answered(None)
             raise
         self.budget.answered(response.headers)
+        if received is not None:
+            received.update(response.headers)
         if response.is_success:
             return body
         error = from_answer(response.status_code, body, call, attempt)

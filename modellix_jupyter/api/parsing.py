@@ -177,6 +177,15 @@ def parse_models(body: bytes) -> CatalogPage:
     )
 
 
+def max_age_s(cache_control: str) -> float | None:
+    """Return for how many seconds an answer holds, or None where the header does not say."""
+    said = [each.strip().partition("=") for each in cache_control.lower().split(",")]
+    if any(name in {"no-store", "no-cache"} for name, _, _ in said):
+        return 0.0
+    ages = (number(value.strip('" ')) for name, _, value in said if name == "max-age")
+    return _first(age for age in ages if age is not None and age >= 0)
+
+
 def parse_validity(body: bytes) -> bool:
     """Return whether the service takes the key."""
     valid = _data(_success(body)).get("is_valid")

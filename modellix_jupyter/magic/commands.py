@@ -10,7 +10,13 @@ from modellix_jupyter.magic.cells import show_table
 from modellix_jupyter.notebook.current_session import configure, current
 from modellix_jupyter.notebook.functions import run, sandbox
 from modellix_jupyter.planning.cell_options import help_text
-from modellix_jupyter.planning.describe import COLUMNS, describe, example_cell, forms_in_words
+from modellix_jupyter.planning.describe import (
+    COLUMNS,
+    describe,
+    example_cell,
+    forms_in_words,
+    unchecked_in_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +68,8 @@ def _describe(arguments: Sequence[str]) -> None:
     model, schema = session.look_up(named)
     rows = [list(row.values()) for row in describe(schema)]
     price = price_range(model.price) or "no price is known"
-    told = " ".join(filter(None, (model.description, forms_in_words(schema))))
+    words = (model.description, forms_in_words(schema), unchecked_in_words(schema))
+    told = " ".join(filter(None, words))
     caption = f"{model.slug} ({model.type}), {price}. {told}".strip()
     show_table(COLUMNS, rows, caption=caption)
     print(f"\n{example_cell(model.slug, schema)}")

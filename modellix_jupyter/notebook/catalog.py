@@ -1,15 +1,17 @@
-"""The models and their schemas, read when first needed and kept for an hour.
+"""The models and their schemas, read when first needed, and again after an hour.
 
-Both are a help, never a gate: where they cannot be read soon, the request goes out unchecked and
-the service is the judge.
+A schema's `Cache-Control` may say another time. Both are a help, never a gate: where they cannot be
+read soon, what was read before is used, and with nothing read before, the request goes out
+unchecked, which is said once, and the service is the judge.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import TYPE_CHECKING, TypeVar
+from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from modellix_jupyter.api.parsing import max_age_s
 from modellix_jupyter.errors import ModellixError, UnknownModel
 from modellix_jupyter.planning.pricing import Pricing, pricing_of
 from modellix_jupyter.planning.schema import ModelSchema, check_request, parse_schema
@@ -23,10 +25,20 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# Seconds after which the catalog is read again.
+# Seconds after which the catalog and the schemas are read again.
 MAX_AGE_S = 3600.0
+# A schema is kept for so long whatever its service says, which is `no-store`: a plan is priced, its
+# form is shown and its names are completed many times.
+_MIN_AGE_S = 60.0
 # Seconds that a submission waits for them.
 MAX_WAIT_S = 5.0
+
+
+class _Kept(NamedTuple):
+    """A schema, or None where a model has none that can be read, and until when it is used."""
+
+    schema: ModelSchema | None
+    until: float
 
 
 class Catalog:
@@ -36,27 +48,45 @@ class Catalog:
         self._client = client
         self._models: dict[str, Model] = {}
         self._read_at = -MAX_AGE_S
-        self._schemas: dict[str, ModelSchema | None] = {}
+        self._schemas: dict[str, _Kept] = {}
+        self._unchecked: dict[str, bool] = {}  # by model, whether that was said
         self._lock = asyncio.Lock()
         self._ahead: asyncio.Future[dict[str, Model] | None] | None = None
 
     async def models(self, *, fresh: bool = False) -> dict[str, Model]:
         """Return the models by slug, read again where that was long ago."""
         async with self._lock:
-            if fresh or time.monotonic() - self._read_at > MAX_AGE_S:
+            if fresh or monotonic() - self._read_at > MAX_AGE_S:
                 self._models = {m.slug: m for m in await self._client.models()}
-                self._read_at = time.monotonic()
+                self._read_at = monotonic()
         return self._models
 
     async def schema(self, model: str) -> ModelSchema | None:
         """Return a model's schema, or None where it has none that can be read."""
-        if model not in self._schemas:
-            self._schemas[model] = parse_schema(await self._client.schema(model))
-        return self._schemas[model]
+        kept = self._schemas.get(model)
+        if kept is None:
+            kept = await self._read_schema(model)
+        elif monotonic() > kept.until:
+            read = await self._soon(self._read_schema(model), MAX_WAIT_S / 2)
+            kept = read or _Kept(kept.schema, monotonic() + _MIN_AGE_S)
+        self._schemas[model] = kept
+        return kept.schema
+
+    async def _read_schema(self, model: str) -> _Kept:
+        received: dict[str, str] = {}
+        read = parse_schema(await self._client.schema(model, received=received))
+        said = max_age_s(received.get("cache-control", ""))
+        return _Kept(read, monotonic() + max(_MIN_AGE_S, MAX_AGE_S if said is None else said))
 
     async def schema_if_known(self, model: str) -> ModelSchema | None:
         """Return a model's schema, or None also where it cannot be read soon."""
         return await self._soon(self.schema(model))
+
+    def newly_unchecked(self, models: Iterable[str]) -> list[str]:
+        """Return those models whose requests were not checked, each once."""
+        found = [name for name in dict.fromkeys(models) if self._unchecked.get(name) is False]
+        self._unchecked.update(dict.fromkeys(found, True))
+        return found
 
     async def full_names(self, name: str) -> list[str]:
         """Return the slugs that are most like a name."""
@@ -80,7 +110,7 @@ class Catalog:
         """Return the schemas of models, or None for those that cannot be read soon."""
         names = list(dict.fromkeys(models))
         self._ahead = asyncio.ensure_future(self._soon(self.models()))  # `check` needs them next
-        found = await asyncio.gather(*(self._soon(self.schema(name)) for name in names))
+        found = await asyncio.gather(*map(self.schema_if_known, names))
         return dict(zip(names, found, strict=True))
 
     async def check(self, requests: Sequence[Request]) -> dict[str, Pricing]:
@@ -93,13 +123,15 @@ class Catalog:
             _check_model(name, known)
         for request in requests:
             schema = by_name[request.model]
-            if schema is not None:
+            if schema is None:
+                self._unchecked.setdefault(request.model, False)
+            else:
                 check_request(request, schema)
         return {n: pricing_of(known[n].price, by_name[n]) for n in names if n in known}
 
-    async def _soon(self, reading: Awaitable[_T]) -> _T | None:
+    async def _soon(self, reading: Awaitable[_T], within_s: float = MAX_WAIT_S) -> _T | None:
         try:
-            return await asyncio.wait_for(reading, MAX_WAIT_S)
+            return await asyncio.wait_for(reading, within_s)
         except (ModellixError, TimeoutError):
             return None
 

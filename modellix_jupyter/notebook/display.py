@@ -177,6 +177,8 @@ class LiveView:
         self._cell = execution_count()
         self._unsubscribe = session.engine.subscribe(self._on_update)
         self._futures = [session.engine.future(uid) for uid in self._uids]
+        models = (session.engine.get(uid).request.model for uid in self._uids)
+        self._unchecked = session.unchecked_note(models)
 
     def start(self) -> LiveView:
         """Draw it now, and whenever something changes from now on."""
@@ -255,7 +257,8 @@ class LiveView:
     def _message(self, *, final: bool) -> str | None:
         """Return the note of the cell, and the warnings that concern every task."""
         notes = [self._not_sent()] if final else [self._note or self._written()]
-        return " ".join([*notes, *self._session.engine.warnings]).strip() or None
+        notes += [self._unchecked, *self._session.engine.warnings]
+        return " ".join(filter(None, notes)) or None
 
     def _not_sent(self) -> str:
         """Say of what was kept unsent why, and what to do."""

@@ -413,6 +413,15 @@ class Session:
         """Return a model's parameters, or None where they cannot be read soon."""
         return self.call(lambda r: r.catalog.schema_if_known(model))
 
+    def unchecked_note(self, models: Iterable[str]) -> str:
+        """Say, once for a model, that requests to it are not checked before they are sent."""
+
+        async def take(running: Running) -> list[str]:
+            return running.catalog.newly_unchecked(models)
+
+        names = ", ".join(self.call(take))
+        return f"Unchecked: the parameters of {names} cannot be read." if names else ""
+
     def schemas(self, models: Iterable[str]) -> dict[str, ModelSchema | None]:
         """Return the parameters of models, or None for those that cannot be read soon."""
         return self.call(lambda r: r.catalog.schemas(models))

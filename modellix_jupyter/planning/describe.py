@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from modellix_jupyter.planning.inputs import Slot, noun_of, slots_of
-from modellix_jupyter.planning.json_schema import Schema, figure_of
+from modellix_jupyter.planning.json_schema import Schema, figure_of, unchecked
 from modellix_jupyter.planning.schema import ModelSchema, Parameter
 from modellix_jupyter.planning.suggestions import short
 
@@ -30,6 +30,16 @@ def forms_in_words(schema: ModelSchema) -> str:
         return ""
     each = (", ".join(sorted(form.required)) or form.title for form in schema.forms)
     return f"A request needs one of: {'; or '.join(each)}."
+
+
+def unchecked_in_words(schema: ModelSchema) -> str:
+    """Return what only the service checks; nothing where all is checked before it is sent."""
+    names: dict[str, list[str]] = {keyword: ["the request"] for keyword in schema.unchecked}
+    for name, each in schema.parameters.items():
+        for keyword in unchecked(each.schema):
+            names.setdefault(keyword, []).append(name)
+    told = (f"{keyword} of {', '.join(names[keyword])}" for keyword in sorted(names))
+    return f"Unchecked before it is sent: {short('; '.join(told), 400)}." if names else ""
 
 
 def example_cell(model: str, schema: ModelSchema) -> str:

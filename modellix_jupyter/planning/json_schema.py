@@ -2,9 +2,9 @@
 
 `clean` keeps of a schema what is understood and well formed, with local references replaced by what
 they refer to; `problem` then says what is wrong with a value. Whatever is odd in a schema is left
-out, and what was left out is not checked. `pattern` is never run: an expression of a server's can
-take for ever. `oneOf` is met by a value that fits several of its choices too, since those of real
-services overlap.
+out, and what was left out is not checked; `unchecked` names it. `pattern` is never run: an
+expression of a server's can take for ever. `oneOf` is met by a value that fits several of its
+choices too, since those of real services overlap.
 """
 
 from __future__ import annotations
@@ -55,14 +55,17 @@ class _Cleaner:
     def clean(self, schema: object, depth: int = 0, within: tuple[str, ...] = ()) -> Schema:
         """Read a node; `within` is what it was referred to by, so that no circle is followed."""
         self._left -= 1
-        if not isinstance(schema, dict) or depth > _MAX_DEPTH or self._left < 0:
+        if not isinstance(schema, dict):
             return {}
+        if depth > _MAX_DEPTH or self._left < 0:
+            return {"unchecked": ("too much is nested",)}
         pointer = schema.get("$ref")
         if isinstance(pointer, str):
             rest = self._own({k: v for k, v in schema.items() if k != "$ref"}, depth, within)
-            if pointer in within:
-                return rest
-            target = self.clean(_at(self._document, pointer), depth + 1, (*within, pointer))
+            found = _at(self._document, pointer)
+            if pointer in within or not isinstance(found, dict):
+                return {**rest, "unchecked": (*rest.get("unchecked", ()), "$ref")}
+            target = self.clean(found, depth + 1, (*within, pointer))
             return (
                 {**target, **rest} if not rest.keys() & target.keys() else {"allOf": [target, rest]}
             )
@@ -76,7 +79,7 @@ class _Cleaner:
         for key in ("allOf", *_CHOICES):
             choices = schema.get(key)
             read = [inner(each) for each in choices] if isinstance(choices, list) else []
-            if any(each.get("type") != ("null",) for each in read):
+            if read:
                 found[key] = read
         properties, more = schema.get("properties"), schema.get("additionalProperties")
         if isinstance(properties, dict):
@@ -94,7 +97,26 @@ class _Cleaner:
         required = schema.get("required")
         if isinstance(required, list):
             found["required"] = tuple(name for name in required if isinstance(name, str))
-        return found
+        unread = tuple(key for key in schema if _is_unread(key, schema, found))
+        return {**found, "unchecked": unread} if unread else found
+
+
+def _is_unread(key: str, schema: dict[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether a keyword limits what a value may be, and is not checked."""
+    if key in _NEVER_CHECKED:
+        return True
+    limits = key in _CHECKED and schema[key] is not None and schema[key] is not False
+    return limits and key not in found and _INSTEAD.get(key) not in found
+
+
+def unchecked(schema: Schema, *, inside: bool = True) -> set[str]:
+    """Return the keywords of a cleaned schema that are not checked; also those `inside` of it."""
+    parts = [each for key in ("allOf", *_CHOICES) for each in schema.get(key, ())]
+    if inside:
+        parts += schema.get("properties", {}).values()
+        parts += (schema[key] for key in ("items", "additionalProperties") if key in schema)
+    deeper = (unchecked(each, inside=inside) for each in parts if isinstance(each, Mapping))
+    return set(schema.get("unchecked", ())).union(*deeper)
 
 
 def _at(document: object, pointer: str) -> object:
@@ -150,6 +172,17 @@ def _bounds(schema: dict[str, Any]) -> dict[str, Any]:
 _NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _PAIRS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
 _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")
+_CHECKED = frozenset(
+    {*_NUMBERS, *_LENGTHS, *_CHOICES, "allOf", "type", "enum", "const", "uniqueItems"}
+    | {"properties", "required", "items", "additionalProperties"}
+)
+# What an understood keyword is kept as, where that is another.
+_INSTEAD = {"const": "enum", "minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}
+_NEVER_CHECKED = frozenset(
+    {"pattern", "patternProperties", "propertyNames", "multipleOf", "not", "if", "contains"}
+    | {"prefixItems", "dependentRequired", "dependentSchemas", "dependencies"}
+    | {"minProperties", "maxProperties", "unevaluatedProperties", "unevaluatedItems"}
+)
 
 
 # -- checking

@@ -61,12 +61,14 @@ class Form:
 class ModelSchema:
     """The parameters of a model by name, the prompt among them; some models also take others.
 
-    A request must have one of the `forms`; most models have one.
+    A request must have one of the `forms`; most models have one. `unchecked` has the keywords for
+    the request as a whole that are not checked here.
     """
 
     parameters: Mapping[str, Parameter]
     extensible: bool = False
     forms: Sequence[Form] = ()
+    unchecked: frozenset[str] = frozenset()
 
     @property
     def prompt_parameter(self) -> str | None:
@@ -80,14 +82,22 @@ def parse_schema(document: object) -> ModelSchema | None:
 
     Nothing in the document is trusted, and nothing it refers to is fetched.
     """
-    read = (json_schema.clean(each, document) for each in _body_schemas(document))
-    forms = next((found for found in map(_forms_of, read) if any(f.properties for f in found)), ())
-    if not forms:
-        return None
+    for each in _body_schemas(document):
+        read = json_schema.clean(each, document)
+        forms = _forms_of(read)
+        if any(form.properties for form in forms):
+            return _model_schema(forms, json_schema.unchecked(read, inside=False))
+    return None
+
+
+def _model_schema(forms: Sequence[Form], unchecked: set[str]) -> ModelSchema:
     names = list(dict.fromkeys(name for form in forms for name in form.properties))
     parameters = {name: _parameter(name, forms) for name in names}
     extensible = any(form.extensible for form in forms)
-    return ModelSchema(MappingProxyType(parameters), extensible, tuple(forms))
+    if len(forms) > _MAX_FORMS:
+        unchecked.add(f"more than {_MAX_FORMS} forms")
+    known = MappingProxyType(parameters)
+    return ModelSchema(known, extensible, tuple(forms), frozenset(unchecked))
 
 
 def check_request(request: Request, schema: ModelSchema) -> None:

@@ -259,6 +259,7 @@ def test_describe_shows_every_parameter_the_price_and_a_cell(shell: Shell) -> No
     assert told.text.startswith("alibaba/wan2.7-i2v (image-to-video), $0.10 / second.")
     for words in ("A request needs one of: first_frame; or first_clip.", "first_clip", "2 to 15"):
         assert words in told.text
+    assert "Unchecked before it is sent: pattern of first_frame, " in told.text
     assert "%%modellix alibaba/wan2.7-i2v --first-frame picture.png" in told.out
     assert "google/nano-banana-2-lite" in shell.good("%modellix describe nano-banana-2-lite").text
     for name, words in (("zeppelin", "There is no model"), ("alibaba", "There is no model")):

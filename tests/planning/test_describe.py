@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from modellix_jupyter.planning.cell_parser import parse_cell
-from modellix_jupyter.planning.describe import COLUMNS, describe, example_cell
+from modellix_jupyter.planning.describe import COLUMNS, describe, example_cell, unchecked_in_words
 from modellix_jupyter.planning.inputs import place, slots_of
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.planning.schema import ModelSchema, check_request, parse_schema
@@ -43,3 +45,23 @@ def test_what_is_said_of_each_parameter() -> None:
     either = {row["parameter"]: row for row in describe(several)}
     assert either["image"]["type"] == "picture or list of pictures"
     assert either["image"]["description"] == "One picture, or a list of 1 to 14."
+
+
+def test_what_only_the_service_checks_is_named() -> None:
+    assert unchecked_in_words(schema_of("sandbox/fast")) == ""
+    frames = unchecked_in_words(schema_of("vidu/viduq2-pro-multi-frame"))
+    assert frames == "Unchecked before it is sent: pattern of start_image, key_images."
+    odd = {
+        "properties": {"width": {"type": "integer", "multipleOf": 8}, "seed": {"type": "dice"}},
+        "dependentRequired": {"width": ["seed"]},
+    }
+    schema = parse_schema({"schema": odd})
+    assert schema is not None
+    assert unchecked_in_words(schema) == (
+        "Unchecked before it is sent: dependentRequired of the request; multipleOf of width; "
+        "type of seed."
+    )
+    many: dict[str, Any] = {"oneOf": [{"properties": {f"p{n}": {}}} for n in range(40)]}
+    schema = parse_schema({"schema": many})
+    assert schema is not None
+    assert "more than 32 forms of the request" in unchecked_in_words(schema)

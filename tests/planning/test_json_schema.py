@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from modellix_jupyter.planning.json_schema import clean, problem
+from modellix_jupyter.planning.json_schema import clean, problem, unchecked
 
 SCALARS = (
     st.none()
@@ -110,9 +110,44 @@ def test_what_it_accepts_an_independent_validator_accepts_and_the_other_way_roun
         return
     document = {**schema, "components": {"schemas": {"Shared": shared}}}
     read, validator = clean(schema, document), Draft202012Validator(independent(document))
+    assert unchecked(read) == set()
     for value in values:
         expected = validator.is_valid(value)
         assert (problem(read, value) is None) is expected, (schema, shared, value)
+
+
+ANYWHERE = st.sampled_from(
+    [
+        *({"pattern": "^a"}, {"multipleOf": 2}, {"not": {"type": "string"}}, {"minLength": "1"}),
+        *({"type": "picture"}, {"required": "a"}, {"$ref": "#/nowhere"}, {"anyOf": {}}),
+        {"enum": []},
+    ]
+)
+
+
+@given(ANYWHERE, st.lists(st.sampled_from(["properties", "items", "anyOf", "allOf"]), max_size=4))
+def test_what_is_not_checked_is_named_wherever_it_stands(
+    odd: dict[str, Any], path: list[str]
+) -> None:
+    schema: Any = odd
+    for step in path:
+        schema = {step: {"properties": {"a": schema}, "items": schema}.get(step, [schema])}
+    assert unchecked(clean(schema)) == set(odd)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"minimum": 1, "exclusiveMinimum": True},
+        {"maximum": 1, "exclusiveMaximum": False},
+        {"uniqueItems": False, "nullable": False, "minLength": None},
+        {"const": 3},
+        {"title": "x", "default": 1, "description": "y", "example": 2, "format": "uri", "x-new": 1},
+        {"additionalProperties": True, "properties": {}},
+    ],
+)
+def test_what_limits_nothing_or_is_checked_is_not_named(schema: dict[str, Any]) -> None:
+    assert unchecked(clean(schema)) == set()
 
 
 def test_a_pattern_is_never_run() -> None:
