@@ -251,8 +251,11 @@ class Supervisor:
     def _finish_unless_wanted(self, uid: str, future: Future[Task]) -> bool:
         """Give a future its task; False where it is to be sent since it was last looked at."""
         with self._lock:
-            known = self.known(uid)
+            job = self._jobs.get(uid)
+            known = self._followed.get(uid) if job is None else job.task
             if uid in self._wanted and known is not None and known.unsent:
+                if job is not None and job.released:  # another kernel may have driven it since
+                    self._followed[uid] = self._jobs.pop(uid).task
                 return False
             self.finish(uid, future)
         return True
@@ -270,7 +273,10 @@ class Supervisor:
     async def _run(
         self, task: Task, future: Future[Task], before: asyncio.Task[None] | None
     ) -> None:
-        """Drive the task, or follow the kernel that does, and finish its future."""
+        """Drive the task, or follow the kernel that does, and finish its future.
+
+        Whoever cancels this finishes it: there may be more to do before.
+        """
         if before is not None:  # it goes on for files that nobody waits for: now somebody does
             before.cancel()
             await asyncio.wait([before])
@@ -284,8 +290,9 @@ class Supervisor:
                     break
         except LedgerError as error:
             self._context.warn(error)
-        finally:
-            self.finish(task.uid, future)
+        except Exception:
+            log.exception("A fault of modellix-jupyter while it watched task %s", task.uid)
+        self.finish(task.uid, future)
 
     async def _take_up(self, task: Task) -> Job | None:
         """Follow the kernel that drives a task until it is ours; None where nothing is to do."""
@@ -396,13 +403,12 @@ class Supervisor:
         job, known = self._jobs.get(uid), self.known(uid)
         if known is None or known.is_final or (job is not None and job.unsaved):
             return
+        if job is not None:
+            job.released = True  # at once: who sends it from here on waits until it was left
         try:
             await self._context.writer.call(self._ownership.release, uid)
         except LedgerError as error:
             self._context.warn(error)
-        else:
-            if job is not None:
-                job.released = True
 
     async def unwatch(self, uid: str) -> bool:
         """Stop watching a task; False where it is over, or its request is in flight."""
@@ -413,7 +419,9 @@ class Supervisor:
         running.cancel()
         await asyncio.wait([running])
         await self._release(uid)
-        self.finish(uid)  # it may have ended before it began, and so without its own last words
+        future = self._futures[uid]
+        if not self._finish_unless_wanted(uid, future):
+            self._spawn(self._followed[uid], future)
         return True
 
     def keep_unsent(self, error: ApiError) -> None:

@@ -133,6 +133,41 @@ def test_two_that_send_at_once_send_it_once(rig: Rig, service: FakeService) -> N
     assert len(service.submitted) == len(tasks)
 
 
+@pytest.mark.parametrize("how", ["taken over", "unwatched"])
+def test_what_is_just_being_left_is_sent_all_the_same(
+    rig: Rig, service: FakeService, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    service.answers = [PENDING] * 10_000
+    engine = rig.engine(max_in_flight=1)
+    leaves, let = threading.Event(), threading.Event()
+    release = engine._ownership.release
+
+    def slowly(uid: str) -> None:
+        leaves.set()
+        assert let.wait(HANG_S)
+        release(uid)
+
+    monkeypatch.setattr(engine._ownership, "release", slowly)
+    if how == "unwatched":
+        _, task = engine.submit([request("runs"), request("waits")])
+        leave = threading.Thread(target=engine.unwatch, args=(task.uid,))
+    else:
+        task = a_task()
+        rig.owners.append(stands := rig.ledger.kernel_lock(rig.home / "owners"))
+        rig.ledger.add([task], stands.name)
+        engine.resume([task])
+        leave = threading.Thread(target=engine.take_over, args=([task],))
+    leave.start()
+    assert leaves.wait(HANG_S)
+    assert engine.send([task]) == [task]
+    future = engine.future(task.uid)
+    let.set()
+    service.answers = []
+    assert future.result(HANG_S).status is Status.SUCCESS
+    leave.join(HANG_S)
+    assert service.submitted.count(task.request) == 1
+
+
 # -- what has not left
 
 
