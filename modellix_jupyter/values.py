@@ -364,6 +364,8 @@ class Card:
         In how many seconds it is over, by what is known of the whole queue, or None.
     media
         What there is to show of its resources.
+    inputs
+        Small pictures of what it began from.
 
     """
 
@@ -373,6 +375,7 @@ class Card:
     usual_s: float | None = None
     left_s: float | None = None
     media: tuple[Media, ...] = ()
+    inputs: tuple[Media, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,8 @@ def _single(cards: Sequence[Card], now: float, *, moving: bool, budget: int) -> 
     if len(tiles) > 1:
         return [_facts_of_all(cards, ()), gallery(tiles, now, budget, moving=moving)]
     (tile,) = tiles
-    lines = [elements.two_lines(card.task.request.prompt), _one_line(card, now)]
+    lines = [elements.two_lines(card.task.request.prompt), elements.inputs(card.inputs)]
+    lines.append(_one_line(card, now))
     # The text in place of a picture has the path already.
     path = (tile.media.file or tile.media.path) if tile.media and tile.media.src else None
     lines.append(elements.dim(path or "", f"{elements.DIM};font-size:11px"))
@@ -90,7 +91,7 @@ def _one_line(card: Card, now: float) -> Html:
 def _batch(cards: Sequence[Card], now: float, *, moving: bool, budget: int) -> list[Html]:
     return [
         overview(cards, now, moving=moving),
-        _facts_of_all(cards, formatting.varied(cards)),
+        _facts_of_all(cards, _names(cards)),
         gallery(tiles_of(cards), now, budget, moving=moving),
     ]
 
@@ -106,7 +107,26 @@ def _facts_of_all(cards: Sequence[Card], names: Sequence[str]) -> Html:
     differs = [f"{len(models)} models"] if len(models) > 1 else []
     differs += [f"{len(prompts)} prompts"] if len(prompts) > 1 else []
     differs += [f"{name}: {_values(cards, name)}" for name in names]
-    return el("div", prompt, el("div", elements.dotted(common)), el("div", elements.chips(differs)))
+    began = elements.inputs(cards[0].inputs) if _same_inputs(cards) else Html("")
+    lines = (elements.dotted(common), elements.chips(differs))
+    return el("div", prompt, began, *(el("div", line) for line in lines))
+
+
+def _same_inputs(cards: Sequence[Card]) -> bool:
+    return len({card.inputs for card in cards}) == 1
+
+
+def _names(cards: Sequence[Card]) -> list[str]:
+    """Return the parameters that tell the cards apart; of inputs, the pictures do."""
+    params = [card.task.request.params for card in cards]
+    inputs = {name for each in params for name, value in each.items() if _is_address(value)}
+    return [name for name in formatting.varied(cards) if name not in inputs]
+
+
+def _is_address(value: object) -> bool:
+    text = formatting.value_of(value)[:200]
+    begins = ("http://", "https://", "data:")
+    return text.startswith(begins) or any(f'"{begin}' in text for begin in begins)
 
 
 def _values(cards: Sequence[Card], name: str) -> str:
@@ -172,27 +192,34 @@ class Tile:
 
 def tiles_of(cards: Sequence[Card]) -> list[Tile]:
     """Return a tile for each picture of the tasks, and for each task that is still open."""
-    names = formatting.varied(cards)
+    names = _names(cards)
     many = len({card.task.request.prompt for card in cards}) > 1
     models = len({card.task.request.model for card in cards}) > 1
+    inputs = not _same_inputs(cards)
     kept = [card for card in cards if not formatting.is_problem(card)]
     return [
-        Tile(card=card, key=key, media=item, captions=_captions(card, i, names, (models, many)))
+        Tile(
+            card=card,
+            key=key,
+            media=item,
+            captions=_captions(card, i, names, (models, many, inputs)),
+        )
         for card in kept
         for i, (key, item) in enumerate([*elements.keyed(card)] or [("", None)])
     ]
 
 
 def _captions(
-    card: Card, i: int, names: Sequence[str], varies: tuple[bool, bool]
+    card: Card, i: int, names: Sequence[str], varies: tuple[bool, bool, bool]
 ) -> tuple[Html, ...]:
-    """Return what tells a tile apart: its prompt and model where they vary, and its settings."""
+    """Return what tells a tile apart: prompt, model and inputs where they vary, its settings."""
     task, several = card.task, len(elements.media_of(card))
     count = f"{i + 1} of {several}" if several > 1 else ""
     model = task.request.model.rpartition("/")[2] if varies[0] else ""
     facts = [formatting.seconds(task.elapsed_s), formatting.price(task)]
     return (
         elements.two_lines(task.request.prompt) if varies[1] else Html(""),
+        elements.inputs(card.inputs) if varies[2] else Html(""),
         elements.chips([model, *formatting.settings_of(task, names)]),
         elements.dotted([*(facts if i == 0 else []), count]),
     )
@@ -231,13 +258,17 @@ def _column(count: int) -> int:
 def affordable(tiles: Sequence[Tile], budget: int) -> list[Tile]:
     """Return the tiles within a budget of bytes: what is too heavy is a tile of text."""
     kept: list[Tile] = []
-    remaining = budget - TILE * len(tiles)
+    remaining = budget - sum(TILE + _inputs_weight(tile.card) for tile in tiles)
     for tile in tiles[: max(budget // TILE, 1)]:
         weight = len(tile.media.src or "") if tile.media else 0
         fits = weight <= remaining
         remaining -= weight if fits else 0
         kept.append(tile if fits or not tile.media else replace(tile, media=_light(tile.media)))
     return kept
+
+
+def _inputs_weight(card: Card) -> int:
+    return sum(len(media.src or "") for media in card.inputs)
 
 
 def _light(media: Media) -> Media:

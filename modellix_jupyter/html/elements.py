@@ -52,6 +52,8 @@ _COLOURS = {
 # Seconds in which the mark of a bar with no known end goes there and back.
 SWEEP_S = 4
 SWEEP_WIDTH = 30
+# The height of the pictures of what a task began from.
+INPUT_PX = 40
 _NOUNS = {"image": "picture", "video": "video", "audio": "sound"}
 
 
@@ -243,6 +245,17 @@ def _image(media: Media, alt: str, box: int) -> Html:
         style=f"{limit};height:auto;display:block;border-radius:6px;margin:0",
     )
     return file_anchor(media.file, picture) if media.file else picture
+
+
+def inputs(media: Sequence[Media]) -> Html:
+    """Return small pictures of what a task began from, on a line."""
+    style = f"height:{INPUT_PX}px;width:auto;border-radius:4px;display:block;margin:0"
+    pictures = [
+        el("img", src=each.src, alt="input", height=INPUT_PX, title=each.path, style=style)
+        for each in media
+        if data_uri_ok(each.src, "image")
+    ]
+    return el("div", *pictures, style="display:flex;gap:4px;margin:3px 0") if pictures else NOTHING
 
 
 def fallback(media: Media) -> Html:

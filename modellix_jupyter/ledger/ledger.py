@@ -293,10 +293,12 @@ class Ledger:
                 self._kernel_lock = ServerLock(self._engine, self._explained)
         return self._kernel_lock
 
-    def add_upload(self, origin: str, sha256: str, file: UploadedFile) -> None:
-        """Record an upload to a service."""
+    def add_upload(
+        self, origin: str, sha256: str, file: UploadedFile, preview: str | None = None
+    ) -> None:
+        """Record an upload to a service, with a small picture of it."""
         row: dict[str, Any] = {name: getattr(file, name) for name in _OF_UPLOAD}
-        row |= {"origin": origin, "sha256": sha256}
+        row |= {"origin": origin, "sha256": sha256, "preview": preview}
         same = (uploads.c.origin == origin) & (uploads.c.url == file.url)
         with self._transaction() as connection:
             connection.execute(delete(uploads).where(same))
@@ -501,7 +503,8 @@ class Ledger:
 
     def uploads(self, origin: str) -> dict[str, UploadedFile]:
         """Return the last upload of each file to a service, by its digest, oldest first."""
-        query = select(uploads).where(uploads.c.origin == origin).order_by(uploads.c.created_at)
+        columns = (uploads.c[name] for name in ("sha256", *_OF_UPLOAD))
+        query = select(*columns).where(uploads.c.origin == origin).order_by(uploads.c.created_at)
         with self._reading() as connection:
             rows = connection.execute(query).mappings().all()
         return {r["sha256"]: UploadedFile(**{n: r[n] for n in _OF_UPLOAD}) for r in rows}
@@ -510,6 +513,12 @@ class Ledger:
         """Return the digest of everything that was ever uploaded to a service, by its address."""
         query = select(uploads.c.url, uploads.c.sha256).where(uploads.c.origin == origin)
         return dict(self._rows(query))
+
+    def upload_preview(self, origin: str, url: str) -> str | None:
+        """Return the small picture of an upload to a service, by its address."""
+        which = (uploads.c.origin == origin) & (uploads.c.url == storable(url))
+        found: str | None = self._scalar(select(uploads.c.preview).where(which))
+        return found
 
     def maker(self, place: str) -> Task | None:
         """Return the task that made a result, by the result's address or by its file."""

@@ -93,7 +93,8 @@ budgets = Table(
     sqlite_strict=True,
 )
 
-# Pictures that were uploaded as inputs, by what they are: `sha256` is of what was sent.
+# Pictures that were uploaded as inputs, by what they are: `sha256` is of what was sent,
+# `preview` a small picture of it as a ``data:`` address.
 uploads = Table(
     "uploads",
     metadata,
@@ -103,6 +104,7 @@ uploads = Table(
     Column("file_id", Text, nullable=False),
     Column("created_at", WHOLE, nullable=False),
     Column("expires_at", WHOLE, nullable=False),
+    Column("preview", Text),
     sqlite_strict=True,
 )
 

@@ -149,7 +149,8 @@ def _card(task: Task) -> Card:
     from modellix_jupyter.notebook.current_session import current
 
     connect_viewer()
-    return Card(task=task, media=current().media.of(task))
+    session = current()
+    return Card(task=task, media=session.media.of(task), inputs=session.inputs_of(task))
 
 
 def execution_count() -> Json:

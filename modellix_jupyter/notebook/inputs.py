@@ -11,8 +11,11 @@ import base64
 import hashlib
 import re
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -28,12 +31,19 @@ from modellix_jupyter.planning.inputs import (
     slots_of,
 )
 from modellix_jupyter.planning.suggestions import did_you_mean, short
-from modellix_jupyter.storage.files import local_copy
-from modellix_jupyter.storage.input_files import InputFile, input_file
-from modellix_jupyter.values import MAX_UPLOAD, RESULT_LIFETIME_US, Resource, Task
+from modellix_jupyter.storage.files import is_there, local_copy
+from modellix_jupyter.storage.input_files import (
+    PREVIEW_BYTES,
+    PREVIEW_PX,
+    InputFile,
+    input_file,
+    preview,
+)
+from modellix_jupyter.storage.thumbnails import data_uri, smaller
+from modellix_jupyter.values import MAX_UPLOAD, RESULT_LIFETIME_US, Media, Resource, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.planning.schema import ModelSchema
@@ -49,6 +59,8 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:", re.ASCII)
 _MAX_PATH = 1000
 # What stands for an input while a request is checked.
 _STAND_IN = "https://modellix.invalid/input"
+# Inputs of a task that are shown beside its result.
+_SHOWN = 4
 _ANYTHING = Slot("media", one=True, many=True)
 _PICTURE = Slot("image", one=True, many=False)
 
@@ -69,7 +81,7 @@ class Ready:
     @property
     def data(self) -> str:
         """The file itself as an address."""
-        return f"data:{self.file.mime};base64,{base64.b64encode(self.file.content).decode()}"
+        return data_uri(self.file.mime, self.file.content)
 
 
 def prepared(session: Session, requests: Sequence[Request]) -> list[Request]:
@@ -204,15 +216,21 @@ class _Finder:
         """Return a result's address while the service keeps it, else its file."""
         if task is not None:
             self._parents.append(task.task_id or task.uid)
-            until = task.expires_at or (task.completed_at or 0) + RESULT_LIFETIME_US
-            if resource.url and task.origin == self._origin and self._now + _MARGIN_US < until:
+            if resource.url and task.origin == self._origin and self._is_kept(task, slot, resource):
                 return resource.url
-        if resource.path is None:
+        if resource.path is None or not is_there(resource.path):
             raise InvalidRequest(
                 f"The result for `{name}` is gone from the service, and is not on this disk.",
                 "Make it anew, or name a file.",
             )
         return self._file(name, slot, local_copy(resource.path), resource.path)
+
+    def _is_kept(self, task: Task, slot: Slot, resource: Resource) -> bool:
+        """Whether the service surely has a result; where nothing else can be sent, may have it."""
+        sent = resource.type in {"image", None} or slot.by_value
+        sure = task.expires_at or (task.completed_at or 0) + RESULT_LIFETIME_US
+        until = sure if sent and is_there(resource.path) else task.kept_until
+        return self._now + _MARGIN_US < until
 
     def _file(self, name: str, slot: Slot, source: object, shown: str) -> Input:
         key = (source, slot)
@@ -322,6 +340,41 @@ def _check_kind(name: str, slot: Slot, file: InputFile, shown: str) -> None:
         )
 
 
+# -- showing
+
+
+def shown(session: Session, task: Task) -> tuple[Media, ...]:
+    """Return small pictures of the first few inputs of a task, as far as they are known here."""
+    found = (_shown(session, task, text) for text in _addresses_in(task.request.params))
+    return tuple(islice((media for media in found if media is not None), _SHOWN))
+
+
+def _addresses_in(value: object) -> Iterator[str]:
+    if isinstance(value, str) and _ADDRESS.match(value):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _addresses_in(each)
+
+
+def _shown(session: Session, task: Task, address: str) -> Media | None:
+    if address.startswith("data:"):
+        content = address.partition(";base64,")[2][: 2 * MAX_UPLOAD]
+        with suppress(ValueError):
+            small = preview(base64.b64decode(content))
+            return Media(kind="image", src=small) if small else None
+        return None
+    small = session.ledger.upload_preview(task.origin, address)
+    if small is not None:
+        return Media(kind="image", src=small)
+    maker = session.ledger.maker(address)
+    made = [r for r in maker.resources if r.url == address and r.path] if maker is not None else []
+    media = session.media(made[0]) if made else None
+    if media is None or media.kind != "image" or media.src is None:
+        return None
+    return smaller(media, pixels=PREVIEW_PX, picture_bytes=PREVIEW_BYTES)
+
+
 # -- sending
 
 
@@ -419,7 +472,8 @@ class _Uploads:
         now = time.time_ns() // 1000  # finer than what the service says, so that they have an order
         until = file.expires_at or (file.created_at or now) + _KEPT_US
         kept = replace(file, created_at=now, expires_at=until)
-        self._session.ledger.add_upload(self._origin, each.sha256, kept)
+        small = preview(each.file.content)
+        self._session.ledger.add_upload(self._origin, each.sha256, kept, small)
         self._kept[file.file_id] = kept
         return file.url
 

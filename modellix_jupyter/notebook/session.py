@@ -135,6 +135,7 @@ class Session:
         # of the notebook, as long as nobody has changed it
         self._folder = Path.cwd()
         self.media = Thumbnails(self._media)
+        self._inputs: dict[str, tuple[Media, ...]] = {}
 
     # -- the parts, each opened when it is first used
 
@@ -457,7 +458,19 @@ class Session:
             activity=update.activity,
             usual_s=None if task.is_final else self.engine.usual_s(task.request.model),
             media=self.media.of(task) if pictures else (),
+            inputs=self.inputs_of(task) if pictures else (),
         )
+
+    def inputs_of(self, task: Task) -> tuple[Media, ...]:
+        """Return small pictures of what a task that ended began from, as far as they are known."""
+        if not task.status.ended:
+            return ()
+        if task.uid not in self._inputs:
+            try:
+                self._inputs[task.uid] = inputs.shown(self, task)
+            except ModellixError:
+                return ()
+        return self._inputs[task.uid]
 
     def show(self, uids: Sequence[str]) -> LiveView:
         """Show tasks in the cell that runs, kept up to date until they end."""

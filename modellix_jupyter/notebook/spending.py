@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest, OverBudget
@@ -22,7 +22,7 @@ from modellix_jupyter.ledger.tables import service_of
 from modellix_jupyter.notebook import inputs
 from modellix_jupyter.planning.pricing import Pricing, Total, cost_of, most, total_cost
 from modellix_jupyter.planning.reuse import GONE, best, is_reusable, request_keys
-from modellix_jupyter.storage.files import is_elsewhere
+from modellix_jupyter.storage.files import is_there
 from modellix_jupyter.values import Request, Status, to_datetime
 
 if TYPE_CHECKING:
@@ -262,11 +262,8 @@ def _of_batch(session: Session, name: str) -> dict[str | None, Task]:
 
 def _readable(tasks: Iterable[Task]) -> list[Task]:
     """Return tasks but those with a file that is not on this disk any more."""
-    return [task for task in tasks if all(_is_there(r.path) for r in task.resources)]
-
-
-def _is_there(path: str | None) -> bool:
-    return path is None or is_elsewhere(path) or Path(path).is_file()
+    kept = (all(r.path is None or is_there(r.path) for r in task.resources) for task in tasks)
+    return list(compress(tasks, kept))
 
 
 def send(session: Session, made: Order) -> list[str]:

@@ -62,6 +62,11 @@ def is_elsewhere(path: str | None) -> bool:
     return "://" in (path or "")
 
 
+def is_there(path: str | None) -> bool:
+    """Whether a resource's ``path`` is of a file; one that lies elsewhere is taken for one."""
+    return is_elsewhere(path) or (path is not None and Path(path).expanduser().is_file())
+
+
 class Files:
     """The place of files: a folder or what fsspec understands, else ``files`` in the home."""
 

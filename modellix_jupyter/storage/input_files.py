@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.storage import filetypes
+from modellix_jupyter.storage.pictures import shrunk
+from modellix_jupyter.storage.thumbnails import data_uri
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 # The formats of pictures that the service takes, with the names that Pillow has for them.
 _TAKEN = {filetypes.PNG: "PNG", filetypes.JPEG: "JPEG", filetypes.WEBP: "WEBP"}
 _PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+# Of a preview, the longer side and the most it takes.
+PREVIEW_PX, PREVIEW_BYTES = 80, 3_000
 # What a picture may say of itself that is no picture: the place where it was taken among it.
 _METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif", "comment", "photoshop")
 
@@ -46,6 +50,19 @@ def input_file(content: bytes, where: str) -> InputFile:
         return InputFile(content, kind.type, kind.ending, kind.mime)
     content, kind = _plain_picture(content, kind, where)
     return InputFile(content, "image", kind.ending, kind.mime)
+
+
+def preview(content: bytes) -> str | None:
+    """Return a small picture of an input as a ``data:`` address; None of what is no picture."""
+    from PIL import Image
+
+    if filetypes.sniff(content[: filetypes.SNIFFED]).type != "image":
+        return None
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            return data_uri("image/jpeg", shrunk(opened, PREVIEW_PX, PREVIEW_BYTES).jpeg)
+    except Exception:  # noqa: BLE001 - decoders raise whatever the bytes make them
+        return None
 
 
 def _plain_picture(

@@ -107,7 +107,7 @@ def smaller(media: Media, *, pixels: int, picture_bytes: int) -> Media:
 
     with Image.open(BytesIO(jpeg), formats=("JPEG",)) as image:
         small = pictures.shrunk(image, pixels, picture_bytes).jpeg
-    return replace(media, src=_data_uri("image/jpeg", small))
+    return replace(media, src=data_uri("image/jpeg", small))
 
 
 def jpeg_of(media: Media | None) -> bytes | None:
@@ -176,7 +176,7 @@ def _read(media: Media, path: Path, pixels: int, picture_bytes: int, media_bytes
     if found.decoder:
         with _decoding(path) as image:
             small = pictures.shrunk(image, pixels, picture_bytes)
-        uri = _data_uri("image/jpeg", small.jpeg)
+        uri = data_uri("image/jpeg", small.jpeg)
         return replace(
             media, kind="image", src=uri, width=small.width, height=small.height, size=size
         )
@@ -186,7 +186,7 @@ def _read(media: Media, path: Path, pixels: int, picture_bytes: int, media_bytes
     if media.kind == "link" or size > media_bytes:
         return media
     mime = f"{media.kind}/mp4" if found.mime.endswith("/mp4") else found.mime
-    return replace(media, src=_data_uri(mime, path.read_bytes()))
+    return replace(media, src=data_uri(mime, path.read_bytes()))
 
 
 def _kind(said: str, found: filetypes.Kind) -> str:
@@ -200,7 +200,8 @@ def _kind(said: str, found: filetypes.Kind) -> str:
     return said if either else found.type
 
 
-def _data_uri(mime: str, data: bytes) -> str:
+def data_uri(mime: str, data: bytes) -> str:
+    """Return bytes as an address."""
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
 
 

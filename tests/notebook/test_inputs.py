@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
+import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +23,7 @@ from modellix_jupyter.notebook.spending import confirm_later
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.sandbox_server import Faults, Sandbox
 from modellix_jupyter.sandbox_server.site import TRANSCRIPT
-from modellix_jupyter.values import Status
+from modellix_jupyter.values import Request, Status
 
 if TYPE_CHECKING:
     from modellix_jupyter.notebook.session import Session
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 EDIT = "google/nano-banana-2-edit"
 GPT_EDIT = "openai/gpt-image-2-edit"
 GPS, ORIENTATION = 0x8825, 0x0112
+
+
+DAY_NS = 24 * 3600 * 1_000_000_000
 
 
 @pytest.fixture
@@ -74,6 +80,28 @@ def test_the_same_bytes_are_uploaded_once_across_kernels(
     assert image == [image[0]] * 2
 
 
+def test_kernels_that_upload_the_same_at_once_upload_it_once(
+    sessions: Sessions, sandbox: Sandbox, place: Path | str, cat: Path
+) -> None:
+    kernels = [sessions(ledger=place if isinstance(place, str) else "") for _ in range(3)]
+    for kernel in kernels:
+        _ = kernel.engine
+    together = threading.Barrier(len(kernels))
+    addresses: list[str] = []
+
+    def upload(kernel: Session) -> None:
+        together.wait(HANG_S)
+        addresses.append(kernel.upload(cat))
+
+    threads = [threading.Thread(target=upload, args=(kernel,)) for kernel in kernels]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(HANG_S)
+    assert len(addresses) == 3
+    assert len(set(addresses)) == uploads(sandbox) == 1
+
+
 def test_an_upload_that_was_deleted_elsewhere_is_sent_again(
     session: Session, sandbox: Sandbox, cat: Path
 ) -> None:
@@ -117,6 +145,75 @@ def test_a_result_that_the_service_does_not_keep_is_uploaded_from_the_disk(
     edited = run(session, EDIT, image=first)
     assert uploads(sandbox) == 1
     assert edited[0].parents == first[0].task_id
+
+
+def test_after_a_day_the_file_is_sent_and_without_one_the_address_while_it_may_be_kept(
+    session: Session, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(session, "sandbox/fast")
+    lost = run(session, "sandbox/fast")  # of a file that is not on this disk any more
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + 2 * DAY_NS)
+    for made in (first[0], lost[0]):
+        stated = replace(made, expires_at=(made.completed_at or 0) + DAY_NS // 1000)
+        session.ledger.save(stated)
+    Path(lost[0].path or "").unlink()
+    run(session, EDIT, image=session.ledger.get(first[0].uid))
+    assert uploads(sandbox) == 1
+    run(session, EDIT, image=session.ledger.get(lost[0].uid))
+    assert uploads(sandbox) == 1
+    assert sent(sandbox)["image"] == lost[0].resources[0].url
+    monkeypatch.setattr(time, "time_ns", lambda: now + 8 * DAY_NS)
+    with pytest.raises(InvalidRequest, match="is gone from the service"):
+        run(session, EDIT, image=session.ledger.get(lost[0].uid))
+
+
+def test_what_a_task_began_from_is_shown_beside_its_result(
+    session: Session, sandbox: Sandbox, sessions: Sessions, cat: Path
+) -> None:
+    (drawn,) = run(session, EDIT, image=cat)
+    for made in (session, sessions()):  # another kernel has it from the ledger
+        (shown,) = made.inputs_of(drawn)
+        small = Image.open(io.BytesIO(base64.b64decode((shown.src or "").partition(",")[2])))
+        assert small.size == (80, 80)
+        tones = small.convert("L").resize((1, 2)).tobytes()
+        assert tones[0] < tones[1]
+    results = run(session, GPT_EDIT, image=[cat, drawn])
+    first, second = session.inputs_of(results[0])
+    assert (first.src, first.path) == (shown.src, None)
+    assert second.path == drawn.path
+    page = results._repr_html_()
+    assert page.count('alt="input"') == 2
+    assert all(each.src and each.src in page for each in (first, second))
+    as_data = run(session, "bytedance/seedream-5.0-lite-edit", image=pictures(12))
+    assert len(session.inputs_of(as_data[0])) == 4
+    assert session.inputs_of(run(session, "sandbox/fast")[0]) == ()
+    assert sandbox.submissions
+
+
+def test_the_inputs_of_a_batch_are_shown_once_where_they_are_the_same(
+    session: Session, sandbox: Sandbox, cat: Path
+) -> None:
+    both = session.submit(make_plan(["a", "b"], [EDIT], params={"image": cat})).wait(HANG_S)
+    assert both._repr_html_().count('alt="input"') == 1
+    plans = [make_plan(["a"], [EDIT], params={"image": each})[0] for each in (cat, pictures(1)[0])]
+    kling = "kling/kling-image-o1"
+    plans += [make_plan(["a"], [kling], params={"image_list": [cat]})[0]]
+    page = session.submit(plans).wait(HANG_S)._repr_html_()
+    assert page.count('alt="input"') == 3
+    assert sandbox.cdn_url not in page  # an address that ends says nothing to anybody
+
+
+def test_an_address_that_is_no_picture_shows_nothing(session: Session) -> None:
+    (done,) = run(session, "sandbox/fast")
+    for odd in (
+        "data:image/png;base64,AAAA",
+        "data:image/png;base64,=",
+        "data:,x",
+        "https://a.test/x",
+    ):
+        request = Request("a/b", None, {"image": [odd, {"deep": odd}]})
+        assert session.inputs_of(replace(done, uid=odd, request=request)) == ()
 
 
 def test_results_are_a_list_where_the_model_takes_several(session: Session) -> None:

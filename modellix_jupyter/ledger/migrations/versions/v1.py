@@ -75,6 +75,7 @@ def upgrade() -> None:
         sa.Column("file_id", sa.Text, nullable=False),
         sa.Column("created_at", WHOLE, nullable=False),
         sa.Column("expires_at", WHOLE, nullable=False),
+        sa.Column("preview", sa.Text),
         sqlite_strict=True,
     )
     op.create_table(
