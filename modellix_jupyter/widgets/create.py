@@ -76,7 +76,9 @@ class Create:
         self.form = ModelForm(self._upload, self._earlier, self._show_cost)
         self.button = SendButton(self.generate, self._answer)
         self.results = Pictures(context, actions)
-        self.results.gallery.on_example = self._use_example
+        self.results.gallery.on_example = lambda index: context.later(
+            lambda: self._use_example(index)
+        )
         self.view = box("mx-create", self._form_view(), self.results.view)
         self.model.observe(lambda change: self._on_chosen(change["new"]), "chosen")
         for control in (self.prompt, self.repeat, self.vary):
@@ -272,11 +274,10 @@ class Create:
         self.choose([request.model], lambda: self.form.put(request.model, request.params))
 
     def _use_example(self, index: int) -> None:
-        with self._context.lock:
-            if 0 <= index < len(EXAMPLES):
-                self.prompt.value = EXAMPLES[index]
-                if not self.model.chosen and self._models:
-                    self.choose([self._first_for_text()])
+        if 0 <= index < len(EXAMPLES):
+            self.prompt.value = EXAMPLES[index]
+            if not self.model.chosen and self._models:
+                self.choose([self._first_for_text()])
 
     def _first_for_text(self) -> str:
         """Return the first offered model that makes a picture of a text."""

@@ -14,7 +14,7 @@ import traitlets
 from modellix_jupyter.widgets.cards import Listing, item_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
 
     from modellix_jupyter.values import Media
     from modellix_jupyter.widgets.cards import Item
@@ -64,13 +64,18 @@ class Gallery(anywidget.AnyWidget):
         self._context = context
         self._make = make
         self._on_action = on_action
-        self._lock = threading.RLock()
+        # What the worker is to take up. The lock is never held for long: the kernel's thread
+        # waits for it, and for nothing else here.
+        self._lock = threading.Lock()
         self._listing = Listing()
         self._ranges: dict[str, tuple[int, int]] = {}
+        self._stale: set[str] = set()
+        self._lacks: list[object] = []
+        self._working = False
+        # What the page has; the worker's alone.
+        self._shown = Listing()
         self._sent: dict[int, Card] = {}
         self._thumbs: set[str] = set()
-        self._stale: set[str] = set()
-        self._working = False
         self.on_presence: Callable[[], None] = lambda: None
         self.on_example: Callable[[int], None] = lambda _: None
         super().__init__(**traits)
@@ -90,27 +95,8 @@ class Gallery(anywidget.AnyWidget):
 
     def show(self, listing: Listing) -> None:
         """Show another list; what is in sight stays in sight where it is part of that too."""
-        with self._lock:
-            before, self._listing = self._listing, listing
-            if (listing.items, listing.ratios) == (before.items, before.ratios):
-                if listing.groups != before.groups:
-                    self.send({"groups": listing.groups})
-                return
-            moved = self._moved(before)
-            self._sent = {new: self._sent[old] for old, new in moved if old in self._sent}
-            self._send_layout(moved)
+        self._listing = listing
         self._work_soon()
-
-    def _moved(self, before: Listing) -> list[tuple[int, int]]:
-        """Return the old and the new index of each item in sight that is still in the list."""
-        new = {item: index for index, item in enumerate(self._listing.items)}
-        old = self._in_sight(len(before.items))
-        return [(i, new[before.items[i]]) for i in old if before.items[i] in new]
-
-    def _send_layout(self, moved: Iterable[tuple[int, int]]) -> None:
-        listing = self._listing
-        layout = {"count": len(listing.items), "ratios": listing.ratios, "groups": listing.groups}
-        self.send({"layout": {**layout, "moved": list(moved)}})
 
     def paint(self, changed: Collection[str]) -> None:
         """Draw the tasks with these uids anew where they are in sight."""
@@ -118,10 +104,7 @@ class Gallery(anywidget.AnyWidget):
             self._stale |= set(changed)
         self._work_soon()
 
-    def _in_sight(self, count: int) -> list[int]:
-        return sorted({i for a, z in self._ranges.values() for i in range(a, min(z, count))})
-
-    # -- on a thread of the context's
+    # -- on a thread of the context's, one at a time
 
     def _work_soon(self) -> None:
         with self._lock:
@@ -133,41 +116,74 @@ class Gallery(anywidget.AnyWidget):
 
     def _work(self) -> None:
         try:
-            while self._send_cards() or self._send_thumbs():
+            while self._step():
                 pass
         finally:
             with self._lock:
                 self._working = False
-                again = bool(self._todo())
-        if again:
-            self._work_soon()
+                more = self._stale or self._lacks or self._listing is not self._shown
+            if more:
+                self._work_soon()
 
-    def _todo(self) -> list[tuple[int, Item]]:
-        """Return the items in sight whose cards are not sent, or are stale."""
-        items, stale = self._listing.items, self._stale
+    def _step(self) -> bool:
+        """Send some of what the page lacks; return whether there may be more."""
+        with self._lock:
+            stale, self._stale = self._stale, set()
+            lacks, self._lacks = self._lacks, []
+            listing = self._listing
+        for lack in lacks:
+            self._forget(lack)
+        self._send_listing(listing, anew="all" in lacks)
+        return self._send_cards(stale) or self._send_thumbs()
+
+    def _forget(self, lack: object) -> None:
+        """Have what a page lacks sent again."""
+        if lack == "all":
+            self._sent.clear()
+            self._thumbs.clear()
+        for index in lack if isinstance(lack, list) else ():
+            card = self._sent.pop(index, None) if isinstance(index, int) else None
+            if card:
+                self._thumbs.discard(card["key"])
+
+    def _send_listing(self, listing: Listing, *, anew: bool) -> None:
+        before, self._shown = self._shown, listing
+        if anew or (listing.items, listing.ratios) != (before.items, before.ratios):
+            moved = [] if anew else self._moved(before)
+            self._sent = {new: self._sent[old] for old, new in moved if old in self._sent}
+            counted = {"count": len(listing.items), "ratios": listing.ratios}
+            self.send({"layout": {**counted, "groups": listing.groups, "moved": moved}})
+        elif listing.groups != before.groups:
+            self.send({"groups": listing.groups})
+
+    def _moved(self, before: Listing) -> list[tuple[int, int]]:
+        """Return the old and the new index of each item in sight that is still in the list."""
+        new = {item: index for index, item in enumerate(self._shown.items)}
+        old = self._in_sight(len(before.items))
+        return [(i, new[before.items[i]]) for i in old if before.items[i] in new]
+
+    def _in_sight(self, count: int) -> list[int]:
+        return sorted({i for a, z in self._ranges.values() for i in range(a, min(z, count))})
+
+    def _send_cards(self, stale: Collection[str]) -> bool:
+        items = self._shown.items
         sight = self._in_sight(len(items))
-        return [(i, items[i]) for i in sight if i not in self._sent or items[i].uid in stale]
-
-    def _send_cards(self) -> bool:
-        with self._lock:
-            listing, todo = self._listing, self._todo()
-            self._stale.clear()
-        made = [(index, self._make(item)) for index, item in todo]
-        with self._lock:
-            if listing.items is not self._listing.items:
-                return True  # the indexes are others now
-            new = [(i, card) for i, card in made if card and self._sent.get(i) != card]
-            self._sent.update((i, card or {}) for i, card in made)
-            if new:
-                self.send({"cards": new, "now": time.time()})
+        # what is out of sight is sent again when it is in sight
+        for index in [i for i in self._sent if i not in set(sight) and items[i].uid in stale]:
+            del self._sent[index]
+        todo = [i for i in sight if i not in self._sent or items[i].uid in stale]
+        made = [(i, self._make(items[i])) for i in todo]
+        new = [(i, card) for i, card in made if card and self._sent.get(i) != card]
+        self._sent.update((i, card or {}) for i, card in made)
+        if new:
+            self.send({"cards": new, "now": time.time()})
         return bool(new)
 
     def _send_thumbs(self) -> bool:
-        with self._lock:
-            cards = (self._sent.get(i) for i in self._in_sight(len(self._listing.items)))
-            lacking = [c for c in cards if c and c["thumb"] and c["key"] not in self._thumbs]
-            lacking = lacking[:_THUMBS_AT_ONCE]
-            self._thumbs |= {card["key"] for card in lacking}
+        cards = (self._sent.get(i) for i in self._in_sight(len(self._shown.items)))
+        lacking = [c for c in cards if c and c["thumb"] and c["key"] not in self._thumbs]
+        lacking = lacking[:_THUMBS_AT_ONCE]
+        self._thumbs |= {card["key"] for card in lacking}
         if not lacking:
             return False
         session = self._context.session
@@ -191,8 +207,7 @@ class Gallery(anywidget.AnyWidget):
         """Take what a page says; see `gallery.js`."""
         match message:
             case {"view": str(view), "gone": True}:
-                with self._lock:
-                    self._ranges.pop(view, None)
+                self._ranges = {v: each for v, each in self._ranges.items() if v != view}
                 self.on_presence()
             case {"view": str(view), "see": [int(first), int(last)], **rest} if first >= 0:
                 self._see(view[:64], first, last, rest.get("lack"))
@@ -203,24 +218,13 @@ class Gallery(anywidget.AnyWidget):
                 self._on_action(self, action, item_of(rest.get("key")), rest.get("value"))
 
     def _see(self, view: str, first: int, last: int, lack: object) -> None:
+        seen = {v: each for v, each in self._ranges.items() if v != view}
+        seen[view] = (first, min(last, first + _MAX_IN_SIGHT))
+        # another object: the worker reads it meanwhile
+        self._ranges = dict(list(seen.items())[-_MAX_VIEWS:])
         with self._lock:
-            self._ranges.pop(view, None)
-            self._ranges[view] = (first, min(last, first + _MAX_IN_SIGHT))
-            while len(self._ranges) > _MAX_VIEWS:
-                self._ranges.pop(next(iter(self._ranges)))
-            if lack == "all":
-                self._sent.clear()
-                self._thumbs.clear()
-                self._send_layout(())
-            self._forget(lack)
+            self._lacks.append(lack)
         self._work_soon()
-
-    def _forget(self, lack: object) -> None:
-        """Have what the page lacks sent again."""
-        for index in lack if isinstance(lack, list) else ():
-            card = self._sent.pop(index, None) if isinstance(index, int) else None
-            if card:
-                self._thumbs.discard(card["key"])
 
 
 def _content(media: Media) -> tuple[str, bytes]:

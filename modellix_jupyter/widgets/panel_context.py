@@ -53,6 +53,8 @@ class PanelContext:
         self._drawn_at = self._ticked_at = 0.0
         self._subscribed: Session | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
+        # apart from the lock, which is held while views draw: the kernel's thread begins work
+        self._pool_lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._running = self._closed = False
 
@@ -60,6 +62,8 @@ class PanelContext:
 
     def start(self) -> None:
         """Begin to follow the tasks."""
+        if self._running:  # every page says that it is there, and shall not wait for the lock
+            return
         with self.lock:
             if self._closed or self._running:
                 return
@@ -71,8 +75,9 @@ class PanelContext:
         """Follow nothing while no page shows the panel: no listener, and no thread of ours."""
         with self.lock:
             self._running = False
-            pool, self._pool = self._pool, None
             self._detach()
+        with self._pool_lock:
+            pool, self._pool = self._pool, None
         painter.remove(self)
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -157,6 +162,10 @@ class PanelContext:
 
     # -- what may take a while
 
+    def later(self, call: Callable[[], None]) -> None:
+        """Call it under the lock, on a thread that may wait for that."""
+        self.do(lambda: None, lambda _: call())
+
     def do(
         self,
         work: Callable[[], _T],
@@ -182,7 +191,7 @@ class PanelContext:
             with self.lock:
                 finish()
 
-        with self.lock:
+        with self._pool_lock:
             if self._closed:
                 return False
             if self._pool is None:

@@ -92,7 +92,8 @@ def test_all_of_it_by_keyboard(panel: Panel) -> None:
 def test_the_first_of_the_models_that_fit_is_taken(panel: Panel) -> None:
     field = panel.page.get_by_label("Model", exact=True)
     field.fill("banana google 2")
-    expect(panel.page.get_by_role("option").first).to_contain_text("google/nano-banana-2")
+    found = panel.page.get_by_role("listbox", name="Models").get_by_role("option")
+    expect(found.first).to_contain_text("google/nano-banana-2")
     field.press("Enter")
     expect(panel.page.get_by_role("button", name="google/nano-banana-2 ✕")).to_be_visible()
     field.fill("no such model")
@@ -149,11 +150,15 @@ def test_cards_go_on_while_a_cell_blocks_and_four_clicks_are_one(panel: Panel, l
     (lab.folder / "go-on").touch()
     expect(output).to_contain_text("the cell is over")
     expect(panel.cards(DONE)).to_have_count(2)
-    output = panel.run_cell("print(len(mx.history()), 'submissions')")
+    output = panel.run_cell(
+        "from modellix_jupyter.notebook.current_session import current\n"
+        "print(len(current().sandbox.submissions), 'submissions')"
+    )
     expect(output).to_contain_text("2 submissions")
 
 
 def test_three_thousand_tasks_leave_the_page_and_the_kernel_light(panel: Panel) -> None:
+    """Work is counted, not time: tests/widgets has the test that a message waits for nothing."""
     panel.run_cell(
         "import time\n"
         "many = mx.submit([f'one of many, {n}' for n in range(3000)], 'sandbox/fast', yes=True)\n"
@@ -161,8 +166,8 @@ def test_three_thousand_tasks_leave_the_page_and_the_kernel_light(panel: Panel) 
         "slow = []\n"
         "for gallery in p.actions.galleries:\n"
         "    def timed(*args, real=gallery.on_message):\n"
-        "        begun = time.perf_counter(); real(*args)\n"
-        "        slow.append(time.perf_counter() - begun)\n"
+        "        begun = time.thread_time(); real(*args)\n"
+        "        slow.append(time.thread_time() - begun)\n"
         "    gallery._msg_callbacks.callbacks[:] = [timed]\n"
     )
     expect(panel.page.get_by_text("all sent", exact=True)).to_be_visible()

@@ -21,7 +21,7 @@ from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Status
 from modellix_jupyter.widgets import panel as panels
 
-from .panel_rig import Page, until
+from .panel_rig import HANG_S, Page, until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -504,6 +504,57 @@ def test_only_what_is_in_sight_is_sent_and_off_the_kernels_thread(
     page.say(page.gallery, {"see": [30, 36], "lack": [], "view": "page"})
     page.until(lambda: not page.gallery._working)
     assert page.sent == []
+
+
+def test_a_message_waits_for_nothing_that_draws(page: Page) -> None:
+    """Whatever holds the panel's lock or makes cards meanwhile, the kernel's thread goes on."""
+    (task,) = page.generate("one", "sandbox/fast")
+    key = f"{task.uid}:0"
+    making, go_on = threading.Event(), threading.Event()
+    make = page.gallery._make
+
+    def slow(item: Item) -> dict[str, object] | None:
+        making.set()
+        assert go_on.wait(HANG_S)
+        return make(item)
+
+    page.gallery._make = slow
+    lock, answered = page.panel.context.lock, threading.Event()
+
+    def say() -> None:
+        for message in (
+            *({"view": "page", "see": [0, 24], "lack": each} for each in ("all", [0], [])),
+            *({"do": name, "key": key, "value": 1} for name in ("rate", "use", "stop")),
+            *({"example": 0}, {"view": "other", "see": [0, 9]}, {"view": "other", "gone": True}),
+        ):
+            page.say(page.gallery, message)
+        answered.set()
+
+    page.say(page.gallery, {"view": "page", "see": [0, 24], "lack": "all"})
+    assert making.wait(HANG_S)
+    with lock:
+        threading.Thread(target=say).start()
+        assert answered.wait(HANG_S)
+    go_on.set()
+    page.until(lambda: not page.gallery._working)
+
+
+def test_what_changed_out_of_sight_is_sent_when_it_is_in_sight_again(
+    page: Page, session: Session
+) -> None:
+    (task,) = page.generate("one", "sandbox/fast")
+    session.submit([task.request] * 40)
+    page.until_final()
+    page.until(lambda: len(page.gallery.items) == 41)
+    page.until(lambda: f"{task.uid}:0" not in page.thumbs() or not page.gallery._working)
+    page.say(page.gallery, {"view": "page", "see": [40, 41], "lack": [40]})
+    page.until(lambda: not page.gallery._working)
+    page.say(page.gallery, {"view": "page", "see": [0, 24], "lack": []})
+    page.panel.actions.rate(page.gallery.items[40], 3)
+    page.until(lambda: not page.gallery._working)
+    page.sent.clear()
+    page.say(page.gallery, {"view": "page", "see": [40, 41], "lack": []})
+    page.until(lambda: page.seen().get(page.gallery.items[40].uid, {}).get("rating") == 3)
 
 
 def test_what_is_in_sight_keeps_its_place_when_another_run_comes(page: Page) -> None:
