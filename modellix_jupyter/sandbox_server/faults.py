@@ -61,6 +61,9 @@ class Faults:
         ``{"503": 0.1, "reset_after": 0.02}``. What is left of 1 is the share that goes well.
     hang_seconds
         How long a `Fault.HANG` holds its answer, in real seconds.
+    lag_seconds
+        How long what was written is not found yet, in real seconds: a task after it was accepted,
+        its files after it ended.
     seed
         Another seed, another sequence.
 
@@ -82,6 +85,7 @@ class Faults:
     download: Mapping[str, float] = field(default_factory=dict, hash=False)
     upload: Mapping[str, float] = field(default_factory=dict, hash=False)
     hang_seconds: float = 5.0
+    lag_seconds: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -268,7 +268,7 @@ class Read(Keyed):
             self.refuse(fault)
             return
         task = self.site.tasks.find(task_id)
-        if task is None:
+        if task is None or self.site.lags(task.submitted_at):
             raise Refusal(404, f"task '{task_id}' does not exist, or its time has passed")
         if task.owner != self.key:
             raise Refusal(403, f"task '{task_id}' belongs to another key")
@@ -420,7 +420,7 @@ class ResultFile(Served):
     async def get(self, name: str) -> None:
         """Send a result, drawn on demand."""
         task = self.site.task_of(name)
-        if task is None:
+        if task is None or self.site.lags(task.ended_at):
             raise Refusal(404, "this file does not exist, or its time has passed")
         fault = self.site.chance("download") or task.model.quirk.download
         if fault is Fault.EXPIRED_FILE:

@@ -105,6 +105,10 @@ class Site:
         """Return the fault that the injector has for the next request of an operation."""
         return self._faults.choose(operation, next(self._counters[operation]))
 
+    def lags(self, since: float) -> bool:
+        """Whether what was written at a moment is not found yet."""
+        return self.tasks.clock() < since + self._faults.lag_seconds
+
     def quirk(self, model: Model, body: Mapping[str, object]) -> Fault | None:
         """Return the model's own fault, until the body has met it as often as the model says."""
         if model.quirk.submit is None or model.quirk.times is None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import random
 import signal
+import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +24,7 @@ from modellix_jupyter.api import client
 from modellix_jupyter.engine import engine
 from modellix_jupyter.errors import LedgerUnavailable
 from modellix_jupyter.ledger import ledger
-from modellix_jupyter.notebook import session
+from modellix_jupyter.notebook import current_session, session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.results import results
 from modellix_jupyter.settings import Settings
@@ -122,6 +125,30 @@ def submit_under_interrupts(pipe: Connection, settings: Settings, name: str, cou
     session.block()
     pipe.send([*session.engine.warnings])
     pipe.recv()
+    session.close()
+
+
+def submit_and_fork(pipe: Connection, settings: Settings, name: str, count: int) -> None:
+    """Submit a named batch, and fork all the while; each child ends with every exit hook."""
+    warnings.filterwarnings("ignore", "This process", DeprecationWarning)  # it forks with threads
+    session = current_session.push(hurried_session(settings))
+    lock = session.kernel_lock
+    assert session.engine
+    pipe.send("about to submit")
+    results = session.submit(plan(name, count), batch=name)
+    forks = 0
+    while session.engine.busy():
+        child = os.fork()
+        if child == 0:
+            threading._shutdown()  # type: ignore[attr-defined]  # as at the end of any process
+            atexit._run_exitfuncs()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        forks += 1
+        time.sleep(0.01)
+    assert lock is session.kernel_lock
+    pipe.send(forks)
+    pipe.send([task.status.value for task in results])
     session.close()
 
 
