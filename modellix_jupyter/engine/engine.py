@@ -209,8 +209,7 @@ class Engine:
         What they had begun to send is unknown from then on, and what they wake up to do is refused.
         """
         known = list(tasks)
-        for task in known:
-            self._ownership.take_over(task.uid)
+        self._ownership.take_over([task.uid for task in known])
         return self.resume(known)
 
     @uninterrupted
@@ -237,7 +236,7 @@ class Engine:
 
     def _change(self, task: Task) -> None:
         """Record a task as it is by its user's word, whoever drove it."""
-        self._ownership.take_over(task.uid)
+        self._ownership.take_over([task.uid])
         self._ledger.save(task, owner=self._owner)
         self._supervisor.forget_job(task.uid)
         self._publish(Update(task=task))

@@ -94,9 +94,9 @@ class Ownership:
     def _as_claimed(self, task: Task, owner: str | None) -> Task:
         return self.claimed(task) if task.in_flight and owner == self._lock.name else task
 
-    def take_over(self, uid: str) -> None:
-        """Claim a task on the word of its user, whoever drives it."""
-        self._ledger.claim(uid, self._lock.name, was=self._ledger.owner(uid))
+    def take_over(self, uids: Sequence[str]) -> None:
+        """Claim tasks on the word of their user, whoever drives them."""
+        self._ledger.take_over(uids, self._lock.name)
 
     def tell_id(self, task: Task) -> bool:
         """Record what came of a submission that another kernel took for unanswered."""

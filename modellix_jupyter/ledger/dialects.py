@@ -44,6 +44,7 @@ _PASSING = ("08", "53", "55P03", "57P0", "40")
 # When a silent connection is given up, by the client and by the server, in seconds.
 _DEAD_AFTER = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _UNANSWERED_MS = 20_000
+_APPLICATION = "modellix-jupyter"
 # How long a lock is waited for, and how long a kernel that stands still may hold one.
 _SERVER = {"lock_timeout": 30_000, "idle_in_transaction_session_timeout": 20_000}
 # The key of the lock for making tables; the next one is that for adding to a batch.
@@ -144,7 +145,7 @@ def open_postgres(url: URL) -> Engine:
     known = {
         "connect_timeout": _CONNECT_S,
         "tcp_user_timeout": _UNANSWERED_MS,
-        "application_name": "modellix-jupyter",
+        "application_name": _APPLICATION,
     }
     try:
         return create_engine(
@@ -163,6 +164,21 @@ def advisory_lock(connection: Connection, key: int) -> None:
     """Wait for a lock of the server's that is let go of when the transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.execute(func.pg_advisory_xact_lock(key).select())
+
+
+# A client that stands still in a pipeline is active to the server, and no timeout of its ends it.
+_CUT_OFF = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND application_name = %s
+AND wait_event = 'ClientRead' AND xact_start < now() - interval '1 second'
+"""
+
+
+def prepare_takeover(connection: Connection, *, cut_off: bool) -> None:
+    """Wait two seconds at most for a lock; cut off who has held one that long and does nothing."""
+    connection.exec_driver_sql("SET LOCAL lock_timeout = 2000")
+    if cut_off:
+        connection.exec_driver_sql(_CUT_OFF, (_APPLICATION,))
 
 
 def writer(engine: Engine) -> Connection:

@@ -258,6 +258,24 @@ class Ledger:
             taken = connection.execute(change.values(owner=owner).returning(tasks.c.uid))
             return list(taken.scalars())
 
+    @uninterrupted
+    def take_over(self, uids: Sequence[str], owner: str) -> None:
+        """Give tasks another owner, whoever has them and though he stands still in a write."""
+        try:
+            self._take_over(uids, owner)
+        except LedgerUnavailable:
+            if self.path is not None:
+                raise
+            self._take_over(uids, owner, cut_off=True)
+
+    def _take_over(self, uids: Sequence[str], owner: str, *, cut_off: bool = False) -> None:
+        wanted = dialects.listed(uids, self._engine.dialect.name)
+        change = update(tasks).where(tasks.c.uid.in_(select(wanted.c.value)))
+        with self._transaction() as connection:
+            if self.path is None:
+                dialects.prepare_takeover(connection, cut_off=cut_off)
+            connection.execute(change.values(owner=owner))
+
     @contextmanager
     def continuing(self) -> Iterator[None]:
         """Be the only one, of all threads and kernels, that adds to a batch by its name.

@@ -211,6 +211,29 @@ def test_of_what_is_offered_each_takes_what_nobody_has(ledger: Ledger, place: Pa
     }
 
 
+def test_who_stands_still_in_the_middle_of_a_write_is_cut_off_by_a_takeover(
+    postgres_url: str, home: Path
+) -> None:
+    with closing(Ledger(postgres_url, home)) as one, closing(Ledger(postgres_url, home)) as other:
+        task = a_task()
+        one.add([task], ME)
+
+        def stand_still() -> None:
+            with one._transaction() as connection:
+                raw: Any = connection.connection.dbapi_connection
+                with raw.pipeline():  # as several rows are written, and the last never comes
+                    raw.execute("UPDATE tasks SET note = 'x'")
+                    raw.pgconn.send_flush_request()
+                    raw.pgconn.flush()
+                    other.take_over([task.uid], "other")
+
+        with pytest.raises(LedgerUnavailable):
+            stand_still()
+        assert one.owner(task.uid) == "other"
+        with pytest.raises(NotOwned):
+            one.save(leaving(task), owner=ME)
+
+
 def test_what_another_is_just_taking_is_not_waited_for(postgres_url: str, home: Path) -> None:
     with closing(Ledger(postgres_url, home)) as one, closing(Ledger(postgres_url, home)) as other:
         offered = [a_task(str(number)) for number in range(2)]
