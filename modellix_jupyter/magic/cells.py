@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.errors import InvalidRequest, MissingKey
+from modellix_jupyter.errors import InvalidRequest, MissingKey, ModellixError
 from modellix_jupyter.html.table import table_html, table_text
 from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.notebook.functions import run
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.values import Request
 
 _PLAN_ROWS = 50
+_KEPT = "The originals are kept: `Results.save` copies them too."
 # Columns of a table in a terminal, which wraps longer lines; a name that is cut is no use.
 _WIDEST = 400
 
@@ -53,25 +54,50 @@ def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | No
 
 
 def _finish(results: Results, command: CellCommand, folder: Path | None) -> Results:
-    if folder is not None:
-        # beside the wait, so that an interrupt or --no-wait does not lose it
-        saver = threading.Thread(
-            target=_save_when_done, args=(results, folder), name="modellix-saver", daemon=True
-        )
-        saver.start()
+    # beside the wait, so that an interrupt or --no-wait does not lose it
+    saving = None if folder is None else _save_when_done(results, folder)
     if not command.wait:
         results.show()
+        _note_failure(saving, results)
         return results
     try:
-        return run(results, command.timeout)
-    finally:
-        if folder is not None and results.done:
-            saver.join()
+        run(results, command.timeout)
+    except BaseException:
+        if saving is not None and results.done:
+            wait([saving])
+        _note_failure(saving, results)
+        raise
+    if saving is not None:
+        saving.result()
+    return results
 
 
-def _save_when_done(results: Results, folder: Path) -> None:
-    results.block()
-    results.save(folder)
+def _save_when_done(results: Results, folder: Path) -> Future[None]:
+    """Copy the files once they are here; a copy that was begun is ended before the process is."""
+
+    def save() -> None:
+        results.block()
+        try:
+            results.save(folder)
+        except ModellixError as error:
+            raise InvalidRequest(f"--save: {error.message}", f"{_KEPT} {error.hint}") from None
+
+    pool = ThreadPoolExecutor(1, "modellix-saver")
+    saving = pool.submit(save)
+    pool.shutdown(wait=False)
+    return saving
+
+
+def _note_failure(saving: Future[None] | None, results: Results) -> None:
+    """Say below the results of a cell that has ended that they were not copied."""
+
+    def note(saved: Future[None]) -> None:
+        error = saved.exception()
+        if isinstance(error, ModellixError):
+            results._say(f"{error.message} {error.hint}")  # noqa: SLF001 - nothing that its user calls
+
+    if saving is not None:
+        saving.add_done_callback(note)
 
 
 def _prepared(save: str | None) -> Path | None:

@@ -200,10 +200,13 @@ class Results(Sequence["Task"]):
         What was not sent is `rejected` and costs nothing. What the service runs already goes on
         there, and is charged: `wait` takes the wait up again.
         """
-        stopped = self._session.engine.stop(self._uids)
-        if self._view is not None:
-            self._view.note(str(stopped))
+        self._say(str(self._session.engine.stop(self._uids)))
         return self
+
+    def _say(self, text: str) -> None:
+        """Draw a note where they are shown."""
+        if self._view is not None:
+            self._view.note(text)
 
     def block(self) -> None:
         """Wait on a thread that has no event loop; for work beside a cell."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import builtins
+import errno
 import json
+import os
+import queue
 import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +26,9 @@ from modellix_jupyter.errors import (
     TaskFailed,
     WaitTimeout,
 )
+from modellix_jupyter.notebook.display import LiveView
 from modellix_jupyter.planning.cell_options import OPTIONS
+from modellix_jupyter.results import export
 from modellix_jupyter.sandbox_server import Sandbox
 
 pytest_plugins = ["magic_fixtures"]
@@ -171,9 +177,43 @@ def test_save_to_what_is_no_folder_sends_nothing(
     assert bodies() == []
 
 
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disk be full after a part of each copy."""
+
+    def copy(_: object, part: Path) -> None:
+        part.write_bytes(b"a part")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(export, "shutil", SimpleNamespace(copyfile=copy))
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_save_that_fails_fails_the_cell_in_two_lines_and_leaves_nothing(
+    shell: Shell, tmp_path: Path
+) -> None:
+    ran = shell.run("%%modellix sandbox/fast --out cats --save out\na cat")
+    first, second = ran.lines
+    assert first.startswith("UsageError: --save: ")
+    assert first.endswith("cannot be written: No space left on device.")
+    assert second.startswith("The originals are kept: `Results.save`")
+    assert list((tmp_path / "out").iterdir()) == []
+    assert shell.ip.user_ns["cats"].paths[0].is_file()
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_save_that_fails_after_its_cell_says_so_below_the_pictures(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr(LiveView, "note", lambda _, text: notes.put(text))
+    shell.good("%%modellix sandbox/slow --no-wait --save out\na cat")
+    assert notes.get(timeout=30).startswith("--save: ")
+
+
 def test_no_wait_returns_at_once_and_saves_all_the_same(shell: Shell, tmp_path: Path) -> None:
     ran = shell.good("%%modellix sandbox/slow --no-wait --out cats --save out\na cat")
-    savers = [t for t in threading.enumerate() if t.name == "modellix-saver"]
+    savers = [t for t in threading.enumerate() if t.name.startswith("modellix-saver")]
     assert ran.value is shell.ip.user_ns["cats"]
     assert not ran.value.done
     assert ran.value.wait(30)[0].status.value == "success"
