@@ -44,7 +44,7 @@ from modellix_jupyter.settings import SETTING_NAMES, Settings, from_environment
 from modellix_jupyter.storage.files import MIB, Files
 from modellix_jupyter.storage.store import Limits, Store
 from modellix_jupyter.storage.thumbnails import Thumbnails, embed
-from modellix_jupyter.values import KEPT_US, Card, Media, Resource
+from modellix_jupyter.values import KEPT_US, Card, Media, Request, Resource, Status, Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from modellix_jupyter.planning.pricing import Pricing
     from modellix_jupyter.planning.schema import ModelSchema
     from modellix_jupyter.sandbox_server import Sandbox
-    from modellix_jupyter.values import Model, Request, Task
+    from modellix_jupyter.values import Model
 
 _T = TypeVar("_T")
 
@@ -368,8 +368,8 @@ class Session:
         uids = self.ledger.uids(self._service(service))
 
         def cards() -> list[Card]:
-            known = {task.uid: task for task in self.ledger.tasks()}
-            tasks = [known[uid] for uid in uids]
+            known = self.ledger.rows(uids)
+            tasks = [known[uid][1] if uid in known else _unreadable(uid) for uid in uids]
             return [Card(task=t, media=tuple(map(self.media, t.resources))) for t in tasks]
 
         return export(cards, ledger_frame(self.ledger, uids), path)
@@ -530,6 +530,19 @@ class Session:
                     part.close()
             if self.sandbox is not None:
                 self.sandbox.stop()
+
+
+def _unreadable(uid: str) -> Task:
+    """Return what stands for a damaged row, so that cards and rows of a table go together."""
+    return Task(
+        uid=uid,
+        batch="",
+        origin="",
+        request=Request("unknown/unknown", None),
+        status=Status.UNKNOWN,
+        created_at=0,
+        error_message="its row in the ledger is damaged",
+    )
 
 
 def _without_name(path: str | None) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -165,6 +167,27 @@ def test_exports_by_their_endings(results: Results, session: Session, tmp_path: 
         results.export(tmp_path / "table.exe")
     assert session.export_history(tmp_path / "all.html").stat().st_size > 1000
     assert not list(tmp_path.glob(".*part"))
+
+
+@pytest.mark.usefixtures("no_plots", "results")
+@pytest.mark.parametrize("name", ["all.html", "all.xlsx", "all/"])
+def test_a_history_is_of_one_moment_though_tasks_start_and_rows_are_damaged(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    uids = session.ledger.uids
+    with closing(sqlite3.connect(session.home / "ledger.sqlite3")) as connection, connection:
+        connection.execute("UPDATE tasks SET params = '{' WHERE prompt = 'a dog'")
+
+    def then_another_starts(service: str | None) -> list[str]:
+        found = uids(service)
+        session.submit(make_plan(["a later one"], [FAST]))
+        return found
+
+    monkeypatch.setattr(session.ledger, "uids", then_another_starts)
+    written = session.export_history(f"{tmp_path}/{name}")
+    pages = [written / "index.html"] if written.is_dir() else [written]
+    assert all(page.stat().st_size > 1000 for page in pages)
+    assert not any(b"a later one" in page.read_bytes() for page in pages)
 
 
 def test_the_grid_has_models_across_and_prompts_down(results: Results) -> None:
