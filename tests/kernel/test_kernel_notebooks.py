@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,16 @@ from kernel_talk import PICTURE, SPEED, kernel_environment
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from modellix_jupyter.ledger.ledger import Ledger
+from modellix_jupyter.planning.reuse import is_seeded
 from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.values import Task
 
 pytestmark = pytest.mark.kernel
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+PATIENCE_S = 120
+"""An example draws plots and writes reports, on a machine that may have other work."""
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +95,36 @@ def test_a_question_that_nobody_can_answer_sends_nothing(service: Sandbox, tmp_p
         )
     assert caught.value.ename == "UsageError"
     assert len(service.submissions) == sent
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=[path.stem for path in EXAMPLES])
+def test_a_second_run_of_an_example_pays_for_nothing_that_has_a_seed(
+    service: Sandbox, tmp_path: Path, path: Path
+) -> None:
+    run_all(service, tmp_path, path)
+    paid = paid_for(tmp_path)
+    taken = len(service.submissions)
+    run_all(service, tmp_path, path)
+    seeds = [is_seeded(task.request) for task in paid]
+    assert any(seeds) == (path.stem in {"quickstart", "compare", "batch"})
+    more = paid_for(tmp_path)[len(paid) :]
+    assert [
+        (t.request.model, t.status, t.error_message) for t in more if is_seeded(t.request)
+    ] == []
+    # of the examples that start a sandbox of their own, this one sees nothing
+    assert len(service.submissions) - taken in {len(more), 0}
+
+
+def run_all(service: Sandbox, folder: Path, path: Path) -> None:
+    """Run every cell of a notebook in a kernel of its own."""
+    book = nbformat.read(path, as_version=4)
+    where = {"metadata": {"path": str(folder)}}
+    client = NotebookClient(book, timeout=PATIENCE_S, kernel_name="python3", resources=where)
+    client.execute(env=kernel_environment(service, folder))
+
+
+def paid_for(folder: Path) -> list[Task]:
+    """Return what a service took and the ledger has, oldest first."""
+    with closing(Ledger(folder / "home" / "ledger.sqlite3", folder)) as ledger:
+        return [t for t in ledger.tasks() if t.task_id and t.reused_from is None]
