@@ -389,12 +389,12 @@ class SlowServer(threading.Thread):
         self._loop.close()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._handle, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
         self.port.set_result(server.sockets[0].getsockname()[1])
         await self._end.wait()
         server.close()
 
-    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"}")
         self.heard += 1
         await asyncio.sleep(0.1)
@@ -420,8 +420,9 @@ def test_an_answer_that_came_while_the_process_stood_still_is_read() -> None:
         )
         async with AsyncClient(KEY, settings=settings) as client:
             sending = [asyncio.create_task(client.submit("a/b", {"prompt": "x"})) for _ in range(6)]
-            while server.heard < len(sending):  # noqa: ASYNC110 - the server is on another thread
-                await asyncio.sleep(0.001)
+            async with asyncio.timeout(15):
+                while server.heard < len(sending):  # noqa: ASYNC110 - the server is on another thread
+                    await asyncio.sleep(0.001)
             time.sleep(1.2)  # noqa: ASYNC251 - this loop stands still
             assert len(await asyncio.gather(*sending)) == len(sending)
 
