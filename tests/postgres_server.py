@@ -124,6 +124,15 @@ def postgres_url(postgres: PostgresServer) -> str:
     return postgres.emptied()
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def module_ledger(request: pytest.FixtureRequest) -> str:
+    """Return the setting for a ledger in each of the two ways, one for all tests of a module."""
+    if request.param == "sqlite":
+        return ""
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request: pytest.FixtureRequest, home: Path) -> Path | str:
     """Return where a ledger is, in each of the two ways."""

@@ -101,13 +101,13 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+def run(tmp_path_factory: pytest.TempPathFactory, module_ledger: str) -> Iterator[Run]:
     """Submit everything, and resume until nothing is unfinished."""
     faults = Faults.everywhere(RATE, seed=SEED, hang_seconds=HELD_S)
     home = tmp_path_factory.mktemp("chaos")
     began = time.monotonic()
     with Sandbox(speed=SPEED, faults=faults) as sandbox:
-        session = opened(sandbox, home)
+        session = opened(sandbox, home, module_ledger)
         session.submit(plan("chaos", TASKS)).block()
         rounds = finish(session)
         # what is looked at from here on is what the next kernel finds
@@ -115,8 +115,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         yield Run(sandbox, session, faults, rounds, time.monotonic() - began)
 
 
-def opened(sandbox: Sandbox, home: Path) -> Session:
-    quick = settings(sandbox, home, submit_timeout_s=ANSWER_WITHIN_S)
+def opened(sandbox: Sandbox, home: Path, ledger: str) -> Session:
+    quick = settings(sandbox, home, submit_timeout_s=ANSWER_WITHIN_S, ledger=ledger)
     return hurried_session(quick)
 
 
@@ -227,6 +227,7 @@ def test_figures(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(  # noqa: T201 - the figures are what this run is for
             f"\nchaos: {TASKS} tasks, {RATE:.0%} faults, seed {SEED}, {run.seconds:.0f} s, "
+            f"{'PostgreSQL' if run.session.ledger.path is None else 'SQLite'}, "
             f"resumed {run.rounds - 1} times\n"
             f"  sent {posts(run.sandbox)} submissions, {len(reads(run.sandbox))} questions, "
             f"{len(fetched(run.sandbox))} downloads; foretold: {forecast(run.faults, TASKS)}\n"
@@ -236,7 +237,7 @@ def test_figures(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_unknown_one_is_settled_by_its_user(run: Run) -> None:
     """Settle one that was accepted and one that was not, as `%modellix resume` says."""
-    session = opened(run.sandbox, run.session.home)
+    session = opened(run.sandbox, run.session.home, run.session.settings.ledger)
     outcome, paid = compare(run.sandbox, rows(session)), accepted(run.sandbox)
     prompt, found = min(outcome.lost_answers.items())
     other = next(t for _, t in sorted(outcome.never.items()) if t.status is Status.UNKNOWN)

@@ -1,5 +1,7 @@
 """A process with a real ledger is killed at any moment, and the next one loses nothing.
 
+On both databases: on a server, every kernel that is killed shares one ledger with those before it.
+
 The moments are spread over what an undisturbed run takes, each at random within its share, so that
 they are repeatable up to the scheduler and leave no part of a run untouched. Submissions are often
 held at the service after it has taken them: that is the moment in which a kill costs an answer.
@@ -62,31 +64,32 @@ class Yard:
     """Where the killing is done."""
 
     sandbox: Sandbox
-    usual_s: float
+    ledger: str
     tally: Tally
+    usual_s: float = 0.0
+
+    def settings(self, home: Path, **others: object) -> Settings:
+        return settings(self.sandbox, home, ledger=self.ledger, **others)
+
+    def begun(self, home: Path, name: str) -> Child:
+        """Start a process that is about to submit."""
+        child = start(submit_and_wait, self.settings(home, max_in_flight=AT_ONCE), name, TASKS)
+        assert child.hear() == "about to submit"
+        return child
 
 
 @pytest.fixture(scope="module")
-def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
+def yard(tmp_path_factory: pytest.TempPathFactory, module_ledger: str) -> Iterator[Yard]:
     with Sandbox(speed=SPEED, faults=HELD) as sandbox:
-        usual = [undisturbed(sandbox, tmp_path_factory.mktemp("usual"), n) for n in range(3)]
-        yield Yard(sandbox, sorted(usual)[1], Tally())
+        made = Yard(sandbox, module_ledger, Tally())
+        usual = [undisturbed(made, tmp_path_factory.mktemp("usual"), n) for n in range(3)]
+        made.usual_s = sorted(usual)[1]
+        yield made
 
 
-def begun(sandbox: Sandbox, home: Path, name: str) -> Child:
-    """Start a process that is about to submit."""
-    child = start(submit_and_wait, ours(sandbox, home), name, TASKS)
-    assert child.hear() == "about to submit"
-    return child
-
-
-def ours(sandbox: Sandbox, home: Path) -> Settings:
-    return settings(sandbox, home, max_in_flight=AT_ONCE)
-
-
-def undisturbed(sandbox: Sandbox, home: Path, n: int) -> float:
+def undisturbed(yard: Yard, home: Path, n: int) -> float:
     """Return what a run takes that nobody kills, in seconds."""
-    child = begun(sandbox, home, f"usual-{n}")
+    child = yard.begun(home, f"usual-{n}")
     before = time.monotonic()
     assert child.hear() == "done"
     taken = time.monotonic() - before
@@ -97,14 +100,14 @@ def undisturbed(sandbox: Sandbox, home: Path, n: int) -> float:
 @pytest.mark.parametrize("kill", range(KILLS))
 def test_a_kill_loses_nothing(yard: Yard, home: Path, kill: int) -> None:
     name = f"kill-{kill}-"
-    child = begun(yard.sandbox, home, name)
+    child = yard.begun(home, name)
     within = random.Random(f"{SEED} {kill}").random()  # noqa: S311 - a repeatable moment, no secret
     moment = (kill + within) / KILLS * yard.usual_s
     child.said(moment)  # or until it is done, where it was quicker than usual
     child.kill()
-    session = hurried_session(settings(yard.sandbox, home))
+    session = hurried_session(yard.settings(home))
     try:
-        left = rows(session)
+        left = rows(session, name)
         assert len(left) in {0, TASKS}, "the intents are recorded all together, or not at all"
         assert left or not accepted(yard.sandbox, name)
         yard.tally.kills += 1
@@ -124,9 +127,9 @@ def stage(task: Task) -> str:
 
 def taken_up(yard: Yard, session: Session, name: str) -> None:
     """Resume, then settle and send as a user would, and look at everything after each."""
-    before = rows(session)
+    before = rows(session, name)
     session.resume().block()
-    outcome = compare(yard.sandbox, rows(session), name)
+    outcome = compare(yard.sandbox, rows(session, name), name)
     assert_resumed(outcome, before)
     paid = accepted(yard.sandbox, name)
     words = [f"{t.uid[:12]}={paid[p]}" for p, t in outcome.lost_answers.items()]
@@ -155,7 +158,7 @@ def assert_resumed(outcome: Outcome, before: dict[str, Task]) -> None:
 
 def assert_complete(sandbox: Sandbox, session: Session, name: str) -> None:
     """Assert that each accepted task is here, whole and once."""
-    outcome = compare(sandbox, rows(session), name)
+    outcome = compare(sandbox, rows(session, name), name)
     assert not session.unfinished()
     assert not session.unknown()
     assert not outcome.lost_answers
@@ -191,7 +194,8 @@ def test_the_kills_met_every_stage(yard: Yard, capsys: pytest.CaptureFixture[str
     assert stages <= set(yard.tally.stages), yard.tally
     with capsys.disabled():
         print(  # noqa: T201 - the figures are what this run is for
-            f"\nkill: {KILLS} kills within {yard.usual_s:.2f} s, {TASKS} tasks each, seed {SEED}\n"
+            f"\nkill: {KILLS} kills within {yard.usual_s:.2f} s, {TASKS} tasks each, seed {SEED}, "
+            f"{'PostgreSQL' if yard.ledger else 'SQLite'}\n"
             f"  found {dict(yard.tally.stages)}; settled {yard.tally.settled}, "
             f"sent later {yard.tally.resent}"
         )

@@ -63,7 +63,7 @@ def ours(sandbox: Sandbox, home: Path, place: Path | str) -> Settings:
         home,
         ledger=place if isinstance(place, str) else "",
         submit_timeout_s=ANSWER_WITHIN_S,
-        max_in_flight=8,
+        max_in_flight=16,
     )
 
 
