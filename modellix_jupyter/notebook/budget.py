@@ -70,7 +70,7 @@ def budget(limit: str | float | None = None) -> Budget:
     """
     session = current()
     if limit is not None:
-        _set(session, str(limit).strip())
+        set_limit(session, str(limit).strip())
     return standing_of(session)
 
 
@@ -80,7 +80,8 @@ def standing_of(session: Session) -> Budget:
     return Budget(session.ledger.standings(service, time.time_ns() // 1000))
 
 
-def _set(session: Session, text: str) -> None:
+def set_limit(session: Session, text: str) -> None:
+    """Set a limit as it is written, or raise `InvalidRequest`."""
     service = service_of(session.settings.base_url)
     if text == "off":
         for period in PERIODS:

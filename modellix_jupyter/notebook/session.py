@@ -11,7 +11,6 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -130,8 +129,6 @@ class Session:
         self._kernel_lock: KernelLock | ServerLock | None = None
         self._running: Running | None = None
         self._closed = False
-        self._clicking = threading.Lock()
-        self._clicks: dict[str | None, Results] = {}
         # of the notebook, as long as nobody has changed it
         self._folder = Path.cwd()
         self.media = Thumbnails(self._media)
@@ -266,7 +263,6 @@ class Session:
         batch: str | None = None,
         reuse: str = "",
         max_usd: float | None = None,
-        click: str | None = None,
     ) -> Results:
         """Check requests, have them confirmed, record them and begin to send them; return at once.
 
@@ -274,22 +270,12 @@ class Session:
         Of a batch, requests that the ledger has under its name already are not sent again; `reuse`
         says whose earlier result is taken, instead of the setting. `max_usd` is the most that it
         may cost. Where an error is raised, nothing was sent.
-
-        `click` is an id that a page gave a click, and that is taken once: clicks with the same id,
-        as those that queue up while a cell runs, send once, and all get the results of the first.
-        An id is not taken where nothing was sent.
         """
-        with self._clicking if click else nullcontext():
-            if click in self._clicks:
-                return self._clicks[click]
-            made = self.order(requests, batch=batch, reuse=reuse)
-            made.check_limit(max_usd)
-            if made.quote.needs_confirmation and not confirm(made.quote):
-                return self.results([])
-            results = self.send(made)
-            if click:
-                self._clicks[click] = results
-            return results
+        made = self.order(requests, batch=batch, reuse=reuse)
+        made.check_limit(max_usd)
+        if made.quote.needs_confirmation and not confirm(made.quote):
+            return self.results([])
+        return self.send(made)
 
     def results(self, tasks: Iterable[Task]) -> Results:
         """Return results of tasks of this session."""

@@ -177,11 +177,6 @@ def confirmed(_: Quote) -> bool:
     return True
 
 
-def confirm_later(_: Quote) -> bool:
-    """Send nothing yet: whoever calls will ask, and submit once more."""
-    return False
-
-
 def ask_first(option: str) -> Confirm:
     """Return what asks the user of the cell that runs; `option` is how to answer beforehand."""
 

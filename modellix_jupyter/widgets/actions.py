@@ -13,6 +13,7 @@ from modellix_jupyter.widgets.viewer import Viewer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from modellix_jupyter.engine.engine import Stopped
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.results.results import Results
     from modellix_jupyter.values import Request, Task
@@ -23,9 +24,8 @@ MAX_NOTE = 10_000
 
 # What concerns the engine alone; each may wait for the disk.
 _PERFORM: dict[str, Callable[[Session, Task], object]] = {
-    "stop": lambda session, task: session.engine.unwatch(task.uid),
     "take_up": lambda session, task: session.engine.resume([task]),
-    "send": lambda session, task: session.engine.send([task]),
+    "send": lambda session, task: session.send_unsent([task]),
     "never": lambda session, task: session.engine.resolve_unknown(task, None),
 }
 
@@ -49,6 +49,7 @@ class Actions:
         self.on_picks: list[Callable[[], None]] = []
         self.use: Callable[[Task], None] = lambda _: None
         self.send: Callable[[Sequence[Request]], None] = lambda _: None
+        self.stopped: Callable[[Stopped], None] = lambda _: None
         self.as_input: Callable[[Task, int], None] = lambda _, __: None
         self.export: Callable[[Gallery], None] = lambda _: None
         self.delete: Callable[[], None] = lambda: None
@@ -157,7 +158,9 @@ class Actions:
 
     def _on_task(self, action: str, item: Item, value: object) -> None:
         session = self._context.session
-        if action in _PERFORM:
+        if action == "stop":
+            self._context.do(lambda: session.stop([session.engine.get(item.uid)]), self.stopped)
+        elif action in _PERFORM:
             self._context.do(
                 lambda: _PERFORM[action](session, session.engine.get(item.uid)),
                 lambda _: self._context.touch(item.uid),

@@ -217,9 +217,9 @@ def _state(
         return state, word, " ".join(filter(None, reason(task))) or problem
     if card.activity is not None:
         return "held", "waiting", waiting(card.activity, now)
-    if not watched:
-        where = "It goes on at the service" if task.task_id else "It was not sent"
-        return "held", "left", f"{where}; nobody waits for it here."
+    if card.held or not watched:
+        where = "It was never sent, and" if card.held else "It goes on at the service;"
+        return "held", "held" if card.held else "left", f"{where} nobody waits for it here."
     return state, "sending" if task.in_flight else word, ""
 
 
@@ -252,17 +252,21 @@ def _details(task: Task) -> dict[str, Any]:
 
 
 def _actions(task: Task, *, watched: bool) -> list[tuple[str, str]]:
-    """Return the name and the label of each action that a task has, the most urgent first."""
+    """Return the name and the label of each action that a task has, the most urgent first.
+
+    What is paid for stands last, where nothing stood that a second click could have meant.
+    """
     open_, unknown = not task.is_final, task.status is Status.UNKNOWN
     accepted = not unknown and task.status is not Status.SUBMITTING
+    stop = "Take back" if task.unsent else "Stop waiting"
     fitting = {
-        ("stop", "Stop waiting"): open_ and watched and not task.in_flight,
+        ("stop", stop): open_ and not task.in_flight and (watched or task.unsent),
         ("take_up", "Take up again"): open_ and not watched and accepted,
-        ("send", "Send it now"): task.unsent and not watched,
         ("never", "It was never accepted"): unknown,
         ("open", "Open"): task.path is not None,
         ("use", "Use these settings"): True,
         ("again", "Run again"): task.status.ended and not unknown,
+        ("send", "Send it now"): task.unsent and not watched,
     }
     return [action for action, fits in fitting.items() if fits]
 

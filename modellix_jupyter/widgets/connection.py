@@ -1,4 +1,4 @@
-"""The service in use, where the key came from, the balance, and a way to give a key."""
+"""The service in use, where the key came from, the balance, the budget, and ways to set them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,17 @@ import ipywidgets as widgets
 from modellix_jupyter.html.markup import el, html, join
 from modellix_jupyter.keys import SecretKey, store
 from modellix_jupyter.notebook import current_session
+from modellix_jupyter.notebook.budget import set_limit, standing_of
 from modellix_jupyter.notebook.doctor import validate_key
 from modellix_jupyter.notebook.functions import sandbox
-from modellix_jupyter.widgets.controls import StatusLine, button, checkbox, column, row
+from modellix_jupyter.widgets.controls import (
+    StatusLine,
+    button,
+    checkbox,
+    column,
+    field,
+    row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +31,8 @@ if TYPE_CHECKING:
     from modellix_jupyter.widgets.panel_context import PanelContext
 
 _HERE = Path(__file__).parent
-_HEAD = "text-align:left;padding-right:1em;white-space:nowrap"
-_DATA = "text-align:left;overflow-wrap:anywhere"
+_HEAD = "text-align:left;vertical-align:top;padding-right:1em;white-space:nowrap"
+_DATA = "text-align:left;overflow-wrap:anywhere;white-space:pre-line"
 
 
 class SecretField(anywidget.AnyWidget):
@@ -46,10 +54,11 @@ class SecretField(anywidget.AnyWidget):
 
 
 class Connection:
-    """The service, the key and the balance; `close` closes the panel."""
+    """The service, the key and what is spent; `close` closes the panel."""
 
     def __init__(self, context: PanelContext, close: Callable[[], None]) -> None:
         self._context = context
+        self.on_limit: Callable[[], None] = lambda: None
         self.status = StatusLine()
         self.state = widgets.HTML()
         self.secret = SecretField(self._use)
@@ -60,33 +69,48 @@ class Connection:
         buttons = row(
             button("Check again", self.refresh), self.sandbox, button("Close the panel", close)
         )
-        self.view = column(self.state, buttons, self.secret, self.keep, self.status.view)
+        self.limit = field(widgets.Text, "Limit in USD", placeholder="20/day, 300/month, 50 or off")
+        limit = row(self.limit, button("Set the limit", self._set_limit))
+        limit.add_class("mx-filters")
+        self.view = column(self.state, buttons, limit, self.secret, self.keep, self.status.view)
 
     def refresh(self) -> None:
         """Ask the service again, off this thread."""
         session = self._context.session
         self.sandbox.disabled = session.sandbox is not None
-        self._show(session, "", "asking …")
+        self._show(session, "", "asking …", "")
 
-        def ask() -> tuple[str, str]:
-            return session.key().source, f"{session.balance():.2f} USD"
+        def ask() -> tuple[str, str, str]:
+            source, balance = session.key().source, f"{session.balance():.2f} USD"
+            return source, balance, repr(standing_of(session))
 
         def fail(error: ModellixError) -> None:
-            self._show(session, "", "not known")
+            self._show(session, "", "not known", "")
             self.status.error(error)
 
-        def show(found: tuple[str, str]) -> None:
+        def show(found: tuple[str, str, str]) -> None:
             self.status.clear()
             self._show(session, *found)
 
         self._context.do(ask, show, fail)
 
-    def _show(self, session: Session, source: str, balance: str) -> None:
+    def _set_limit(self) -> None:
+        session, text = self._context.session, self.limit.value.strip()
+
+        def done(_: None) -> None:
+            self.limit.value = ""
+            self.refresh()
+            self.on_limit()
+
+        self._context.do(lambda: set_limit(session, text), done, self.status.error)
+
+    def _show(self, session: Session, source: str, balance: str, spent: str) -> None:
         what = "the sandbox: a local Modellix, where nothing costs"
         facts = {
             "Service": f"{session.settings.base_url} ({what if session.sandbox else 'Modellix'})",
             "Key": f"from {source}" if source else "not checked",
             "Balance": balance,
+            "Spent": spent,
             "Files": str(session.home),
         }
         rows = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import time
-import uuid
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +11,12 @@ import ipywidgets as widgets
 
 from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.html.formatting import money_range
-from modellix_jupyter.notebook.spending import confirmed
-from modellix_jupyter.planning.cell_parser import cell_text, parse_cell, split_prompts
+from modellix_jupyter.planning.cell_parser import parse_cell, split_prompts
 from modellix_jupyter.planning.plan import check_slug, make_plan
-from modellix_jupyter.planning.pricing import Pricing, pricing_of, total_cost
 from modellix_jupyter.planning.suggestions import did_you_mean
 from modellix_jupyter.widgets.cards import Listing, listing_of
-from modellix_jupyter.widgets.controls import StatusLine, box, field
-from modellix_jupyter.widgets.form import PROMPT, ModelForm
+from modellix_jupyter.widgets.controls import StatusLine, box, button, field
+from modellix_jupyter.widgets.form import ModelForm
 from modellix_jupyter.widgets.picker import Picker
 from modellix_jupyter.widgets.sending import SendButton
 
@@ -27,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from modellix_jupyter.notebook.spending import Confirm, Quote
+    from modellix_jupyter.engine.engine import Stopped
+    from modellix_jupyter.notebook.spending import Order
     from modellix_jupyter.planning.schema import ModelSchema
-    from modellix_jupyter.results.results import Results
     from modellix_jupyter.values import Json, Model, Request, Task
     from modellix_jupyter.widgets.actions import Actions
     from modellix_jupyter.widgets.panel_context import PanelContext
@@ -49,14 +46,24 @@ EMPTY = {
 }
 
 
+STOP = "Take back what has not been sent, and stop waiting for what has"
+# What the button says before anything can be sent.
+GENERATE = "Generate"
+
+
 class Create:
-    """The form; `sent` is called with the results when requests have been handed over."""
+    """The form and the pictures; `on_spent` is called when something was sent or taken back."""
 
     def __init__(self, context: PanelContext, actions: Actions) -> None:
         self._context = context
         self._models: dict[str, Model] = {}
         self._schemas: dict[str, ModelSchema | None] = {}
-        self._unconfirmed: Sequence[Request] = ()
+        # Which change of the form the button speaks of.
+        self._change: object = None
+        # A click that waits for the parameters of the models, as what the button said at it.
+        self._waiting: str | None = None
+        self._asked: tuple[Sequence[Request], str, str] | None = None
+        self.on_spent: Callable[[], None] = lambda: None
         self.status = StatusLine()
         self.prompt = field(
             widgets.Textarea,
@@ -74,7 +81,8 @@ class Create:
             rows=2,
         )
         self.form = ModelForm(self._upload, self._earlier, self._show_cost)
-        self.button = SendButton(self.generate, self._answer)
+        self.button = SendButton(self.generate, self._yes, self._no)
+        self.stop = button("Stop", self._stop, tooltip=STOP)
         self.results = Pictures(context, actions)
         self.results.gallery.on_example = lambda index: context.later(
             lambda: self._use_example(index)
@@ -93,7 +101,8 @@ class Create:
             *(self.prompt, self.model, self.form.view, self.repeat),
             *(advanced, box("mx-advanced", self.vary, self.form.advanced)),
         )
-        return box("mx-form", fields, box("mx-foot", self.status.view, self.button))
+        foot = box("mx-foot", self.status.view, self.button, self.stop)
+        return box("mx-form", fields, foot)
 
     # -- models
 
@@ -156,8 +165,11 @@ class Create:
             self.form.show(schemas)
             then()
             self._show_cost()
+            waiting, self._waiting = self._waiting, None
+            if waiting is not None:
+                self.generate(waiting)
 
-        self._context.do(read, show, self.status.error)
+        self._context.do(read, show, self._refused)
 
     # -- what it would send
 
@@ -166,9 +178,6 @@ class Create:
         chosen = list(self.model.chosen)
         if not chosen:
             raise InvalidRequest("No model is chosen.", "Type in the field Model to search.")
-        missing = [slug for slug in chosen if slug not in self.form.models]
-        if missing:
-            raise InvalidRequest(f"{missing[0]} is still being read.", "Try again in a moment.")
         prompts: list[str | None] = [*split_prompts(self.prompt.value)] or [None]
         if prompts == [None] and all(_needs_prompt(self._schemas.get(s)) for s in chosen):
             raise InvalidRequest("The prompt is empty.", "Write what to make.")
@@ -189,80 +198,114 @@ class Create:
         line = " ".join([*models, *(f"--vary {word}" for word in words)])
         return parse_cell(line, "the prompt does not matter here").vary
 
+    @property
+    def _is_read(self) -> bool:
+        """Whether the parameters of all chosen models are there."""
+        return all(slug in self.form.models for slug in self.model.chosen)
+
     def _show_cost(self) -> None:
-        """Say on the button how many tasks it sends, and what they cost."""
-        with self._context.lock:
-            try:
-                requests = self._requests()
-            except ModellixError:
-                self.button.label = "Generate"
-                return
-            cost = self._cost(requests)
-            self.button.label = f"Generate {len(requests)}" + (f", {cost}" if cost else "")
+        """Say on the button what it would send, once that has been checked off this thread."""
+        session = self._context.session
+        change = self._change = object()
 
-    def _cost(self, requests: Sequence[Request]) -> str:
-        """Return what requests cost, from at least to at most; empty where nobody knows."""
-        total = total_cost(requests, self._prices())
-        if total.count_unknown == len(requests):
-            return ""
-        unknown = total.count_unknown
-        return money_range(*total.cost) + (f" and {unknown} of unknown price" if unknown else "")
+        def read() -> str:
+            with self._context.lock:
+                requests = self._requests() if self._is_read else []
+            return label_of(session.order(requests)) if requests else GENERATE
 
-    def _prices(self) -> dict[str, Pricing]:
-        known = [slug for slug in self._schemas if slug in self._models]
-        return {slug: pricing_of(self._models[slug].price, self._schemas[slug]) for slug in known}
+        def show(label: str) -> None:
+            if change is self._change:
+                self.button.label = label
+
+        self._context.do(read, show, lambda _: show(GENERATE))
 
     # -- sending
 
-    def generate(self, click: str) -> None:
-        """Send what the form says, off this thread; ask first where it is much."""
+    def generate(self, label: str) -> None:
+        """Send what the form says, where that is what the button said; else ask."""
+
+        def requests() -> Sequence[Request]:
+            if self._is_read:
+                return self._requests()
+            self._waiting = label
+            return ()
+
         self.status.clear()
-        with self._context.lock, self.status.show_errors():
-            self._send(self._requests(), click)
+        self._submit(requests, label)
 
     def send(self, requests: Sequence[Request]) -> None:
-        """Send requests that were made before, and ask first where it is much."""
-        with self._context.lock:
-            self._send(requests, uuid.uuid4().hex)
+        """Send requests that were made before once more, and ask first where it is much."""
+        self._submit(lambda: requests, GENERATE, reuse="off")
 
-    def _answer(self, click: str | None) -> None:
-        with self._context.lock:
-            requests, self._unconfirmed = self._unconfirmed, ()
-            self.button.question = ""
-            if click is not None and requests:
-                self._send(requests, click, confirmed)
+    def _yes(self) -> None:
+        asked = self._asked
+        self._no()
+        if asked is not None:
+            requests, label, reuse = asked
+            self._submit(lambda: requests, label, reuse=reuse, confirmed=True)
 
-    def _send(
-        self, requests: Sequence[Request], click: str, confirm: Confirm | None = None
+    def _no(self) -> None:
+        self._asked, self.button.question = None, ""
+
+    def _submit(
+        self,
+        requests: Callable[[], Sequence[Request]],
+        label: str,
+        *,
+        reuse: str = "",
+        confirmed: bool = False,
     ) -> None:
+        """Order requests, and send the order if it is what the button said, or was confirmed."""
         self.button.busy = True
-        asked: list[Quote] = []
-
-        def ask_later(quote: Quote) -> bool:
-            asked.append(quote)
-            return False
-
-        def done(results: Results) -> None:
-            self.button.busy = False
-            if asked and not results:
-                self._ask(requests, asked[0])
-            else:
-                self.results.refresh()
-
         session = self._context.session
-        how = confirm or ask_later
-        self._context.do(
-            lambda: session.submit(requests, confirm=how, click=click), done, self._refused
-        )
 
-    def _ask(self, requests: Sequence[Request], quote: Quote) -> None:
-        self._unconfirmed = requests
-        self.button.confirm = f"Send {quote.count}"
-        self.button.question = f"{quote.why_confirm}. Send {quote.words}?"
+        def work() -> tuple[Order, str] | None:
+            with self._context.lock:
+                wanted = requests()
+            if not wanted:
+                return None
+            order = session.order(wanted, reuse=reuse)
+            why = _why_ask(order, label, confirmed=confirmed)
+            if not why:
+                session.send(order)
+            return order, why
+
+        def done(made: tuple[Order, str] | None) -> None:
+            if made is None:
+                return  # it goes on when the parameters are there
+            self.button.busy = False
+            order, why = made
+            if why:
+                self._asked = order.requests, label_of(order), reuse
+                self.button.confirm = f"Send {order.quote.count}"
+                self.button.question = f"{why}. Send {order.words}?"
+                return
+            if not order.quote.count:
+                self.status.message(f"Nothing was sent: {order.words}.")
+            self.results.refresh()
+            self._show_cost()
+            self.on_spent()
+
+        self._context.do(work, done, self._refused)
 
     def _refused(self, error: ModellixError) -> None:
-        self.button.busy = False
+        self.button.busy, self._waiting = False, None
         self.status.error(error)
+
+    def _stop(self) -> None:
+        self._context.do(self._context.session.stop, self.stopped, self.status.error)
+
+    def stopped(self, stopped: Stopped) -> None:
+        """Say what was stopped, as a cell does."""
+        self.status.message(str(stopped))
+        self.on_spent()
+
+    def paint(self, changed: set[str]) -> None:
+        """Draw what changed; on the painter's thread."""
+        self.results.paint(changed)
+        display = "" if self._context.session.engine.busy() else "none"
+        if self.stop.layout.display != display:
+            self.stop.layout.display = display
 
     # -- from elsewhere
 
@@ -283,11 +326,6 @@ class Create:
         """Return the first offered model that makes a picture of a text."""
         slugs = [line[0] for line in self.model.models if "text-to-image" in line[1]]
         return slugs[0] if slugs else next(iter(self._models))
-
-    def cell(self) -> str:
-        """Return the cells that do the same as the form; raise `InvalidRequest` if none does."""
-        self._requests()  # what cannot be sent has no cell either
-        return "\n".join(cell_text(**plan) for plan in self._plans())
 
     def _upload(self, path: Path, then: Callable[[str], None], fail: Callable[[str], None]) -> None:
         session = self._context.session
@@ -334,11 +372,30 @@ class Pictures:
         return listing_of(runs, time.time())
 
 
+def label_of(order: Order) -> str:
+    """Return what the button says of an order: how many it sends, and what they cost."""
+    quote, there = order.quote, len(order.requests) - order.quote.count
+    total = quote.total
+    parts = [str(quote.count)]
+    if total.count_unknown < quote.count:
+        parts.append(money_range(*total.cost))
+    if 0 < total.count_unknown < quote.count:
+        parts[-1] += f" and {total.count_unknown} of unknown price"
+    return f"{GENERATE} {', '.join([*parts, *([f'{there} made before'] if there else [])])}"
+
+
+def _why_ask(order: Order, label: str, *, confirmed: bool) -> str:
+    """Return why an order is sent only after a yes to what it is now; empty where it is not."""
+    if label not in {GENERATE, label_of(order)}:
+        return f"The button said {label}"
+    return "" if confirmed else order.quote.why_confirm
+
+
 def _searched(task: Task) -> str:
     request = task.request
     return f"{request.prompt or ''} {request.model} {task.status} {task.task_id}".lower()
 
 
 def _needs_prompt(schema: ModelSchema | None) -> bool:
-    prompt = schema.parameters.get(PROMPT) if schema else None
-    return schema is None or (prompt is not None and prompt.required)
+    name = schema.prompt_parameter if schema else None
+    return schema is None or (name is not None and schema.parameters[name].required)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from modellix_jupyter.values import Json, Task
     from modellix_jupyter.widgets.controls import Upload
 
-# The parameter that has a field of its own above the form.
-PROMPT = "prompt"
 NOT_SET = "not set"
 # Parameters that most people set, beside those that are required or take media.
 _OFTEN = {
@@ -151,8 +149,10 @@ def _is_often(parameter: Parameter) -> bool:
 
 
 def _parameters(schema: ModelSchema | None) -> dict[str, Parameter]:
-    known = schema.parameters if schema else {}
-    return {name: parameter for name, parameter in known.items() if name != PROMPT}
+    """Return the parameters that have a field: the prompt has its own above the form."""
+    if schema is None:
+        return {}
+    return {n: p for n, p in schema.parameters.items() if n != schema.prompt_parameter}
 
 
 def _in_common(models: Sequence[Mapping[str, Parameter]]) -> dict[str, Parameter]:

@@ -2,9 +2,10 @@
 //
 // Synced traits: label, busy, ticket, question (text, or empty), confirm (what sends it then) and
 // snapshot (the class of the panel's record, which is hidden as soon as a kernel has answered).
-// To Python: {click: ticket}, which {settle: ticket} answers, then {send: ticket}; {yes: ticket},
+// To Python: {click: ticket}, which {settle: ticket} answers, then {send: ticket, label}; {yes: ticket},
 // {no: true}, and {hello: true}, which {alive: true} answers. A field's last change may be on its
-// way when the click is: by the second message it is there, so what the page shows is what is sent.
+// way when the click is: by the second message it is there. The label is what the button said at the
+// click: where it is something else by then, Python asks.
 
 // Clicks that come so soon after another are part of it: a double click is one.
 const PAUSE_MS = 700;
@@ -52,6 +53,7 @@ class Generate {
   }
 
   click() {
+    if (!this.waiting) this.clicked = this.model.get("label");
     this.once({ click: this.model.get("ticket") });
   }
 
@@ -80,7 +82,7 @@ function render({ model, el }) {
   hide.textContent = `.${model.get("snapshot")} { display: none; }`;
   const receive = (message) => {
     if (message.alive) el.append(hide);
-    if (message.settle && message.settle === generate.sent) model.send({ send: message.settle });
+    if (message.settle && message.settle === generate.sent) model.send({ send: message.settle, label: generate.clicked });
   };
   const names = "change:label change:busy change:ticket change:question change:confirm";
   model.on(names, show);

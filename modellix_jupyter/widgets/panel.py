@@ -16,6 +16,7 @@ import ipywidgets as widgets
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.cards import cards_html
 from modellix_jupyter.html.markup import el, html
+from modellix_jupyter.notebook.budget import standing_of
 from modellix_jupyter.notebook.display import NotebookScreen
 from modellix_jupyter.results.output_budget import budget_of
 from modellix_jupyter.widgets.actions import Actions
@@ -113,6 +114,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _start(self) -> None:
         self.tabs.observe(lambda _: self._refresh_tab(), "selected_index")
         self.actions.use, self.actions.send = self._use, self.create.send
+        self.actions.stopped = self.create.stopped
+        self.create.on_spent = self.connection.on_limit = self._show_head
         for gallery in self.actions.galleries:
             gallery.on_presence = self._on_presence
         self.context.on_session = self._on_session
@@ -123,21 +126,33 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _on_session(self) -> None:
         """Begin anew with a session that has just been taken up."""
+        session = self.context.session
+        try:
+            session.key()
+            has_key = True
+        except ModellixError:
+            has_key = False
         with self.context.lock:
-            session = self.context.session
-            self._head.value = _head(session)
+            self._show_head()
             for view in (self.create, self.actions, self.create.results):
                 view.refresh()
             self._refresh_tab()
-            try:
-                session.key()
-            except ModellixError:
+            if not has_key:
                 self.tabs.selected_index = TABS.index("Connection")
+
+    def _show_head(self) -> None:
+        """Say what is in use and what was spent, which is read off this thread."""
+        session = self.context.session
+
+        def show(spent: str) -> None:
+            self._head.value = _head(session, spent)
+
+        self.context.do(lambda: standing_of(session).words, show, lambda _: show(""))
 
     def _on_tick(self, changed: set[str]) -> None:
         """Draw what changed, and the snapshot not too often; on the painter's thread."""
         if changed:
-            self.create.results.paint(changed)
+            self.create.paint(changed)
             with self.context.lock:
                 view = self._tab_view()
                 if isinstance(view, Compare | History):
@@ -146,6 +161,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         if self._stale and self._snapshot.due:
             self._stale = False
             self._write_snapshot()
+            self._show_head()
 
     def _write_snapshot(self) -> None:
         session = self.context.session
@@ -208,11 +224,12 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         super().close()
 
 
-def _head(session: Session) -> str:
+def _head(session: Session, spent: str) -> str:
     sandbox = session.sandbox is not None
     text = "Sandbox: no key, no cost" if sandbox else session.settings.base_url
     where = el("span", html(text), class_="mx-sandbox" if sandbox else "mx-dim")
-    return el("div", el("b", html("Modellix")), where, class_="mx-head")
+    money = el("span", html(spent), class_="mx-dim mx-spent")
+    return el("div", el("b", html("Modellix")), where, money, class_="mx-head")
 
 
 def panel() -> Panel:

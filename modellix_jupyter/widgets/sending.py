@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SendButton(anywidget.AnyWidget):
-    """The button; `on_click` gets an id that is used once.
+    """The button; `on_click` gets what it said, and `on_yes` or `on_no` is called for an answer.
 
     Clicks that queue up while the kernel is busy carry the same id, and count as one.
     """
@@ -29,10 +29,14 @@ class SendButton(anywidget.AnyWidget):
     snapshot = traitlets.Unicode("mx-no-snapshot").tag(sync=True)
 
     def __init__(
-        self, on_click: Callable[[str], None], on_answer: Callable[[str | None], None]
+        self,
+        on_click: Callable[[str], None],
+        on_yes: Callable[[], None],
+        on_no: Callable[[], None],
     ) -> None:
         self._on_click = on_click
-        self._on_answer = on_answer
+        self._on_yes = on_yes
+        self._on_no = on_no
         super().__init__(ticket=uuid.uuid4().hex)
         self.on_msg(self.on_message)
 
@@ -43,12 +47,12 @@ class SendButton(anywidget.AnyWidget):
                 self.send({"alive": True})
             case {"click": str(ticket)} if ticket == self.ticket:
                 self.send({"settle": ticket})
-            case {"send": str(ticket)} if self._taken(ticket):
-                self._on_click(ticket)
+            case {"send": str(ticket), "label": str(label)} if self._taken(ticket):
+                self._on_click(label)
             case {"yes": str(ticket)} if self._taken(ticket):
-                self._on_answer(ticket)
+                self._on_yes()
             case {"no": True}:
-                self._on_answer(None)
+                self._on_no()
 
     def _taken(self, ticket: str) -> bool:
         """Take an id, and hand out another."""

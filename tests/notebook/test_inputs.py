@@ -19,7 +19,6 @@ from session_rig import HANG_S, KEY, Sessions
 
 import modellix_jupyter as mx
 from modellix_jupyter.errors import InvalidRequest, ModellixError
-from modellix_jupyter.notebook.spending import confirm_later
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.sandbox_server import Faults, Sandbox
 from modellix_jupyter.sandbox_server.site import TRANSCRIPT
@@ -309,7 +308,7 @@ def test_a_plan_that_is_not_confirmed_uploads_nothing(
     session: Session, sandbox: Sandbox, cat: Path
 ) -> None:
     requests = make_plan([f"{i}" for i in range(30)], [EDIT], params={"image": cat})
-    assert not session.submit(requests, confirm=confirm_later)
+    assert not session.submit(requests, confirm=lambda _: False)
     assert uploads(sandbox) == 0
 
 

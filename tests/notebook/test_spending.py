@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pandas as pd
@@ -15,7 +14,7 @@ from session_rig import HANG_S, Sessions
 from modellix_jupyter.errors import InvalidRequest, OverBudget, UserError
 from modellix_jupyter.notebook import current_session, functions
 from modellix_jupyter.notebook.session import Session
-from modellix_jupyter.notebook.spending import Quote, confirm_later
+from modellix_jupyter.notebook.spending import Quote
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.results.results import Results
@@ -185,25 +184,3 @@ def test_the_question_says_the_price_as_far_as_it_is_known(
 ) -> None:
     plan = make_plan(["p", "q"], ["a/x", "b/y"])
     assert Quote(plan, prices, Settings()).words == f"4 tasks {words}"
-
-
-# -- clicks
-
-
-def test_clicks_of_one_id_send_once_and_the_next_id_sends_again(
-    session: Session, sessions: Sessions
-) -> None:
-    plan = make_plan(["p"], [FAST])
-    with ThreadPoolExecutor(4) as pool:
-        clicked = [pool.submit(session.submit, plan, click="one") for _ in range(4)]
-    first, *others = [click.result() for click in clicked]
-    assert all([task.uid for task in other] == [task.uid for task in first] for other in others)
-    session.submit(plan, click="two").wait(HANG_S)
-    assert sessions.posts() == 2
-
-
-def test_a_click_that_sent_nothing_is_not_taken(session: Session, sessions: Sessions) -> None:
-    plan = make_plan(["p"], [FAST], repeat=13)
-    assert not session.submit(plan, confirm=confirm_later, click="one")
-    assert len(session.submit(plan, click="one").wait(HANG_S)) == 13
-    assert sessions.posts() == 13

@@ -73,8 +73,8 @@ class Page:
         self.until(lambda: self.create.form.models == models)
 
     def click(self) -> None:
-        """Click Generate."""
-        self.say(self.create.button, {"send": self.create.button.ticket})
+        """Click Generate before it has said how many it sends."""
+        self.say(self.create.button, {"send": self.create.button.ticket, "label": "Generate"})
 
     def generate(self, prompt: str, *models: str) -> list[Task]:
         """Fill in the form, press Generate, and wait until the tasks are over."""
