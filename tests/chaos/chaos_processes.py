@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from types import MappingProxyType
 from typing import Any
 
-from chaos_world import KEY, hurried_session, plan
+from chaos_world import KEY, MODEL, hurried_session, plan
 
 from modellix_jupyter.api import client
 from modellix_jupyter.engine import engine
@@ -172,6 +172,20 @@ def work_on_batch(
     session.block()
     pipe.send([task.status.value for task in results])
     session.close()
+
+
+def run_cell(pipe: Connection, environment: Mapping[str, str], name: str, count: int) -> None:
+    """Work on a named batch as a cell does on a machine that has these variables, and no more."""
+    os.environ.update(environment)
+    import pandas as pd
+
+    import modellix_jupyter
+
+    rows = [{"prompt": request.prompt, **request.params} for request in plan(name, count)]
+    pipe.send("about to submit")
+    results = modellix_jupyter.submit_frame(pd.DataFrame(rows), MODEL, batch=name, yes=True)
+    pipe.send([task.status.value for task in results.wait()])
+    current_session.close_all()
 
 
 def submit_and_watch_all(pipe: Connection, settings: Settings, name: str, count: int) -> None:

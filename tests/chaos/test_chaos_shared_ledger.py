@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from chaos_processes import PATIENCE_S, Child, start, work_on_batch
+from chaos_processes import PATIENCE_S, Child, run_cell, start, work_on_batch
 from chaos_world import (
     FULL,
     KEY,
@@ -132,14 +132,23 @@ def wait_for_successes(session: Session, count: int) -> None:
         time.sleep(0.02)
 
 
-def test_one_ends_the_batch_of_another_that_is_killed_and_each_is_paid_once(
+def test_two_homes_that_share_two_variables_end_a_batch_though_one_is_killed(
     home: Path, sandbox: Sandbox, postgres_url: str, watching: Session
 ) -> None:
     team = Team(sandbox, home, postgres_url, COUNT)
-    killed = team.join()
-    team.join()
+    shared = {
+        "MODELLIX_LEDGER": postgres_url,
+        "MODELLIX_FILES": str(team.files),
+        "MODELLIX_BASE_URL": sandbox.base_url,
+        "MODELLIX_API_KEY": KEY,
+    }
+    for name in ("one", "other"):
+        environment = {**shared, "MODELLIX_HOME": str(home / name)}
+        team.children.append(start(run_cell, environment, "batch", COUNT))
+    for child in team.children:
+        assert child.hear() == "about to submit"
     wait_for_successes(watching, COUNT // 4)
-    team.kill(killed)
+    team.kill(team.children[0])
     assert successes(watching) < COUNT, "it was too quick"
     team.end(watching)
 
