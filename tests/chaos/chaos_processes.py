@@ -22,10 +22,12 @@ from chaos_world import KEY, MODEL, hurried_session, plan
 
 from modellix_jupyter.api import client
 from modellix_jupyter.engine import engine
-from modellix_jupyter.errors import LedgerUnavailable
+from modellix_jupyter.errors import LedgerUnavailable, OverBudget
 from modellix_jupyter.ledger import ledger
 from modellix_jupyter.notebook import current_session, session
+from modellix_jupyter.notebook.recovery import resolve_unknown
 from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results import results
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.storage import store
@@ -33,6 +35,10 @@ from modellix_jupyter.values import Update
 
 PATIENCE_S = 60.0
 """Far above what anything here takes, so that a hang is a failure."""
+DEAR = "openai/gpt-image-2"
+"""Its price is a range, of which only the most is held."""
+ROOM_WITHIN_S = 0.5
+"""How long a plan is tried again at a limit that is full."""
 # Imported once, by the server that all processes are forked from. It has one thread.
 _PRELOADED = ["pytest", "PIL.PngImagePlugin"]
 _PRELOADED += [m.__name__ for m in (client, engine, store, ledger, results, session)]
@@ -206,3 +212,27 @@ def trouble(update: Update) -> list[str]:
     """Return what a task has to be tried again for: nothing should, where nothing is amiss."""
     again = update.activity is not None and update.activity.attempt is not None
     return [f"{update.task.request.prompt}: {update.activity}"] if again else []
+
+
+def spend(pipe: Connection, settings: Settings, name: str, plans: int, each: int) -> None:
+    """Send plan after plan, each as soon as a limit leaves it; say how often it did not."""
+    session = hurried_session(settings)
+    pipe.send("about to submit")
+    refused = 0
+    for number in range(plans):
+        requests = make_plan([f"{name} {number} {n}" for n in range(each)], [DEAR])
+        until = time.monotonic() + ROOM_WITHIN_S
+        while time.monotonic() < until:
+            try:
+                session.submit(requests).block()
+                break
+            except OverBudget:
+                refused += 1
+            # what an earlier kernel left, or a 402 of this one
+            with suppress(OverBudget):
+                resolve_unknown(session, ["send", "--yes"])
+            session.resume().block()
+            time.sleep(0.02)
+    session.block()
+    pipe.send(refused)
+    session.close()
