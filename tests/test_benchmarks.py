@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("comm", reason="ipykernel 6.17 has one of its own, which benchmarks do not use")
+
 from benchmarks import run
 from benchmarks.figures import SMOKE, Figure, row, table
 

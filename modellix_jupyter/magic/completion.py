@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from modellix_jupyter.planning.schema import ModelSchema
 
 _CELL = re.compile(r"^%%modellix\s")
-_COMMAND = re.compile(r"^\s*%%?modellix")
 _LINE = re.compile(r"^\s*%modellix\s+")
+_NAME = "modellix"
 # How long a completion waits for the service, in seconds.
 PATIENCE_S = 0.4
 
@@ -28,7 +28,8 @@ PATIENCE_S = 0.4
 def complete(line: str) -> list[str]:
     """Return what may stand in place of the last word of a line, cut at the cursor."""
     words = line.split()
-    last = "" if line[-1:].isspace() else words.pop()
+    last = _last_word(line)
+    words = words[: len(words) - bool(last)]
     if _LINE.match(line):
         known = _in_line(words)
     elif _CELL.match(line):
@@ -118,36 +119,54 @@ def _soon(ask: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever is asked
     return answer[0] if answer else None
 
 
+def _offered(line: str) -> list[str]:
+    return complete(line) if "%modellix" in line else []
+
+
 def _matcher(context: CompletionContext) -> dict[str, Any]:
     """Answer IPython's completer, in its second interface."""
     from IPython.core.completer import SimpleCompletion
 
     line = context.line_with_cursor[: context.cursor_position]
-    found = complete(line) if "%modellix" in line else []
+    found = _offered(line)
     return {
         "completions": [SimpleCompletion(text=text, type="modellix") for text in found],
+        "matched_fragment": _last_word(line),
         "suppress": bool(found),
     }
 
 
-def _hook(_: InteractiveShell, event: Any) -> list[str]:  # noqa: ANN401 - IPython's event has no type
-    """Answer IPython's completer, in its first interface."""
-    return complete(event.line)
+def _matcher_of_7(ip: InteractiveShell) -> Callable[[str], list[str]]:
+    """Return what answers the completer of IPython 7, which Colab runs.
+
+    It replaces a part of the word only where that has a sign in it, as in 1024*1024.
+    """
+
+    def matcher(part: str) -> list[str]:
+        line = ip.Completer.text_until_cursor
+        word, found = _last_word(line), _offered(line)
+        kept = len(word) - len(part)
+        return [each[kept:] for each in found if kept == 0 or each.startswith(word)]
+
+    matcher.matcher_identifier = _NAME  # type: ignore[attr-defined]  # as the later ones have
+    return matcher
+
+
+def _last_word(line: str) -> str:
+    return "" if line[-1:].isspace() else line.rsplit(maxsplit=1)[-1]
 
 
 def register(ip: InteractiveShell) -> None:
     """Complete in this shell from now on."""
     try:
         from IPython.core.completer import context_matcher
-    except ImportError:  # IPython 7, which Colab runs
-        ip.set_hook("complete_command", _hook, re_key=_COMMAND)  # type: ignore[no-untyped-call]  # IPython has no types here
+    except ImportError:
+        ip.Completer.custom_matchers.append(_matcher_of_7(ip))
     else:
-        matcher = context_matcher(identifier="modellix")(_matcher)
-        ip.Completer.custom_matchers.append(matcher)
+        ip.Completer.custom_matchers.append(context_matcher(identifier=_NAME)(_matcher))
 
 
 def unregister(ip: InteractiveShell) -> None:
     """Complete no more."""
-    matchers = getattr(ip.Completer, "custom_matchers", [])
-    matchers[:] = [m for m in matchers if getattr(m, "matcher_identifier", "") != "modellix"]
-    ip.strdispatchers["complete_command"].regexs.pop(_COMMAND, None)
+    matchers = ip.Completer.custom_matchers
+    matchers[:] = [m for m in matchers if getattr(m, "matcher_identifier", "") != _NAME]

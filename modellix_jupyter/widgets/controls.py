@@ -45,6 +45,8 @@ def field(kind: type[widgets.Widget], label: str, **traits: Any) -> widgets.Widg
     """Return a labelled control that reports its value when the user leaves it."""
     if hasattr(kind, "continuous_update"):
         traits["continuous_update"] = False
+    if "tooltip" in traits and not hasattr(kind, "tooltip"):  # ipywidgets 7
+        traits["description_tooltip"] = traits.pop("tooltip")
     return kind(description=label, **{"layout": WIDE, "style": LABEL, **traits})
 
 
@@ -167,14 +169,23 @@ class PictureField:
         self._address.value = " ".join(urls)
 
     def _on_files(self, change: dict[str, Any]) -> None:
-        for file in change["new"]:
+        for mime, content in _uploaded(change["new"]):
             # its name is the browser's, and untrusted: the ending alone is used
-            ending = _ENDINGS.get(file["type"], ".png")
-            with tempfile.NamedTemporaryFile(suffix=ending, delete=False) as copy:
-                copy.write(file["content"])
-            self._send(Path(copy.name), f"{len(file['content']) / 1e6:.1f} MB", temporary=True)
+            with tempfile.NamedTemporaryFile(
+                suffix=_ENDINGS.get(mime, ".png"), delete=False
+            ) as copy:
+                copy.write(content)
+            self._send(Path(copy.name), f"{len(content) / 1e6:.1f} MB", temporary=True)
         if change["new"]:
-            self._files.value = ()  # the bytes need not stay in a synced state
+            self._forget_files()
+
+    def _forget_files(self) -> None:
+        """Let the bytes go, which need not stay in a synced state."""
+        if isinstance(self._files.value, dict):  # ipywidgets 7
+            self._files.data, self._files.metadata = [], []
+            self._files.set_trait("value", {})
+        else:
+            self._files.value = ()
 
     def _on_earlier(self, change: dict[str, Any]) -> None:
         if change["new"] is not None:
@@ -194,6 +205,12 @@ class PictureField:
 
         self._status.value = html("Uploading …")
         self._upload(path, add, finish)
+
+
+def _uploaded(value: Any) -> list[tuple[str, bytes]]:  # noqa: ANN401 - ipywidgets has no types
+    """Return the type and the content of each file; ipywidgets 7 has them by their names."""
+    files = value.values() if isinstance(value, dict) else value
+    return [(file.get("metadata", file)["type"], bytes(file["content"])) for file in files]
 
 
 def _pictures(tasks: Iterable[Task]) -> list[tuple[str, str]]:

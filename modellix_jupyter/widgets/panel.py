@@ -109,7 +109,10 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             box("mx-tab", self.history.top, self.export.view, self.history.gallery),
             box("mx-tab", self.connection.view),
         )
-        return widgets.Tab(views, titles=TABS)
+        tabs = widgets.Tab(views)
+        for index, name in enumerate(TABS):
+            tabs.set_title(index, name)
+        return tabs
 
     def _start(self) -> None:
         self.tabs.observe(lambda _: self._refresh_tab(), "selected_index")
@@ -203,9 +206,12 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         if self._closed:  # ipywidgets has taken its own ways to be shown from it
             print(CLOSED)  # noqa: T201 - this is IPython's hook for showing a value
             return
-        from IPython.display import display
+        if hasattr(widgets.VBox, "_ipython_display_"):  # ipywidgets 7
+            super()._ipython_display_()
+        else:
+            from IPython.display import display
 
-        display(self._repr_mimebundle_(), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types here
+            display(self._repr_mimebundle_(), raw=True)  # type: ignore[no-untyped-call]  # IPython has no types here
         self._snapshot.show()
         if self.context.uids():
             self._write_snapshot()
@@ -222,6 +228,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             close_all(child)
         self.layout.close()
         super().close()
+        self.__dict__.pop("_ipython_display_", None)  # which ipywidgets 7 replaces by None
 
 
 def _head(session: Session, spent: str) -> str:

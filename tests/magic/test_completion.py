@@ -9,6 +9,7 @@ from pathlib import Path
 
 import IPython
 import pytest
+from IPython.core.completer import provisionalcompleter
 from magic_shell import Shell, a_loaded_shell
 
 from modellix_jupyter.magic import completion
@@ -71,6 +72,15 @@ def test_what_may_stand_here_is_offered(shell: Shell) -> None:
             line: [w for w in found if w in OFFERED[line]] for line, found in offered.items()
         }
     assert offered == OFFERED
+
+
+def test_a_word_with_a_sign_in_it_is_replaced_whole(shell: Shell) -> None:
+    for end in ("1024*", "1024*1", "102"):
+        code = f"%%modellix alibaba/qwen-image-plus --size {end}"
+        with provisionalcompleter():
+            found = list(shell.ip.Completer.completions(code, len(code)))
+        lines = {code[: each.start] + each.text for each in found}
+        assert "%%modellix alibaba/qwen-image-plus --size 1024*1024" in lines
 
 
 def test_the_older_interface_offers_the_same(shell: Shell) -> None:

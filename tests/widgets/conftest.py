@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import ipywidgets
 import pytest
 
 from modellix_jupyter.engine.polling import Pace
@@ -18,14 +17,9 @@ from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.widgets.panel import Panel, panel
 
-from .panel_rig import HANG_S, Page, until
+from .panel_rig import HANG_S, Page, living, until
 
 KEY = "sentinel-key-0123456789"
-
-
-def living() -> set[str]:
-    """Return the model ids of all widgets of this process that are not closed."""
-    return set(ipywidgets.widgets.widget._instances)
 
 
 def threads() -> set[threading.Thread]:
@@ -38,15 +32,15 @@ def threads() -> set[threading.Thread]:
 def nothing_of_it_left(home: Path) -> Iterator[None]:
     """Assert that no widget and no thread outlives a test."""
     del home
-    widgets = living()
+    widgets = set(living())
     yield
     deadline = time.monotonic() + HANG_S
     while threads() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not threads()
-    if not living() <= widgets:
+    if not set(living()) <= widgets:
         gc.collect()  # which takes a while, late in a run
-    assert living() <= widgets
+    assert set(living()) <= widgets
 
 
 @pytest.fixture(scope="module")

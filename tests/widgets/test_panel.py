@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from modellix_jupyter.values import Request, Status
 from modellix_jupyter.widgets import panel as panels
 from modellix_jupyter.widgets.cards import Item
 
-from .panel_rig import HANG_S, Page, until
+from .panel_rig import HANG_S, Page, drop, living, until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -347,13 +346,12 @@ def test_a_picture_is_uploaded_or_taken_from_an_earlier_result(page: Page) -> No
     assert address.description.startswith("image")
 
     content = Path(earlier.path or "").read_bytes()
-    upload = {"name": "../../x.png", "type": "image/png", "size": len(content)}
-    now = datetime.now(UTC)
-    files.value = ({**upload, "content": memoryview(content), "last_modified": now},)
+    drop(files, "../../x.png", content)
     page.until(lambda: "Uploaded" in status.value)
     uploaded = address.value
     assert uploaded.startswith("http")
-    assert files.value == ()
+    assert not files.value
+    assert content not in files.get_state().values()
 
     choice.value = earlier.path
     page.until(lambda: address.value != uploaded)
@@ -366,11 +364,7 @@ def test_what_cannot_be_uploaded_is_said_beside_the_field(page: Page) -> None:
     page.choose("google/nano-banana-2-edit")
     parts = [w for w in page.panel.create.form.view.children if isinstance(w, ipywidgets.VBox)]
     address, more, status = parts[0].children
-    content, now = b"no picture at all", datetime.now(UTC)
-    upload = {"name": "x.png", "type": "image/png", "size": len(content)}
-    more.children[0].value = (
-        {**upload, "content": memoryview(content), "last_modified": now},
-    )  # fmt: skip
+    drop(more.children[0], "x.png", b"no picture at all")
     page.until(lambda: status.value not in {"", "Uploading …"})
     assert "Uploaded" not in status.value
     assert address.value == ""
@@ -511,7 +505,7 @@ def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> No
     page.until(lambda: "in use in this kernel" in panel.connection.status.view.value)
     page.until(lambda: panel.context.session is not session)
     assert current_session.current().key().reveal() == key
-    states = [w.get_state() for w in ipywidgets.widgets.widget._instances.values()]
+    states = [widget.get_state() for widget in living().values()]
     assert key not in repr(states)
     page.generate("with the other key", "sandbox/fast")
 
@@ -566,12 +560,12 @@ def test_a_panel_that_no_page_shows_rests_and_wakes(page: Page, session: Session
 
 def test_the_next_panel_closes_one_that_rests(page: Page) -> None:
     page.leave()
-    before = set(ipywidgets.widgets.widget._instances)
+    before = set(living())
     other = panels.panel()
     page.until(lambda: other.create.model.models)
     try:
         assert page.panel.comm is None
-        assert not before & set(ipywidgets.widgets.widget._instances)
+        assert not before & set(living())
     finally:
         other.close()
 
