@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.api.client import AsyncClient
     from modellix_jupyter.engine.polling import Pace
+    from modellix_jupyter.engine.record import Record
     from modellix_jupyter.errors import ApiError
     from modellix_jupyter.ledger.ledger import Ledger
     from modellix_jupyter.settings import Settings
@@ -28,6 +29,8 @@ _T = TypeVar("_T")
 
 _DOWNLOADS_AT_ONCE = 8
 _REMEMBERED = 50
+# How long what the ledger said of an owner is believed, in seconds.
+_OWNED_S = 1.0
 
 
 def _keep_nothing(_: ApiError) -> None:
@@ -102,10 +105,12 @@ class Context:
         await self.writer.close()
         self._readers.shutdown()
 
-    async def check_owner(self, task: Task) -> None:
+    async def check_owner(self, record: Record) -> None:
         """Raise `NotOwned` where a task is another kernel's by now."""
+        if abs(self.clock() - record.owned_at) < _OWNED_S:
+            return
         try:
-            owner = await self.read(self.ledger.owner, task.uid)
+            owner = await self.read(self.ledger.owner, record.task.uid)
         except LedgerError:
             return  # nobody can take it over either, and a running task must not end of it
         if owner != self.owner:
@@ -132,10 +137,15 @@ class Context:
             pace=self.pace,
         )
 
+    async def load_durations(self, model: str) -> None:
+        """Read what a model's latest tasks took, beside the loop, where that is not known yet."""
+        if model not in self._durations:
+            await self.read(self.durations, model)
+
     def durations(self, model: str) -> tuple[float, ...]:
         """Return what a model's latest tasks took, in seconds; read from the ledger once.
 
-        On the loop, only once something of the model was read beside it.
+        On the loop, only after `load_durations`.
         """
         if model not in self._durations:
             try:

@@ -74,7 +74,7 @@ class Downloads:
         record = self._record
         try:
             async with self._context.downloads:  # not during a pause: others have a use for it
-                await self._context.check_owner(record.task)
+                await self._context.check_owner(record)
                 record.report(Activity(what="downloading"))
                 resource = await self._fetch(index)
         except (DownloadError, TransportError, ApiError) as error:

@@ -228,7 +228,7 @@ class Job(Record):
     async def _poll(self) -> None:
         self._since = self._context.timer()
         self._context.polled += 1
-        await self._context.read(self._context.durations, self.task.request.model)
+        await self._context.load_durations(self.task.request.model)
         self._since, self._since_us = self._context.timer(), self._context.now_us()
         not_before = self.task.submitted_at or self.task.created_at
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import LedgerError, NotOwned
@@ -30,6 +31,8 @@ class Record:
         self.unsaved = False
         # Whether it was left to whoever takes it up next; from then on only the row counts.
         self.released = False
+        # When the ledger last said that it is this engine's, by the clock.
+        self.owned_at = -math.inf
         # Whether that is being tried again just now.
         self._again = False
         self._context = context
@@ -40,6 +43,7 @@ class Record:
         try:
             await self._context.writer.save(task)
             self.unsaved = False
+            self.owned_at = self._context.clock()
         except NotOwned:
             raise
         except LedgerError as error:

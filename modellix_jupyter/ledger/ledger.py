@@ -220,10 +220,9 @@ class Ledger:
                 raise RowGone("The ledger has no row of this task any more, so it was not sent.")
             gone = _update(connection, others, owner)
             _insert(connection, gone, owner, self._user)
-            if changed:
+            if found := file_rows(changed, self.files):
                 uids = [{"of": task.uid} for task in changed]
                 connection.execute(delete(files).where(files.c.uid == bindparam("of")), uids)
-            if found := file_rows(changed, self.files):
                 connection.execute(insert(files), found)
         return gone
 

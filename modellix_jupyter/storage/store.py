@@ -113,9 +113,10 @@ class Store:
         try:
             with os.fdopen(descriptor, "wb") as file:
                 await _copy(chunks, file, room)
-                await asyncio.to_thread(_flush, file)
-            mark = pictures.mark_of(folder / stem)
-            checked, ending = await asyncio.to_thread(self._check, part, resource, room, mark)
+                mark = pictures.mark_of(folder / stem)
+                checked, ending = await asyncio.to_thread(
+                    self._finish, file, part, resource, room, mark
+                )
             name = f"{folder.name}/{stem}.{ending}"
             part.replace(self._files.folder / name)
         except BaseException:
@@ -127,8 +128,11 @@ class Store:
             self.warn(problem)
         return replace(checked, path=self._files.path(name), problem=None)
 
-    def _check(self, part: Path, resource: Resource, room: int, mark: Path) -> tuple[Resource, str]:
-        """Return the resource with what the file itself shows, and the file's ending."""
+    def _finish(
+        self, file: BinaryIO, part: Path, resource: Resource, room: int, mark: Path
+    ) -> tuple[Resource, str]:
+        """Flush the file to the disk; return the resource with what it shows, and its ending."""
+        _flush(file)
         head = filetypes.head_of(part)
         if head.startswith(_GZIP) and resource.type in filetypes.CHECKED:
             _inflate(part, room)
@@ -139,8 +143,8 @@ class Store:
             raise DownloadError(message, final=False)
         if kind is filetypes.OTHER and resource.type in filetypes.CHECKED:
             self._check_again(part)
-        with part.open("rb") as file:
-            if filetypes.ends_too_soon(file, size):
+        with part.open("rb") as whole:
+            if filetypes.ends_too_soon(whole, size):
                 raise DownloadError("The result is cut off.", final=False)
         ending = filetypes.ending(resource.type, resource.format, kind)
         return replace(_described(part, resource, kind, mark), size=size), ending
