@@ -1,27 +1,31 @@
 // Fetches the viewer from the kernel. The widget's own state is small, because what runs a notebook
 // without a front end writes it into the notebook.
 
-async function initialize({ model }) {
-  const { script, style } = await new Promise((resolve) => {
-    const hear = (message) => {
-      if (!message.script) return;
-      model.off("msg:custom", hear);
-      resolve(message);
-    };
-    model.on("msg:custom", hear);
-    model.send({ id: 0, ask: "script" });
-  });
+/** Run the script once the kernel has sent it; return a function that takes all of it back. */
+function load(model) {
   const sheet = document.createElement("style");
-  sheet.textContent = style;
-  document.head.append(sheet);
-  const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
-  const module = await import(address);
-  URL.revokeObjectURL(address);
-  const end = module.default.initialize({ model });
+  let ended = false;
+  let end = () => {};
+  const hear = async ({ script, style }) => {
+    if (!script) return;
+    model.off("msg:custom", hear);
+    const address = URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
+    const module = await import(address);
+    URL.revokeObjectURL(address);
+    if (ended) return;
+    sheet.textContent = style;
+    document.head.append(sheet);
+    end = module.default.initialize({ model });
+  };
+  model.on("msg:custom", hear);
+  model.send({ id: 0, ask: "script" });
   return () => {
+    ended = true;
+    model.off("msg:custom", hear);
     sheet.remove();
     end();
   };
 }
 
-export default { initialize };
+// not awaited: anywidget gives a model two seconds, and a kernel that runs a cell may take longer
+export default { initialize: ({ model }) => load(model) };

@@ -32,6 +32,8 @@ BOATS = """boats = mx.compare("a lighthouse in a storm",
     ["alibaba/qwen-image-plus", "bytedance/seedream-4"], vary={"seed": [1, 2]})"""
 FILM = "film = mx.generate('a boat sails by', 'alibaba/wan-2.5-t2v')"
 TABLE = "mx.show(mx.history())"
+# anywidget gives a model two seconds to begin, and the kernel answers nothing meanwhile
+BUSY = "import time; time.sleep(3)"
 DONE = "print('everything', 'is', 'done')"
 
 
@@ -122,7 +124,7 @@ def test_screenshot_of_outputs_their_boxes_and_the_viewer(
 def test_a_narrow_page_shows_two_abreast_and_nothing_too_wide(
     page: Page, lab: Lab, tmp_path: Path
 ) -> None:
-    ran(page, lab, tmp_path, BOATS, "boats.grid()", TABLE)
+    ran(page, lab, tmp_path, BOATS, BUSY, "boats.grid()", TABLE)
     page.set_viewport_size({"width": 520, "height": 900})
     page.wait_for_timeout(500)  # the notebook lays itself out anew
     assert_shaped(page.locator(".jp-OutputArea-output figure img"), 100)
