@@ -65,6 +65,14 @@ def reason(error: BaseException) -> str:
     return told.partition("\n")[0]
 
 
+def interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
+    """Return the interrupt for which a driver failed: it tidies up, and an answer is on its way."""
+    behind: BaseException | None = error
+    while behind is not None and not isinstance(behind, KeyboardInterrupt):
+        behind = behind.__context__
+    return behind
+
+
 def is_passing(error: BaseException) -> bool:
     """Whether the same may succeed later: another program writes, or the server is away."""
     if isinstance(error, DBAPIError):

@@ -147,6 +147,8 @@ class Ledger:
         try:
             yield
         except dialects.foreign() as error:
+            if interrupt := dialects.interrupt_behind(error):
+                raise interrupt from None
             told = dialects.reason(error)
             hint = None if self.path else "Check MODELLIX_LEDGER, and whether its server runs."
             kind = LedgerUnavailable if dialects.is_passing(error) else LedgerError

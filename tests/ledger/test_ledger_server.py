@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from ledger_samples import ORIGIN, a_task, python
 from postgres_server import PASSWORD, PostgresServer
@@ -75,6 +76,24 @@ def test_a_dropped_table_is_said(postgres: PostgresServer, home: Path) -> None:
     postgres.execute("DROP TABLE tasks CASCADE", url.rpartition("/")[2])
     refused(lambda: ledger.add([a_task()], "me"), LedgerError)
     refused(ledger.tasks, LedgerError)
+    ledger.close()
+
+
+def test_an_interrupt_in_the_middle_of_an_answer_is_an_interrupt_and_breaks_nothing(
+    postgres_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(postgres_url, home)
+    ledger.add([a_task()], "me")
+
+    def interrupted(cursor: psycopg.Cursor[object], *_: object) -> None:
+        cursor.connection.pgconn.send_query(b"SELECT 1")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(psycopg.Cursor, "execute", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.count()
+    assert ledger.count() == 1
     ledger.close()
 
 
