@@ -38,6 +38,7 @@ from modellix_jupyter.notebook.spending import (
     send,
     send_unsent,
 )
+from modellix_jupyter.planning.pricing import UNCHECKED, Pricing
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.settings import SETTING_NAMES, Settings, from_environment
 from modellix_jupyter.storage.files import MIB, Files
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from modellix_jupyter.engine.engine import Stopped
-    from modellix_jupyter.planning.pricing import Pricing
     from modellix_jupyter.planning.schema import ModelSchema
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.values import Model
@@ -238,8 +238,9 @@ class Session:
     def prices(self, requests: Sequence[Request]) -> dict[str, Pricing]:
         """Check prepared requests against catalog and schemas; return what they cost, by model."""
         _ = self.engine  # a missing key is said before anybody is asked to confirm
-        checked = self.settings.check_requests
-        return self.call(lambda r: r.catalog.check(inputs.stand_ins(requests))) if checked else {}
+        if not self.settings.check_requests:
+            return dict.fromkeys((request.model for request in requests), UNCHECKED)
+        return self.call(lambda r: r.catalog.check(inputs.stand_ins(requests)))
 
     def order(
         self, requests: Sequence[Request], *, batch: str | None = None, reuse: str = ""

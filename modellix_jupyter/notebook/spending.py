@@ -219,7 +219,7 @@ def _answer(read: Callable[[str], str], question: str, otherwise: str, hint: str
 
     try:
         return read(question)
-    except (EOFError, OSError, StdinNotImplementedError):
+    except (EOFError, OSError, RuntimeError, StdinNotImplementedError):
         raise InvalidRequest(otherwise, hint) from None
 
 

@@ -64,11 +64,13 @@ class Pricing:
 
     price: Price | None
     parameters: Mapping[str, Parameter] | None = field(default_factory=dict)
+    # Why there is no price.
+    why: str = "the catalog has no price for it"
 
     def cost(self, request: Request) -> Cost | str:
         """Return the cost of a request, or why it cannot be known."""
         if self.price is None or not math.isfinite(self.price.high):
-            return "the catalog has no price for it"
+            return self.why
         try:
             units = self._units(_singular(self.price.unit or ""), request)
         except _Unknown as why:
@@ -92,6 +94,8 @@ class Pricing:
                 raise _Unknown(f"its price is per {unit}, and its length is not known")
             each = 1 / _TIME_UNITS[unit]
             return files.times(seconds).times(Cost(each, each))
+        if self.parameters is None:
+            raise _Unknown("its schema cannot be read, and its price names no unit")
         # with no unit, it may be the price of all that a request makes, or of each part
         return Cost(1.0, max(1.0, files.times(self._seconds(request) or _ONE).high))
 
@@ -142,6 +146,10 @@ def _bounds(parameter: Parameter | None) -> Cost | None:
     if parameter.maximum is None or not parameter.maximum > 0:
         return None
     return Cost(max(parameter.minimum or 0.0, 0.0), parameter.maximum)
+
+
+# Of a model that is not looked up.
+UNCHECKED = Pricing(None, why="the setting check_requests is off")
 
 
 def pricing_of(price: Price | None, schema: ModelSchema | None) -> Pricing:

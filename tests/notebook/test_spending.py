@@ -11,15 +11,17 @@ import pandas as pd
 import pytest
 from session_rig import HANG_S, Sessions
 
-from modellix_jupyter.errors import InvalidRequest, OverBudget, UserError
+from modellix_jupyter.api.client import AsyncClient
+from modellix_jupyter.errors import InvalidRequest, OverBudget, TransportError, UserError
 from modellix_jupyter.notebook import current_session, functions
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.notebook.spending import Quote
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.results.results import Results
+from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.settings import Settings
-from modellix_jupyter.values import Price
+from modellix_jupyter.values import Model, Price
 
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
@@ -167,8 +169,42 @@ def test_a_plan_that_may_cost_more_than_it_may_is_not_sent(
 
 def test_a_plan_of_unknown_price_is_not_within_any_limit(sessions: Sessions) -> None:
     session = sessions(check_requests=False)
-    with pytest.raises(OverBudget, match="no price is known"):
+    why = r"no price is known: sandbox/fast: the setting check_requests is off"
+    with pytest.raises(OverBudget, match=why):
         session.submit(make_plan(["p"], [FAST]), max_usd=100)
+
+
+def test_where_the_catalog_cannot_be_read_two_lines_say_what_to_add(
+    sessions: Sessions, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody(monkeypatch)
+    current_session.push(sessions())
+    monkeypatch.setattr(AsyncClient, "models", out_of_reach)
+    with pytest.raises(InvalidRequest) as raised:
+        functions.submit(["p", "q"], FAST)
+    assert raised.value.message == (
+        "The plan has 2 tasks (no price is known: sandbox/fast: the catalog could not be read), "
+        "and that needs a yes."
+    )
+    assert raised.value.hint == "Nothing was sent; add yes=True to send it."
+    assert not sandbox.submissions
+    assert len(functions.submit("p", FAST).wait(HANG_S)) == 1
+
+
+async def out_of_reach(_: AsyncClient) -> list[Model]:
+    raise TransportError("The service cannot be reached.")
+
+
+@pytest.mark.parametrize("nobody_answers", [EOFError, OSError, RuntimeError])
+def test_whoever_has_no_standard_input_is_nobody(
+    limit: int, monkeypatch: pytest.MonkeyPatch, nobody_answers: type[Exception]
+) -> None:
+    def reply(_: str = "") -> str:
+        raise nobody_answers
+
+    monkeypatch.setattr(builtins, "input", reply)
+    with pytest.raises(InvalidRequest, match="need a yes"):
+        compared(limit + 1)
 
 
 @pytest.mark.parametrize(
