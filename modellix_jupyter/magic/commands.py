@@ -91,8 +91,9 @@ def _resume(arguments: Sequence[str]) -> object:
     if arguments:
         results = session.results(resolve_unknown(session, arguments))
     else:
+        ended = session.end_ended()
         results = session.resume(revive=True)
-        for line in report(session, results):
+        for line in report(session, results, ended):
             print(line)
     return run(results, raising=False) if results else None
 

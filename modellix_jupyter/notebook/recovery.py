@@ -82,15 +82,20 @@ def _resume() -> None:
         current().resume()
 
 
-def report(session: Session, results: Results) -> Iterator[str]:
-    """Yield lines on what was taken up, what is unknown, and what was never sent."""
+def report(session: Session, results: Results, ended: int = 0) -> Iterator[str]:
+    """Yield lines on what was taken up, what is unknown, and what was never sent.
+
+    `ended` is how many tasks of sandboxes that are gone were just given up.
+    """
     unknown = session.unknown()
     unsent = [task for task in session.unfinished() if task.unsent]
     held, damaged = _held_elsewhere(session), session.ledger.damaged
-    if not (results or unknown or unsent or damaged):
+    if not (results or unknown or unsent or damaged or ended):
         yield "Nothing is unfinished."
     if results:
         yield f"{len(results)} {'task' if len(results) == 1 else 'tasks'} taken up."
+    if ended:
+        yield f"{ended} of a sandbox that ended with its kernel: nothing will come of them."
     if unknown:
         yield (
             f"{len(unknown)} submitted with no readable answer: each may have been accepted and "

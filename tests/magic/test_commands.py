@@ -84,6 +84,7 @@ def test_a_typed_key_is_checked_and_used(
     shell.good("%modellix balance")
     assert keys_sent(service)[-1] == OTHER_KEY
     assert not (home / "key").exists()
+    assert "from `%modellix key`" in shell.good("%modellix doctor").text
 
 
 def test_a_key_is_kept_for_its_owner_only_where_the_answer_is_yes(
@@ -161,6 +162,15 @@ def test_doctor_needs_no_key(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
     text = " ".join(shell.good("%modellix doctor").text.split())
     assert "https://modellix.ai/console/api-key" in text
     assert "%modellix sandbox" in text
+
+
+def test_history_takes_only_all(shell: Shell) -> None:
+    shell.good("%%modellix sandbox/fast\na cat")
+    assert list(shell.good("%modellix history").value["service"]) == ["sandbox"]
+    assert list(shell.good("%modellix history --all").value["service"]) == ["sandbox"]
+    first, second = shell.run("%modellix history everything").lines
+    assert "`everything` is not an option" in first
+    assert "--all" in second
 
 
 def test_models_lists_them_with_what_they_cost_or_those_with_a_text(shell: Shell) -> None:

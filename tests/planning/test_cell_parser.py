@@ -197,6 +197,8 @@ def test_a_body_makes_the_prompt_needless(body: str) -> None:
         ("{blank}", ["The prompt", "empty"]),
         ("a\n---\n{blank}", ["Prompt 2 of 2", "empty"]),
         ("a\n---\n{animl}", ["{animl}", "prompt 2 of 2", "`animal`", "--no-interpolate"]),
+        ("a cat\n\n%%modellix a/x --seed 1\na dog", ["`%%modellix`", "several cells"]),
+        ("a cat\r\n%%modellix\r\na dog", ["`%%modellix`", "several cells"]),
     ],
 )
 def test_prompts_that_are_refused(body: str, words: list[str]) -> None:
