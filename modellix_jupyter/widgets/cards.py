@@ -48,6 +48,7 @@ _WORDS = {
     Status.EXPIRED: ("failed", "expired"),
     Status.SUCCESS: ("done", "done"),
 }
+_INPUTS = frozenset({"image", "video", "audio"})
 UNKNOWN_NOTE = "No readable answer: it may have been accepted and charged."
 
 
@@ -186,7 +187,7 @@ def page_card(
         "price": money(task.price) if task.status is Status.SUCCESS else "",
         "made": task.created_at // 1000,
         "rating": rating,
-        "actions": _actions(task, watched=watched),
+        "actions": _actions(task, resource, watched=watched),
         **_file(resource),
         **_details(task),
     }
@@ -251,7 +252,7 @@ def _details(task: Task) -> dict[str, Any]:
     return {"params": params, "id": task.task_id or task.uid, "cost": task.price}
 
 
-def _actions(task: Task, *, watched: bool) -> list[tuple[str, str]]:
+def _actions(task: Task, resource: Resource | None, *, watched: bool) -> list[tuple[str, str]]:
     """Return the name and the label of each action that a task has, the most urgent first.
 
     What is paid for stands last, where nothing stood that a second click could have meant.
@@ -264,6 +265,7 @@ def _actions(task: Task, *, watched: bool) -> list[tuple[str, str]]:
         ("take_up", "Take up again"): open_ and not watched and accepted,
         ("never", "It was never accepted"): unknown,
         ("open", "Open"): task.path is not None,
+        ("input", "Use as input"): bool(resource and resource.path and resource.type in _INPUTS),
         ("use", "Use these settings"): True,
         ("again", "Run again"): task.status.ended and not unknown,
         ("send", "Send it now"): task.unsent and not watched,

@@ -12,8 +12,11 @@ import ipywidgets as widgets
 from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.html.formatting import money_range
 from modellix_jupyter.planning.cell_parser import parse_cell, split_prompts
+from modellix_jupyter.planning.inputs import Input, noun_of
 from modellix_jupyter.planning.plan import check_slug, make_plan
 from modellix_jupyter.planning.suggestions import did_you_mean
+from modellix_jupyter.storage.input_files import preview
+from modellix_jupyter.storage.thumbnails import jpeg_of
 from modellix_jupyter.widgets.cards import Listing, listing_of
 from modellix_jupyter.widgets.controls import StatusLine, box, button, field
 from modellix_jupyter.widgets.form import ModelForm
@@ -22,7 +25,6 @@ from modellix_jupyter.widgets.sending import SendButton
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from modellix_jupyter.engine.engine import Stopped
     from modellix_jupyter.notebook.spending import Order
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from modellix_jupyter.widgets.panel_context import PanelContext
 
 MAX_REPEAT = 1000
-# Tasks of this kernel that are looked through for pictures to use again.
-RECENT = 200
 EXAMPLES = (
     "A lighthouse on a cliff at dusk, oil painting, thick brush strokes",
     "Product photo of a ceramic teapot on linen, soft window light",
@@ -63,6 +63,8 @@ class Create:
         # A click that waits for the parameters of the models, as what the button said at it.
         self._waiting: str | None = None
         self._asked: tuple[Sequence[Request], str, str] | None = None
+        # A result that is to be an input of the next model which takes one, as `give` has it.
+        self._input: tuple[str, str, str, str | None] | None = None
         self.on_spent: Callable[[], None] = lambda: None
         self.status = StatusLine()
         self.prompt = field(
@@ -80,7 +82,7 @@ class Create:
             tooltip="One parameter a line: a request for each value, and the product of several",
             rows=2,
         )
-        self.form = ModelForm(self._upload, self._earlier, self._show_cost)
+        self.form = ModelForm(context, self._show_cost)
         self.button = SendButton(self.generate, self._yes, self._no)
         self.stop = button("Stop", self._stop, tooltip=STOP)
         self.results = Pictures(context, actions)
@@ -164,6 +166,7 @@ class Create:
             self._schemas = schemas
             self.form.show(schemas)
             then()
+            self._give()
             self._show_cost()
             waiting, self._waiting = self._waiting, None
             if waiting is not None:
@@ -327,15 +330,34 @@ class Create:
         slugs = [line[0] for line in self.model.models if "text-to-image" in line[1]]
         return slugs[0] if slugs else next(iter(self._models))
 
-    def _upload(self, path: Path, then: Callable[[str], None], fail: Callable[[str], None]) -> None:
-        session = self._context.session
-        self._context.do(
-            lambda: session.upload(path), then, lambda error: fail(f"{error.message} {error.hint}")
-        )
+    def use_as_input(self, task: Task, place: int) -> None:
+        """Put a result into the form; without a field for it, into that of the next model."""
+        resource, session = task.resources[place], self._context.session
 
-    def _earlier(self) -> list[Task]:
-        uids = self._context.uids()[-RECENT:]
-        return [self._context.session.engine.get(uid) for uid in reversed(uids)]
+        def read() -> str | None:
+            return preview(jpeg_of(session.media(resource)) or b"")
+
+        def give(src: str | None) -> None:
+            kind, source = resource.type or "image", str(task.task_id or task.uid)
+            value = Input(resource.url or resource.path or source, resource)
+            self._input = (kind, value, f"{task.request.model} {source[:8]}", src)
+            self._give()
+            if self._input is not None:
+                verb = f"{kind}-to-"
+                fitting = [slug for slug, each in self._models.items() if verb in each.type]
+                names = " or ".join(fitting[:2]) or "another"
+                self.status.message(
+                    f"No chosen model takes a {noun_of(kind)}. Choose {names}: it gets this one."
+                )
+
+        self._context.do(read, give, self.status.error)
+
+    def _give(self) -> None:
+        """Put a result that waits for a field into one, where there is one by now."""
+        label = self.form.give(*self._input) if self._input is not None else None
+        if label is not None:
+            self._input = None
+            self.status.message(f"It is the input for {label.removesuffix(' *')}.")
 
 
 class Pictures:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +10,18 @@ import ipywidgets as widgets
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.html.markup import el, html
+from modellix_jupyter.planning.inputs import slot_of
 from modellix_jupyter.planning.interpolation import value_of
 from modellix_jupyter.widgets.cards import plain_name
-from modellix_jupyter.widgets.controls import PictureField, box, close_all, field
+from modellix_jupyter.widgets.controls import box, close_all, field
+from modellix_jupyter.widgets.media import MediaField
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from modellix_jupyter.planning.schema import ModelSchema, Parameter
-    from modellix_jupyter.values import Json, Task
-    from modellix_jupyter.widgets.controls import Upload
+    from modellix_jupyter.values import Json
+    from modellix_jupyter.widgets.panel_context import PanelContext
 
 NOT_SET = "not set"
 # Parameters that most people set, beside those that are required or take media.
@@ -32,7 +33,6 @@ _OFTEN = {
 LONG_TEXT = 200
 # The value of a field that the user leaves to the service.
 UNSET: Any = object()
-_PICTURE = re.compile(r"(?:^|_)(?:image|img|picture|photo|frame|mask)s?(?:_(?:urls?|\d+))?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,10 @@ class Field:
 
 
 class ModelForm:
-    """Fields for several models, with uploads and earlier tasks for pictures as inputs."""
+    """Fields for several models."""
 
-    def __init__(
-        self, upload: Upload, earlier: Callable[[], Sequence[Task]], changed: Callable[[], None]
-    ) -> None:
-        self._upload = upload
-        self._earlier = earlier
+    def __init__(self, context: PanelContext, changed: Callable[[], None]) -> None:
+        self._context = context
         self._changed = changed
         self.view = box("mx-parameters")
         self.advanced = box("mx-parameters")
@@ -87,11 +84,31 @@ class ModelForm:
             return {}
 
     def _make_fields(self, parameters: Mapping[str, Parameter]) -> dict[str, Field]:
-        made = {
-            name: _picture(p, self._upload, self._earlier()) if _is_picture(p) else _make_field(p)
-            for name, p in parameters.items()
-        }
-        return {n: replace(f, often=_is_often(parameters[n])) for n, f in made.items()}
+        made = {n: self._media(p) or _make_field(p) for n, p in parameters.items()}
+        return {n: replace(f, often=f.often or _is_often(parameters[n])) for n, f in made.items()}
+
+    def _media(self, parameter: Parameter) -> Field | None:
+        """Return the field of a parameter that takes media, or None where it takes none."""
+        slot = slot_of(parameter.name, parameter.schema)
+        if slot is None:
+            return None
+        tip = _tooltip(parameter) or ""
+        control = MediaField(self._context, slot, _label(parameter), tip)
+
+        def get() -> Any:  # noqa: ANN401 - JSON, or UNSET
+            return UNSET if (value := control.get()) is None else value
+
+        return Field(control, get, lambda v: control.put(None if v is UNSET else v), often=True)
+
+    def give(self, kind: str, source: str, name: str, src: str | None) -> str | None:
+        """Put media into the first field that takes them and is not full; return its label."""
+        fields = [f.control for model in self.models for f in self._fields(model).values()]
+        fitting = [f for f in fields if isinstance(f, MediaField) and f.takes(kind)]
+        chosen = next((f for f in fitting if not f.is_full), next(iter(fitting), None))
+        if chosen is None:
+            return None
+        chosen.add(source, name, src)
+        return str(chosen.label)
 
     def _show_fields(self) -> None:
         """Put what matters most into the form, and the rest below Advanced."""
@@ -145,7 +162,7 @@ def _heading(model: str) -> widgets.HTML:
 
 
 def _is_often(parameter: Parameter) -> bool:
-    return parameter.required or plain_name(parameter.name) in _OFTEN or _is_picture(parameter)
+    return parameter.required or plain_name(parameter.name) in _OFTEN
 
 
 def _parameters(schema: ModelSchema | None) -> dict[str, Parameter]:
@@ -191,12 +208,6 @@ def _read_more(text: str) -> dict[str, Json]:
 
 
 # -- the field of one parameter
-
-
-def _is_picture(parameter: Parameter) -> bool:
-    """Whether a parameter wants the address of a picture, as far as its name says."""
-    fits = parameter.type in {"string", "array", None} and parameter.enum is None
-    return fits and _PICTURE.search(parameter.name) is not None
 
 
 def _make_field(parameter: Parameter) -> Field:
@@ -304,20 +315,3 @@ def _placeholder(parameter: Parameter) -> str:
 
 def _text_of(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _picture(parameter: Parameter, upload: Upload, earlier: Sequence[Task]) -> Field:
-    many = parameter.type == "array"
-    control = PictureField(
-        _label(parameter), _tooltip(parameter), many=many, upload=upload, earlier=earlier
-    )
-
-    def get() -> Any:  # noqa: ANN401 - JSON, or UNSET
-        urls: list[Json] = [*control.addresses]
-        return UNSET if not urls else urls if many else urls[0]
-
-    def put(value: Any) -> None:  # noqa: ANN401 - JSON, or UNSET
-        texts = value if isinstance(value, list) else [] if value is UNSET else [value]
-        control.addresses = [str(text) for text in texts]
-
-    return Field(control.view, get, put)

@@ -117,6 +117,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _start(self) -> None:
         self.tabs.observe(lambda _: self._refresh_tab(), "selected_index")
         self.actions.use, self.actions.send = self._use, self.create.send
+        self.actions.as_input = self._use_as_input
         self.actions.stopped = self.create.stopped
         self.create.on_spent = self.connection.on_limit = self._show_head
         for gallery in self.actions.galleries:
@@ -185,6 +186,10 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _use(self, task: Task) -> None:
         self.create.use(task)
+        self.tabs.selected_index = TABS.index("Create")
+
+    def _use_as_input(self, task: Task, place: int) -> None:
+        self.create.use_as_input(task, place)
         self.tabs.selected_index = TABS.index("Create")
 
     def _on_presence(self) -> None:

@@ -6,17 +6,21 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from browser.panel_page import BANANA, QWEN, generate_two
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from browser.conftest import Lab
     from browser.panel_page import Panel
 
 pytestmark = pytest.mark.browser
 
 DONE = re.compile("done$")
+EDIT = "google/nano-banana-2-edit"
 BLOCKING = """mx.submit("from a cell", "{model}")
 import pathlib, time
 until = time.monotonic() + 120
@@ -138,6 +142,37 @@ def test_stopped_and_taken_up_again_and_there_after_a_reload(panel: Panel) -> No
     expect(card.locator("video")).to_have_count(1)
 
 
+def test_pictures_as_inputs_from_a_file_a_tile_and_the_viewer(panel: Panel, tmp_path: Path) -> None:
+    page = panel.page
+    file = tmp_path / "mine.png"
+    Image.new("RGB", (64, 48), "teal").save(file)
+    panel.choose(EDIT)
+    with page.expect_file_chooser() as chooser:
+        panel.button("Upload for image *").click()
+    chooser.value.set_files(file)
+    inputs = page.get_by_role("list", name="Inputs for image *")
+    expect(inputs.get_by_role("img", name="mine.png")).to_be_visible()
+    panel.prompt("in the rain").press("Control+Enter")
+    expect(panel.cards(DONE)).to_have_count(1)
+
+    card = panel.cards().first
+    card.hover()
+    card.get_by_role("button", name="Use as input").click()
+    expect(inputs.get_by_role("img", name=EDIT)).to_be_visible()
+    panel.button(f"Remove {inputs.get_by_role('img').get_attribute('alt')}").click()
+    expect(inputs.get_by_role("img")).to_have_count(0)
+    panel.tab("History")
+    page.get_by_role("grid", name="History").get_by_role("row").nth(1).locator("img").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Use as input").click()
+    expect(dialog).to_have_count(0)
+    expect(inputs.get_by_role("img", name=EDIT)).to_be_visible()
+    panel.prompt("in the snow").press("Control+Enter")
+    expect(panel.cards(DONE)).to_have_count(2)
+    output = panel.run_cell("print(mx.history().parents.dropna().size, 'with a parent')")
+    expect(output).to_contain_text("1 with a parent")
+
+
 def test_cards_go_on_while_a_cell_blocks_and_four_clicks_are_one(panel: Panel, lab: Lab) -> None:
     panel.choose(BANANA)
     panel.prompt("by a click meanwhile")
@@ -155,6 +190,29 @@ def test_cards_go_on_while_a_cell_blocks_and_four_clicks_are_one(panel: Panel, l
         "print(len(current().sandbox.submissions), 'submissions')"
     )
     expect(output).to_contain_text("2 submissions")
+
+
+def test_what_the_button_says_is_sent_also_when_the_form_changes_in_a_cell(
+    panel: Panel, lab: Lab
+) -> None:
+    (lab.folder / "go-on").unlink(missing_ok=True)
+    panel.choose(BANANA)
+    panel.prompt("one")
+    panel.page.get_by_label("Repeat", exact=True).focus()
+    button = panel.page.get_by_role("button", name=re.compile("^Generate 1, "))
+    expect(button).to_be_visible()
+    output = panel.run_cell(BLOCKING.format(model=QWEN))
+    panel.shown()
+    panel.prompt("one\n---\ntwo")
+    button.click()
+    (lab.folder / "go-on").touch()
+    expect(output).to_contain_text("the cell is over")
+    question = panel.page.get_by_role("alert").filter(has_text="The button said Generate 1")
+    expect(question).to_contain_text("Send 2 tasks for")
+    expect(panel.cards()).to_have_count(1)
+    panel.button("Do not send").click()
+    expect(panel.page.get_by_role("button", name=re.compile("^Generate 2, "))).to_be_enabled()
+    expect(panel.cards()).to_have_count(1)
 
 
 def test_three_thousand_tasks_leave_the_page_and_the_kernel_light(panel: Panel) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import ipywidgets
@@ -21,17 +20,6 @@ def living() -> dict[str, Any]:
     """Return all widgets of this process that are not closed, by their model ids."""
     known = getattr(ipywidgets.widgets.widget, "_instances", None)
     return dict(ipywidgets.Widget.widgets if known is None else known)  # of ipywidgets 7
-
-
-def drop(upload: Any, name: str, content: bytes) -> None:
-    """Put a file into an upload, as a page does."""
-    about = {"name": name, "type": "image/png", "size": len(content)}
-    if isinstance(upload.value, dict):  # ipywidgets 7
-        upload.metadata, upload.data = [about], [content]
-        upload._counter += 1
-    else:
-        now = datetime.now(UTC)
-        upload.value = ({**about, "content": memoryview(content), "last_modified": now},)
 
 
 def until(true: Callable[[], object]) -> None:

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import ipywidgets
 import pandas as pd
 
 from modellix_jupyter.notebook import current_session
@@ -20,12 +19,14 @@ from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Request, Status
 from modellix_jupyter.widgets import panel as panels
 from modellix_jupyter.widgets.cards import Item
+from modellix_jupyter.widgets.media import MediaField
 
-from .panel_rig import HANG_S, Page, drop, living, until
+from .panel_rig import HANG_S, Page, living, until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import ipywidgets
     import pytest
 
     from modellix_jupyter.widgets.export import Export
@@ -334,40 +335,57 @@ def test_settings_of_a_task_are_used_again(page: Page) -> None:
     assert task.request.params == {"seed": 7, "size": "1328*1328"}
 
 
-def test_a_picture_is_uploaded_or_taken_from_an_earlier_result(page: Page) -> None:
-    edit = "google/nano-banana-2-edit"
+EDIT = "google/nano-banana-2-edit"
+
+
+def test_a_picture_is_dropped_or_taken_from_an_earlier_result(page: Page, session: Session) -> None:
+    form, status = page.create.form, page.create.status.view
     (earlier,) = page.generate("a cat", QWEN)
-    page.panel.create.model.chosen = []
-    page.until(lambda: not page.panel.create.form.models)
-    page.choose(edit)
-    parts = [w for w in page.panel.create.form.view.children if isinstance(w, ipywidgets.VBox)]
-    address, more, status = parts[0].children
-    files, choice = more.children
-    assert address.description.startswith("image")
+    page.press(earlier.uid, "input")
+    page.until(lambda: "No chosen model takes a picture" in status.value)
+    page.choose(EDIT)
+    page.until(lambda: "It is the input for image" in status.value)
+    (field,) = (each for each in form.view.children if isinstance(each, MediaField))
+    assert field.items[0]["src"].startswith("data:image/jpeg")
+    (edited,) = page.generate("the same cat, in the rain", EDIT)
+    assert edited.status is Status.SUCCESS
+    assert edited.request.parents == (earlier.task_id,)
 
+    page.say(field, {"remove": 0})
+    page.until(lambda: field.value == ())
+    uploads = partial(session.ledger.uploads, session.settings.base_url)
     content = Path(earlier.path or "").read_bytes()
-    drop(files, "../../x.png", content)
-    page.until(lambda: "Uploaded" in status.value)
-    uploaded = address.value
-    assert uploaded.startswith("http")
-    assert not files.value
-    assert content not in files.get_state().values()
+    for at in range(0, len(content), 1000):
+        last = at + 1000 >= len(content)
+        part = {"file": "f", "name": "../../x.png", "last": last}
+        field.on_message(field, part, [memoryview(content[at : at + 1000])])
+    page.until(lambda: field.value)
+    assert "value" not in field.get_state()
+    assert not uploads()
+    (other,) = page.generate("in the snow", EDIT)
+    assert other.status is Status.SUCCESS
+    assert len(uploads()) == 1
 
-    choice.value = earlier.path
-    page.until(lambda: address.value != uploaded)
-    tasks = page.generate("the same cat, in the rain", edit)
-    assert [task.status for task in tasks] == [Status.SUCCESS]
-    assert tasks[0].request.params["image"] == address.value
+    page.press(other.uid, "use")
+    page.until(lambda: form.params(EDIT) == dict(other.request.params))
 
 
-def test_what_cannot_be_uploaded_is_said_beside_the_field(page: Page) -> None:
-    page.choose("google/nano-banana-2-edit")
-    parts = [w for w in page.panel.create.form.view.children if isinstance(w, ipywidgets.VBox)]
-    address, more, status = parts[0].children
-    drop(more.children[0], "x.png", b"no picture at all")
-    page.until(lambda: status.value not in {"", "Uploading …"})
-    assert "Uploaded" not in status.value
-    assert address.value == ""
+def test_what_is_no_picture_is_said_beside_the_field_and_is_not_kept(page: Page) -> None:
+    page.choose(EDIT)
+    (field,) = (each for each in page.create.form.view.children if isinstance(each, MediaField))
+    for content, message in ((b"no picture at all", "no picture, video or sound"), (b"", "empty")):
+        field.on_message(field, {"file": "f", "name": "x.png", "last": True}, [content])
+        page.until(partial(_says, field, message))
+    assert field.value == ()
+    page.say(field, {"text": "https://example.com/cat.png"})
+    page.until(lambda: field.get() == "https://example.com/cat.png")
+    for nonsense in ({"remove": 9}, {"remove": "x"}, {"text": 7}, {"file": 1}, None):
+        page.say(field, nonsense)
+    assert field.get() == "https://example.com/cat.png"
+
+
+def _says(field: MediaField, text: str) -> bool:
+    return text in field.problem
 
 
 # -- history
