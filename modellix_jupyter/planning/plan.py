@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.planning.inputs import Input, inputs_in, with_inputs
+from modellix_jupyter.planning.reuse import canonical_text
 from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json, Request
 
@@ -129,19 +130,15 @@ def _check_axis(name: str, values: Sequence[object]) -> tuple[Json, ...]:
         raise InvalidRequest(
             f"`{name}` is to be varied over no values.", "Give at least one, or leave the axis out."
         )
-    key, times = Counter(map(_canonical, checked)).most_common(1)[0]
+    texts = [canonical_text(value) for value in checked]
+    text, times = Counter(texts).most_common(1)[0]
     if times > 1:
+        twice = json.dumps(checked[texts.index(text)], ensure_ascii=False)
         raise InvalidRequest(
-            f"`{name}` is to be varied over {short(key)} twice.",
+            f"`{name}` is to be varied over {short(twice)} twice.",
             "Give each value once; to make each request again use `--repeat 2` (repeat=2).",
         )
     return checked
-
-
-def _canonical(value: Json) -> str:
-    """Return a text that equal values share: 1 and 1.0 do, 1 and true do not."""
-    same = int(value) if isinstance(value, float) and value.is_integer() else value
-    return json.dumps(same, sort_keys=True, ensure_ascii=False)
 
 
 def _check_names(params: Mapping[str, Json], axes: Mapping[str, object]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from collections import Counter
@@ -29,7 +28,7 @@ def request_keys(
     seen: Counter[str] = Counter()
     keys = []
     for request in requests:
-        text = _text([service, request.model, request.body()], digests)
+        text = canonical_text([service, request.model, request.body()], digests)
         keys.append(hashlib.sha256(f"{seen[text]}\n{text}".encode()).hexdigest())
         seen[text] += 1
     return keys
@@ -72,21 +71,26 @@ def _digest(text: str) -> str | None:
     """Return the digest of a file that is written into its address."""
     head, comma, content = text.partition(";base64,")
     if comma and head.startswith("data:"):
-        with suppress(binascii.Error):
-            return hashlib.sha256(base64.b64decode(content)).hexdigest()
+        with suppress(ValueError):
+            return hashlib.sha256(base64.b64decode(content, validate=True)).hexdigest()
     return None
 
 
-def _text(value: object, digests: Mapping[str, str]) -> str:
+def canonical_text(value: object, digests: Mapping[str, str] = _NO_DIGESTS) -> str:
+    """Return a text that equal JSON values share, and equal files in them."""
     return json.dumps(_canonical(value, digests), sort_keys=True)
 
 
 def _canonical(value: Any, digests: Mapping[str, str]) -> Json:  # noqa: ANN401 - any JSON
-    """Return a value that equal ones share: 1 and 1.0 do, 1 and true do not."""
+    """Return a value that equal ones share: 1 and 1.0 do, 1 and true do not.
+
+    A text is marked as one, so that none is taken for the bytes of a file.
+    """
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, str):
-        return _digest(value) or digests.get(value, value)
+        digest = _digest(value) or digests.get(value)
+        return f"text {value}" if digest is None else f"bytes {digest}"
     if isinstance(value, Mapping):
         return {name: _canonical(one, digests) for name, one in value.items()}
     if isinstance(value, list | tuple):

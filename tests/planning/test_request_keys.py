@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modellix_jupyter.planning.reuse import best, is_reusable, request_keys
@@ -14,8 +17,13 @@ from modellix_jupyter.values import Request, Resource, Status, Task
 
 HERE = "https://a.test"
 
+DATA = "data:image/png;base64,aGVsbG8="
+HELLO = hashlib.sha256(b"hello").hexdigest()
+ADDRESSES = ["https://files/1", "https://files/2"]
+TEXTS = [DATA, HELLO, ADDRESSES[0], "digest-1", ADDRESSES[1], "1"]
+
 values = st.recursive(
-    st.sampled_from([None, True, False, 0, 1, 1.0, 1.5, 2, 2.0, "", "1", "a"]),
+    st.sampled_from([None, True, 1, 1.0, 1.5, *TEXTS]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner),
     max_leaves=4,
 )
@@ -23,34 +31,80 @@ requests = st.builds(
     Request,
     st.sampled_from(["a/x", "a/y"]),
     st.sampled_from([None, "p", "q"]),
-    st.dictionaries(st.sampled_from(["seed", "url"]), values, max_size=2),
+    st.dictionaries(st.sampled_from(["seed", "url"]), values, min_size=1, max_size=2),
+)
+digests = st.dictionaries(
+    st.sampled_from(ADDRESSES), st.sampled_from(["digest-1", "digest-2", HELLO])
 )
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal, in the words of JSON: 1 is 1.0, and 1 is not true."""
+def as_float(value: Any) -> Any:
+    return float(value) if type(value) is int else value
+
+
+def next_text(value: Any) -> Any:
+    """Return another text, or the other way to give the same file."""
+    return TEXTS[TEXTS.index(value) - 1] if isinstance(value, str) else value
+
+
+def changed(value: Any, leaf: Callable[[Any], Any]) -> Any:
+    """Return a JSON value with its leaves changed."""
+    if isinstance(value, Mapping):
+        return {name: changed(one, leaf) for name, one in value.items()}
+    return [changed(one, leaf) for one in value] if isinstance(value, list) else leaf(value)
+
+
+def written_otherwise(request: Request) -> list[Request]:
+    ways = (lambda value: value, as_float, next_text)
+    return [replace(request, params=changed(request.params, way)) for way in ways]
+
+
+def same(one: Any, other: Any, uploads: dict[str, str]) -> bool:
+    """Whether two JSON values are equal as JSON has it, and as far as they are files, in bytes."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(one[k], other[k], uploads) for k in one)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
+        pairs = zip(one, other, strict=False)
+        return len(one) == len(other) and all(same(a, b, uploads) for a, b in pairs)
+    if isinstance(one, str) and isinstance(other, str):
+        files = {**uploads, DATA: HELLO}
+        return one == other or (one in files and files[one] == files.get(other))
     return bool(one == other)
 
 
-@given(requests, requests, st.sampled_from(["s", "t"]), st.sampled_from(["s", "t"]))
+def equal(one: Request, other: Request, uploads: dict[str, str]) -> bool:
+    return one.model == other.model and same(one.body(), other.body(), uploads)
+
+
+def plans_of(few: list[Request]) -> st.SearchStrategy[list[Request]]:
+    each = [way for request in few for way in written_otherwise(request)]
+    return st.lists(st.sampled_from(each), min_size=1, max_size=5)
+
+
+# Of few different requests, so that many are equal, and some repeated.
+two_plans = st.lists(requests, min_size=1, max_size=3).flatmap(
+    lambda few: st.tuples(plans_of(few), plans_of(few))
+)
+services = st.sampled_from(["s", "t"])
+
+
+@settings(max_examples=200)
+@given(two_plans, services, services, digests)
 def test_two_requests_have_one_key_exactly_when_they_are_equal(
-    one: Request, other: Request, here: str, there: str
+    plans: tuple[list[Request], list[Request]], here: str, there: str, uploads: dict[str, str]
 ) -> None:
-    equal = one.model == other.model and same(one.body(), other.body()) and here == there
-    assert (request_keys([one], here) == request_keys([other], there)) == equal
+    one, other = plans
 
+    def repeat(plan: list[Request], place: int) -> int:
+        return sum(equal(plan[place], before, uploads) for before in plan[:place])
 
-@given(st.lists(requests, max_size=5))
-def test_repeats_have_keys_of_their_own_and_the_same_ones_again(plan: list[Request]) -> None:
-    keys = request_keys(plan, "s")
+    keys, others = request_keys(one, here, uploads), request_keys(other, there, uploads)
+    for (i, a), (j, b) in product(enumerate(one), enumerate(other)):
+        are_equal = here == there and equal(a, b, uploads) and repeat(one, i) == repeat(other, j)
+        assert (keys[i] == others[j]) == are_equal
     assert len(set(keys)) == len(keys)
-    assert request_keys(plan, "s") == keys
 
 
 @pytest.mark.parametrize("same_bytes", [True, False])
