@@ -141,9 +141,30 @@ class Talk:
 
     def click(self, model_id: str) -> None:
         """Click a button, as its view in a browser does."""
-        content = {"method": "custom", "content": {"event": "click"}}
-        message = self.client.session.msg("comm_msg", {"comm_id": model_id, "data": content})
+        self.say(model_id, {"event": "click"})
+
+    def say(self, model_id: str, content: Message) -> None:
+        """Say to a widget what its view in a browser does."""
+        self._tell(model_id, {"method": "custom", "content": content})
+
+    def change(self, model_id: str, **state: object) -> None:
+        """Change the state of a widget, as its view in a browser does."""
+        self._tell(model_id, {"method": "update", "state": state, "buffer_paths": []})
+
+    def _tell(self, model_id: str, data: Message) -> None:
+        message = self.client.session.msg("comm_msg", {"comm_id": model_id, "data": data})
         self.client.shell_channel.send(message)
+
+    def offered(self, code: str) -> list[str]:
+        """Return what Tab offers at the end of a cell."""
+        reply: Message = self.client.complete(code, reply=True, timeout=PATIENCE_S)["content"]
+        return [code[: reply["cursor_start"]] + match for match in reply["matches"]]
+
+    def until_true(self, expression: str) -> None:
+        """Wait until an expression of the notebook is true."""
+        deadline = time.monotonic() + PATIENCE_S
+        while self.value(f"bool({expression})") != "True":
+            assert time.monotonic() < deadline, expression
 
 
 def _parent(message: Message) -> str | None:
