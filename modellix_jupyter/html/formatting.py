@@ -73,7 +73,8 @@ def price_range(price: Price | None) -> str:
     """Return a price of the catalog as people write it; empty where there is none."""
     if price is None:
         return ""
-    return money_range(price.low, price.high) + (f" / {price.unit}" if price.unit else "")
+    unit = (price.unit or "").removeprefix("per ")
+    return money_range(price.low, price.high) + (f" / {unit}" if unit else "")
 
 
 def money(value: float | None) -> str:

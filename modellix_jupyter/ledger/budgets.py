@@ -43,7 +43,7 @@ class Standing(NamedTuple):
         """Return it as ``$3.10 of $20 today``."""
         of = "" if self.limit is None else f" of {_dollars(self.limit)}"
         more = f", and {self.unpriced} of unknown price" if self.unpriced else ""
-        return f"${self.spent:.2f}{of} {_WORDS[self.period]}{more}"
+        return f"{amount(self.spent)}{of} {_WORDS[self.period]}{more}"
 
 
 def set_budget(connection: Connection, service: str, period: str, usd: float | None) -> None:
@@ -138,8 +138,12 @@ def _beyond(standing: Standing, wanted: float) -> str:
     )
 
 
+def amount(usd: float) -> str:
+    """Return US dollars with two to four decimals."""
+    whole, _, cents = f"{usd:.4f}".partition(".")
+    return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
+
+
 def _dollars(usd: float) -> str:
     """Return ``$20``, ``$0.50``, or with more digits where there are more."""
-    whole, _, cents = f"{usd:.4f}".partition(".")
-    cents = cents.rstrip("0")
-    return f"${whole}.{cents.ljust(2, '0')}" if cents else f"${whole}"
+    return amount(usd).removesuffix(".00")

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.ledger.budgets import PERIODS, Period, Standing
+from modellix_jupyter.ledger.budgets import PERIODS, Period, Standing, amount
 from modellix_jupyter.ledger.tables import service_of
 from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.planning.suggestions import short
@@ -42,7 +42,7 @@ def _line(standing: Standing) -> str:
         return str(standing)
     left = max(0.0, standing.limit - standing.spent)
     renews = f", renews at {standing.renews_at:%Y-%m-%d %H:%M} UTC" if standing.renews_at else ""
-    return f"{standing}; ${left:.2f} left{renews}"
+    return f"{standing}; {amount(left)} left{renews}"
 
 
 def budget(limit: str | float | None = None) -> Budget:

@@ -397,7 +397,7 @@ def sandbox(*, speed: float = 1.0, unless_key: bool = False) -> SandboxSession |
     ...     generate("a cat", "alibaba/qwen-image-plus")
 
     """
-    from modellix_jupyter.keys import places
+    from modellix_jupyter.keys import SecretKey, places
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.sandbox_server import Sandbox
 
@@ -415,5 +415,6 @@ def sandbox(*, speed: float = 1.0, unless_key: bool = False) -> SandboxSession |
     there = settings.changed(
         base_url=server.base_url, schema_url="", requests_per_second=SANDBOX_RATE
     )
-    push(Session(there, key=SANDBOX_KEY, sandbox=server, pace=before.pace))
+    key = SecretKey(SANDBOX_KEY, "the sandbox")
+    push(Session(there, key=key, sandbox=server, pace=before.pace))
     return SandboxSession(server)

@@ -29,7 +29,7 @@ ROWS = 200
 # The column that brings the pictures.
 FILES = "path"
 # What a whole frame shows, in this order, and which more where they have values: people read these.
-USUAL = ("prompt", "model", "status", "elapsed_s", "price", "submitted_at")
+USUAL = ("prompt", "model", "status", "elapsed_s", "price", "charged", "submitted_at")
 AS_WELL = ("rating", "note", "error_message")
 HEADINGS = {"elapsed_s": "time", "submitted_at": "date", "error_message": "error"}
 _MAX_PARAMS = 4
@@ -146,7 +146,11 @@ def _usual(table: pd.DataFrame, known: Sequence[str]) -> list[str]:
     added = [name for name in known if name not in KINDS and not name.startswith("param.")]
     more = [name for name in dict.fromkeys((*AS_WELL, *added)) if name in known]
     filled = [name for name in more if table[name].notna().any()]
-    return [*USUAL[:2], *params[:_MAX_PARAMS], *USUAL[2:], *filled]
+    charged = table["charged"].notna()
+    estimated = not charged.any() or bool((table["status"].eq("success") & ~charged).any())
+    needless = {"price": not estimated, "charged": not charged.any()}
+    usual = [name for name in USUAL[2:] if not needless.get(name)]
+    return [*USUAL[:2], *params[:_MAX_PARAMS], *usual, *filled]
 
 
 def _rows(frame: pd.DataFrame, names: Sequence[str]) -> list[list[object]]:

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 # What `success_rate` is a share of.
 ENDED = [status.value for status in Status if status.ended]
 
-_NEEDED = ("status", "elapsed_s", "n_resources", "price")
+_NEEDED = ("status", "elapsed_s", "n_resources", "price", "charged")
 
 
 def summarise(frame: pd.DataFrame, by: str | Sequence[str] = "model") -> pd.DataFrame:
     """Return one row for each group of tasks, with what they took, gave and cost.
 
-    A group's column that one of the measures shares its name with is called ``by.NAME``. What was
-    rejected costs nothing; tasks that were paid for in vain count in `price_per_image`.
+    A group's column that one of the measures shares its name with is called ``by.NAME``. `price` is
+    what the service charged, where it said so for every success of the group, else the sum of the
+    estimates: they are never added together. What was rejected costs nothing; tasks that were paid
+    for in vain count in `price_per_image`.
     """
     keys = list(dict.fromkeys([by] if isinstance(by, str) else by))
     if not keys:
@@ -49,9 +51,10 @@ def _parts(rows: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     won = rows["status"].eq("success").fillna(value=False).astype(bool)
-    charged = rows["status"].ne("rejected").fillna(value=True).astype(bool)
+    sent = rows["status"].ne("rejected").fillna(value=True).astype(bool)
     elapsed = rows["elapsed_s"].astype("Float64")
-    price = rows["price"].astype("Float64").where(charged)
+    price = rows["price"].astype("Float64").where(sent)
+    charged = rows["charged"].astype("Float64")
     images = rows["n_resources"].astype("Float64").fillna(0).where(won, 0)
     return pd.DataFrame(
         {
@@ -61,7 +64,9 @@ def _parts(rows: pd.DataFrame) -> pd.DataFrame:
             "minutes": elapsed.where(won) / 60,
             "timed_images": images.where(elapsed.notna(), 0),
             "price": price,
-            "priced_images": images.where(price.notna(), 0),
+            "charged": charged,
+            "unbilled": (won & charged.isna()).astype("Float64"),
+            "priced_images": images.where(price.notna() | charged.notna(), 0),
         }
     )
 
@@ -70,6 +75,8 @@ def _measures(groups: Any) -> pd.DataFrame:  # noqa: ANN401 - the stubs' type ha
     import pandas as pd
 
     sums = groups.sum(min_count=1)  # a sum of nothing is unknown, not 0
+    billed = sums["charged"].notna() & sums["unbilled"].eq(0)
+    price = sums["charged"].where(billed, sums["price"])
     table = pd.DataFrame(
         {
             "count": groups.size(),
@@ -77,8 +84,8 @@ def _measures(groups: Any) -> pd.DataFrame:  # noqa: ANN401 - the stubs' type ha
             "median_s": groups["elapsed"].median(),
             "p90_s": groups["elapsed"].quantile(0.9),
             "images_per_minute": _ratio(sums["timed_images"], sums["minutes"]),
-            "price": sums["price"],
-            "price_per_image": _ratio(sums["price"], sums["priced_images"]),
+            "price": price,
+            "price_per_image": _ratio(price, sums["priced_images"]),
         }
     )
     return table.astype(dict.fromkeys(table.columns, "Float64") | {"count": "Int64"})

@@ -56,6 +56,16 @@ def test_the_measures_of_successes() -> None:
     assert row["price_per_image"] == pytest.approx(0.15)
 
 
+def test_what_was_charged_is_the_price_where_all_of_it_is_known() -> None:
+    billed = took(1, price=0.15, charged=0.04)
+    assert only(billed, billed)["price"] == pytest.approx(0.08)
+    assert only(billed, billed)["price_per_image"] == pytest.approx(0.04)
+    vain = none_of(Status.FAILED, price=0.15)
+    assert only(billed, vain)["price"] == pytest.approx(0.04)
+    # never one sum of both
+    assert only(billed, took(1, price=0.15))["price"] == pytest.approx(0.3)
+
+
 def test_success_is_a_share_of_what_ended() -> None:
     pending = none_of(Status.PENDING, completed_at=None)
     row = only(samples.task(), none_of(Status.FAILED), none_of(Status.EXPIRED), pending)

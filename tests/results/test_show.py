@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,13 @@ def test_a_whole_frame_is_what_people_read(tasks: list[Task]) -> None:
         assert words in parsed.text
     for word in ("task-", "files.example", "size", "attempts"):
         assert word not in parsed.text
+
+
+def test_the_cost_is_what_was_charged_where_all_of_it_is_known(tasks: list[Task]) -> None:
+    done, failed = tasks
+    billed = replace(done, uid="u3", charged=0.01)
+    assert "timechargeddate" in shown(task_frame([billed, failed])).text
+    assert "timepricechargeddate" in shown(task_frame([billed, done])).text
 
 
 def test_more_columns_are_a_choice(tasks: list[Task]) -> None:
