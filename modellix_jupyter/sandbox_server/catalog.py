@@ -6,10 +6,10 @@ from modellix_jupyter.sandbox_server.faults import Fault
 from modellix_jupyter.sandbox_server.models import Model, Option, Pace, Price, Quirk, Schema
 
 
-def _text(description: str, longest: int = 4000, **more: object) -> Schema:
-    """Return a text that is not empty."""
-    bounds = {"minLength": 1, "maxLength": longest}
-    return {"type": "string", "description": description, **bounds, **more}
+def _text(description: str, longest: int = 4000, shortest: int = 1) -> Schema:
+    """Return a text parameter with bounds in characters."""
+    bounds = {"minLength": shortest, "maxLength": longest}
+    return {"type": "string", "description": description, **bounds}
 
 
 def _prompt(longest: int = 4000) -> Schema:
@@ -27,6 +27,10 @@ def _choice(description: str, default: str, *others: str) -> Schema:
     """Return a string parameter with a fixed set of values, the default first."""
     values = [default, *others]
     return {"type": "string", "description": description, "default": default, "enum": values}
+
+
+def _flag(description: str, *, default: bool) -> Schema:
+    return {"type": "boolean", "description": description, "default": default}
 
 
 def _count(description: str, default: int, low: int, high: int) -> Schema:
@@ -50,7 +54,7 @@ def _list(item: Schema, most: int, about: str) -> Schema:
     return {"type": "array", "description": about, "items": item, **bounds}
 
 
-_FAST = Pace(median=0.6, low=0.5, high=0.8, spread=0.1)
+_FAST = Pace(0.6, 0.5, 0.8, spread=0.1)
 _RATIOS = ("16:9", "9:16", "4:3", "3:4")
 _SIZE = "Width and height in pixels."
 _RATIO = "Width to height."
@@ -62,35 +66,24 @@ _FORMAT = {"output_format": _choice("How the picture is stored.", "png", "jpeg",
 
 _QWEN = Model(
     slug="alibaba/qwen-image-plus",
-    type="text-to-image",
     description="Layered hills under a low sun, in the blues of a winter morning.",
     parameters={
         **_WRITE,
-        "negative_prompt": {
-            "type": "string",
-            "description": "What to keep out of the picture.",
-            "maxLength": 500,
-        },
+        "negative_prompt": _text("What to keep out of the picture.", 500, 0),
         "size": _choice(
             _SIZE, "1024*1024", "1328*1328", "1664*928", "928*1664", "1472*1104", "1104*1472"
         ),
         "n": _count(_MANY, 1, 1, 4),
-        "prompt_extend": {
-            "type": "boolean",
-            "description": "Let the model add to a short prompt.",
-            "default": True,
-        },
+        "prompt_extend": _flag("Let the model add to a short prompt.", default=True),
     },
     price=Price(0.03),
-    pace=Pace(median=3.2, low=2.0, high=6.0),
-    style="hills",
-    palette="12263f 2f5d8c 6fa8d0 b9dcec f7fbff",
+    pace=Pace(3.2, 2.0, 6.0),
+    look=("hills", "12263f 2f5d8c 6fa8d0 b9dcec f7fbff"),
     featured=True,
 )
 
 _BANANA = Model(
     slug="google/nano-banana-2",
-    type="text-to-image",
     description="Bold tiles of circles and arcs, as from a Bauhaus poster.",
     parameters={
         **_WRITE,
@@ -100,9 +93,8 @@ _BANANA = Model(
         **_FORMAT,
     },
     price=Price(0.04, "image", "imageSize", {"1K": 0.04, "2K": 0.08, "4K": 0.15}),
-    pace=Pace(median=2.8, low=2.0, high=5.0),
-    style="tiles",
-    palette="1c1c22 1f4e9c d8352a f2b705 f4ecd8",
+    pace=Pace(2.8, 2.0, 5.0),
+    look=("tiles", "1c1c22 1f4e9c d8352a f2b705 f4ecd8"),
     featured=True,
 )
 
@@ -119,14 +111,12 @@ _EDIT = Model(
     },
     required=("prompt", "image"),
     price=Price(0.05),
-    pace=Pace(median=3.5, low=2.0, high=6.0),
-    style="hills",
-    palette="2b1b3d 7b2d5e d9505a f6955f ffe0a3",
+    pace=Pace(3.5, 2.0, 6.0),
+    look=("hills", "2b1b3d 7b2d5e d9505a f6955f ffe0a3"),
 )
 
 _GPT = Model(
     slug="openai/gpt-image-2",
-    type="text-to-image",
     description="Soft pink fields with lights out of focus.",
     parameters={
         "prompt": _prompt(32_000),
@@ -136,15 +126,13 @@ _GPT = Model(
         **_FORMAT,
     },
     price=Price(0.04, "image", "quality", {"low": 0.01, "medium": 0.04, "high": 0.17}),
-    pace=Pace(median=4.5, low=3.0, high=6.0),
-    style="lights",
-    palette="3d1f4f a63d8f f2709c ffb199 fff0e1",
+    pace=Pace(4.5, 3.0, 6.0),
+    look=("lights", "3d1f4f a63d8f f2709c ffb199 fff0e1"),
     featured=True,
 )
 
 _FLUX = Model(
     slug="black-forest-labs/flux-2-pro",
-    type="text-to-image",
     description="Warm fields and teal shadows with lights out of focus.",
     parameters={
         **_WRITE,
@@ -160,15 +148,13 @@ _FLUX = Model(
         **_FORMAT,
     },
     price=Price(0.05),
-    pace=Pace(median=3.6, low=2.0, high=6.0),
-    style="lights",
-    palette="14323a 1f7a7a f08a6c f7c59f fdf3e4",
+    pace=Pace(3.6, 2.0, 6.0),
+    look=("lights", "14323a 1f7a7a f08a6c f7c59f fdf3e4"),
     featured=True,
 )
 
 _SEEDREAM = Model(
     slug="bytedance/seedream-4",
-    type="text-to-image",
     description="Hills at dusk, in violet.",
     parameters={
         **_WRITE,
@@ -177,15 +163,13 @@ _SEEDREAM = Model(
         "n": _count(_MANY, 1, 1, 6),
     },
     price=Price(0.03),
-    pace=Pace(median=2.4, low=2.0, high=4.0),
-    style="hills",
-    palette="0a0d24 222a68 5a4fb0 b48be0 ffe9c7",
+    pace=Pace(2.4, 2.0, 4.0),
+    look=("hills", "0a0d24 222a68 5a4fb0 b48be0 ffe9c7"),
 )
 
 
 _LITE = Model(
     slug="google/nano-banana-2-lite",
-    type="text-to-image",
     description="Bold tiles of circles and arcs, in fewer colours and for less.",
     parameters={
         **_WRITE,
@@ -193,9 +177,8 @@ _LITE = Model(
         "imageSize": _choice("Pixels on the long side.", "1K", "512"),
     },
     price=Price(0.02, form="text"),
-    pace=Pace(median=1.8, low=1.0, high=3.0),
-    style="tiles",
-    palette="20211f 5b6057 c9502e e9b949 f7f3e8",
+    pace=Pace(1.8, 1.0, 3.0),
+    look=("tiles", "20211f 5b6057 c9502e e9b949 f7f3e8"),
 )
 
 _GPT_EDIT = Model(
@@ -212,9 +195,8 @@ _GPT_EDIT = Model(
     },
     required=("prompt", "image"),
     price=Price(0.05, form="fixed"),
-    pace=Pace(median=4.0, low=3.0, high=6.0),
-    style="lights",
-    palette="38203f 8d3c86 e06c9f f5a79c fdeee4",
+    pace=Pace(4.0, 3.0, 6.0),
+    look=("lights", "38203f 8d3c86 e06c9f f5a79c fdeee4"),
 )
 
 _SEEDREAM_EDIT = Model(
@@ -235,14 +217,12 @@ _SEEDREAM_EDIT = Model(
     required=("prompt", "image"),
     content_type="application/json; charset=utf-8",
     price=Price(0.035, form="beside"),
-    pace=Pace(median=2.6, low=2.0, high=4.0),
-    style="hills",
-    palette="0c1026 2a2f73 6a58bd c098e6 ffefd2",
+    pace=Pace(2.6, 2.0, 4.0),
+    look=("hills", "0c1026 2a2f73 6a58bd c098e6 ffefd2"),
 )
 
 _WAN_IMAGE = Model(
     slug="alibaba/wan2.6-t2i",
-    type="text-to-image",
     description="Hills in the greens of May; four pictures where nothing else is said.",
     parameters={
         **_WRITE,
@@ -251,9 +231,8 @@ _WAN_IMAGE = Model(
     },
     common=("prompt", "seed"),
     price=Price(0.03),
-    pace=Pace(median=3.0, low=2.0, high=5.0),
-    style="hills",
-    palette="10261b 2d6a4f 74b077 c8e0a8 fbfbe8",
+    pace=Pace(3.0, 2.0, 5.0),
+    look=("hills", "10261b 2d6a4f 74b077 c8e0a8 fbfbe8"),
 )
 
 _KLING = Model(
@@ -277,9 +256,8 @@ _KLING = Model(
     },
     required=("prompt", "image_list"),
     price=Price(0.028, form="usd"),
-    pace=Pace(median=3.4, low=2.0, high=5.0),
-    style="facets",
-    palette="1a1714 4d4032 a58a63 dcc7a0 f8f1e2",
+    pace=Pace(3.4, 2.0, 5.0),
+    look=("facets", "1a1714 4d4032 a58a63 dcc7a0 f8f1e2"),
 )
 
 
@@ -300,7 +278,7 @@ _VIDEOS = (
         description="A rolling sea: the sandbox has one film, of four seconds.",
         parameters=_film(1, 4, 10),
         price=Price(0.05, "second"),
-        pace=Pace(median=17.0, low=12.0, high=25.0),
+        pace=Pace(17.0, 12.0, 25.0),
     ),
     Model(
         slug="google/veo-3-fast",
@@ -313,7 +291,7 @@ _VIDEOS = (
             "resolution": _choice("Pixels on the short side.", "270p", "480p", "720p"),
         },
         price=Price(0.10, "second", "resolution", {"270p": 0.1, "480p": 0.1, "720p": 0.15}),
-        pace=Pace(median=14.0, low=12.0, high=20.0),
+        pace=Pace(14.0, 12.0, 20.0),
         featured=True,
     ),
     Model(
@@ -323,7 +301,7 @@ _VIDEOS = (
         parameters={**_film(1, 3, 10), "image": _media("The first frame")},
         required=("prompt", "image"),
         price=Price(0.06, "second"),
-        pace=Pace(median=18.0, low=12.0, high=25.0),
+        pace=Pace(18.0, 12.0, 25.0),
     ),
     Model(
         slug="bytedance/seedance-2.0-mini-t2v",
@@ -331,14 +309,10 @@ _VIDEOS = (
         description="A rolling sea: the sandbox has one film, of four seconds.",
         parameters={
             **_film(4, 5, 12),
-            "generate_audio": {
-                "type": "boolean",
-                "description": "With the sound of it.",
-                "default": False,
-            },
+            "generate_audio": _flag("With the sound of it.", default=False),
         },
         price=Price(0.02, "second", form="beside"),
-        pace=Pace(median=13.0, low=10.0, high=18.0),
+        pace=Pace(13.0, 10.0, 18.0),
     ),
     Model(
         slug="alibaba/wan2.7-i2v",
@@ -359,7 +333,7 @@ _VIDEOS = (
             Option(needs=("first_clip",), lacks=("first_frame", "last_frame")),
         ),
         price=Price(0.10, "second"),
-        pace=Pace(median=16.0, low=12.0, high=20.0),
+        pace=Pace(16.0, 12.0, 20.0),
     ),
     Model(
         slug="vidu/viduq2-pro-multi-frame",
@@ -373,7 +347,7 @@ _VIDEOS = (
         required=("start_image", "key_images"),
         bare=True,
         price=Price(0.30, "task"),
-        pace=Pace(median=15.0, low=12.0, high=20.0),
+        pace=Pace(15.0, 12.0, 20.0),
     ),
     Model(
         slug="alibaba/wan2.7-videoedit",
@@ -386,7 +360,7 @@ _VIDEOS = (
         },
         required=("prompt", "video_url"),
         price=Price(0.10, "second"),
-        pace=Pace(median=17.0, low=12.0, high=22.0),
+        pace=Pace(17.0, 12.0, 22.0),
     ),
 )
 
@@ -400,7 +374,7 @@ _SPEECH = Model(
         "seed": _seed(),
     },
     price=Price(0.01, "task"),
-    pace=Pace(median=2.8, low=2.0, high=4.0),
+    pace=Pace(2.8, 2.0, 4.0),
 )
 
 _SPEAKERS = ("Cherry", "Ethan", "Serena")
@@ -417,7 +391,7 @@ _VOICES = (
         required=("text", "voice"),
         content_type="application/vnd.modellix+json",
         price=Price(0.01, "request", form="text"),
-        pace=Pace(median=1.5, low=1.0, high=3.0),
+        pace=Pace(1.5, 1.0, 3.0),
     ),
     Model(
         slug="alibaba/qwen3-asr-flash",
@@ -429,7 +403,7 @@ _VOICES = (
         },
         required=("url",),
         price=Price(0.002, "task"),
-        pace=Pace(median=1.2, low=1.0, high=2.0),
+        pace=Pace(1.2, 1.0, 2.0),
     ),
     Model(
         slug="minimax/voice-clone",
@@ -441,7 +415,7 @@ _VOICES = (
         },
         required=("audio_url", "text"),
         price=Price(0.50, "task"),
-        pace=Pace(median=2.5, low=2.0, high=4.0),
+        pace=Pace(2.5, 2.0, 4.0),
     ),
 )
 
@@ -465,18 +439,16 @@ def _sandbox(
     """Return a small, cheap model of the sandbox's own provider."""
     return Model(
         slug=f"sandbox/{name}",
-        type="text-to-image",
         description=description,
         parameters=_SMALL,
         price=Price(0.001),
         pace=pace,
-        style="facets",
-        palette=palette,
+        look=("facets", palette),
         quirk=quirk,
     )
 
 
-_MINUTE = Pace(median=60.0, low=60.0, high=60.0, spread=0.0)
+_MINUTE = Pace(60.0, 60.0, 60.0, spread=0.0)
 _POLICY = "Content policy: the prompt was refused by the safety system"
 
 _ON_PURPOSE = (

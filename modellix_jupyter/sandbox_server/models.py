@@ -1,6 +1,7 @@
 """What a model of the sandbox is: its schema, its price, its pace and its misfortunes."""
 
 import math
+import operator
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,88 +22,53 @@ _DEFINITIONS = "#/components/schemas/"
 _FILM_SECONDS = 4
 
 
-def _is_integer(value: object) -> bool:
-    """Tell a JSON integer; `True` is an `int` in Python but not in JSON."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-_IS: Mapping[str, Callable[[object], bool]] = {
-    "string": lambda value: isinstance(value, str),
-    "boolean": lambda value: isinstance(value, bool),
-    "integer": _is_integer,
-    "number": lambda value: _is_integer(value) or isinstance(value, float),
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, dict),
+_TYPES: Mapping[str, Any] = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": int | float,
+    "array": list,
+    "object": dict,
+}
+#: Each keyword that the catalogue uses: whether a value complies, and the complaint where not.
+_RULES: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "enum": (lambda value, known: value in known, "must be one of {}"),
+    "minLength": (lambda text, n: len(text.strip()) >= n, "must have at least {} character(s)"),
+    "maxLength": (lambda text, n: len(text) <= n, "must have at most {} characters"),
+    "pattern": (lambda text, form: re.match(form, text) is not None, "must match {}"),
+    "minItems": (lambda items, n: len(items) >= n, "must have at least {} item(s)"),
+    "maxItems": (lambda items, n: len(items) <= n, "must have at most {} items"),
+    "required": (lambda value, names: value.keys() >= set(names), "must have '{}'"),
+    "minimum": (operator.ge, "must be at least {}"),
+    "maximum": (operator.le, "must be at most {}"),
+    "exclusiveMinimum": (operator.gt, "must be above {}"),
 }
 
 
-def problem(schema: Schema, value: object) -> str | None:
+def problem(schema: Schema, value: Any) -> str | None:  # noqa: ANN401 - any JSON value
     """Return what is wrong with a value, or None."""
     if "anyOf" in schema:
         found = [problem(choice, value) for choice in schema["anyOf"]]
         return None if None in found else found[0]
-    if not _IS[schema["type"]](value):
-        return f"must be of type {schema['type']}"
-    if "enum" in schema and value not in schema["enum"]:
-        return f"must be one of {', '.join(map(str, schema['enum']))}"
+    kind = schema["type"]
+    # `True` is an `int` in Python but not in JSON.
+    if not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
+        return f"must be of type {kind}"
+    for keyword, (complies, complaint) in _RULES.items():
+        if keyword in schema and not complies(value, stated := schema[keyword]):
+            return complaint.format(", ".join(stated) if isinstance(stated, list) else stated)
     return _inner_problem(schema, value)
 
 
 def _inner_problem(schema: Schema, value: object) -> str | None:
-    """Check what a value of the right type holds."""
-    if isinstance(value, str):
-        return _text_problem(schema, value)
+    """Check the items of a list and the properties of an object."""
     if isinstance(value, list):
-        return _list_problem(schema, value)
+        wrong = next(filter(None, (problem(schema["items"], item) for item in value)), None)
+        return f"has an item that {wrong}" if wrong else None
     if isinstance(value, dict):
-        return _object_problem(schema, value)
-    return _range_problem(schema, value)
-
-
-def _text_problem(schema: Schema, value: str) -> str | None:
-    """Check a string's length and form."""
-    if len(value.strip()) < schema.get("minLength", 0):
-        return f"must have at least {schema['minLength']} character(s)"
-    if len(value) > schema.get("maxLength", math.inf):
-        return f"must have at most {schema['maxLength']} characters"
-    if "pattern" in schema and not re.match(schema["pattern"], value):
-        return f"must match {schema['pattern']}"
-    return None
-
-
-def _list_problem(schema: Schema, value: Sequence[object]) -> str | None:
-    """Check a list's length and its items."""
-    if len(value) < schema.get("minItems", 0):
-        return f"must have at least {schema['minItems']} item(s)"
-    if len(value) > schema.get("maxItems", math.inf):
-        return f"must have at most {schema['maxItems']} items"
-    found = (problem(schema["items"], item) for item in value)
-    wrong = next((each for each in found if each), None)
-    return f"has an item that {wrong}" if wrong else None
-
-
-def _object_problem(schema: Schema, value: Mapping[str, object]) -> str | None:
-    """Check what an object has to have, and what it has."""
-    for name in schema.get("required", ()):
-        if name not in value:
-            return f"must have '{name}'"
-    for name, each in schema["properties"].items():
-        wrong = problem(each, value[name]) if name in value else None
-        if wrong:
-            return f"has a '{name}' that {wrong}"
-    return None
-
-
-def _range_problem(schema: Schema, value: object) -> str | None:
-    """Check a number's range."""
-    if not isinstance(value, int | float):
-        return None
-    if value < schema.get("minimum", -math.inf):
-        return f"must be at least {schema['minimum']}"
-    if value > schema.get("maximum", math.inf):
-        return f"must be at most {schema['maximum']}"
-    if value <= schema.get("exclusiveMinimum", -math.inf):
-        return f"must be above {schema['exclusiveMinimum']}"
+        for name, each in schema["properties"].items():
+            if name in value and (wrong := problem(each, value[name])):
+                return f"has a '{name}' that {wrong}"
     return None
 
 
@@ -192,11 +158,12 @@ class Model:
 
     A request needs what is `required` and, where there are `options`, what exactly one of them
     needs. `content_type`, `common` (parameters that stand apart, and are referred to) and `bare`
-    (nothing stands around the schema) are ways in which the service writes its schemas.
+    (nothing stands around the schema) are ways in which the service writes its schemas. `look` is
+    the style and the colours of its pictures.
     """
 
     slug: str
-    type: str
+    type: str = "text-to-image"
     description: str
     parameters: Mapping[str, Schema]
     required: tuple[str, ...] = ("prompt",)
@@ -206,8 +173,7 @@ class Model:
     bare: bool = False
     price: Price
     pace: Pace
-    style: str = ""
-    palette: str = ""
+    look: tuple[str, str] = ("", "")
     featured: bool = False
     quirk: Quirk = Quirk()
 
@@ -297,37 +263,18 @@ class Model:
         return {"short": {"summary": "What is required", "value": value}}
 
 
-def _object(properties: Mapping[str, Schema], required: Sequence[str]) -> dict[str, object]:
+def _object(properties: Mapping[str, Schema], required: Sequence[str] = ()) -> dict[str, object]:
     return {"type": "object", "required": list(required), "properties": dict(properties)}
 
 
-_DATA = {
-    "type": "object",
-    "properties": {
-        "status": {"type": "string", "enum": ["pending"]},
-        "task_id": {"type": "string"},
-        "model_id": {"type": "string"},
-        "get_result": {
-            "type": "object",
-            "properties": {"method": {"type": "string"}, "url": {"type": "string"}},
-        },
-    },
-}
+_TEXT = {"type": "string"}
+_GET_RESULT = _object({"method": _TEXT, "url": _TEXT})
+_DATA = _object({"status": _TEXT, "task_id": _TEXT, "model_id": _TEXT, "get_result": _GET_RESULT})
+_ENVELOPE = _object({"code": {"type": "integer"}, "message": _TEXT, "data": _DATA})
 #: The answer to a submission, which the service describes beside the request.
 _RECEIPT = {
     "description": "The task was accepted.",
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "properties": {
-                    "code": {"type": "integer"},
-                    "message": {"type": "string"},
-                    "data": _DATA,
-                },
-            }
-        }
-    },
+    "content": {"application/json": {"schema": _ENVELOPE}},
 }
 
 

@@ -5,8 +5,9 @@ import base64
 import itertools
 import json
 import secrets
-from collections import OrderedDict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -24,7 +25,7 @@ from modellix_jupyter.sandbox_server.tasks import (
     iso,
 )
 
-#: A sandbox that runs for days keeps the newest requests and bodies only.
+#: So much of the journal and of the bodies is kept by a sandbox that runs for days.
 _MAX_ENTRIES = 50_000
 _MAX_BODIES = 10_000
 #: Uploads that an account may have, and that may run at once.
@@ -82,13 +83,8 @@ class Site:
         self.closing = asyncio.Event()
         self._faults = faults or Faults()
         self._speed = speed
-        self._counters: dict[Operation, itertools.count[int]] = {
-            "submit": itertools.count(),
-            "read": itertools.count(),
-            "download": itertools.count(),
-            "upload": itertools.count(),
-        }
-        self._met: OrderedDict[str, int] = OrderedDict()
+        self._counters: defaultdict[Operation, itertools.count[int]] = defaultdict(itertools.count)
+        self._met: Counter[str] = Counter()
 
     @property
     def reset_after(self) -> str:
@@ -114,18 +110,15 @@ class Site:
         if model.quirk.submit is None or model.quirk.times is None:
             return model.quirk.submit
         key = json.dumps([model.slug, body], sort_keys=True)
-        met = self._met.pop(key, 0)
-        self._met[key] = met + 1
-        if len(self._met) > _MAX_BODIES:
-            self._met.popitem(last=False)
-        return model.quirk.submit if met < model.quirk.times else None
+        if len(self._met) >= _MAX_BODIES:
+            self._met.clear()
+        self._met[key] += 1
+        return model.quirk.submit if self._met[key] <= model.quirk.times else None
 
     async def hold(self) -> None:
         """Keep an answer back for as long as the injector says, or until the server stops."""
-        try:
+        with suppress(TimeoutError):
             await asyncio.wait_for(self.closing.wait(), self._faults.hang_seconds)
-        except TimeoutError:
-            return
 
     def keep_upload(self, kind: str, filename: str, content: bytes) -> StoredUpload:
         """Keep a picture that was sent."""
@@ -192,10 +185,8 @@ class Site:
     def task_of(self, name: str) -> Task | None:
         """Return the task that made a file, or None where there is no such file any longer."""
         task = self.tasks.find_by_token(name[:24])
-        names = (
-            [str(each["url"]).rpartition("/")[2] for each in self.resources(task)] if task else []
-        )
-        return task if name in names else None
+        urls = [each["url"] for each in self.resources(task)] if task else []
+        return task if f"{self.cdn_url}/files/{name}" in urls else None
 
     async def content(self, task: Task, name: str) -> bytes:
         """Return the bytes of a task's file; a picture is painted when it is asked for."""
@@ -219,10 +210,11 @@ def artworks(task: Task) -> list[Artwork]:
     """Return what a task asks to be painted: a function of its request alone."""
     model, values = task.model, task.model.values(task.body)
     width, height = canvas(values)
+    style, palette = model.look
     return [
         Artwork(
-            style=model.style,
-            palette=model.palette,
+            style=style,
+            palette=palette,
             slug=model.slug,
             prompt=str(values.get("prompt", "")),
             key=json.dumps([model.slug, values, index], sort_keys=True),

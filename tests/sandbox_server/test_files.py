@@ -144,7 +144,7 @@ def test_every_style_is_a_picture_of_its_own() -> None:
 
 def test_every_model_that_paints_has_a_look_of_its_own() -> None:
     vendors = [m for m in MODELS.values() if m.media == "image" and m.name not in PLAIN]
-    assert len({model.palette for model in vendors}) == len(vendors) == 12
+    assert len({model.look for model in vendors}) == len(vendors) == 12
 
 
 def test_any_prompt_can_be_written_on_a_picture() -> None:
