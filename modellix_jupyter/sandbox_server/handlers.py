@@ -9,12 +9,11 @@ import socket
 import struct
 from collections.abc import Mapping
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, NoReturn
 
 from PIL import Image
 from tornado.iostream import StreamClosedError
-from tornado.web import Application, HTTPError, RequestHandler
+from tornado.web import Application, Finish, HTTPError, RequestHandler
 
 from modellix_jupyter.sandbox_server.faults import BEFORE, Fault
 from modellix_jupyter.sandbox_server.models import Model
@@ -104,16 +103,21 @@ class Answer(RequestHandler):
             for name, value in self.site.limits.headers().items():
                 self.set_header(name, value)
 
-    def log_exception(
-        self,
-        typ: type[BaseException] | None,
-        value: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        """Log a mistake of the sandbox's own; a refusal is none, nor is being shut down."""
-        meant = isinstance(value, HTTPError) or self.site.closing.is_set()
-        if not meant and typ is not None and value is not None:
-            log.error("%s %s", self.request.method, self.request.path, exc_info=(typ, value, tb))
+    def log_exception(self, *exc_info: object) -> None:
+        """Log an error of the sandbox itself, which neither a refusal nor its end is."""
+        _, error, _ = exc_info
+        expected = isinstance(error, HTTPError) or self.site.closing.is_set()
+        if isinstance(error, BaseException) and not expected:
+            log.error("%s %s", self.request.method, self.request.path, exc_info=error)
+
+    def model(self, provider: str, name: str) -> Model:
+        """Return the model of a path."""
+        slug = f"{provider}/{name}"
+        if slug in self.site.models:
+            return self.site.models[slug]
+        if not any(known.startswith(f"{provider}/") for known in self.site.models):
+            raise Refusal(404, f"provider '{provider}' does not exist")
+        raise Refusal(404, f"model '{slug}' does not exist")
 
     def hang_up(self, *, reset: bool = False) -> None:
         """Close the connection as it is."""
@@ -124,8 +128,10 @@ class Answer(RequestHandler):
             stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         stream.close()
 
-    def refuse(self, fault: Fault) -> None:
-        """Meet a request with a fault that does nothing of what it asked."""
+    def meet(self, fault: Fault | None) -> Fault | None:
+        """End the request here where a fault comes before it is acted on; else return the fault."""
+        if fault not in BEFORE:
+            return fault
         if fault.status:
             raise Refusal(fault.status)
         if fault is Fault.RESET_BEFORE:
@@ -134,6 +140,7 @@ class Answer(RequestHandler):
             self.set_status(502)
             self.set_header("Content-Type", "text/html")
             self.finish(_PROXY_PAGE)
+        raise Finish
 
     async def deliver(self, data: dict[str, object], fault: Fault | None) -> None:
         """Answer with data, as well as a fault allows."""
@@ -200,15 +207,6 @@ class Keyed(Answer):
             return "the API key is invalid"
         return None
 
-    def model(self, provider: str, name: str) -> Model:
-        """Return the model of a path."""
-        slug = f"{provider}/{name}"
-        if slug in self.site.models:
-            return self.site.models[slug]
-        if not any(known.startswith(f"{provider}/") for known in self.site.models):
-            raise Refusal(404, f"provider '{provider}' does not exist")
-        raise Refusal(404, f"model '{slug}' does not exist")
-
 
 class Submit(Keyed):
     """POST /api/v1/{provider}/{model}, with /async at its end or without."""
@@ -223,10 +221,7 @@ class Submit(Keyed):
             inputs = self.site.inputs(body)
         except (KeyError, ValueError) as error:
             raise Refusal(400, f"an input cannot be read: {str(error)[:200]}") from None
-        fault = self.site.chance("submit") or self.site.quirk(model, body)
-        if fault in BEFORE:
-            self.refuse(fault)
-            return
+        fault = self.meet(self.site.chance("submit") or self.site.quirk(model, body))
         most = self.site.limits.concurrent
         if most is not None and self.site.tasks.running() >= most:
             raise Refusal(429, "Concurrent limit exceeded")
@@ -263,10 +258,7 @@ class Read(Keyed):
 
     async def get(self, task_id: str) -> None:
         """Tell how a task is."""
-        fault = self.site.chance("read")
-        if fault in BEFORE:
-            self.refuse(fault)
-            return
+        fault = self.meet(self.site.chance("read"))
         task = self.site.tasks.find(task_id)
         if task is None or self.site.lags(task.submitted_at):
             raise Refusal(404, f"task '{task_id}' does not exist, or its time has passed")
@@ -337,10 +329,7 @@ class Upload(Keyed):
             raise Refusal(400, "parameter 'file' must be a PNG, JPEG or WebP picture")
         if len(self.site.kept_uploads()) >= MAX_UPLOADS:
             raise Refusal(400, f"the team has {MAX_UPLOADS} files, and that is the quota")
-        fault = self.site.chance("upload")
-        if fault in BEFORE:
-            self.refuse(fault)
-            return
+        fault = self.meet(self.site.chance("upload"))
         kept = self.site.keep_upload(kind, sent[0].filename, content)
         await self.deliver(kept.answer(self.site.cdn_url), fault)
 
@@ -372,12 +361,8 @@ def picture_format(content: bytes) -> str | None:
         return None
 
 
-class Schema(Keyed):
+class Schema(Answer):
     """GET /models/{provider}/{model}/api_schema, for which no key must ever be sent."""
-
-    def prepare(self) -> None:
-        """Want no key. The journal shows whether one was sent all the same."""
-        Answer.prepare(self)
 
     def get(self, provider: str, name: str) -> None:
         """Describe a model's request."""
@@ -422,12 +407,9 @@ class ResultFile(Served):
         task = self.site.task_of(name)
         if task is None or self.site.lags(task.ended_at):
             raise Refusal(404, "this file does not exist, or its time has passed")
-        fault = self.site.chance("download") or task.model.quirk.download
+        fault = self.meet(self.site.chance("download") or task.model.quirk.download)
         if fault is Fault.EXPIRED_FILE:
             raise Refusal(404, "this file has expired")
-        if fault in BEFORE:
-            self.refuse(fault)
-            return
         content = await self.site.content(task, name)
         if fault is Fault.HANG:
             await self.site.hold()

@@ -3,7 +3,7 @@
 import io
 import math
 import random
-import re
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,6 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 # Painting larger than the result smooths the edges; no picture takes longer than one of this size.
 _LONG_SIDE = 1600
 _MAX_LINES = 3
-_WORDS = re.compile(r"[\u2e80-\uffef]|[^\s\u2e80-\uffef]{1,24}|\s")
 # Pillow's own font has ASCII only. These are where systems usually keep more.
 _WIDE_FONTS = (
     "NotoSansCJK-Regular.ttc PingFang.ttc msyh.ttc wqy-zenhei.ttc DejaVuSans.ttf arial.ttf"
@@ -47,8 +46,7 @@ def paint(artwork: Artwork, sources: tuple[bytes, ...] = ()) -> bytes:
     finer = min(1.5, _LONG_SIDE / max(size))
     large = max(2, round(size[0] * finer)), max(2, round(size[1] * finer))
     colours = [ImageColor.getrgb(f"#{colour}")[:3] for colour in artwork.palette.split()]
-    given = [image for image in map(_opened, sources) if image is not None]
-    if given:
+    if given := [image for image in map(_opened, sources) if image is not None]:
         painted = _print(given, large, colours)
     else:
         painted = STYLES[artwork.style](random.Random(artwork.key), large, colours)  # noqa: S311 - no secret
@@ -194,12 +192,6 @@ def _font(size: int, text: str) -> tuple[Font, str]:
 
 
 def _wrap(text: str, font: Font, width: float) -> list[str]:
-    """Break a text into three lines at most; a longer one ends with dots."""
-    lines = [""]
-    for word in _WORDS.findall(text):
-        if font.getlength(lines[-1] + word) > width and lines[-1]:
-            lines.append("")
-        lines[-1] = (lines[-1] + word).lstrip()
-    if len(lines) > _MAX_LINES:
-        lines[_MAX_LINES - 1 :] = [lines[_MAX_LINES - 1].rstrip()[:-1] + "…"]
-    return lines
+    """Break a text into lines, by the mean width of its letters; too long a one ends with dots."""
+    letters = int(0.93 * width * len(text) / max(font.getlength(text), 1))
+    return textwrap.wrap(text, max(letters, 1), max_lines=_MAX_LINES, placeholder="…")

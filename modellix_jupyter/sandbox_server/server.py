@@ -4,10 +4,9 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+import time
 from concurrent.futures import Future
-from contextlib import contextmanager
-from types import FrameType, TracebackType
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from modellix_jupyter.sandbox_server.faults import Faults
@@ -133,25 +132,19 @@ class Sandbox:
         self._tasks.expire(task_id)
 
     def serve_forever(self) -> None:
-        """Serve until the process is interrupted or, in the main thread, sent SIGTERM."""
-        ended = threading.Event()
-        with self, _on_sigterm(ended):
-            try:
-                # Windows only notices an interrupt between waits.
-                while not ended.wait(0.5):
-                    pass
-            except KeyboardInterrupt:
-                return
+        """Serve, on the main thread, until the process is interrupted or sent SIGTERM."""
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            with self, suppress(KeyboardInterrupt):
+                while True:
+                    time.sleep(1)
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.stop()
 
     def _run(self, started: "Future[None]") -> None:
@@ -214,21 +207,3 @@ def _report(loop: asyncio.AbstractEventLoop, context: "dict[str, object]") -> No
     """Report what fails; Tornado before 6.6 asks also what was cancelled for its result."""
     if not isinstance(context.get("exception"), asyncio.CancelledError):
         loop.default_exception_handler(context)
-
-
-@contextmanager
-def _on_sigterm(ended: threading.Event) -> Iterator[None]:
-    """Set an event on SIGTERM; only the main thread may, and another has no need to."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        ended.set()
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
