@@ -57,7 +57,9 @@ class Settings:
     cache_mb: int = _setting(
         1024, "Copies of files that lie elsewhere, all together, in MiB.", min_value=1
     )
-    user: str = _setting("", "Name beside your tasks in a ledger; empty: your login name.")
+    user: str = _setting(
+        "", "Name beside your tasks in a ledger; empty: your login, on a JupyterHub or here."
+    )
     ask_above: int = _setting(
         12, "Number of tasks above which a plan is sent only after a yes.", min_value=1
     )
@@ -128,11 +130,14 @@ class Settings:
         return urlsplit(self.base_url).hostname in LOCAL_HOSTS
 
     def user_name(self) -> str:
-        """Return `user`, or the name of the login."""
+        """Return `user`, or the name of the login: at the hub, where one started the kernel.
+
+        In a hub's containers everybody has the same login on the machine.
+        """
         import getpass
 
         try:
-            return self.user or getpass.getuser()
+            return self.user or os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
         except (OSError, KeyError):  # a container's user may have no name
             return "unknown"
 

@@ -218,3 +218,14 @@ def test_the_folder_is_the_home_or_the_platforms(monkeypatch: pytest.MonkeyPatch
     assert Settings(home="~/pictures").folder() == Path("/home/ada/pictures")
     monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     assert Settings().folder().parts[-1] == "modellix-jupyter"
+
+
+def test_the_user_is_the_hubs_where_a_hub_started_the_kernel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOGNAME", "jovyan")
+    monkeypatch.delenv("JUPYTERHUB_USER", raising=False)
+    assert Settings().user_name() == "jovyan"
+    monkeypatch.setenv("JUPYTERHUB_USER", "ada")
+    assert Settings().user_name() == "ada"
+    assert Settings(user="grace").user_name() == "grace"
