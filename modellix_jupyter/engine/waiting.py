@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import math
 import reprlib
+import time
 from numbers import Real
 from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.ledger.uninterrupted import interrupts_held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +28,8 @@ _T = TypeVar("_T")
 
 # The most seconds of a wait, as of `--timeout`: Python's own waits take not many more.
 LONGEST_S = 1e9
+# How long an interrupt of a plain wait waits, in seconds.
+_PART_S = 0.1
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -73,12 +78,23 @@ def wait_for(
     """
     loop = _running_loop() if reentrant else None
     if loop is None or not _patch(loop):
-        return not concurrent.futures.wait(futures, timeout).not_done
+        return _wait_plainly(futures, timeout)
     waiting = loop.create_task(wait_async(futures, timeout))
     try:
         return bool(loop.run_until_complete(waiting))
     finally:
         waiting.cancel()  # an interrupt leaves it behind otherwise
+
+
+def _wait_plainly(futures: Sequence[Future[_T]], timeout: float | None) -> bool:
+    """Wait in parts: an interrupt between them leaves none of the futures' locks locked."""
+    until = math.inf if timeout is None else time.monotonic() + timeout
+    while True:
+        part = max(0.0, min(_PART_S, until - time.monotonic()))
+        with interrupts_held():
+            done = not concurrent.futures.wait(futures, part).not_done
+        if done or time.monotonic() >= until:
+            return done
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -168,6 +168,15 @@ def open_postgres(url: URL) -> Engine:
         raise MissingExtra("A ledger on PostgreSQL", "psycopg", "postgres") from None
 
 
+def session_lock(connection: Connection, key: int) -> None:
+    """Wait for a lock of the server's that is let go of when the connection ends.
+
+    It is held in no transaction: one that does nothing for long would be ended, and the lock lost.
+    """
+    connection.execute(func.pg_advisory_lock(key).select())
+    connection.commit()
+
+
 def advisory_lock(connection: Connection, key: int) -> None:
     """Wait for a lock of the server's that is let go of when the transaction ends."""
     if connection.dialect.name == "postgresql":

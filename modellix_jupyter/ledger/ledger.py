@@ -89,6 +89,7 @@ class Ledger:
         self.damaged: dict[str, str] = {}
         self._user = user
         self._lock = threading.RLock()
+        self._of_thread = threading.local()
         self._write: Connection | None = None
         self._closed = False
         self._file: tuple[int, int] | None = None
@@ -299,9 +300,29 @@ class Ledger:
                 if self.path is not None:
                     held.enter_context(file_lock(self.path.with_name(f"{what}.lock")))
                 else:
-                    connection = held.enter_context(self._engine.begin())
-                    dialects.advisory_lock(connection, dialects.ADVISORY + number)
+                    held.enter_context(self._server_lock(dialects.ADVISORY + number))
             yield
+
+    @contextmanager
+    def _server_lock(self, key: int) -> Iterator[None]:
+        """Hold a lock of the server's on a connection, on which this thread writes meanwhile.
+
+        Where that connection breaks, the lock is gone, and nothing can be written any more.
+        """
+        before = self._locked()
+        with self._engine.connect() as connection:
+            try:
+                dialects.session_lock(connection, key)
+                self._of_thread.locked = connection
+                yield
+            finally:
+                self._of_thread.locked = before
+                connection.invalidate()  # the server lets go, however this connection stands
+
+    def _locked(self) -> Connection | None:
+        """Return the connection on which this thread holds a lock of the server's."""
+        found: Connection | None = getattr(self._of_thread, "locked", None)
+        return found
 
     def kernel_lock(self, folder: Path) -> KernelLock | ServerLock:
         """Return a new kernel's lock: a file in the folder, or the server's."""
@@ -383,7 +404,8 @@ class Ledger:
         if self._kernel_lock is not None:
             self._kernel_lock.hold()
         if self.path is None:
-            with self._engine.begin() as connection:
+            locked = self._locked()
+            with self._engine.begin() if locked is None else _begun(locked) as connection:
                 yield connection
             return
         if _identity(self.path) != self._file:
@@ -710,6 +732,12 @@ def _insert(
     if new:
         whose = {"owner": owner, "user": user}
         connection.execute(insert(tasks), [{**task_row(task), **whose} for task in new])
+
+
+@contextmanager
+def _begun(connection: Connection) -> Iterator[Connection]:
+    with connection.begin():
+        yield connection
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
+import signal
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
+from types import FrameType
 from typing import ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
 
-def uninterrupted(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Run a function to its end, whatever is pressed: Python interrupts the main thread only.
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold an interrupt back until the end of this: Python raises it in the main thread only.
 
-    So it runs on another thread, and the interrupt is raised when it has ended.
+    In Python's own locks it would leave them locked, and all other threads waiting for them.
     """
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if main else None
+    if not callable(before):
+        yield
+        return
+    held: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda number, frame: held.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if held:
+            before(*held[-1])
+
+
+def uninterrupted(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Run a function to its end, whatever is pressed; the interrupt is raised when it has ended."""
 
     @wraps(function)
     def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        if threading.current_thread() is not threading.main_thread():
+        with interrupts_held():
             return function(*args, **kwargs)
-        with ThreadPoolExecutor(1, "modellix-uninterrupted") as thread:
-            return thread.submit(function, *args, **kwargs).result()
 
     return run

@@ -118,10 +118,10 @@ async def main():
     future = Future()
     if sys.argv[1] == "timer":
         signal.setitimer(signal.ITIMER_REAL, 0.1)
-        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
     else:
         loop.call_later(0.05, signal.raise_signal, signal.SIGINT)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         wait_for([future])
     except KeyboardInterrupt:
@@ -136,9 +136,34 @@ asyncio.run(main())
     assert output(BEGIN + code, way, home=home) == "interrupted\n[] False\nTrue\n"
 
 
+def test_what_an_interrupt_must_not_part_runs_to_its_end(home: Path) -> None:
+    code = """
+from modellix_jupyter.ledger.uninterrupted import uninterrupted
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+@uninterrupted
+def inner():
+    signal.raise_signal(signal.SIGINT)
+    print("inner")
+
+@uninterrupted
+def outer():
+    inner()
+    print("outer", flush=True)
+
+for call in (outer, lambda: threading.Thread(target=outer).run()):
+    try:
+        call()
+    except KeyboardInterrupt:
+        print("interrupted", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+    ended = "inner\nouter\ninterrupted True\n"
+    assert output(BEGIN + code, home=home) == 2 * ended
+
+
 def test_a_plain_wait_can_be_interrupted(home: Path) -> None:
     code = """
-signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
 signal.setitimer(signal.ITIMER_REAL, 0.1)
 future = Future()
 try:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_samples import HANG_S, ORIGIN, a_task, full_task, python
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from modellix_jupyter.errors import LedgerError, NotOwned
 from modellix_jupyter.ledger import dialects
@@ -324,6 +324,45 @@ def test_one_at_a_time_adds_to_a_batch(ledger: Ledger, place: Path | str) -> Non
         assert not inside.wait(0.2)
     assert inside.wait(HANG_S)
     thread.join(HANG_S)
+    other.close()
+
+
+def test_who_adds_to_a_batch_for_long_is_still_the_only_one(
+    postgres_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = dialects._SERVER | {"idle_in_transaction_session_timeout": 100}
+    monkeypatch.setattr(dialects, "_SERVER", impatient)
+    one, other = (Ledger(postgres_url, home) for _ in range(2))
+    inside = threading.Event()
+
+    def enter() -> None:
+        with other.continuing():
+            inside.set()
+
+    thread = threading.Thread(target=enter)
+    with one.continuing():
+        thread.start()
+        assert not inside.wait(0.6)
+        one.add([a_task()], "me")
+    assert inside.wait(HANG_S)
+    thread.join(HANG_S)
+    one.close()
+    other.close()
+
+
+def test_who_lost_the_lock_of_a_batch_adds_nothing(postgres_url: str, home: Path) -> None:
+    one, other = (Ledger(postgres_url, home) for _ in range(2))
+    with one.continuing():
+        # as a restart of the server does
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+        other._scalar(text(ended))
+        with other.continuing():
+            assert other.batch("night") == []
+            with pytest.raises(LedgerError):
+                one.add([a_task()], "me")
+    assert one.count() == 0
+    one.add([a_task()], "me")
+    one.close()
     other.close()
 
 

@@ -177,9 +177,10 @@ raise SystemExit(7)
 def test_an_interrupt_ends_only_the_waiting(sessions: Sessions, home: Path, reentrant: str) -> None:
     code = """
 import asyncio, signal
-signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 def cell():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     plan = make_plan(["p0", "p1"], ["sandbox/slow"], params={"size": "256x256"})
     results = session.submit(plan)
     signal.setitimer(signal.ITIMER_REAL, 0.1)
