@@ -5,24 +5,20 @@ from __future__ import annotations
 import keyword
 import unicodedata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import anywidget
 import ipywidgets as widgets
 
 from modellix_jupyter.errors import ConfigError, InvalidRequest
 from modellix_jupyter.notebook.display import shell
 from modellix_jupyter.planning.cell_parser import cell_text
-from modellix_jupyter.widgets.controls import (
-    StatusLine,
-    box,
-    button,
-    close_all,
-    field,
-    row,
-    set_visible,
-)
+from modellix_jupyter.widgets.controls import StatusLine, box, button, field, row, set_visible
+from modellix_jupyter.widgets.gallery import esm
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from modellix_jupyter.widgets.actions import Actions
@@ -30,6 +26,29 @@ if TYPE_CHECKING:
 
 FORMATS = ("html", "csv", "json", "jsonl", "parquet", "xlsx", "folder with originals")
 _FOLDER = FORMATS[-1]
+# Cells that are inserted at once; of more, the first.
+MAX_CELLS = 12
+
+
+class Cells(anywidget.AnyWidget):
+    """A button that inserts cells below; `on_make` gets a function that sends them to its page."""
+
+    _esm = esm("common.js", "cells.js")
+
+    def __init__(self, on_make: Callable[[Callable[[list[str]], None]], None]) -> None:
+        self._on_make = on_make
+        super().__init__()
+        self.on_msg(self.on_message)
+
+    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
+        """Take a click; see `cells.js`."""
+        token = message.get("make") if isinstance(message, dict) else None
+        if isinstance(token, str):
+            self._on_make(
+                lambda texts: self.send(
+                    {"cells": texts[:MAX_CELLS], "count": len(texts), "to": token}
+                )
+            )
 
 
 class Export:
@@ -42,14 +61,13 @@ class Export:
         self.format = field(widgets.Dropdown, "Format", options=FORMATS)
         self.path = field(widgets.Text, "File", value="modellix.html")
         self.variable = field(widgets.Text, "Variable", value="tasks")
-        self.cells = widgets.VBox()
+        self.cells = Cells(self._write)
         buttons = row(
             self.format,
             self.path,
             button("Save", self._export, button_style="primary"),
             self.variable,
             button("Set the variable", self._bind),
-            button("As cells", self._write),
             button("Close", lambda: self.open(visible=False)),
         )
         buttons.add_class("mx-filters")
@@ -62,7 +80,6 @@ class Export:
     def open(self, *, visible: bool) -> None:
         """Show it, or take it away."""
         self.status.clear()
-        self._show_cells([])
         set_visible(self.view, visible=visible)
 
     def _on_picks(self) -> None:
@@ -104,8 +121,8 @@ class Export:
                 raise InvalidRequest("This is not the name of a variable.", "As in: tasks")
             self._context.do(lambda: actions.results().frame(), bind, self.status.error)
 
-    def _write(self) -> None:
-        """Show a cell for each different request, as they were made."""
+    def _write(self, send: Callable[[list[str]], None]) -> None:
+        """Send a cell for each different request, as they were made."""
         actions = self._actions
 
         def texts() -> list[str]:
@@ -113,19 +130,7 @@ class Export:
             made = [cell_text([r.prompt], [r.model], params=r.params) for r in requests]
             return list(dict.fromkeys(made))
 
-        self._context.do(texts, self._show_cells, self.status.error)
-
-    def _show_cells(self, texts: list[str]) -> None:
-        gone = self.cells.children
-        rows = 12
-        self.cells.children = [
-            field(widgets.Textarea, "Cell" if len(texts) == 1 else f"Cell {number}", value=text)
-            for number, text in enumerate(texts[:rows], 1)
-        ]
-        for each in gone:
-            close_all(each)
-        if len(texts) > rows:
-            self.status.message(f"The first {rows} of {len(texts)} different cells.")
+        self._context.do(texts, send, self.status.error)
 
 
 def _unused(path: str) -> str:

@@ -59,6 +59,20 @@ def test_from_a_prompt_to_the_next_cell(panel: Panel) -> None:
     expect(output).to_contain_text(f"['{QWEN}', '{BANANA}'] 4")
 
 
+def test_pictures_become_cells_below_the_panel(panel: Panel) -> None:
+    generate_two(panel)
+    panel.pick(*panel.cards().all())
+    panel.button("Export").first.click()
+    cells = panel.page.locator(".jp-CodeCell")
+    expect(cells).to_have_count(2)
+    panel.button("As cells").first.click()
+    expect(cells).to_have_count(4)
+    for index, model in ((1, QWEN), (2, BANANA)):
+        expect(cells.nth(index).locator(".cm-content")).to_contain_text(f"%%modellix {model}")
+        expect(cells.nth(index).locator(".cm-content")).to_contain_text("a red kite")
+    expect(panel.page.get_by_text("2 inserted below.").first).to_be_visible()
+
+
 def test_all_of_it_by_keyboard(panel: Panel) -> None:
     page = panel.page
     generate_two(panel)

@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from browser.panel_page import START, TABS, Panel, generate_two, notebook, opened, shoot
+from browser.panel_page import BANANA, START, TABS, Panel, generate_two, notebook, opened, shoot
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -89,6 +89,31 @@ def test_the_same_in_notebook_7(page: Page, lab: Lab, tmp_path: Path) -> None:
     panel.cards().first.get_by_role("img").click()
     picture = page.get_by_role("dialog").get_by_role("img", name="a red kite").first
     expect(picture).to_have_js_property("naturalWidth", 1024)
+    page.keyboard.press("Escape")
+    panel.pick(panel.cards().first)
+    panel.button("Export").first.click()
+    panel.button("As cells").first.click()
+    cells = page.locator(".jp-CodeCell")
+    expect(cells.nth(1).locator(".cm-content")).to_contain_text("a red kite")
+
+
+def test_where_no_cell_can_be_inserted_each_is_copied(panel: Panel) -> None:
+    generate_two(panel)
+    page = panel.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    # as in a page that is not JupyterLab
+    page.evaluate(
+        "document.querySelectorAll('[data-command=\"notebook:insert-cell-below\"]')"
+        ".forEach(button => button.removeAttribute('data-command'))"
+    )
+    panel.pick(*panel.cards().all())
+    panel.button("Export").first.click()
+    panel.button("As cells").first.click()
+    panel.button("Copy Cell 2").first.click()
+    expect(page.get_by_text("Cell 2 is copied.").first).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith(f"%%modellix {BANANA}")
+    expect(page.locator(".jp-CodeCell")).to_have_count(2)
 
 
 def test_a_saved_panel_shows_its_pictures_with_no_kernel(page: Page, lab: Lab) -> None:

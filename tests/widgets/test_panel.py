@@ -7,7 +7,7 @@ import threading
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -494,10 +494,14 @@ def test_a_variable_a_file_and_a_cell(
         page.until(lambda: "Written" in export.status.view.value)
     assert json.loads((tmp_path / "all.json").read_text())
 
-    _press(export, "As cells")
-    page.until(lambda: export.cells.children)
-    (cell,) = export.cells.children
-    line, _, body = cell.value.removeprefix("%%modellix ").partition("\n")
+    sent: list[dict[str, Any]] = []
+    object.__setattr__(export.cells, "send", sent.append)
+    for message in (None, {"make": 7}, {"make": "token"}):
+        page.say(export.cells, message)
+    page.until(lambda: sent)
+    assert (sent[0]["count"], sent[0]["to"]) == (1, "token")
+    (cell,) = sent[0]["cells"]
+    line, _, body = cell.removeprefix("%%modellix ").partition("\n")
     command = parse_cell(line, body, {})
     assert (command.models, command.prompts) == ((QWEN,), ("a {cat}",))
     assert command.params == {"seed": 7}

@@ -1,0 +1,96 @@
+// Inserts cells below the one that shows the panel; where a page lets nobody do that, they are copied.
+//
+// To Python: {make: token}. From Python: {cells: [text, ...], count, to: token}: of several pages that
+// show the panel, the one with the token inserts them.
+
+const BELOW = '[data-command="notebook:insert-cell-below"]'; // a button of JupyterLab and Notebook 7
+const FRAMES = 60;
+
+const mouse = (type) => new MouseEvent(type, { bubbles: true, cancelable: true });
+const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+
+/** Return what `find` returns as soon as it returns something; undefined where it does not soon. */
+async function soon(find) {
+  for (let i = 0; i < FRAMES; i++) {
+    const found = find();
+    if (found) return found;
+    await frame();
+  }
+  return undefined;
+}
+
+/** Insert a cell below another; return it, or nothing where the page has no such button. */
+async function insertBelow(cell, text) {
+  const active = () => cell.parentElement?.querySelector(":scope > .jp-mod-active");
+  if (active() !== cell) cell.dispatchEvent(mouse("mousedown"));
+  // the first is the notebook's own, and stays; those of the cells come and go
+  const button = cell.closest(".jp-NotebookPanel")?.querySelector(BELOW);
+  if (!button || !(await soon(() => active() === cell))) return undefined;
+  // all that a mouse does: some of JupyterLab's buttons act at the first of these, others at the last
+  for (const type of ["mousedown", "mouseup", "click"]) button.dispatchEvent(mouse(type));
+  const made = await soon(() => (active() !== cell ? active() : undefined));
+  const editor = await soon(() => made?.querySelector(".cm-content"));
+  if (!editor) return undefined;
+  const clipboardData = new DataTransfer();
+  clipboardData.setData("text/plain", text.trimEnd());
+  editor.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+  return made;
+}
+
+class Cells {
+  constructor(model, el) {
+    this.model = model;
+    this.el = el;
+    this.token = "";
+    const make = h("button", { type: "button", class: "mx-quiet", click: () => this.make() }, "As cells");
+    this.status = h("span", { class: "mx-dim", role: "status" });
+    this.list = h("div", { class: "mx-cell-texts" });
+    el.append(h("div", { class: "mx-cells" }, make, this.status, this.list));
+  }
+
+  make() {
+    this.token = Math.random().toString(36).slice(2);
+    this.list.replaceChildren();
+    this.status.textContent = "";
+    this.model.send({ make: this.token });
+  }
+
+  async receive({ cells, count, to }) {
+    if (to !== this.token || !cells) return;
+    this.token = "";
+    let last = this.el.closest(".jp-Cell");
+    let inserted = 0;
+    for (const text of cells) {
+      last = last && (await insertBelow(last, text));
+      if (!last) break;
+      inserted++;
+    }
+    const left = cells.slice(inserted);
+    const first = count > cells.length ? `The first ${cells.length} of ${count}: ` : "";
+    this.status.textContent = first + (left.length ? "copy each into a cell." : `${inserted} inserted below.`);
+    this.list.replaceChildren(...left.map((text, i) => this.shown(text, `Cell ${inserted + i + 1}`)));
+  }
+
+  shown(text, name) {
+    const copy = async () => {
+      try {
+        await navigator.clipboard.writeText(text);
+        this.status.textContent = `${name} is copied.`;
+      } catch {
+        getSelection().selectAllChildren(pre); // a page may keep the clipboard to itself
+        this.status.textContent = `${name} is selected: copy it.`;
+      }
+    };
+    const pre = h("pre", { "aria-label": name, tabindex: 0 }, text);
+    return h("div", { class: "mx-cell-text" }, pre, h("button", { type: "button", class: "mx-quiet", click: copy }, `Copy ${name}`));
+  }
+}
+
+function render({ model, el }) {
+  const cells = new Cells(model, el);
+  const receive = (message) => cells.receive(message);
+  model.on("msg:custom", receive);
+  return () => model.off("msg:custom", receive);
+}
+
+export default { render };
