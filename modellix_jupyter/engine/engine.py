@@ -433,6 +433,9 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         started: Future[asyncio.AbstractEventLoop] = Future()
+        # so that nothing is handed over behind the end, where nobody would ever run it
+        self._handing_over = threading.Lock()
+        self._ended = False
         self._thread = threading.Thread(target=_run, args=(started,), name=name, daemon=True)
         self._thread.start()
         self.loop = started.result()
@@ -443,11 +446,19 @@ class LoopThread:
             self.loop.call_soon_threadsafe(function, *args)
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
-        """Run a coroutine on the loop; its result or error is the future's."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        """Run a coroutine on the loop, or cancel its future where the loop has ended."""
+        with self._handing_over:
+            if not self._ended:
+                return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        coroutine.close()
+        cancelled: Future[_T] = Future()
+        cancelled.cancel()
+        return cancelled
 
     def stop(self, timeout: float) -> None:
         """End the loop, cancelling what still runs on it, and join the thread."""
+        with self._handing_over:
+            self._ended = True
         self.call(self.loop.stop)
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)

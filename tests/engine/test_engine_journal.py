@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Never
 
@@ -104,6 +105,30 @@ def test_a_loop_that_ends_cancels_what_ran_on_it() -> None:
     assert running.wait(HANG_S)
     thread.stop(HANG_S)
     assert cleaned.is_set()
+
+
+def test_what_is_handed_to_a_loop_that_ends_has_an_end_too() -> None:
+    """Whoever waits for it would wait for ever, and nobody would have awaited the coroutine."""
+    thread = LoopThread("modellix-test")
+    futures: list[Future[None]] = []
+    ended = threading.Event()
+
+    def hand_over() -> None:
+        while not ended.is_set():
+            futures.append(thread.run(asyncio.sleep(0)))
+
+    others = [threading.Thread(target=hand_over) for _ in range(3)]
+    for other in others:
+        other.start()
+    while len(futures) < 100:
+        time.sleep(0.001)
+    thread.stop(HANG_S)
+    ended.set()
+    for other in others:
+        other.join()
+    futures.append(thread.run(asyncio.sleep(0)))
+    assert futures[-1].cancelled()
+    assert all(future.done() for future in futures)
 
 
 def test_closing_waits_for_the_answer_to_a_submission(rig: Rig, service: FakeService) -> None:

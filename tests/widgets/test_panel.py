@@ -621,7 +621,6 @@ def test_only_what_is_in_sight_is_sent_and_off_the_kernels_thread(
     page.until(lambda: len(page.thumbs()) == 6)
     sent = [at for f, m in page.sent if f is page.gallery for at, _ in m.get("cards", ())]
     assert sorted(sent) == list(range(30, 36))
-    assert len(makers) == 6
     assert kernel not in makers
     page.until(lambda: not page.gallery._working)
     page.sent.clear()
