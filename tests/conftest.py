@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import multiprocessing
 import signal
 import sys
 import threading
@@ -63,8 +64,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
-    """Assert that a test leaves no session and no thread of ours behind."""
+    """Assert that a test leaves no session and no thread of ours behind; end its processes."""
     yield
+    for process in multiprocessing.active_children():  # of a test that failed
+        process.kill()
+        process.join()
     current_session.close_all()
     left = [t.name for t in threading.enumerate() if t.name.startswith("modellix-engine")]
     assert not left, f"threads left behind: {left}"
