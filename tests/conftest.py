@@ -97,9 +97,8 @@ def browser() -> Iterator[Browser]:
     """Start Debian's Chromium, one for all tests, or skip, out loud."""
     if not Path(CHROMIUM).exists():
         pytest.skip(MISSING)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed here")
+    with driver.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield browser
         browser.close()

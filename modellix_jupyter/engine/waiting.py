@@ -79,11 +79,24 @@ def wait_for(
     loop = _running_loop() if reentrant else None
     if loop is None or not _patch(loop):
         return _wait_plainly(futures, timeout)
+    counted = _ready_callbacks(loop)
     waiting = loop.create_task(wait_async(futures, timeout))
     try:
         return bool(loop.run_until_complete(waiting))
     finally:
         waiting.cancel()  # an interrupt leaves it behind otherwise
+        # the turn that runs this cell began before the patch: it takes as many callbacks as it has
+        # counted, also those that ran meanwhile, and fails where there are fewer
+        for _ in range(counted - _ready_callbacks(loop)):
+            loop.call_soon(_do_nothing)
+
+
+def _ready_callbacks(loop: asyncio.AbstractEventLoop) -> int:
+    return len(getattr(loop, "_ready", ()))
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def _wait_plainly(futures: Sequence[Future[_T]], timeout: float | None) -> bool:

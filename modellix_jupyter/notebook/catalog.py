@@ -8,6 +8,7 @@ unchecked, which is said once, and the service is the judge.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -18,7 +19,7 @@ from modellix_jupyter.planning.schema import ModelSchema, check_request, parse_s
 from modellix_jupyter.planning.suggestions import did_you_mean, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from modellix_jupyter.api.client import AsyncClient
     from modellix_jupyter.values import Model, Request
@@ -42,7 +43,7 @@ class _Kept(NamedTuple):
 
 
 class Catalog:
-    """The models of one service; used on the engine's loop only."""
+    """The models of one service; used on the engine's loop only, but for `newly_unchecked`."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
@@ -67,7 +68,7 @@ class Catalog:
         if kept is None:
             kept = await self._read_schema(model)
         elif monotonic() > kept.until:
-            read = await self._soon(self._read_schema(model), MAX_WAIT_S / 2)
+            read = await self._soon(partial(self._read_schema, model), MAX_WAIT_S / 2)
             kept = read or _Kept(kept.schema, monotonic() + _MIN_AGE_S)
         self._schemas[model] = kept
         return kept.schema
@@ -80,7 +81,7 @@ class Catalog:
 
     async def schema_if_known(self, model: str) -> ModelSchema | None:
         """Return a model's schema, or None also where it cannot be read soon."""
-        return await self._soon(self.schema(model))
+        return await self._soon(partial(self.schema, model))
 
     def newly_unchecked(self, models: Iterable[str]) -> list[str]:
         """Return those models whose requests were not checked, each once."""
@@ -90,7 +91,7 @@ class Catalog:
 
     async def full_names(self, name: str) -> list[str]:
         """Return the slugs that are most like a name."""
-        return suggest(name, await self._soon(self.models()) or {}, 3)
+        return suggest(name, await self._soon(self.models) or {}, 3)
 
     async def look_up(self, name: str) -> tuple[Model, ModelSchema]:
         """Return a model and its schema; `UnknownModel` where no one model is meant."""
@@ -109,14 +110,14 @@ class Catalog:
     async def schemas(self, models: Iterable[str]) -> dict[str, ModelSchema | None]:
         """Return the schemas of models, or None for those that cannot be read soon."""
         names = list(dict.fromkeys(models))
-        self._ahead = asyncio.ensure_future(self._soon(self.models()))  # `check` needs them next
+        self._ahead = asyncio.ensure_future(self._soon(self.models))  # `check` needs them next
         found = await asyncio.gather(*map(self.schema_if_known, names))
         return dict(zip(names, found, strict=True))
 
     async def check(self, requests: Sequence[Request]) -> dict[str, Pricing]:
         """Check requests before anything is sent; return what they cost by model, where known."""
         names = list(dict.fromkeys(request.model for request in requests))
-        catalog = asyncio.ensure_future(self._soon(self.models()))
+        catalog = asyncio.ensure_future(self._soon(self.models))
         by_name = await self.schemas(names)
         known = await catalog or {}
         for name in names:
@@ -129,9 +130,11 @@ class Catalog:
                 check_request(request, schema)
         return {n: pricing_of(known[n].price, by_name[n]) for n in names if n in known}
 
-    async def _soon(self, reading: Awaitable[_T], within_s: float = MAX_WAIT_S) -> _T | None:
+    async def _soon(
+        self, read: Callable[[], Awaitable[_T]], within_s: float = MAX_WAIT_S
+    ) -> _T | None:
         try:
-            return await asyncio.wait_for(reading, within_s)
+            return await asyncio.wait_for(read(), within_s)
         except (ModellixError, TimeoutError):
             return None
 

@@ -19,7 +19,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from modellix_jupyter.errors import ApiError, InvalidRequest, ModellixError, TransportError
+from modellix_jupyter.errors import (
+    ApiError,
+    InvalidRequest,
+    ModellixError,
+    TransportError,
+    Unauthorized,
+)
 from modellix_jupyter.planning.inputs import (
     Input,
     Slot,
@@ -455,8 +461,13 @@ class _Uploads:
         self._kept.pop(file.file_id, None)
 
     def _upload(self, each: Ready) -> str:
+        """Upload a picture; where that is refused, send it as data to a model that takes those."""
         try:
             file = self._session.call(lambda r: r.client.send_file(each.file.content, each.name))
+        except ApiError as error:
+            if not each.by_value or isinstance(error, Unauthorized):
+                raise
+            return each.data
         except TransportError as error:
             # it may be there all the same: look, and do not send it again blindly
             self._kept = self._listed()

@@ -403,11 +403,8 @@ class Session:
 
     def unchecked_note(self, models: Iterable[str]) -> str:
         """Say, once for a model, that requests to it are not checked before they are sent."""
-
-        async def take(running: Running) -> list[str]:
-            return running.catalog.newly_unchecked(models)
-
-        names = ", ".join(self.call(take))
+        # no call, which waits: a cell that awaits shows its tasks from within the notebook's loop
+        names = ", ".join(self._run_engine().catalog.newly_unchecked(models))
         return f"Unchecked: the parameters of {names} cannot be read." if names else ""
 
     def schemas(self, models: Iterable[str]) -> dict[str, ModelSchema | None]:

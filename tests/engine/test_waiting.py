@@ -79,6 +79,23 @@ asyncio.run(main())
     assert output(BEGIN + code, home=home) == "0 False\n"
 
 
+def test_the_turn_that_a_first_wait_began_in_goes_on(home: Path) -> None:
+    """It was counted before the loop was patched, and the wait has run what it still counts."""
+    code = """
+async def main():
+    loop, seen = asyncio.get_running_loop(), []
+    future = done_when(lambda: len(seen) == 5)
+    loop.call_soon(lambda: seen.append(wait_for([future])))
+    for number in range(5):
+        loop.call_soon(seen.append, number)
+    await asyncio.sleep(0.1)
+    print(seen)
+
+asyncio.run(main())
+"""
+    assert output(BEGIN + code, home=home) == "[0, 1, 2, 3, 4, True]\n"
+
+
 def test_waits_within_waits(home: Path) -> None:
     code = """
 async def main():

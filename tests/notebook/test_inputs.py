@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from session_rig import HANG_S, KEY, Sessions
+from session_rig import HANG_S, KEY, Sessions, hurried
 
 import modellix_jupyter as mx
-from modellix_jupyter.errors import InvalidRequest, ModellixError
+from modellix_jupyter.errors import InvalidRequest, ModellixError, ServerError
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.sandbox_server import Faults, Sandbox
 from modellix_jupyter.sandbox_server.site import TRANSCRIPT
@@ -358,6 +358,22 @@ def test_an_upload_without_an_answer_is_looked_for_and_not_repeated(
         run(sessions(), EDIT, image=cat)
         sessions.close()
         assert uploads(sandbox) == 1
+
+
+def test_an_upload_that_is_refused_goes_as_data_where_the_model_takes_it(
+    home: Path, no_thread_left: None, cat: Path
+) -> None:
+    del no_thread_left
+    with Sandbox(speed=50, faults=Faults(upload={"500": 1.0})) as sandbox:
+        sessions = Sessions(home, sandbox)
+        session = sessions(sleep=hurried)
+        (drawn,) = run(session, EDIT, image=cat)
+        assert sent(sandbox)["image"].startswith("data:image/png;base64,")
+        assert len(session.inputs_of(drawn)) == 1
+        with pytest.raises(ServerError):  # which takes addresses only
+            session.submit(make_plan(["x"], [GPT_EDIT], params={"image": cat}))
+        sessions.close()
+        assert len(sandbox.submissions) == 1
 
 
 def test_an_upload_that_never_arrived_is_said(home: Path, no_thread_left: None, cat: Path) -> None:
