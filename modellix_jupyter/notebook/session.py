@@ -435,11 +435,11 @@ class Session:
     def card(self, uid: str, *, pictures: bool = True) -> Card:
         """Return a task as it is shown; `pictures` makes its thumbnails."""
         update = self.engine.update(uid)
-        task = update.task
+        task, held = update.task, self.engine.is_held(update.task)
         return Card(
             task=task,
-            held=self.engine.is_held(task),
-            activity=update.activity,
+            held=held,
+            activity=None if held else update.activity,  # what was done before it was let go of
             usual_s=None if task.is_final else self.engine.usual_s(task.request.model),
             media=self.media.of(task) if pictures else (),
             inputs=self.inputs_of(task) if pictures else (),

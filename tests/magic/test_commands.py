@@ -164,6 +164,44 @@ def test_doctor_needs_no_key(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
     assert "%modellix sandbox" in text
 
 
+def test_budget_shows_what_was_spent_and_sets_limits_for_every_kernel(
+    shell: Shell, service: Sandbox
+) -> None:
+    assert shell.good("%modellix budget").out.splitlines() == [
+        "$0.00 today",
+        "$0.00 this month",
+        "$0.00 in all",
+        "No limit is set: `%modellix budget 20/day` sets one for every kernel.",
+    ]
+    shell.good("%%modellix alibaba/qwen-image-plus\na cat")
+    day, month, everything = shell.good("%modellix budget 0.05/day").out.splitlines()
+    assert day.startswith("$0.03 of $0.05 today; $0.02 left, renews at 20")
+    assert (month, everything) == ("$0.03 this month", "$0.03 in all")
+    sent = len(service.submissions)
+    first, second = shell.run("%%modellix alibaba/qwen-image-plus\na cat").lines
+    assert "This may cost $0.03, and $0.02 is left of $0.05 a day; it renews at 20" in first
+    assert second.startswith("Nothing was sent")
+    assert len(service.submissions) == sent
+    shell.good("%modellix budget off")
+    shell.good("%%modellix alibaba/qwen-image-plus\na cat")
+    for wrong in ("twenty", "20/week", "-5", "1.2.3", "0x1"):
+        first, second = shell.run(f"%modellix budget {wrong}").lines
+        assert f"`{wrong}` is not a limit" in first
+        assert "20/day" in second
+
+
+def test_stop_takes_back_what_was_not_sent(shell: Shell) -> None:
+    assert shell.good("%modellix stop").out == "Nothing is running.\n"
+    shell.good("%config Modellix.max_in_flight = 1")
+    results = shell.good("%%modellix sandbox/slow --repeat 3 --no-wait\na cat").value
+    while results[0].task_id is None:
+        time.sleep(0.01)
+    out = shell.good("%modellix stop").out
+    assert out.startswith("Stopped: 2 taken back before they were sent; 1 still running")
+    assert [task.status.value for task in results][1:] == ["rejected"] * 2
+    assert shell.run("%modellix stop no-such-task").lines[0].endswith("task `no-such-task`.")
+
+
 def test_history_takes_only_all(shell: Shell) -> None:
     shell.good("%%modellix sandbox/fast\na cat")
     assert list(shell.good("%modellix history").value["service"]) == ["sandbox"]

@@ -10,6 +10,7 @@ from session_rig import HANG_S, UNPOLLED, Sessions
 
 from modellix_jupyter.engine import waiting
 from modellix_jupyter.errors import WaitInterrupted
+from modellix_jupyter.html import formatting
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
@@ -66,6 +67,18 @@ def test_the_words_say_what_goes_on(narrow: Session) -> None:
         "2 still running at the service, and charged (see `%modellix wait`)."
     )
     assert str(narrow.stop()) == "Nothing is running."
+
+
+def test_what_nobody_sends_is_held_and_waits_for_nothing(narrow: Session) -> None:
+    results = some_sent(narrow)
+    for task in results[3:]:
+        assert narrow.engine.unwatch(task.uid)
+    cards = results.cards()
+    assert [formatting.state(card) for card in cards[2:]] == ["submitting", *["held"] * 3]
+    assert formatting.counts(cards) == "0 of 6 done, 2 pending, 1 waiting for a place, 3 held"
+    assert [formatting.waiting(card.activity, 0) for card in cards[3:]] == [""] * 3
+    narrow.engine.send(results[3:])
+    assert not any(card.held for card in results.cards())
 
 
 def test_what_a_kernel_left_unsent_is_taken_back_too(sessions: Sessions) -> None:

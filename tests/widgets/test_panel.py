@@ -243,7 +243,7 @@ def test_what_was_never_sent_is_held_and_sent_at_its_price(
     assert card["actions"][-1] == ("send", "Send it now")
     page.press(other.uid, "stop")
     page.until(lambda: session.engine.get(other.uid).status is Status.REJECTED)
-    assert "1 taken back" in page.create.status.view.value
+    page.until(lambda: "1 taken back" in page.create.status.view.value)
     page.press(held.uid, "send")
     page.until(lambda: session.engine.get(held.uid).status is Status.SUCCESS)
     assert len(sandbox.submissions) == before + 2
