@@ -31,8 +31,9 @@ _TOLERANCE_USD = 1e-6
 
 
 class Standing(NamedTuple):
-    """What was spent or held in a period in USD, of which limit, and how many have no price."""
+    """What was spent or held at a service in USD, of which limit, and how many have no price."""
 
+    service: str
     period: Period
     limit: float | None
     spent: float
@@ -82,7 +83,7 @@ def _standing(
         func.count().filter(held.is_(None), tasks.c.status != "rejected"),
     ).where(tasks.c.service == service, tasks.c.created_at >= begins)
     spent, unpriced = connection.execute(query).one()
-    return Standing(period, limit, float(spent), int(unpriced), renews)
+    return Standing(service, period, limit, float(spent), int(unpriced), renews)
 
 
 def bounds(period: Period, now_us: int) -> tuple[int, datetime | None]:

@@ -26,9 +26,9 @@ class Budget(tuple[Standing, ...]):
 
     def __repr__(self) -> str:
         limited = any(standing.limit is not None for standing in self)
-        lines = [_line(standing) for standing in self]
-        hint = "No limit is set: `%modellix budget 20/day` sets one for every kernel."
-        return "\n".join(lines if limited else [*lines, hint])
+        hint = "" if limited else " `%modellix budget 20/day` sets a limit for every kernel."
+        where = f"Service: {self[0].service}. Each has limits of its own.{hint}"
+        return "\n".join([*map(_line, self), where])
 
     @property
     def words(self) -> str:

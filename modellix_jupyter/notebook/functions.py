@@ -202,7 +202,8 @@ async def agenerate(
     Parameters
     ----------
     prompt, model, timeout, yes, **params
-        As of `generate`, whose errors it raises as well.
+        As of `generate`, whose errors it raises as well. Cancelled, it takes back what has not been
+        sent, by the setting ``stop_unsent_on_interrupt``.
 
     """
     import asyncio
@@ -217,7 +218,11 @@ async def agenerate(
         return session.results([])
     results = await asyncio.to_thread(session.send, order)
     with _shown(results):
-        await results.wait_async(timeout)
+        try:
+            await results.wait_async(timeout)
+        except asyncio.CancelledError:  # as which an interrupt of the cell arrives
+            results._give_up()  # noqa: SLF001 - nothing that its user calls
+            raise
     return results.check()
 
 

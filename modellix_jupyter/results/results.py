@@ -165,6 +165,10 @@ class Results(Sequence["Task"]):
         self._check_driven()
         return self
 
+    def _give_up(self) -> None:
+        """Do as at an interrupt, and say it where they are shown."""
+        self._say(self._interrupted().message)
+
     def _interrupted(self) -> WaitInterrupted:
         """Say what goes on, and what was not sent, which the settings may say to take back."""
         engine, taken = self._session.engine, 0

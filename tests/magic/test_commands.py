@@ -167,14 +167,13 @@ def test_doctor_needs_no_key(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
 def test_budget_shows_what_was_spent_and_sets_limits_for_every_kernel(
     shell: Shell, service: Sandbox
 ) -> None:
-    assert shell.good("%modellix budget").out.splitlines() == [
-        "$0.00 today",
-        "$0.00 this month",
-        "$0.00 in all",
-        "No limit is set: `%modellix budget 20/day` sets one for every kernel.",
-    ]
+    where = "Service: sandbox. Each has limits of its own."
+    *spent, last = shell.good("%modellix budget").out.splitlines()
+    assert spent == ["$0.00 today", "$0.00 this month", "$0.00 in all"]
+    assert last == f"{where} `%modellix budget 20/day` sets a limit for every kernel."
     shell.good("%%modellix alibaba/qwen-image-plus\na cat")
-    day, month, everything = shell.good("%modellix budget 0.05/day").out.splitlines()
+    day, month, everything, last = shell.good("%modellix budget 0.05/day").out.splitlines()
+    assert last == where
     assert day.startswith("$0.03 of $0.05 today; $0.02 left, renews at 20")
     assert (month, everything) == ("$0.03 this month", "$0.03 in all")
     sent = len(service.submissions)

@@ -11,7 +11,7 @@ from session_rig import HANG_S, UNPOLLED, Sessions
 from modellix_jupyter.engine import waiting
 from modellix_jupyter.errors import WaitInterrupted
 from modellix_jupyter.html import formatting
-from modellix_jupyter.notebook import current_session
+from modellix_jupyter.notebook import current_session, functions
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results import results as results_module
@@ -26,9 +26,13 @@ SLOW = "sandbox/slow"
 def some_sent(session: Session, count: int = 6, batch: str | None = None) -> Results:
     """Send tasks of which two have a place at the service, and return once those two run."""
     results = session.submit(make_plan(["p"], [SLOW], repeat=count), batch=batch)
-    while sum(task.task_id is not None for task in results) < 2:
-        session.engine.run(_nothing).result(HANG_S)
+    until_two_run(session)
     return results
+
+
+def until_two_run(session: Session) -> None:
+    while sum(task.task_id is not None for task in session.ledger.tasks()) < 2:
+        session.engine.run(_nothing).result(HANG_S)
 
 
 async def _nothing() -> None:
@@ -113,6 +117,22 @@ def test_an_interrupt_of_a_hundred_takes_back_what_was_not_sent(
     # nobody has it in mind to send them any more
     session.engine.run(lambda: asyncio.sleep(0.1)).result(HANG_S)
     assert statuses(results) == [Status.PENDING] * 2 + [Status.REJECTED] * 98
+    assert sessions.posts() == 2
+
+
+def test_an_awaited_call_that_is_cancelled_takes_back_too(
+    narrow: Session, sessions: Sessions
+) -> None:
+    async def cancelled() -> None:
+        calling = asyncio.create_task(functions.agenerate(["p"] * 6, SLOW, yes=True))
+        await asyncio.to_thread(until_two_run, narrow)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+
+    asyncio.run(cancelled())
+    statuses = sorted(task.status for task in narrow.ledger.tasks())
+    assert statuses == [Status.PENDING] * 2 + [Status.REJECTED] * 4
     assert sessions.posts() == 2
 
 
