@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from io import BytesIO
-from math import isfinite
-from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from modellix_jupyter.errors import InvalidRequest
@@ -12,7 +10,7 @@ from modellix_jupyter.results.frame import cells, check_columns, optional
 from modellix_jupyter.values import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
     from matplotlib.axes import Axes
@@ -104,53 +102,34 @@ MARKERS = "osD^vP"
 _LONGEST = 44  # characters of a slug that are shown
 _GOLDEN = 0.6180339887498949  # steps by it spread evenly and never repeat, with no chance in it
 
-
 # What makes an empty figure.
 _Make: TypeAlias = "Callable[..., Any]"
 
 
-class _Point(NamedTuple):
-    model: str
-    status: str | None
-    seconds: float | None
-    price: float | None
-
-
 def plot(frame: pd.DataFrame, kind: Literal["seconds", "price", "success"] = "seconds") -> Axes:
     """Draw a table of tasks, in a figure of its own that a notebook shows by itself."""
-    points = _chosen(frame, kind)
+    points = _points(frame, kind)
     plt = optional("matplotlib.pyplot", "Plotting", "plot")
-    return _KINDS[kind][0](points, plt.figure)
+    return _KINDS[kind].draw(points, plt.figure)
 
 
 def plot_png(
-    frame: pd.DataFrame,
-    kind: Literal["seconds", "price", "success"],
-    *,
-    ink: str = "#16181d",
-    dpi: int = 160,
+    frame: pd.DataFrame, kind: Literal["seconds", "price", "success"], *, ink: str = "#16181d"
 ) -> bytes:
     """Draw a table of tasks as a PNG with a transparent ground."""
-    points = _chosen(frame, kind)
+    points = _points(frame, kind)
     mpl = optional("matplotlib", "Plotting", "plot")
     figures = optional("matplotlib.figure", "Plotting", "plot")
-    agg = optional("matplotlib.backends.backend_agg", "Plotting", "plot")
     out = BytesIO()
     with mpl.rc_context(dict.fromkeys(_INKED, ink) | _PLAIN):
-        figure = _KINDS[kind][0](points, figures.Figure).figure
-        agg.FigureCanvasAgg(figure).print_figure(out, format="png", dpi=dpi)
+        figure: Any = _KINDS[kind].draw(points, figures.Figure).figure
+        figure.savefig(out, format="png", dpi=160)
     return out.getvalue()
 
 
 _INKED = (
-    "text.color",
-    "axes.labelcolor",
-    "axes.edgecolor",
-    "xtick.color",
-    "ytick.color",
-    "xtick.labelcolor",
-    "ytick.labelcolor",
-    "grid.color",
+    *("text.color", "axes.labelcolor", "axes.edgecolor", "grid.color"),
+    *("xtick.color", "ytick.color", "xtick.labelcolor", "ytick.labelcolor"),
 )
 _PLAIN = {"axes.facecolor": "none", "figure.facecolor": "none", "savefig.facecolor": "none"} | {
     "font.size": 11,
@@ -158,35 +137,29 @@ _PLAIN = {"axes.facecolor": "none", "figure.facecolor": "none", "savefig.facecol
 }
 
 
-def _chosen(frame: pd.DataFrame, kind: str) -> list[_Point]:
-    """Return the points that a plot has, or say what is wrong before anything is drawn."""
+def _points(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return the tasks that a plot shows, or say what is wrong before anything is drawn."""
+    import numpy as np
+    import pandas as pd
+
     if kind not in KINDS:
         known = ", ".join(KINDS)
         raise InvalidRequest(f"There is no plot of the kind {kind!r}.", f"Kinds: {known}.")
-    check_columns(frame, ("model", "status", "elapsed_s", "price"))
-    points = [point for point in _points(frame) if _has(point, kind)]
-    if not points:
+    check_columns(frame, names := ["model", "status", "elapsed_s", "price"])
+    points = pd.DataFrame({name: cells(frame[name]) for name in names})
+    points["model"] = [_short(model or "(no model)") for model in points["model"]]
+    points = points.astype({"elapsed_s": float, "price": float})
+    points["won"] = points["status"].isin(["success"])
+    if measures := _KINDS[kind].measures:
+        points = points.replace([np.inf, -np.inf], np.nan).dropna(subset=measures)
+    else:
+        points = points[points["status"].isin(ENDED)]
+    if points.empty:
         raise InvalidRequest(
-            f"There is nothing to plot: no task of the table has {_KINDS[kind][1]}.",
+            f"There is nothing to plot: no task of the table has {_KINDS[kind].needs}.",
             "Wait for the tasks, or plot another table.",
         )
     return points
-
-
-def _points(frame: pd.DataFrame) -> Iterator[_Point]:
-    names = ("model", "status", "elapsed_s", "price")
-    for model, *rest in zip(*(cells(frame[name]) for name in names), strict=True):
-        yield _Point(_short(model or "(no model)"), *rest)
-
-
-def _has(point: _Point, kind: str) -> bool:
-    if kind == "success":
-        return point.status in ENDED
-    return _is_known(point.seconds) and (kind == "seconds" or _is_known(point.price))
-
-
-def _is_known(value: float | None) -> bool:
-    return value is not None and isfinite(value)
 
 
 def _short(model: str) -> str:
@@ -194,13 +167,6 @@ def _short(model: str) -> str:
     flat = " ".join(model.split())
     half = _LONGEST // 2
     return flat if len(flat) <= _LONGEST else f"{flat[: half - 1]}…{flat[-half:]}"
-
-
-def _grouped(points: list[_Point]) -> dict[str, list[_Point]]:
-    groups: dict[str, list[_Point]] = {}
-    for point in points:
-        groups.setdefault(point.model, []).append(point)
-    return groups
 
 
 def _canvas(rows: int, make: _Make) -> Axes:
@@ -220,48 +186,35 @@ def _name_rows(axes: Axes, names: list[str]) -> None:
     axes.grid(axis="x", alpha=0.3)
 
 
-def _seconds(points: list[_Point], make: _Make) -> Axes:
-    groups = _grouped(points)
-    middles = {m: median(p.seconds or 0.0 for p in group) for m, group in groups.items()}
-    order = sorted(groups, key=middles.__getitem__)
-    axes = _canvas(len(order), make)
+def _seconds(points: pd.DataFrame, make: _Make) -> Axes:
+    models = points.groupby("model", sort=False)
+    middles = models["elapsed_s"].median().sort_values(kind="stable")
+    order = list(middles.index)
+    axes: Any = _canvas(len(order), make)
     _name_rows(axes, order)
-    _strip(axes, groups, order, won=True)
-    _strip(axes, groups, order, won=False)
+    # The points of a model step up and down, so that equal ones are all seen.
+    steps = (models.cumcount() * _GOLDEN % 1 - 0.5) * 0.4
+    heights = points["model"].map(order.index) + steps.where(
+        models["model"].transform("size") > 1, 0
+    )
+    success = {"s": 46, "color": BLUE, "alpha": 0.85, "lw": 0, "label": "success"}
+    other = {"s": 38, "color": VERMILLION, "marker": "x", "lw": 1.8, "label": "no success"}
+    for shown, style in ((points["won"], success), (~points["won"], other)):
+        if shown.any():
+            axes.scatter(points["elapsed_s"][shown], heights[shown], zorder=3, **style)
     ink = axes.xaxis.label.get_color()  # readable in a dark style too
-    where = [middles[m] for m in order]
     # Below the points: the median of a single one is that point, and would hide it.
-    bar: dict[str, Any] = {"marker": "|", "color": ink, "lw": 2, "zorder": 1.5}
-    axes.scatter(where, range(len(order)), s=420, label="median", **bar)
-    style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom"}
-    for row, seconds in enumerate(where):
-        axes.annotate(f"{seconds:.3g} s", (seconds, row), (0, 12), fontsize="small", **style)
+    bar = {"marker": "|", "color": ink, "lw": 2, "zorder": 1.5, "s": 420, "label": "median"}
+    axes.scatter(middles, range(len(order)), **bar)
+    style = {"textcoords": "offset points", "ha": "center", "va": "bottom", "fontsize": "small"}
+    for row, seconds in enumerate(middles):
+        axes.annotate(f"{seconds:.3g} s", (seconds, row), (0, 12), **style)
     axes.set_ylim(len(order) - 0.5, -0.65)
-    _time_axis(axes, points)
-    _legend(axes, columns=3)
-    return axes
-
-
-def _time_axis(axes: Axes, points: list[_Point]) -> None:
     # A clock that was set back makes a time negative; such a point is shown, not cut off.
-    axes.set_xlim(left=min(0.0, *(p.seconds or 0.0 for p in points)))
+    axes.set_xlim(left=min(0.0, points["elapsed_s"].min()))
     axes.set_xlabel("time from submission to result (s)")
-
-
-def _strip(axes: Axes, groups: dict[str, list[_Point]], order: list[str], *, won: bool) -> None:
-    """Draw one row of points a model; they step up and down, so that equal ones are all seen."""
-    xs: list[float] = []
-    ys: list[float] = []
-    for row, model in enumerate(order):
-        for i, point in enumerate(groups[model]):
-            if (point.status == "success") == won:
-                xs.append(point.seconds or 0.0)
-                ys.append(row + ((i * _GOLDEN) % 1 - 0.5) * 0.4 if len(groups[model]) > 1 else row)
-    if xs and won:
-        axes.scatter(xs, ys, s=46, color=BLUE, alpha=0.85, lw=0, zorder=3, label="success")
-    elif xs:
-        style: dict[str, Any] = {"marker": "x", "lw": 1.8, "zorder": 3}
-        axes.scatter(xs, ys, s=38, color=VERMILLION, label="no success", **style)
+    _legend(axes, columns=3)
+    return axes  # type: ignore[no-any-return] # its styles are not typed
 
 
 def _legend(axes: Axes, columns: int) -> None:
@@ -271,50 +224,52 @@ def _legend(axes: Axes, columns: int) -> None:
         text.set_parse_math(False)
 
 
-def _price(points: list[_Point], make: _Make) -> Axes:
-    groups = _grouped(points)
-    axes = _canvas(4 + (len(groups) + 1) // 3, make)
-    for i, model in enumerate(sorted(groups)):
+def _price(points: pd.DataFrame, make: _Make) -> Axes:
+    models = points.groupby("model")
+    axes = _canvas(4 + (len(models) + 1) // 3, make)
+    for i, (model, group) in enumerate(models):
         # Each round of colours begins one marker later: 36 models before a pair comes again.
         color, marker = PALETTE[i % 6], MARKERS[(i + i // 6) % 6]
-        xs = [p.seconds or 0.0 for p in groups[model]]
-        ys = [p.price or 0.0 for p in groups[model]]
         # Hollow, since models of one price lie on one line and must not hide each other.
         style: dict[str, Any] = {"edgecolors": color, "facecolors": "none", "marker": marker}
-        axes.scatter(xs, ys, s=34, lw=1.3, label=model, **style)
+        axes.scatter(group["elapsed_s"], group["price"], s=34, lw=1.3, label=model, **style)
     axes.grid(alpha=0.3)
     axes.margins(0.06, 0.1)
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("time from submission to result (s)")
     axes.set_ylabel("price of a task (USD)")
-    _legend(axes, columns=2 if len(groups) > 1 else 1)
+    _legend(axes, columns=2 if len(models) > 1 else 1)
     return axes
 
 
-def _success(points: list[_Point], make: _Make) -> Axes:
-    groups = _grouped(points)
-    wins = {m: sum(p.status == "success" for p in group) for m, group in groups.items()}
-    order = sorted(groups, key=lambda m: (-wins[m] / len(groups[m]), m))
-    shares = [100 * wins[m] / len(groups[m]) for m in order]
-    axes = _canvas(len(order), make)
-    _name_rows(axes, order)
-    axes.barh(range(len(order)), 100, height=0.55, color="#888888", alpha=0.15)
-    axes.barh(range(len(order)), shares, height=0.55, color=BLUE)
-    for row, model in enumerate(order):
-        text = f"{wins[model]} of {len(groups[model])}"
+def _success(points: pd.DataFrame, make: _Make) -> Axes:
+    models = points.groupby("model")["won"].agg(["sum", "size", "mean"])
+    models = models.sort_values(["mean", "model"], ascending=[False, True])
+    axes = _canvas(len(models), make)
+    _name_rows(axes, list(models.index))
+    axes.barh(range(len(models)), 100, height=0.55, color="#888888", alpha=0.15)
+    axes.barh(range(len(models)), 100 * models["mean"], height=0.55, color=BLUE)
+    for row, (won, count) in enumerate(zip(models["sum"], models["size"], strict=True)):
+        text = f"{won} of {count}"
         axes.text(1.015, row, text, va="center", transform=axes.get_yaxis_transform())
     axes.set_xlim(0, 100)
     axes.set_xlabel("success (% of the tasks that ended)")
     return axes
 
 
-_KINDS: dict[str, tuple[Callable[[list[_Point], _Make], Axes], str]] = {
-    "seconds": (_seconds, "ended after it was submitted"),
-    "price": (_price, "both a price and a time"),
-    "success": (_success, "ended"),
-}
-# Each with what draws it, and with what a task must have to be in it.
+class _Kind(NamedTuple):
+    """What draws a plot, the measures that a task in it must have, and how an error says so."""
 
+    draw: Callable[[pd.DataFrame, _Make], Axes]
+    measures: list[str]
+    needs: str
+
+
+_KINDS = {
+    "seconds": _Kind(_seconds, ["elapsed_s"], "ended after it was submitted"),
+    "price": _Kind(_price, ["elapsed_s", "price"], "both a price and a time"),
+    "success": _Kind(_success, [], "ended"),
+}
 # What `plot` can draw.
 KINDS = tuple(_KINDS)

@@ -14,17 +14,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.results.frame import (
-    cells,
-    columns_of,
-    is_time,
-    labels,
-    naive_utc,
-    optional,
-)
+from modellix_jupyter.results.frame import cells, columns_of, is_time, labels, naive_utc, optional
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
@@ -64,28 +57,25 @@ def write_table(
     """Write a table in the format of the path's ending, whole or not at all.
 
     In csv, a text that a spreadsheet would run as a formula gets an apostrophe in front; in xlsx,
-    no text is a formula or a link. `thumbnails` are pictures by the row's position, for xlsx only.
+    no text is a formula or a link. `thumbnails` are JPEGs by the row's position, for xlsx only.
     """
     target = Path(path).expanduser()
-    content = _content(frame, target.suffix.lower(), thumbnails or {})
+    match target.suffix.lower():
+        case ".csv":
+            content = _to_csv(frame)
+        case ".json":
+            content = "[\n{}\n]\n".format(",\n".join(_records(frame))).encode()
+        case ".jsonl":
+            content = "".join(f"{record}\n" for record in _records(frame)).encode()
+        case ".parquet":
+            content = _to_parquet(frame)
+        case ".xlsx":
+            content = _to_xlsx(frame, thumbnails or {})
+        case ending:
+            raise unknown_ending(ending)
     with replacing(target) as part:
         part.write_bytes(content)
     return target
-
-
-def _content(frame: pd.DataFrame, ending: str, thumbnails: Mapping[int, bytes]) -> bytes:
-    match ending:
-        case ".csv":
-            return _to_csv(frame)
-        case ".json":
-            return "[\n{}\n]\n".format(",\n".join(_records(frame))).encode()
-        case ".jsonl":
-            return "".join(f"{record}\n" for record in _records(frame)).encode()
-        case ".parquet":
-            return _to_parquet(frame)
-        case ".xlsx":
-            return to_xlsx(frame, thumbnails)
-    raise unknown_ending(ending)
 
 
 def unknown_ending(ending: str, *more: str) -> InvalidRequest:
@@ -118,10 +108,8 @@ def _iso(column: pd.Series[Any]) -> list[str | None]:
     """Return a time column as ISO 8601 texts in UTC, to the microsecond."""
     import numpy as np
 
-    stamps = naive_utc(column)
-    known: list[str] = np.datetime_as_string(stamps, unit="us").tolist()
-    gone: list[bool] = np.isnat(stamps).tolist()
-    return [None if absent else f"{text}Z" for text, absent in zip(known, gone, strict=True)]
+    texts: list[str] = np.datetime_as_string(naive_utc(column), "us", timezone="UTC").tolist()
+    return [None if text == "NaT" else text for text in texts]
 
 
 def _records(frame: pd.DataFrame) -> Iterator[str]:
@@ -163,15 +151,17 @@ _FIRST_YEAR = 1900  # a workbook's calendar begins here
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # not allowed in XML 1.0
 
 _PICTURE_BOX = (160, 96)  # in pixels: the column's width and the row's height
-_MAX_PIXELS = 50_000_000  # a thumbnail is far smaller; a bomb is larger
 _SAMPLE = 200  # rows that the widths are taken from
 _WIDTHS = (8, 48)  # in characters
 
 
-def to_xlsx(frame: pd.DataFrame, thumbnails: Mapping[int, bytes]) -> bytes:
+def _to_xlsx(frame: pd.DataFrame, thumbnails: Mapping[int, bytes]) -> bytes:
     """Return a table as a workbook of one sheet, with pictures by row where there are any."""
     writer = optional("xlsxwriter", "Excel export", "xlsx")
-    _check_size(frame)
+    rows, columns = frame.shape
+    if rows >= MAX_ROWS or columns >= MAX_COLUMNS:
+        message = f"{rows:,} rows and {columns:,} columns are more than a workbook takes."
+        raise InvalidRequest(message, "Write a .parquet or .csv file, or fewer rows.")
     out = BytesIO()
     with writer.Workbook(out, _OPTIONS) as book:
         sheet = book.add_worksheet("tasks")
@@ -182,24 +172,14 @@ def to_xlsx(frame: pd.DataFrame, thumbnails: Mapping[int, bytes]) -> bytes:
             _write_column(sheet, at, cells(column), stamp)
             sheet.set_column(at, at, _width(column), middle)
         names = ["picture", *labels(frame)] if thumbnails else labels(frame)
-        _write_header(sheet, names, book.add_format({"bold": True, "bottom": 1}))
+        bold = book.add_format({"bold": True, "bottom": 1})
+        for at, name in enumerate(names):
+            sheet.write_string(0, at, _cell_text(name), bold)
         if names:
-            sheet.autofilter(0, 0, len(frame), len(names) - 1)
+            sheet.autofilter(0, 0, rows, len(names) - 1)
         sheet.freeze_panes(1, left)
-        _write_pictures(sheet, thumbnails, len(frame))
+        _write_pictures(sheet, thumbnails)
     return out.getvalue()
-
-
-def _check_size(frame: pd.DataFrame) -> None:
-    rows, columns = frame.shape
-    if rows >= MAX_ROWS or columns >= MAX_COLUMNS:
-        message = f"{rows:,} rows and {columns:,} columns are more than a workbook takes."
-        raise InvalidRequest(message, "Write a .parquet or .csv file, or fewer rows.")
-
-
-def _write_header(sheet: Any, names: Sequence[str], bold: Any) -> None:  # noqa: ANN401 - no stubs
-    for at, name in enumerate(names):
-        sheet.write_string(0, at, _cell_text(name), bold)
 
 
 def _write_column(sheet: Any, at: int, values: list[Any], stamp: Any) -> None:  # noqa: ANN401 - no stubs
@@ -209,16 +189,14 @@ def _write_column(sheet: Any, at: int, values: list[Any], stamp: Any) -> None:  
             continue
         if isinstance(value, bool):
             sheet.write_boolean(row, at, value)
-        elif isinstance(value, (int, float)) and _is_exact(value):
+        elif isinstance(value, int | float) and (
+            abs(value) <= EXACT if isinstance(value, int) else math.isfinite(value)
+        ):
             sheet.write_number(row, at, value)
         elif isinstance(value, datetime) and value.year >= _FIRST_YEAR:
             sheet.write_datetime(row, at, value, stamp)
         else:
             sheet.write_string(row, at, _cell_text(str(value)))
-
-
-def _is_exact(value: float) -> bool:
-    return abs(value) <= EXACT if isinstance(value, int) else math.isfinite(value)
 
 
 def _cell_text(text: str) -> str:
@@ -240,49 +218,22 @@ def _width(column: pd.Series[Any]) -> float:
     return min(max(longest + 3, narrowest), widest)  # the filter's arrow takes about 3
 
 
-def _write_pictures(sheet: Any, thumbnails: Mapping[int, bytes], rows: int) -> None:  # noqa: ANN401 - no stubs
-    if not thumbnails:
-        return
+def _write_pictures(sheet: Any, thumbnails: Mapping[int, bytes]) -> None:  # noqa: ANN401 - no stubs
+    from PIL import Image
+
     width, height = _PICTURE_BOX
-    sheet.set_column_pixels(0, 0, width + 4)
-    for position, data in thumbnails.items():
-        picture = _picture(data) if 0 <= position < rows else None
-        if picture is None:
-            continue
-        content, scale = picture
+    if thumbnails:
+        sheet.set_column_pixels(0, 0, width + 4)
+    for position, jpeg in thumbnails.items():
+        with Image.open(BytesIO(jpeg)) as image:
+            scale = min(width / image.width, height / image.height, 1)
         sheet.set_row_pixels(position + 1, height + 4)
         options = {
-            "image_data": BytesIO(content),
+            "image_data": BytesIO(jpeg),
             "x_scale": scale,
             "y_scale": scale,
             "x_offset": 2,
             "y_offset": 2,
             "object_position": 1,  # moves with its row when the sheet is sorted or filtered
         }
-        sheet.insert_image(position + 1, 0, f"picture-{position}.png", options)
-
-
-def _picture(data: bytes) -> tuple[bytes, float] | None:
-    """Return PNG bytes and the scale that fits the cell, or None for what is no picture.
-
-    It is drawn anew, since a resolution written in the file would change its size in Excel.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    width, height = _PICTURE_BOX
-    out = BytesIO()
-    try:
-        with Image.open(BytesIO(data)) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                return None
-            small = image.convert("RGBA" if image.has_transparency_data else "RGB")
-        small.thumbnail((2 * width, 2 * height))  # twice the box, for sharp screens
-        small.save(out, "PNG")
-    except (
-        UnidentifiedImageError,
-        OSError,
-        ValueError,
-        SyntaxError,
-    ):  # all that PIL's readers raise
-        return None
-    return out.getvalue(), min(width / small.width, height / small.height, 1)
+        sheet.insert_image(position + 1, 0, f"picture-{position}.jpg", options)
