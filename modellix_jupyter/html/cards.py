@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from modellix_jupyter.html import elements, formatting
 from modellix_jupyter.html.formatting import GAP, WIDTH, fit_line, terminal_width, wrap_lines
-from modellix_jupyter.html.markup import Html, el, html, plain
+from modellix_jupyter.html.markup import NOTHING, Html, el, html, plain
 from modellix_jupyter.values import Card, Media, Status
 
 # Up to so many tasks, each has a bar of its own; above, they share one.
@@ -103,11 +103,11 @@ def _facts_of_all(cards: Sequence[Card], names: Sequence[str]) -> Html:
     common = [*models] if len(models) == 1 else []
     if len(cards) == 1:
         common += [*formatting.settings_of(cards[0].task, ("seed",)), *formatting.facts(cards[0])]
-    prompt = elements.two_lines(prompts.pop()) if len(prompts) == 1 else Html("")
+    prompt = elements.two_lines(prompts.pop()) if len(prompts) == 1 else NOTHING
     differs = [f"{len(models)} models"] if len(models) > 1 else []
     differs += [f"{len(prompts)} prompts"] if len(prompts) > 1 else []
     differs += [f"{name}: {_values(cards, name)}" for name in names]
-    began = elements.inputs(cards[0].inputs) if _same_inputs(cards) else Html("")
+    began = elements.inputs(cards[0].inputs) if _same_inputs(cards) else NOTHING
     lines = (elements.dotted(common), elements.chips(differs))
     return el("div", prompt, began, *(el("div", line) for line in lines))
 
@@ -132,9 +132,8 @@ def _is_address(value: object) -> bool:
 def _values(cards: Sequence[Card], name: str) -> str:
     """Return the values of a parameter, shortened where there are many."""
     given = (card.task.request.params for card in cards)
-    values = list(dict.fromkeys(formatting.value_of(p[name]) for p in given if name in p))
-    more = f" and {len(values) - MAX_VALUES} more" if len(values) > MAX_VALUES else ""
-    return formatting.clip(", ".join(values[:MAX_VALUES]), 80) + more
+    values = dict.fromkeys(formatting.value_of(p[name]) for p in given if name in p)
+    return formatting.listed([formatting.clip(value, 40) for value in values], MAX_VALUES)
 
 
 def overview(cards: Sequence[Card], now: float, *, moving: bool = True) -> Html:
@@ -218,8 +217,8 @@ def _captions(
     model = task.request.model.rpartition("/")[2] if varies[0] else ""
     facts = [formatting.seconds(task.elapsed_s), formatting.price(task)]
     return (
-        elements.two_lines(task.request.prompt) if varies[1] else Html(""),
-        elements.inputs(card.inputs) if varies[2] else Html(""),
+        elements.two_lines(task.request.prompt) if varies[1] else NOTHING,
+        elements.inputs(card.inputs) if varies[2] else NOTHING,
         elements.chips([model, *formatting.settings_of(task, names)]),
         elements.dotted([*(facts if i == 0 else []), count]),
     )
@@ -230,19 +229,21 @@ def gallery(
 ) -> Html:
     """Return the tiles side by side, in as many columns as the page has room for."""
     if not tiles:
-        return Html("")
+        return NOTHING
     if len(tiles) > MAX_PICTURES:  # what is done before what is not, each in its order
         tiles = sorted(tiles, key=lambda tile: formatting.is_open(tile.card))
     shown = affordable(tiles[:MAX_PICTURES], budget)
     more = len(tiles) - len(shown)
     widest = len(shown) * (WIDE_PX + GAP_PX)
-    # at least two in a line, also on a telephone
-    columns = f"repeat(auto-fill,minmax(max(130px,min({_column(len(shown))}px,46%)),1fr))"
+    # a few pictures are large, many are small; at least two in a line, also on a telephone
+    column = WIDE_PX * 3 // 4 if len(shown) <= FEW_TILES else TILE_PX
+    columns = f"repeat(auto-fill,minmax(max(130px,min({column}px,46%)),1fr))"
+    contents = [(tile, _content(tile, now, moving=moving)) for tile in shown]
     return el(
         "div",
         el(
             "div",
-            *(_tile_html(tile, now, moving=moving) for tile in shown),
+            *(elements.figure(tile.card.task, each, tile.captions) for tile, each in contents),
             style=f"display:grid;grid-template-columns:{columns};gap:{GAP_PX + 4}px {GAP_PX}px;"
             f"align-items:start;max-width:{widest}px;margin-top:10px",
         ),
@@ -250,33 +251,18 @@ def gallery(
     )
 
 
-def _column(count: int) -> int:
-    """Return the least width of a column: a few pictures are large, many are small."""
-    return WIDE_PX * 3 // 4 if count <= FEW_TILES else TILE_PX
-
-
 def affordable(tiles: Sequence[Tile], budget: int) -> list[Tile]:
     """Return the tiles within a budget of bytes: what is too heavy is a tile of text."""
     kept: list[Tile] = []
-    remaining = budget - sum(TILE + _inputs_weight(tile.card) for tile in tiles)
+    inputs = (len(media.src or "") for tile in tiles for media in tile.card.inputs)
+    remaining = budget - TILE * len(tiles) - sum(inputs)
     for tile in tiles[: max(budget // TILE, 1)]:
         weight = len(tile.media.src or "") if tile.media else 0
         fits = weight <= remaining
         remaining -= weight if fits else 0
-        kept.append(tile if fits or not tile.media else replace(tile, media=_light(tile.media)))
+        light = tile.media if fits or not tile.media else replace(tile.media, src=None)
+        kept.append(replace(tile, media=light))
     return kept
-
-
-def _inputs_weight(card: Card) -> int:
-    return sum(len(media.src or "") for media in card.inputs)
-
-
-def _light(media: Media) -> Media:
-    return replace(media, src=None)
-
-
-def _tile_html(tile: Tile, now: float, *, moving: bool) -> Html:
-    return elements.figure(tile.card.task, _content(tile, now, moving=moving), tile.captions)
 
 
 def _content(tile: Tile, now: float, *, moving: bool) -> Html:
@@ -294,7 +280,7 @@ def _content(tile: Tile, now: float, *, moving: bool) -> Html:
         elements.dim(formatting.clock(card, now)),
     ]
     shape = formatting.shape(card.task.request)
-    return elements.frame(shape, lines, progress if moving else Html(""))
+    return elements.frame(shape, lines, progress if moving else NOTHING)
 
 
 def _width_of(tile: Tile) -> int:
@@ -320,26 +306,21 @@ def _problem(group: Sequence[Card], *, reasons: bool) -> Html:
     task = group[0].task
     message, hint = formatting.reason(task) if reasons else ("", "")
     count = f"{len(group)} " if len(group) > 1 else ""
+    ids = [card.task.task_id for card in group if card.task.task_id]
     return el(
         "div",
         elements.row(
-            elements.model_name(task.request.model) if len(group) == 1 else Html(""),
+            elements.model_name(task.request.model) if len(group) == 1 else NOTHING,
             el("strong", html(f"{count}{task.status}")),
-            _ids(group),
+            elements.dim(formatting.listed(ids, MAX_IDS), f"{elements.DIM};{elements.CODE}"),
         ),
         el("div", html(formatting.clip(message, 600), newlines=True), style="white-space:pre-wrap")
         if message
-        else Html(""),
-        el("div", elements.ticked(hint), style=elements.DIM) if hint else Html(""),
+        else NOTHING,
+        el("div", elements.ticked(hint), style=elements.DIM) if hint else NOTHING,
         style=f"border-left:3px solid {elements.colour_of(group[0])};padding:1px 0 1px 10px;"
         "margin:10px 0",
     )
-
-
-def _ids(group: Sequence[Card]) -> Html:
-    ids = [card.task.task_id for card in group if card.task.task_id]
-    more = f" and {len(ids) - MAX_IDS} more" if len(ids) > MAX_IDS else ""
-    return elements.dim(", ".join(ids[:MAX_IDS]) + more, f"{elements.DIM};{elements.CODE}")
 
 
 def cards_text(
@@ -355,9 +336,13 @@ def cards_text(
     width = max(width, MIN_WIDTH)
     if not cards:
         return "no tasks"
-    waited = formatting.by_urgency(card for card in cards if formatting.is_open(card))
+    # What will end first is at the top; what is being saved has ended at the service.
+    order = (Status.PROCESSING, Status.PENDING, Status.SUBMITTING)
+    waited = [card for card in cards if formatting.is_saving(card)]
+    waited += [card for status in order for card in cards if card.task.status is status]
     ended = [card for card in cards if not formatting.is_open(card)]
-    out = [fit_line(_summary(cards, now), width)] if len(cards) > 1 else []
+    summary = GAP.join([formatting.counts(cards), *_totals(cards, now)])
+    out = [fit_line(summary, width)] if len(cards) > 1 else []
     for card in waited[:lines]:
         out += _open_lines(card, now, width)
     out += _and_more(len(waited) - lines, "waiting")
@@ -370,10 +355,6 @@ def cards_text(
 
 def _and_more(count: int, what: str) -> list[str]:
     return [f"and {count} more {what}"] if count > 0 else []
-
-
-def _summary(cards: Sequence[Card], now: float) -> str:
-    return GAP.join([formatting.counts(cards), *_totals(cards, now)])
 
 
 def _totals(cards: Sequence[Card], now: float) -> list[str]:

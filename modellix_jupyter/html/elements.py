@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from modellix_jupyter.html import formatting
 from modellix_jupyter.html.markup import (
+    NOTHING,
     Html,
     data_uri_ok,
     el,
@@ -20,15 +21,12 @@ from modellix_jupyter.html.markup import (
 )
 from modellix_jupyter.values import Card, Media, Resource, Status, Task
 
-NOTHING = Html("")
-
+# Each has a contrast of at least 3 to white and to #111, which graphics need.
 GREEN = "#2e9e5b"
 RED = "#e5484d"
 BLUE = "#3b82f6"
 AMBER = "#b7791f"
 GREY = "#868e96"
-# Each has a contrast of at least 3 to white and to #111, which graphics need.
-PALETTE = (GREEN, RED, BLUE, AMBER, GREY)
 
 FILLED = "background-color:rgba(128,128,128,0.13)"
 LINE = "rgba(128,128,128,0.30)"
@@ -79,7 +77,7 @@ def row(*parts: Html) -> Html:
 
 def dim(text: str, style: str = DIM) -> Html:
     """Return text of lesser weight, or nothing where there is none."""
-    return el("span", html(text), style=style) if text else Html("")
+    return el("span", html(text), style=style) if text else NOTHING
 
 
 def dotted(parts: Sequence[str]) -> Html:
@@ -87,16 +85,11 @@ def dotted(parts: Sequence[str]) -> Html:
     return dim(" · ".join(part for part in parts if part))
 
 
-def model_name(slug: str, mark: str | None = None) -> Html:
-    """Return the slug with its model in bold, after a dot of the colour where one is given."""
+def model_name(slug: str) -> Html:
+    """Return the slug with its model in bold."""
     provider, slash, model = slug.partition("/")
-    name = (provider, model) if slash else ("", slug)
-    return el(
-        "span",
-        dot(mark) if mark else Html(""),
-        dim(f"{name[0]}/" if name[0] else ""),
-        el("strong", html(name[1])),
-    )
+    name = (f"{provider}/" if provider else "", model) if slash else ("", slug)
+    return el("span", dim(name[0]), el("strong", html(name[1])))
 
 
 def ticked(text: str) -> Html:
@@ -111,26 +104,20 @@ def ticked(text: str) -> Html:
 
 def note(text: str) -> Html:
     """Return a remark below the rest."""
-    return el("div", ticked(text), style=f"{DIM};margin-top:6px") if text else Html("")
+    return el("div", ticked(text), style=f"{DIM};margin-top:6px") if text else NOTHING
 
 
-def bar(part: float | None, elapsed_s: float, *, label: str, width: str = "100%") -> Html:
+def bar(part: float | None, elapsed_s: float, *, label: str) -> Html:
     """Return a bar filled as far as `part`, or with a mark that sweeps where nobody knows."""
     if part is not None:
-        return track([(100 * part, BLUE, "")], label=label, value=int(part * 100), width=width)
+        return track([(100 * part, BLUE, "")], label=label, value=int(part * 100))
     phase = elapsed_s % SWEEP_S / SWEEP_S
     left = (100 - SWEEP_WIDTH) * (1 - abs(2 * phase - 1))
     sweep = (SWEEP_WIDTH, BLUE, f"margin-left:{left:.1f}%;opacity:0.6;")
-    return track([sweep], label=label, value=None, width=width)
+    return track([sweep], label=label, value=None)
 
 
-def track(
-    segments: Iterable[tuple[float, str, str]],
-    *,
-    label: str,
-    value: int | None,
-    width: str = "100%",
-) -> Html:
+def track(segments: Iterable[tuple[float, str, str]], *, label: str, value: int | None) -> Html:
     """Return a bar of several segments: per cent, colour and further style of each."""
     filled = [
         el("div", style=f"width:{size:.1f}%;height:5px;background-color:{colour};{more}")
@@ -145,7 +132,7 @@ def track(
         aria_valuemin=0,
         aria_valuemax=100,
         aria_valuenow=value,
-        style=f"display:flex;width:{width};height:5px;border-radius:3px;overflow:hidden;"
+        style="display:flex;width:100%;height:5px;border-radius:3px;overflow:hidden;"
         "background-color:rgba(128,128,128,0.25)",
     )
 
@@ -265,10 +252,10 @@ def fallback(media: Media) -> Html:
     about = " · ".join(part for part in (noun, size, formatting.file_size(media.size)) if part)
     plays = media.kind in {"video", "audio"} and not media.problem
     lines = (
-        el("div", html("▶"), style="font-size:26px;line-height:1.2") if plays else Html(""),
+        el("div", html("▶"), style="font-size:26px;line-height:1.2") if plays else NOTHING,
         el("strong", html(about)),
         dim(formatting.clip(media.problem or "", 300)),
-        file_anchor(media.file, html(f"open the {noun}")) if media.file else Html(""),
+        file_anchor(media.file, html(f"open the {noun}")) if media.file else NOTHING,
         dim(media.path or "", f"{DIM};font-size:11px"),
     )
     shape = f"aspect-ratio:{shape_of(media)};" if plays else ""
@@ -283,9 +270,9 @@ def fallback(media: Media) -> Html:
 
 def shape_of(media: Media) -> str:
     """Return width to height as CSS has it; a video whose size nobody said is wide."""
-    if media.width and media.height and media.width > 0 and media.height > 0:
-        return f"{media.width}/{media.height}"
-    return {"video": "16/9", "audio": "4/1"}.get(media.kind, "1/1")
+    if fit(media, 1) == (None, None):
+        return {"video": "16/9", "audio": "4/1"}.get(media.kind, "1/1")
+    return f"{media.width}/{media.height}"
 
 
 def chips(parts: Sequence[str]) -> Html:
@@ -301,7 +288,7 @@ def two_lines(text: str | None, css: str = "") -> Html:
     """Return a prompt on two lines at most; it keeps its own direction."""
     line = " ".join((text or "").split())
     if not line:
-        return Html("")
+        return NOTHING
     clamp = "display:-webkit-box;-webkit-line-clamp:2;-webkit-box-orient:vertical;overflow:hidden"
     return el("div", el("bdi", html(formatting.clip(line, 300))), style=f"{clamp};{css}")
 

@@ -9,16 +9,14 @@ import textwrap
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from modellix_jupyter.html.markup import plain
 from modellix_jupyter.values import (
     Activity,
     Card,
-    Media,
     Price,
     Request,
-    Resource,
     Status,
     Task,
     to_datetime,
@@ -47,12 +45,17 @@ _COUNTED = {
     Status.PENDING: "pending",
     Status.SUBMITTING: "submitting",
 }
-_URGENCY = {Status.PROCESSING: 0, Status.PENDING: 1, Status.SUBMITTING: 2}
 
 
 def clip(text: str, limit: int) -> str:
     """Return at most `limit` characters, with an ellipsis where there were more."""
     return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
+
+
+def listed(texts: Sequence[str], limit: int) -> str:
+    """Return the first texts, and how many more there are: ``1, 2, 3 and 4 more``."""
+    more = f" and {len(texts) - limit} more" if len(texts) > limit else ""
+    return f"{', '.join(texts[:limit])}{more}"
 
 
 def seconds(value: float | None, *, live: bool = False) -> str:
@@ -137,11 +140,6 @@ def is_open(card: Card) -> bool:
 def is_problem(card: Card) -> bool:
     """Whether it ended with nothing to show."""
     return card.task.status.ended and card.task.status is not Status.SUCCESS
-
-
-def by_urgency(cards: Iterable[Card]) -> list[Card]:
-    """Return what is open, what will end first at the top."""
-    return sorted(cards, key=lambda card: _URGENCY.get(card.task.status, -1))
 
 
 def elapsed(task: Task, now: float) -> float:
@@ -273,16 +271,11 @@ def total_price(cards: Sequence[Card]) -> str:
     return ", ".join(part for part in (charged, price) if part)
 
 
-def picture_size(media: Sequence[Media | Resource]) -> str:
-    """Return the size that all of the media share, in pixels, or nothing."""
-    sizes = {dimensions(item.width, item.height) for item in media}
-    return sizes.pop() if len(sizes) == 1 else ""
-
-
 def facts(card: Card) -> list[str]:
-    """Return what is known of a task that ended: seconds, size and price."""
+    """Return what is known of a task that ended: seconds, the size of all its pictures, price."""
     task = card.task
-    size = picture_size(card.media) or picture_size(task.resources)
+    sizes = {dimensions(item.width, item.height) for item in card.media or task.resources}
+    size = sizes.pop() if len(sizes) == 1 else ""
     return [part for part in (seconds(task.elapsed_s), size, price(task)) if part]
 
 
@@ -310,12 +303,6 @@ def settings_of(task: Task, names: Sequence[str]) -> list[str]:
     """Return each of the named parameters with its value: ``seed 7``."""
     params = task.request.params
     return [f"{name} {clip(value_of(params[name]), 40)}" for name in names if name in params]
-
-
-def caption(task: Task, names: Sequence[str]) -> list[str]:
-    """Return what is known of a task: seconds, each of the named parameters, and the price."""
-    settings = settings_of(task, names)
-    return [part for part in (seconds(task.elapsed_s), *settings, price(task)) if part]
 
 
 def reason(task: Task) -> tuple[str, str]:

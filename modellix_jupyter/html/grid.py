@@ -14,7 +14,7 @@ from typing import NamedTuple
 from modellix_jupyter.html import elements, formatting
 from modellix_jupyter.html.elements import figure, fit, keyed, media_html, media_of
 from modellix_jupyter.html.formatting import WIDTH, fit_line, wrap_lines
-from modellix_jupyter.html.markup import Html, el, html
+from modellix_jupyter.html.markup import NOTHING, Html, el, html
 from modellix_jupyter.html.table import table_text
 from modellix_jupyter.values import Card, Media, Status
 
@@ -152,7 +152,8 @@ def _facts(card: Card, axes: Sequence[str]) -> list[str]:
     names = [axis.removeprefix(PARAM) for axis in axes if axis.startswith(PARAM)]
     model = [task.request.model] if "model" in axes else []
     prompt = [formatting.clip(formatting.alternative(task), 60)] if "prompt" in axes else []
-    return [*model, *formatting.caption(task, names), *prompt]
+    known = (formatting.seconds(task.elapsed_s), *formatting.settings_of(task, names))
+    return [*model, *(part for part in (*known, formatting.price(task)) if part), *prompt]
 
 
 def entry_problem(card: Card) -> str:
@@ -163,16 +164,13 @@ def entry_problem(card: Card) -> str:
     return task.error_message or formatting.reason(task)[0]
 
 
-def grid_html(grid: Grid, *, box: int | None = None) -> Html:
-    """Return the comparison, for a page that may keep only inline styles.
-
-    Its pictures are as large as their number allows, and `box` pixels at most.
-    """
+def grid_html(grid: Grid) -> Html:
+    """Return the comparison, its pictures as large as their number allows, with inline styles."""
     if not grid.rows:
         return el("div", html("no tasks"), style=f"{elements.ROOT};{elements.DIM}")
     grid = replace(grid, captions=grid.caption_axes())
     flows, abreast = grid.flows, min(max(grid.abreast, 1), MAX_ABREAST)
-    box = box or BOXES.get(len(grid.rows) if flows else len(grid.columns) * abreast, THUMB)
+    box = BOXES.get(len(grid.rows) if flows else len(grid.columns) * abreast, THUMB)
     if flows:
         grid = replace(grid, common=((grid.axes[0], grid.columns[0]), *grid.common))
     return el(
@@ -267,7 +265,7 @@ def _cell(grid: Grid, r: int, c: int, box: int, abreast: int) -> Html:
     if not shown:
         return el("td", elements.dim("not run"), style=_CELL_STYLE)
     long = len(grid.rows) > LONG
-    name = elements.dim(_short(grid.axes[0], grid.columns[c])) if long else Html("")
+    name = elements.dim(_short(grid.axes[0], grid.columns[c])) if long else NOTHING
     tiles = [_tile(entry, box, name) for entry in shown]
     if abreast == 1:
         return el("td", el("div", *tiles, style=f"max-width:{box}px"), style=_CELL_STYLE)
@@ -302,7 +300,7 @@ def _reason(card: Card) -> Html:
     state = el("strong", html(formatting.state(card)))
     lines = [
         el("div", elements.dot(elements.colour_of(card)), state),
-        el("div", html(formatting.clip(why, 240)), style=elements.DIM) if why else Html(""),
+        el("div", html(formatting.clip(why, 240)), style=elements.DIM) if why else NOTHING,
     ]
     return elements.frame(formatting.shape(card.task.request), lines)
 
@@ -316,7 +314,10 @@ def grid_text(grid: Grid, *, width: int = WIDTH) -> str:
     tables = [
         table_text(
             [_noun(grid.axes[1]) or grid.axes[1], *names],
-            [_row_text(grid, r) for r in rows],
+            [
+                [grid.rows[r], *(_cell_text(grid.cells.get((r, c), ())) for c in range(len(names)))]
+                for r in rows
+            ],
             caption=label(grid.axes[2], grid.sections[rows[0]]) if grid.sections else None,
             width=width,
         )
@@ -324,11 +325,6 @@ def grid_text(grid: Grid, *, width: int = WIDTH) -> str:
     ]
     above = [fit_line(text, width) for text in lead]
     return "\n".join([*above, "\n\n".join(tables), *wrap_lines(grid.note, width)])
-
-
-def _row_text(grid: Grid, r: int) -> list[str]:
-    cells = [_cell_text(grid.cells.get((r, c), ())) for c in range(len(grid.columns))]
-    return [grid.rows[r], *cells]
 
 
 def _cell_text(cards: Sequence[Card]) -> str:

@@ -23,6 +23,7 @@ class Html(str):
         return self
 
 
+NOTHING = Html("")
 _HIDDEN = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"  # control characters: ESC drives a terminal, NUL ends a page

@@ -17,7 +17,7 @@ from modellix_jupyter.html.formatting import (
     terminal_width,
     value_of,
 )
-from modellix_jupyter.html.markup import Html, el, html
+from modellix_jupyter.html.markup import NOTHING, Html, el, html
 from modellix_jupyter.values import Media
 
 THUMB = 72
@@ -85,13 +85,13 @@ def table_html(columns: Columns, rows: Rows, *, caption: str | None = None) -> H
     ]
     table = el(
         "table",
-        el("caption", html(caption), style=_CAPTION) if caption else Html(""),
+        el("caption", html(caption), style=_CAPTION) if caption else NOTHING,
         el("thead", head),
         el("tbody", *body),
         style="border-collapse:collapse;border:0;margin:0;table-layout:auto;font-size:13px;"
         "line-height:1.45",
     )
-    nothing = Html("") if rows else el("div", html("nothing to show"), style=f"{DIM};padding:6px 0")
+    nothing = NOTHING if rows else el("div", html("nothing to show"), style=f"{DIM};padding:6px 0")
     return el("div", table, nothing, style="overflow-x:auto;max-width:100%;padding:4px 0")
 
 
@@ -143,7 +143,7 @@ def media_table(columns: Columns, rows: Sequence[Sequence[Cell]], caption: str =
         style="border-collapse:collapse;border:0;margin:0;font-size:13px;line-height:1.45",
     )
     box = el("div", table, data_mx_box=True, style="overflow-x:auto;max-width:100%")
-    note = el("div", html(caption), style=f"{DIM};padding:6px 0") if caption else Html("")
+    note = el("div", html(caption), style=f"{DIM};padding:6px 0") if caption else NOTHING
     return el("div", box, note, data_mx_group=True, style="padding:4px 0")
 
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from modellix_jupyter.errors import InvalidRequest, MissingExtra
 from modellix_jupyter.html.elements import keyed, media_html
-from modellix_jupyter.html.formatting import clip, total_price, value_of
+from modellix_jupyter.html.formatting import clip, listed, total_price, value_of
 from modellix_jupyter.html.grid import grid_html
 from modellix_jupyter.html.markup import Html, file_anchor, html
 from modellix_jupyter.html.table import SHORT, THUMB, aligned, cell_text, numeric_columns
@@ -191,14 +191,8 @@ def _parameters(cards: Sequence[Card]) -> list[dict[str, Any]]:
     for card in cards:
         for name, value in card.task.request.params.items():
             values.setdefault(name, {})[value_of(value)] = None
-    rows = [[name, _listed(list(known))] for name, known in values.items()]
+    rows = [[name, listed(list(known), MAX_VALUES)] for name, known in values.items()]
     return [table("Parameters", ["name", "values"], rows)] if rows else []
-
-
-def _listed(values: Sequence[str]) -> str:
-    more = len(values) - MAX_VALUES
-    text = ", ".join(values[:MAX_VALUES])
-    return f"{text} and {more} more" if more > 0 else text
 
 
 def _plots(frame: pd.DataFrame) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ import pytest
 from render_samples import NOW, PIXEL, Parsed, done, picture, resource, task, us
 
 from modellix_jupyter.html.cards import cards_html, cards_text
-from modellix_jupyter.html.elements import PALETTE
+from modellix_jupyter.html.elements import AMBER, BLUE, GREEN, GREY, RED
 from modellix_jupyter.values import Activity, Card, Media, Request, Status
 
 
@@ -16,7 +16,7 @@ def luminance(colour: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-@pytest.mark.parametrize("colour", PALETTE)
+@pytest.mark.parametrize("colour", [GREEN, RED, BLUE, AMBER, GREY])
 @pytest.mark.parametrize("page", ["#ffffff", "#111111"])
 def test_every_colour_can_be_seen_on_light_and_dark_pages(colour: str, page: str) -> None:
     low, high = sorted([luminance(colour), luminance(page)])
