@@ -188,11 +188,6 @@ def _likeness(word: str, name: str) -> float:
     return SequenceMatcher(None, word, name, autojunk=False).ratio()
 
 
-def command_named(name: str) -> Command | None:
-    """Return the command of a name, or None."""
-    return next((command for command in COMMANDS if command.name == name), None)
-
-
 def repeat_of(text: str) -> int:
     """Return how many times to make each request."""
     number = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
@@ -208,10 +203,7 @@ def seconds_of(text: str | None) -> float | None:
     """Return how long to wait in seconds, if it is given."""
     if text is None:
         return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
+    seconds = _float(text)
     if not 0 < seconds <= MAX_TIMEOUT_S:  # nan is not between them either
         raise InvalidRequest(
             f"`--timeout {short(text)}` is not a number of seconds above 0, 1e9 at most.",
@@ -224,16 +216,20 @@ def usd_of(text: str | None) -> float | None:
     """Return the most that a plan may cost in USD, if it is given."""
     if text is None:
         return None
-    try:
-        usd = float(text.removeprefix("$"))
-    except ValueError:
-        usd = math.nan
+    usd = _float(text.removeprefix("$"))
     if not 0 <= usd < math.inf:
         raise InvalidRequest(
             f"`--max-usd {short(text)}` is not an amount of dollars.",
             "Write --max-usd 0.50 to spend half a dollar at most.",
         )
     return usd
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def variable_of(text: str | None) -> str | None:

@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from modellix_jupyter.errors import InvalidRequest
@@ -18,8 +18,6 @@ from modellix_jupyter.planning.cell_options import (
     COMMANDS,
     OPTIONS,
     Command,
-    Option,
-    command_named,
     folder_of,
     option_named,
     repeat_of,
@@ -39,8 +37,7 @@ from modellix_jupyter.planning.plan import EXAMPLE_MODEL, check_slug
 from modellix_jupyter.planning.suggestions import did_you_mean, short, suggest
 from modellix_jupyter.values import Json
 
-_PARAMETER = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}")
+_PARAMETER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}")
 _OPTION = re.compile(r"--(?P<name>[^\s=-][^\s=]*)(?:=(?P<value>.*))?", re.DOTALL)
 _SEPARATOR = re.compile(r"^[^\S\n]*---[^\S\n]*$", re.MULTILINE)
 _DASHES = ("-", "\N{EN DASH}", "\N{EM DASH}")
@@ -118,18 +115,14 @@ def parse_line(line: str) -> LineCommand:
     name, *arguments = _words(line) or ["help"]
     if name in {"--help", "-h"}:
         return LineCommand("help")
-    command = command_named(name)
-    if command is None:
-        raise _no_command(name)
-    return LineCommand(name, _arguments(command, arguments))
-
-
-def _no_command(name: str) -> InvalidRequest:
-    suggestion = did_you_mean(name, [command.name for command in COMMANDS])
+    command = next((known for known in COMMANDS if known.name == name), None)
+    if command is not None:
+        return LineCommand(name, _arguments(command, arguments))
+    suggestion = did_you_mean(name, [known.name for known in COMMANDS])
     hint = f"{suggestion} `%modellix help` lists them.".strip()
     if "/" in name:
         hint = "A model is called by a cell: %%modellix, with two percent signs, on its first line."
-    return InvalidRequest(f"`{short(name)}` is not a command of %modellix.", hint)
+    raise InvalidRequest(f"`{short(name)}` is not a command of %modellix.", hint)
 
 
 def _arguments(command: Command, words: list[str]) -> tuple[str, ...]:
@@ -193,7 +186,12 @@ def _take(given: _Given, name: str, value: str | None, rest: deque[str]) -> None
         given.params.append((f"`--{short(name)}`", name, text))
     elif option.repeatable:
         pairs = given.vary if option.name == "vary" else given.params
-        pairs.append((f"`--{option.name} {short(text)}`", *_pair(option, text)))
+        where = f"`--{option.name} {short(text)}`"
+        parameter, equals, text = text.partition("=")
+        if not equals:
+            hint = f"Write {option.usage}, with no space around the sign."
+            raise InvalidRequest(f"{where} has no equals sign.", hint)
+        pairs.append((where, parameter, text))
     elif option.name in given.options:
         raise InvalidRequest(f"`--{option.name}` is given twice.", "Give it once.")
     else:
@@ -222,16 +220,6 @@ def _refuse_typo(name: str) -> None:
         raise InvalidRequest(message, hint)
 
 
-def _pair(option: Option, text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidRequest(
-            f"`--{option.name} {short(text)}` has no equals sign.",
-            f"Write {option.usage}, with no space around the sign.",
-        )
-    return name, value
-
-
 def _parameters(
     given: _Given, variables: Namespace
 ) -> tuple[dict[str, Json], dict[str, tuple[Json, ...]]]:
@@ -246,17 +234,17 @@ def _parameters(
         name = _parameter_name(written, variables, "`--vary`")
         _refuse_twice(name, {**params, **vary})
         vary[name] = values_of(name, text, variables)
+    if "prompt" in params or "prompt" in vary:
+        raise InvalidRequest(
+            "The prompt is the text of the cell, and not an option.",
+            "Write it below the first line; a line of three dashes separates several.",
+        )
     return params, vary
 
 
 def _parameter_name(written: str, variables: Namespace, where: str) -> str:
     name = interpolate(written, variables, where=where).replace("-", "_")
-    if name == "prompt":
-        raise InvalidRequest(
-            "The prompt is not an option: it is the text of the cell.",
-            "Several prompts are separated by a line of three dashes.",
-        )
-    if not re.fullmatch(_PARAMETER, name):
+    if not _PARAMETER.fullmatch(name):
         raise InvalidRequest(
             f"`{short(name)}` in {where} is not the name of a parameter.",
             "A name has letters, digits, dashes, dots and underscores.",
@@ -329,61 +317,34 @@ def _prompt(text: str, variables: Namespace, where: str) -> str:
 # -- the other way around
 
 
-def cell_text(
-    prompts: Sequence[str | None],
-    models: Sequence[str],
-    *,
-    params: Mapping[str, Json],
-    vary: Mapping[str, Sequence[Json]] | None = None,
-    repeat: int = 1,
-) -> str:
-    """Return a cell that makes the same requests as `make_plan`; it was read back to be sure."""
-    wanted = CellCommand(
-        models=tuple(models),
-        prompts=tuple(p for p in prompts if p is not None),
-        params=dict(params),
-        vary={name: tuple(values) for name, values in (vary or {}).items()},
-        repeat=repeat,
-    )
-    body = "\n---\n".join(wanted.prompts)
-    for words in _first_lines(wanted):
-        line = " ".join(words)
-        if _says(line, body, wanted):
-            return f"%%modellix {line}\n{body}\n"
+def cell_text(prompt: str | None, model: str, params: Mapping[str, Json]) -> str:
+    """Return a cell that makes a request; it was read back to be sure."""
+    each = " ".join(_parameter_text(name, value) for name, value in params.items())
+    for given in (each, f"--body {shlex.quote(_json(params))}"):  # the plainest way first
+        for more in ("", "--no-interpolate"):
+            line = " ".join(part for part in (model, given, more) if part)
+            if _says(line, prompt, model, params):
+                return f"%%modellix {line}\n{prompt or ''}\n"
     raise InvalidRequest(
-        "This cannot be written as a cell.", "`modellix_jupyter.compare(...)` says it in Python."
+        "This cannot be written as a cell.", "`modellix_jupyter.generate(...)` says it in Python."
     )
 
 
-def _first_lines(wanted: CellCommand) -> Iterator[list[str]]:
-    """Yield the ways to write the first line, the plainest first."""
-    rest = [f"--vary {shlex.quote(_vary_text(n, values))}" for n, values in wanted.vary.items()]
-    rest += [f"--repeat {wanted.repeat}"] if wanted.repeat > 1 else []
-    whole = [f"--body {shlex.quote(_json(wanted.params))}"]
-    each = [_parameter_text(name, value) for name, value in wanted.params.items()]
-    for given in (each, whole):
-        for more in ([], ["--no-interpolate"]):
-            yield [*wanted.models, *given, *rest, *more]
-
-
-def _says(line: str, body: str, wanted: CellCommand) -> bool:
+def _says(line: str, prompt: str | None, model: str, params: Mapping[str, Json]) -> bool:
     if "\n" in line:
         return False
     try:
-        read = parse_cell(line, body, {})
+        read = parse_cell(line, prompt or "", {})
     except InvalidRequest:
         return False
-    return (
-        (read.models, read.prompts, read.repeat) == (wanted.models, wanted.prompts, wanted.repeat)
-        # as JSON, in which 1 is not true
-        and _json(read.params) == _json(wanted.params)
-        and _json(read.vary) == _json(wanted.vary)
-    )
+    prompts = () if prompt is None else (prompt,)
+    # params as JSON, in which 1 is not true
+    return (read.models, read.prompts, _json(read.params)) == ((model,), prompts, _json(params))
 
 
 def _parameter_text(name: str, value: Json) -> str:
     text = _value_text(value)
-    own = option_named(name) or typo_of(name) or not _PLAIN_NAME.fullmatch(name)
+    own = option_named(name) or typo_of(name) or not _PARAMETER.fullmatch(name)
     if own:
         return f"--param {shlex.quote(f'{name}={text}')}"
     between = "=" if text.startswith("-") or not text else " "
@@ -399,12 +360,6 @@ def _value_text(value: Json) -> str:
         except InvalidRequest:
             pass
     return _json(value)
-
-
-def _vary_text(name: str, values: Sequence[Json]) -> str:
-    plain = [_value_text(value) for value in values]
-    simple = all(re.fullmatch(r"[\w.*-]+", text) for text in plain)
-    return f"{name}={','.join(plain) if simple else _json(list(values))}"
 
 
 def _json(value: object) -> str:

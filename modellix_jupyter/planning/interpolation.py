@@ -79,11 +79,6 @@ def body_of(text: str, namespace: Namespace) -> dict[str, Json]:
         raise InvalidRequest(
             "`--body` is JSON, but not an object.", """Write names too: --body '{"seed": 7}'."""
         )
-    if "prompt" in value:
-        raise InvalidRequest(
-            "`--body` has a prompt, and the prompt is the text of the cell.",
-            "Write it below the first line, and leave it out of --body.",
-        )
     return value
 
 

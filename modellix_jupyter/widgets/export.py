@@ -127,7 +127,7 @@ class Export:
 
         def texts() -> list[str]:
             requests = [task.request for task in actions.results()]
-            made = [cell_text([r.prompt], [r.model], params=r.params) for r in requests]
+            made = [cell_text(r.prompt, r.model, r.params) for r in requests]
             return list(dict.fromkeys(made))
 
         self._context.do(texts, send, self.status.error)

@@ -33,13 +33,14 @@ def read(text: str) -> Any:
 
 
 def test_a_plain_request_is_a_plain_cell() -> None:
-    text = cell_text(["a cat"], ["a/b", "c/d"], params={"seed": 7, "size": "1024*1024"})
-    assert text == "%%modellix a/b c/d --seed 7 --size '1024*1024'\na cat\n"
+    text = cell_text("a cat", "a/b", {"seed": 7, "size": "1024*1024"})
+    assert text == "%%modellix a/b --seed 7 --size '1024*1024'\na cat\n"
 
 
-def test_prompts_axes_and_repeats_are_written_too() -> None:
-    text = cell_text(["a cat", "a dog"], [MODEL], params={}, vary={"seed": [1, 2]}, repeat=3)
-    assert text == "%%modellix a/b --vary seed=1,2 --repeat 3\na cat\n---\na dog\n"
+def test_a_request_without_a_prompt_is_a_cell_of_one_line() -> None:
+    text = cell_text(None, MODEL, {"image": "a.png"})
+    assert text == "%%modellix a/b --image a.png\n\n"
+    assert read(text).prompts == ()
 
 
 @pytest.mark.parametrize(
@@ -63,25 +64,25 @@ def test_prompts_axes_and_repeats_are_written_too() -> None:
     ],
 )
 def test_a_text_stays_the_same_text(value: str) -> None:
-    command = read(cell_text(["a cat"], [MODEL], params={"style": value}))
+    command = read(cell_text("a cat", MODEL, {"style": value}))
     assert command.params == {"style": value}
     assert type(command.params["style"]) is str
 
 
 @pytest.mark.parametrize("name", ["save", "out", "repeat", "timout", "a.b", "x" * 128])
 def test_a_parameter_may_have_any_name_that_a_cell_can_say(name: str) -> None:
-    assert read(cell_text(["a cat"], [MODEL], params={name: 1})).params == {name: 1}
+    assert read(cell_text("a cat", MODEL, {name: 1})).params == {name: 1}
 
 
 @pytest.mark.parametrize("name", ["a-b", "a b", "ü"])
 def test_other_names_stand_in_the_body(name: str) -> None:
-    text = cell_text(["a cat"], [MODEL], params={name: 1})
+    text = cell_text("a cat", MODEL, {name: 1})
     assert "--body" in text
     assert read(text).params == {name: 1}
 
 
 def test_braces_that_are_no_variables_are_left_alone() -> None:
-    text = cell_text(["a {cat}"], [MODEL], params={})
+    text = cell_text("a {cat}", MODEL, {})
     assert "--no-interpolate" in text
     assert read(text).prompts == ("a {cat}",)
 
@@ -89,13 +90,13 @@ def test_braces_that_are_no_variables_are_left_alone() -> None:
 @pytest.mark.parametrize("prompt", ["a\n---\nb", " a", "a\n"])
 def test_what_no_cell_says_is_refused(prompt: str) -> None:
     with pytest.raises(InvalidRequest, match="cannot be written as a cell"):
-        cell_text([prompt], [MODEL], params={})
+        cell_text(prompt, MODEL, {})
 
 
 @given(prompt=st.text(min_size=1), params=st.dictionaries(names, values, max_size=4))
 def test_whatever_is_written_is_read_as_it_was(prompt: str, params: dict[str, Any]) -> None:
     try:
-        text = cell_text([prompt], [MODEL], params=params)
+        text = cell_text(prompt, MODEL, params)
     except InvalidRequest:
         return
     command = read(text)
@@ -105,4 +106,4 @@ def test_whatever_is_written_is_read_as_it_was(prompt: str, params: dict[str, An
 
 @given(params=st.dictionaries(names, values, max_size=4))
 def test_a_usual_prompt_can_always_be_written(params: dict[str, Any]) -> None:
-    assert read(cell_text(["a cat, {indoors}"], [MODEL], params=params)).params == params
+    assert read(cell_text("a cat, {indoors}", MODEL, params)).params == params

@@ -299,7 +299,6 @@ def test_a_body_in_a_text_variable() -> None:
         ("null", ["not an object"]),
         ('{"a": NaN}', ["not JSON"]),
         ('{"seed": {seed}}', ["not JSON"]),
-        ('{"prompt": "x"}', ["prompt", "text of the cell"]),
         ('{"seed": 1, "seed": 2}', ["`seed`", "twice"]),
         ('{"a": {"seed": 1, "seed": 2}}', ["`seed`", "twice"]),
         ("[" * 100_000, ["not JSON"]),
