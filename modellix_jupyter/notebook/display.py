@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from modellix_jupyter.html.cards import cards_html, cards_text
-from modellix_jupyter.results.output_budget import budget_of
 from modellix_jupyter.values import Card, Task
 
 if TYPE_CHECKING:
@@ -241,7 +240,7 @@ class LiveView:
         left = self._session.engine.remaining_s()
         cards = [replace(self._session.card(u), left_s=left.get(u)) for u in self._uids]
         now, note = time.time(), self._message(final=final)
-        budget = budget_of(self._session.settings).output
+        budget = self._session.settings.output_kb * 1000
         moves = final or self._note is None
         return {
             "text/html": cards_html(

@@ -19,8 +19,7 @@ from modellix_jupyter.html.grid import grid_html
 from modellix_jupyter.html.markup import Html, file_anchor, html
 from modellix_jupyter.html.table import SHORT, THUMB, aligned, cell_text, numeric_columns
 from modellix_jupyter.html.viewer import facts_of, page_js, script_json, viewer_css
-from modellix_jupyter.results.grid import arrange
-from modellix_jupyter.results.output_budget import lighter, markup_bytes
+from modellix_jupyter.results.grid import arrange, lighter, markup_bytes
 from modellix_jupyter.values import Media
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 from modellix_jupyter.engine.waiting import check_timeout, wait_async, wait_for
 from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted, WaitTimeout
 from modellix_jupyter.html.cards import cards_html, cards_text
-from modellix_jupyter.results.output_budget import budget_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,56 +37,40 @@ class View(Protocol):
     @property
     def in_running_cell(self) -> bool:
         """Whether the cell that shows it still runs."""
-        ...
 
     def finish(self, *, reasons: bool = True) -> None:
         """Draw what the cell ends with."""
-        ...
 
     def note(self, text: str) -> None:
         """Draw a note with it, and finish."""
-        ...
 
 
 class TaskSource(Protocol):
     """What results need of the session that drives their tasks."""
 
-    @property
-    def settings(self) -> Settings:
-        """The settings in force."""
-        ...
+    settings: Settings
+    media: Thumbnails
 
     @property
     def engine(self) -> Engine:
         """The engine that drives the tasks."""
-        ...
 
     @property
     def ledger(self) -> Ledger:
         """The ledger that has their rows."""
-        ...
-
-    @property
-    def media(self) -> Thumbnails:
-        """The thumbnails of their files."""
-        ...
 
     @property
     def closed(self) -> bool:
         """Whether nothing drives its tasks any more."""
-        ...
 
     def card(self, uid: str) -> Card:
         """Return a task as it is shown."""
-        ...
 
     def show(self, uids: Sequence[str]) -> View:
         """Show tasks in the cell that runs, or on a script's standard error."""
-        ...
 
     def draw_ended(self) -> None:
         """Draw every view whose tasks have ended, for the last time."""
-        ...
 
 
 class Results(Sequence["Task"]):
@@ -454,10 +437,11 @@ class Results(Sequence["Task"]):
             There is no such axis; the sentence has the nearest.
 
         """
-        from modellix_jupyter.results.grid import ResultsGrid, arrange
+        from modellix_jupyter.results.grid import Budget, ResultsGrid, arrange
 
         grid = arrange(self.cards(), columns=columns, rows=rows, pages=pages)
-        return ResultsGrid(grid, budget_of(self._session.settings))
+        settings = self._session.settings
+        return ResultsGrid(grid, Budget(settings.output_kb * 1000, settings.picture_kb * 1000))
 
     def plot(self, kind: Literal["seconds", "price", "success"] = "seconds") -> Axes:
         """Plot seconds by model, price against seconds, or success by model.
@@ -496,7 +480,7 @@ class Results(Sequence["Task"]):
                 view.finish()
 
     def _repr_html_(self) -> str:
-        budget = budget_of(self._session.settings).output
+        budget = self._session.settings.output_kb * 1000
         return cards_html(self.cards(), time.time(), budget=budget)
 
     def _mime_(self) -> tuple[str, str]:

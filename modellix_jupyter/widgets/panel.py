@@ -18,7 +18,6 @@ from modellix_jupyter.html.cards import cards_html
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.notebook.budget import standing_of
 from modellix_jupyter.notebook.display import NotebookScreen
-from modellix_jupyter.results.output_budget import budget_of
 from modellix_jupyter.widgets.actions import Actions
 from modellix_jupyter.widgets.compare import Compare
 from modellix_jupyter.widgets.connection import Connection
@@ -93,7 +92,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.export = Export(self.context, self.actions)
         self.create.results.view.children = (self.export.view, self.create.results.gallery)
         self.connection = Connection(self.context, self.close)
-        self._snapshot = Snapshot(budget_of(self.context.session.settings).output)
+        self._snapshot = Snapshot(self.context.session.settings.output_kb * 1000)
         self.create.button.snapshot = self._snapshot.class_name
         self.tabs = self._make_tabs()
         super().__init__([self._head, self._status.view, self.tabs, self.actions.viewer])

@@ -10,8 +10,7 @@ from grid_samples import card, heavy, product
 from PIL import Image
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.results.grid import ResultsGrid, arrange
-from modellix_jupyter.results.output_budget import MIN_BYTES, Budget, level
+from modellix_jupyter.results.grid import MIN_BYTES, Budget, ResultsGrid, arrange, level
 from modellix_jupyter.values import Card, Media
 
 BUDGET = Budget(500_000, 64_000)
