@@ -13,9 +13,9 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from modellix_jupyter.engine.pools import started_pool
 from modellix_jupyter.errors import LedgerError, LedgerUnavailable
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class BatchWriter:
         self._lock = threading.Lock()
         self._waiting: deque[Waiting] = deque()
         # one thread: writes go one after the other anyway, and other work has threads of its own
-        self._thread = ThreadPoolExecutor(1, "modellix-ledger")
+        self._thread = started_pool(1, "modellix-ledger")
 
     def put(self, task: Task) -> asyncio.Future[None]:
         """Record how a task stands now; the future is done when that is on the disk.

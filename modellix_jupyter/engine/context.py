@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from modellix_jupyter.engine import polling
 from modellix_jupyter.engine.batch_writer import BatchWriter
 from modellix_jupyter.engine.places import Places
+from modellix_jupyter.engine.pools import started_pool
 from modellix_jupyter.errors import LedgerError, ModellixError, NotOwned
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Context:
     def __post_init__(self) -> None:
         self.writer = BatchWriter(self.ledger, self.owner)
         # apart from the loop's own threads, which downloads need while a database makes wait
-        self._readers = ThreadPoolExecutor(2, "modellix-reader")
+        self._readers = started_pool(2, "modellix-reader")
         self._started = self.clock() - self.timer()
         self.places = Places(self.settings.max_in_flight, self.timer, learned=self._known_places())
         self.places.on_learned = self._keep_places

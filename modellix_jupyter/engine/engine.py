@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from modellix_jupyter.engine import forecast, polling, transitions
 from modellix_jupyter.engine.context import Context
+from modellix_jupyter.engine.pools import started_pool
 from modellix_jupyter.engine.supervisor import Ownership, Supervisor
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.ledger.uninterrupted import uninterrupted
@@ -41,6 +42,8 @@ log = logging.getLogger("modellix_jupyter.engine")
 
 # How long an exit waits for the answers to submissions in flight, in seconds.
 _GRACE_S = 5.0
+# Threads that resolve names and look into files; downloads at once are as many.
+_THREADS = 8
 
 
 class Stopped(NamedTuple):
@@ -468,15 +471,18 @@ def _run(started: Future[asyncio.AbstractEventLoop]) -> None:
     try:
         # not the policy's: uvloop or a patched loop of the notebook must not reach this thread
         loop = asyncio.SelectorEventLoop()
+        pool = started_pool(_THREADS, "modellix-names-and-files")
     except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
         started.set_exception(error)
         return
     asyncio.set_event_loop(loop)
+    loop.set_default_executor(pool)
     loop.call_soon(started.set_result, loop)
     try:
         loop.run_forever()
     finally:
         _cancel_all(loop)
+        pool.shutdown()
         loop.close()
 
 
@@ -486,4 +492,3 @@ def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
         task.cancel()
     loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
     loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.run_until_complete(loop.shutdown_default_executor())
