@@ -47,6 +47,17 @@ def ticking(service: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield talk
 
 
+def until_shown(ticking: Talk, output: str, text: str) -> None:
+    """Wait until an output has been drawn with a text."""
+    ticking.until(
+        lambda m: (
+            m["msg_type"] == "update_display_data"
+            and m["content"]["transient"]["display_id"] == output
+            and text in m["content"]["data"]["text/plain"]
+        )
+    )
+
+
 def test_the_notebooks_own_tasks_go_on_while_a_cell_waits(ticking: Talk) -> None:
     cell = ticking.run("%%modellix sandbox/slow\na lighthouse")
     assert cell.status == "ok"
@@ -80,13 +91,7 @@ def test_an_interrupt_ends_only_the_waiting(ticking: Talk, service: Sandbox) -> 
     sent = len(service.submissions)
     cell = ticking.start("%%modellix sandbox/slow --out kept\na fox in the snow")
     shown = ticking.shown(cell)
-    ticking.until(
-        lambda m: (
-            m["msg_type"] == "update_display_data"
-            and m["content"]["transient"]["display_id"] == shown
-            and "pending" in m["content"]["data"]["text/plain"]
-        )
-    )
+    until_shown(ticking, shown, "pending")
     before = time.perf_counter()
     ticking.manager.interrupt_kernel()
     reply = ticking.reply(cell)
@@ -107,12 +112,31 @@ def test_an_interrupt_ends_only_the_waiting(ticking: Talk, service: Sandbox) -> 
     assert len(service.submissions) == sent + 1
 
 
+AWAITED = """
+import modellix_jupyter as mx
+await mx.agenerate(["p"] * 6, "sandbox/slow", yes=True)
+"""
+OF_THE_LAST_SIX = "sorted(mx.history().status.tail(6))"
+
+
+def test_an_interrupt_of_what_is_awaited_takes_back_what_was_not_sent(ticking: Talk) -> None:
+    ticking.run("%config Modellix.max_in_flight = 2")
+    cell = ticking.start(AWAITED)
+    shown = ticking.shown(cell)
+    until_shown(ticking, shown, "2 pending")
+    ticking.manager.interrupt_kernel()
+    assert ticking.reply(cell)["status"] == "error"
+    ticking.run("%config Modellix.max_in_flight = 64")
+    assert ticking.value(OF_THE_LAST_SIX) == str(["pending"] * 2 + ["rejected"] * 4)
+    ticking.run("%modellix wait")
+
+
 def test_the_wait_is_taken_up_again_by_the_command_it_names(
     ticking: Talk, service: Sandbox
 ) -> None:
     sent = len(service.submissions)
     cell = ticking.start("%%modellix sandbox/slow --out again\na heron")
-    ticking.shown(cell)
+    until_shown(ticking, ticking.shown(cell), "pending")  # what was not sent is taken back
     ticking.manager.interrupt_kernel()
     assert ticking.reply(cell)["status"] == "error"
     taken_up = ticking.run("%modellix wait")
