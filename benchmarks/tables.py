@@ -41,6 +41,7 @@ GOAL = 1.2
 _FEW = 100_000
 """Rows above which a reading is measured once, not in turns: it takes long enough."""
 _AT_ONCE = 10_000
+_ORIGIN = "https://api.example"
 _START_US = 1_761_912_000_000_000
 
 
@@ -137,7 +138,10 @@ def _filled(home: Path, rows: int) -> Session:
     for first in range(0, rows, _AT_ONCE):
         ledger.add([_numbered(one, n) for n in range(first, min(first + _AT_ONCE, rows))], "gone")
     ledger.close()
-    return Session(Settings(home=str(home)), key="sandbox")
+    session = Session(Settings(home=str(home), base_url=_ORIGIN), key="sandbox")
+    if len(session.history()) != rows:  # which would be quick
+        raise AssertionError("the history is not of the tasks that were made")
+    return session
 
 
 def _numbered(task: Task, n: int) -> Task:
@@ -177,7 +181,7 @@ def _task(home: Path) -> Task:
     return Task(
         uid="u",
         batch="b",
-        origin="https://api.example",
+        origin=_ORIGIN,
         request=Request("a/x", "a prompt", {}),
         status=Status.SUCCESS,
         created_at=_START_US,
