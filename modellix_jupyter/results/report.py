@@ -17,7 +17,7 @@ from modellix_jupyter.html.elements import keyed, media_html
 from modellix_jupyter.html.formatting import clip, listed, total_price, value_of
 from modellix_jupyter.html.grid import grid_html
 from modellix_jupyter.html.markup import Html, file_anchor, html
-from modellix_jupyter.html.table import SHORT, THUMB, aligned, cell_text, numeric_columns
+from modellix_jupyter.html.table import SHORT, THUMB, aligned, cell_text
 from modellix_jupyter.html.viewer import facts_of, page_js, script_json, viewer_css
 from modellix_jupyter.results.grid import arrange, lighter, markup_bytes
 from modellix_jupyter.values import Media
@@ -147,23 +147,18 @@ def table(
     heading: str, columns: Sequence[str], rows: Sequence[Sequence[object]], keys: int | None = None
 ) -> dict[str, Any]:
     """Return a table for the template; only the first `keys` columns are also printed."""
-    numeric = numeric_columns(len(columns), rows)
+    numeric, full = aligned(len(columns), rows)
     printed = len(columns) if keys is None else keys
     kinds = [
         ("n " if number else "") + ("" if i < printed else "x") for i, number in enumerate(numeric)
     ]
-    body = [
-        [_cell(value, kind) for value, kind in zip(row, kinds, strict=True)]
-        for row in aligned(len(columns), rows)
-    ]
+    body = [[_cell(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in full]
     head = list(zip(columns, kinds, strict=True))
     return {"heading": heading, "count": "", "head": head, "rows": body}
 
 
 def _cell(value: object, kind: str) -> tuple[str, str]:
     """Return what a cell shows, and its class in the style sheet."""
-    if isinstance(value, Media) and value.src and value.kind == "image":
-        return media_html(value, "thumbnail", THUMB), kind
     text = value if isinstance(value, Html) else clip(cell_text(value), 500)
     if not kind.startswith("n"):
         kind = f"{'s' if len(text) <= SHORT or isinstance(value, Html) else 'l'} {kind}"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from render_samples import Parsed, picture
+from render_samples import Parsed
 
 from modellix_jupyter.html.formatting import terminal_width
 from modellix_jupyter.html.table import table_html, table_text
@@ -31,11 +31,6 @@ def test_a_wide_table_scrolls_in_its_own_box() -> None:
     (tag, attributes), *_ = Parsed(table_html(["a"], [["b"]])).elements
     assert tag == "div"
     assert "overflow-x:auto" in str(attributes["style"])
-
-
-def test_a_picture_in_a_cell_is_drawn_small() -> None:
-    (image,) = Parsed(table_html(["it"], [[picture()]])).all("img")
-    assert (image["width"], image["height"]) == ("72", "54")
 
 
 def test_short_rows_are_filled_and_no_rows_are_said() -> None:
