@@ -7,7 +7,7 @@ bars and borders, and there beside a word that says the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from modellix_jupyter.html import formatting
 from modellix_jupyter.html.markup import (
@@ -39,7 +39,7 @@ DIM = "opacity:0.72"
 RIGHT = f"margin-left:auto;{DIM};white-space:nowrap"
 CODE = "font-family:monospace;font-size:12px"
 
-_COLOURS = {
+COLOURS: Mapping[str, str] = {
     Status.SUCCESS: GREEN,
     Status.FAILED: RED,
     Status.REJECTED: RED,
@@ -58,7 +58,7 @@ _NOUNS = {"image": "picture", "video": "video", "audio": "sound"}
 def colour_of(card: Card) -> str:
     """Return the colour of the card's dot: amber while something holds it up."""
     held = card.activity is not None and card.activity.until is not None
-    return AMBER if held and formatting.is_open(card) else _COLOURS.get(card.task.status, GREY)
+    return AMBER if held and formatting.is_open(card) else COLOURS.get(card.task.status, GREY)
 
 
 def dot(colour: str) -> Html:

@@ -81,20 +81,15 @@ def _write_png(grid: Grid, part: Path) -> None:
 def _write_pdf(grid: Grid, part: Path) -> None:
     side = int(PDF_WIDTH / (max(_abreast(grid) * len(grid.columns), 1) * 1.05 + 0.05))
     sheet = _Sheet(grid, min(max(side, MIN_PDF_SIDE), MAX_PDF_SIDE))
-    for number, lines in enumerate(_pages(sheet, height := int(sheet.width * PDF_RATIO))):
+    height, pages = int(sheet.width * PDF_RATIO), [sheet.head]
+    for group in sheet.groups:
+        if pages[-1] is not sheet.head and sheet.height([*pages[-1], *group]) > height:
+            pages.append(sheet.head[-1:])  # the names of the columns
+        pages[-1] = [*pages[-1], *group]
+    for number, lines in enumerate(pages):
         # Page by page, since Pillow would hold all pages of a list at once.
         page = sheet.drawn(lines, height)
         page.save(part, "PDF", append=number > 0, resolution=PDF_DPI, quality=90)
-
-
-def _pages(sheet: _Sheet, height: int) -> Iterator[list[_Line]]:
-    page = [*sheet.head, *next(iter(sheet.groups), [])]
-    for group in sheet.groups[1:]:
-        if sheet.height([*page, *group]) > height:
-            yield page
-            page = sheet.head[-1:]  # the names of the columns
-        page = [*page, *group]
-    yield page
 
 
 class _Sheet:
@@ -117,12 +112,12 @@ class _Sheet:
         return sum(map(self._line_height, lines)) + self._gap
 
     def _line_height(self, line: _Line) -> int:
-        return max(map(self._cell_height, line), default=0) + self._gap
-
-    def _cell_height(self, cell: _Cell) -> int:
-        text, font = self._text(cell)
-        box = self._side + self._gap if cell.reason else 0
-        return box + round((text.count("\n") + 1) * font.size * 1.4)
+        height = 0
+        for cell in line:
+            text, font = self._text(cell)
+            box = self._side + self._gap if cell.reason else 0
+            height = max(height, box + round((text.count("\n") + 1) * font.size * 1.4))
+        return height + self._gap
 
     def _text(self, cell: _Cell) -> tuple[str, FreeTypeFont]:
         """Return the text of a cell in lines, and its font."""
@@ -181,20 +176,14 @@ def _groups(grid: Grid, abreast: int) -> Iterator[list[_Line]]:
         section = [label(grid.axes[2], grid.sections[rows[0]])] if grid.begins(rows[0]) else []
         row = [] if grid.flows else [label(grid.axes[1], grid.rows[rows[0]])]
         headings = [[_Cell(_clean(text))] for text in (*section, *row)]
-        for line in _lines(grid, rows, abreast):
-            yield [*headings, line]
-            headings = []
-
-
-def _lines(grid: Grid, rows: Sequence[int], abreast: int) -> Iterator[_Line]:
-    """Yield the lines of pictures of these rows, so many of each column side by side."""
-    places = [[x for r in rows for x in _cells(grid, r, c)] for c in range(len(grid.columns))]
-    for at in range(0, max(map(len, places)), abreast):
-        yield [
-            cell._replace(column=c * abreast + i, span=1)
-            for c, place in enumerate(places)
-            for i, cell in enumerate(place[at : at + abreast])
-        ]
+        places = [[x for r in rows for x in _cells(grid, r, c)] for c in range(len(grid.columns))]
+        for at in range(0, max(map(len, places)), abreast):
+            pictures = [
+                cell._replace(column=c * abreast + i, span=1)
+                for c, place in enumerate(places)
+                for i, cell in enumerate(place[at : at + abreast])
+            ]
+            yield [*headings, pictures] if at == 0 else [pictures]
 
 
 def _cells(grid: Grid, r: int, c: int) -> list[_Cell]:

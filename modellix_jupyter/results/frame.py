@@ -216,6 +216,12 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - a frame of the user's own may h
     return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN
 
 
+def rows_of(frame: pd.DataFrame) -> list[list[object]]:
+    """Return the rows as lists, with None where a value is missing."""
+    rows: list[list[object]] = frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+    return rows
+
+
 def labels(frame: pd.DataFrame) -> list[str]:
     """Return the names of the columns as sound texts."""
     return [storable(str(name)) for name in frame.columns]

@@ -79,7 +79,7 @@ class ResultsGrid:
             There is no such page.
 
         """
-        if not isinstance(number, int) or isinstance(number, bool) or number not in self._numbers:
+        if type(number) is not int or not 1 <= number <= self.count:
             known = "only page 1" if self.count == 1 else f"the pages 1 to {self.count}"
             raise InvalidRequest(f"The grid has no page {number!r}.", f"It has {known}.")
         other = ResultsGrid(self.grid, self._budget, number)
@@ -90,10 +90,6 @@ class ResultsGrid:
     def count(self) -> int:
         """How many pages there are; more than one only where the grid is over its budget."""
         return len(self._pages)
-
-    @property
-    def _numbers(self) -> range:
-        return range(1, self.count + 1)
 
     def save(self, path: str | Path) -> Path:
         """Write all of it as a contact sheet: one PNG, or a PDF of several pages, by the ending.

@@ -19,6 +19,7 @@ from modellix_jupyter.html.grid import grid_html
 from modellix_jupyter.html.markup import Html, file_anchor, html
 from modellix_jupyter.html.table import SHORT, THUMB, aligned, cell_text
 from modellix_jupyter.html.viewer import facts_of, page_js, script_json, viewer_css
+from modellix_jupyter.results.frame import rows_of
 from modellix_jupyter.results.grid import arrange, lighter, markup_bytes
 from modellix_jupyter.values import Media
 
@@ -64,8 +65,9 @@ def report_html(
     files: Mapping[tuple[str, int], str] | None = None,
 ) -> str:
     """Return tasks as a page; `files` are the copies beside it, by uid and index of a resource."""
-    if files is None:  # where the page will lie, nobody knows
-        cards = [_alone(card) for card in cards]
+    if files is None:  # where the page will lie, nobody knows, so it links to nothing beside it
+        plain = [tuple(replace(item, file=None) for item in card.media) for card in cards]
+        cards = [replace(card, media=media) for card, media in zip(cards, plain, strict=True)]
     grid = arrange(cards)
     parts: dict[str, object] = {
         "title": _title(cards),
@@ -106,15 +108,15 @@ def render(**parts: object) -> str:
 def _known(cards: Sequence[Card], frame: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
     """Return what the viewer shows beside each picture, by its key."""
     names = [name for name in ("rating", "note") if name in frame.columns]
+    remarks = [dict(zip(names, row, strict=True)) for row in rows_of(frame[names])]
     return [
-        (f"{card.task.uid}/{i}", facts_of(card.task, resource) | _filled(names, row))
-        for card, row in zip(cards, _rows(frame[names]), strict=True)
+        (
+            f"{card.task.uid}/{i}",
+            facts_of(card.task, resource) | {n: v for n, v in said.items() if v is not None},
+        )
+        for card, said in zip(cards, remarks, strict=True)
         for i, resource in enumerate(card.task.resources)
     ]
-
-
-def _filled(names: Sequence[str], row: Sequence[object]) -> dict[str, object]:
-    return {name: value for name, value in zip(names, row, strict=True) if value is not None}
 
 
 def _compares(grid: Grid) -> bool:
@@ -139,8 +141,9 @@ def _facts(cards: Sequence[Card]) -> dict[str, object]:
         "models": len({task.request.model for task in tasks}),
         "files": sum(len(task.resources) for task in tasks),
     }
-    price = total_price(cards)
-    return facts | ({"price": price} if price else {})
+    if price := total_price(cards):
+        facts["price"] = price
+    return facts
 
 
 def table(
@@ -173,11 +176,7 @@ def _summary(frame: pd.DataFrame) -> list[dict[str, Any]]:
     sums = summarise(frame, "model")
     sums["success_rate"] = sums["success_rate"] * 100
     sums = sums.round({"success_rate": 1, "median_s": 2, "p90_s": 2, "images_per_minute": 2})
-    return [table("Summary", list(SUMMARY.values()), _rows(sums[list(SUMMARY)]))]
-
-
-def _rows(frame: pd.DataFrame) -> list[list[object]]:
-    return frame.astype(object).where(frame.notna(), None).to_numpy().tolist()
+    return [table("Summary", list(SUMMARY.values()), rows_of(sums[list(SUMMARY)]))]
 
 
 def _parameters(cards: Sequence[Card]) -> list[dict[str, Any]]:
@@ -191,23 +190,20 @@ def _parameters(cards: Sequence[Card]) -> list[dict[str, Any]]:
 
 def _plots(frame: pd.DataFrame) -> list[dict[str, str]]:
     """Return what can be drawn of the table; nothing where matplotlib is not installed."""
+    from modellix_jupyter.results.summary import plot_png
+    from modellix_jupyter.storage.thumbnails import data_uri
+
     plots = []
     for kind, caption in CAPTIONS.items():
         try:
-            pictures = {scheme: _png(frame, kind, ink) for scheme, ink in INKS.items()}
+            pngs = {scheme: plot_png(frame, kind, ink=ink) for scheme, ink in INKS.items()}  # type: ignore[arg-type]  # the kinds are keys of ours
         except InvalidRequest:  # no task has what this one shows
             continue
         except MissingExtra:
             return []
-        plots.append({"caption": caption, **pictures})
+        uris = {scheme: data_uri("image/png", png) for scheme, png in pngs.items()}
+        plots.append({"caption": caption, **uris})
     return plots
-
-
-def _png(frame: pd.DataFrame, kind: str, ink: str) -> str:
-    from modellix_jupyter.results.summary import plot_png
-
-    data = plot_png(frame, kind, ink=ink)  # type: ignore[arg-type]  # the kinds are keys of ours
-    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
 
 def _every_task(
@@ -223,7 +219,7 @@ def _every_task(
     light = lighter(firsts, TABLE_BYTES, SMALL_BYTES)
     rows = [
         [_small(card, light(card).media), *([_link(card, files)] if files else []), *row]
-        for card, row in zip(cards, _rows(frame[[*keys, *rest]]), strict=True)
+        for card, row in zip(cards, rows_of(frame[[*keys, *rest]]), strict=True)
     ]
     made = table("Every task", [*front, *keys, *rest], rows, len(front) + len(keys))
     return [made | {"count": f"{len(rows)} rows" if len(rows) != 1 else "1 row"}]
@@ -242,13 +238,7 @@ def _link(card: Card, files: Mapping[tuple[str, int], str]) -> Html | None:
     return next((file_anchor(name, html(name)) for name in names if name), None)
 
 
-def _alone(card: Card) -> Card:
-    """Return a card without links to files beside the page."""
-    return replace(card, media=tuple(replace(item, file=None) for item in card.media))
-
-
 def _versions() -> str:
     """Return the versions of what made the page, which a reader may have to know."""
-    names = ("modellix-jupyter", "pandas")
-    ours, pandas = (f"{name} {metadata.version(name)}" for name in names)
-    return f"{ours}, Python {platform.python_version()} and {pandas}"
+    ours, pandas = map(metadata.version, ("modellix-jupyter", "pandas"))
+    return f"modellix-jupyter {ours}, Python {platform.python_version()} and pandas {pandas}"

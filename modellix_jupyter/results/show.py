@@ -13,8 +13,8 @@ from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.html import elements, formatting
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.html.table import Cell, cell_text, media_table, thumbnail
-from modellix_jupyter.planning.suggestions import did_you_mean
-from modellix_jupyter.values import Card, Request, Resource, Status, Task
+from modellix_jupyter.results.frame import check_columns, rows_of
+from modellix_jupyter.values import Resource, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ class ShownFrame:
         names = [name for name in self._columns if name != FILES]
         rows = [
             [picture, *map(_cell, names, row)]
-            for picture, row in zip(_pictures(shown), _rows(shown, names), strict=True)
+            for picture, row in zip(_pictures(shown), rows_of(shown[names]), strict=True)
         ]
         return media_table(["", *(_heading(name) for name in names)], rows, self._caption())
 
@@ -131,10 +131,7 @@ def _chosen(table: pd.DataFrame, columns: str | Sequence[str] | None) -> list[st
     if columns is None or columns == "all":
         return known
     asked = [columns] if isinstance(columns, str) else list(columns)
-    unknown = next((name for name in asked if name not in known), None)
-    if unknown is not None:
-        hint = did_you_mean(str(unknown), known) or 'columns="all" shows every one.'
-        raise InvalidRequest(f"The frame has no column {unknown!r}.", hint)
+    check_columns(table, asked)
     return asked
 
 
@@ -153,11 +150,6 @@ def _usual(table: pd.DataFrame, known: Sequence[str]) -> list[str]:
     return [*USUAL[:2], *params[:_MAX_PARAMS], *usual, *filled]
 
 
-def _rows(frame: pd.DataFrame, names: Sequence[str]) -> list[list[object]]:
-    table = frame[list(names)].astype(object)
-    return [list(row) for row in table.where(table.notna(), None).to_numpy()]
-
-
 def _heading(name: str) -> str:
     return HEADINGS.get(name, name.removeprefix("param."))
 
@@ -167,9 +159,7 @@ def _prompt(value: object) -> Html:
 
 
 def _status(value: object) -> Html:
-    status = Status(str(value)) if str(value) in set(Status) else Status.UNKNOWN
-    task = Task(uid="", batch="", origin="", request=Request("", None), status=status, created_at=0)
-    mark = elements.dot(elements.colour_of(Card(task=task)))
+    mark = elements.dot(elements.COLOURS.get(str(value), elements.GREY))
     return el("span", mark, html(str(value)), style="white-space:nowrap")
 
 

@@ -107,9 +107,10 @@ def _grid(results: Results) -> str:
 
 
 def _summary(results: Results) -> str:
+    from modellix_jupyter.results.frame import rows_of
+
     table = results.summary().reset_index()
-    rows = table.astype(object).where(table.notna(), None).to_numpy().tolist()
-    return table_html([str(name) for name in table.columns], rows)
+    return table_html([str(name) for name in table.columns], rows_of(table))
 
 
 def _plot(results: Results) -> str:
