@@ -37,7 +37,7 @@ _DATA = re.compile(
     r"data:(?:"
     r"(?P<image>image/(?:png|jpeg|webp|gif))|"
     r"(?P<video>video/(?:mp4|webm))|"
-    r"(?P<audio>audio/(?:wav|mpeg|ogg|mp4))"
+    r"(?P<audio>audio/(?:wav|mpeg|ogg|mp4|flac))"
     r");base64,[A-Za-z0-9+/]+={0,2}"
 )
 _BESIDE = re.compile(r"(?!\.)[^/\\:]+(?:/(?!\.)[^/\\:]+)*")

@@ -147,6 +147,7 @@ const ENDINGS = {
   "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif",
   "image/avif": "avif", "image/bmp": "bmp", "video/mp4": "mp4", "video/webm": "webm",
   "audio/wav": "wav", "audio/mpeg": "mp3", "audio/ogg": "ogg", "audio/mp4": "m4a",
+  "audio/flac": "flac",
 };
 
 /** Return a name for a download, whatever the item is called. */

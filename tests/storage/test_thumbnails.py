@@ -145,6 +145,8 @@ def test_the_bytes_say_what_a_file_is_and_not_the_server(tmp_path: Path) -> None
         (b"RIFF\0\0\0\0WAVE", "audio", "audio/wav"),
         (b"ID3\x04", "audio/mpeg", "audio/mpeg"),
         (b"\xff\xfb\x90", "audio", "audio/mpeg"),
+        (b"\xff\xf3\x40\xc0", "audio", "audio/mpeg"),
+        (b"fLaC\0\0\0\x22", "audio", "audio/flac"),
         (b"OggS", None, "audio/ogg"),
     ],
 )
@@ -156,6 +158,16 @@ def test_videos_and_sounds_are_embedded_as_what_they_are(
     media = embed(resource(file, type=said))
     assert str(media.src).startswith(f"data:{mime};base64,")
     assert data_uri_ok(media.src, media.kind)
+
+
+@pytest.mark.parametrize("said", ["image", "video"])
+def test_a_picture_that_browsers_do_not_show_is_linked_and_no_video(
+    tmp_path: Path, said: str
+) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 100)
+    media = embed(resource(file, type=said))
+    assert (media.kind, media.src) == ("link", None)
 
 
 def test_a_large_video_is_linked(tmp_path: Path) -> None:
