@@ -28,7 +28,12 @@ class Budget(tuple[Standing, ...]):
         limited = any(standing.limit is not None for standing in self)
         hint = "" if limited else " `%modellix budget 20/day` sets a limit for every kernel."
         where = f"Service: {self[0].service}. Each has limits of its own.{hint}"
-        return "\n".join([*map(_line, self), where])
+        return "\n".join([*self.lines, where])
+
+    @property
+    def lines(self) -> list[str]:
+        """Return a line for the day, the month and all time."""
+        return [_line(standing) for standing in self]
 
     @property
     def words(self) -> str:

@@ -215,13 +215,19 @@ def _state(
         return state, word, UNKNOWN_NOTE
     if task.status.ended:
         problem = (resource.problem or "") if resource and not resource.path else ""
-        return state, word, " ".join(filter(None, reason(task))) or problem
+        return state, word, _sentences(*reason(task)) or problem
     if card.activity is not None:
         return "held", "waiting", waiting(card.activity, now)
     if card.held or not watched:
         where = "It was never sent, and" if card.held else "It goes on at the service;"
         return "held", "held" if card.held else "left", f"{where} nobody waits for it here."
     return state, "sending" if task.in_flight else word, ""
+
+
+def _sentences(*texts: str) -> str:
+    return " ".join(
+        text if text.endswith((".", "!", "?")) else f"{text}." for text in texts if text
+    )
 
 
 def _facts(card: Card, names: Sequence[str]) -> list[str]:

@@ -24,22 +24,19 @@ from modellix_jupyter.widgets.controls import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from modellix_jupyter.errors import ModellixError
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.widgets.panel_context import PanelContext
 
 _HERE = Path(__file__).parent
-_HEAD = "text-align:left;vertical-align:top;padding-right:1em;white-space:nowrap"
-_DATA = "text-align:left;overflow-wrap:anywhere;white-space:pre-line"
 
 
 class SecretField(anywidget.AnyWidget):
     """A password field whose value is in no trait, and so in no saved notebook."""
 
     _esm = _HERE / "secret.js"
-    _css = _HERE / "secret.css"
 
     def __init__(self, use: Callable[[str], None]) -> None:
         self._use = use
@@ -73,22 +70,23 @@ class Connection:
         limit = row(self.limit, button("Set the limit", self._set_limit))
         limit.add_class("mx-filters")
         self.view = column(self.state, buttons, limit, self.secret, self.keep, self.status.view)
+        self.view.add_class("mx-connection")
 
     def refresh(self) -> None:
         """Ask the service again, off this thread."""
         session = self._context.session
         self.sandbox.disabled = session.sandbox is not None
-        self._show(session, "", "asking …", "")
+        self._show(session, "", "asking …")
 
-        def ask() -> tuple[str, str, str]:
+        def ask() -> tuple[str, str, list[str]]:
             source, balance = session.key().source, f"{session.balance():.2f} USD"
-            return source, balance, repr(standing_of(session))
+            return source, balance, standing_of(session).lines
 
         def fail(error: ModellixError) -> None:
-            self._show(session, "", "not known", "")
+            self._show(session, "", "not known")
             self.status.error(error)
 
-        def show(found: tuple[str, str, str]) -> None:
+        def show(found: tuple[str, str, list[str]]) -> None:
             self.status.clear()
             self._show(session, *found)
 
@@ -104,20 +102,20 @@ class Connection:
 
         self._context.do(lambda: set_limit(session, text), done, self.status.error)
 
-    def _show(self, session: Session, source: str, balance: str, spent: str) -> None:
+    def _show(self, session: Session, source: str, balance: str, spent: Sequence[str] = ()) -> None:
         what = "the sandbox: a local Modellix, where nothing costs"
         facts = {
-            "Service": f"{session.settings.base_url} ({what if session.sandbox else 'Modellix'})",
-            "Key": f"from {source}" if source else "not checked",
-            "Balance": balance,
+            "Service": [f"{session.settings.base_url} ({what if session.sandbox else 'Modellix'})"],
+            "Key": [f"from {source}" if source else "not checked"],
+            "Balance": [balance],
             "Spent": spent,
-            "Files": str(session.home),
+            "Files": [str(session.home)],
         }
         rows = [
-            el("tr", el("th", html(k), scope="row", style=_HEAD), el("td", html(v), style=_DATA))
-            for k, v in facts.items()
+            el("tr", el("th", html(name), scope="row"), el("td", *(el("div", html(t)) for t in of)))
+            for name, of in facts.items()
         ]
-        self.state.value = el("table", join(rows), style="line-height:1.6")
+        self.state.value = el("table", join(rows), class_="mx-about")
 
     def _use(self, secret: str) -> None:
         session, keep = self._context.session, self.keep.value

@@ -85,6 +85,7 @@ class Create:
         self.form = ModelForm(context, self._show_cost)
         self.button = SendButton(self.generate, self._yes, self._no)
         self.stop = button("Stop", self._stop, tooltip=STOP)
+        self.stop.layout.display = "none"
         self.results = Pictures(context, actions)
         self.results.gallery.on_example = lambda index: context.later(
             lambda: self._use_example(index)

@@ -62,16 +62,12 @@ class Export:
         self.path = field(widgets.Text, "File", value="modellix.html")
         self.variable = field(widgets.Text, "Variable", value="tasks")
         self.cells = Cells(self._write)
-        buttons = row(
-            self.format,
-            self.path,
-            button("Save", self._export, button_style="primary"),
-            self.variable,
-            button("Set the variable", self._bind),
-            button("Close", lambda: self.open(visible=False)),
-        )
-        buttons.add_class("mx-filters")
-        self.view = box("mx-export", buttons, self.cells, self.status.view)
+        save = row(self.format, self.path, button("Save", self._export, button_style="primary"))
+        close = button("Close", lambda: self.open(visible=False))
+        more = row(self.variable, button("Set the variable", self._bind), close)
+        for each in (save, more):
+            each.add_class("mx-filters")
+        self.view = box("mx-export", save, more, self.cells, self.status.view)
         self.open(visible=False)
         self.format.observe(lambda _: self._rename(), "value")
         actions.export = lambda _: self.open(visible=True)

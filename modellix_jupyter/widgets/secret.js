@@ -12,6 +12,7 @@ function render({ model, el }) {
   label.append(field);
   const button = document.createElement("button");
   button.type = "submit";
+  button.className = "mx-quiet";
   button.textContent = "Use this key";
   form.append(label, button);
   form.addEventListener("submit", (event) => {

@@ -30,7 +30,7 @@ class Viewer(anywidget.AnyWidget):
     """The viewer; `on_action` does what is clicked in it and raises why it cannot be done."""
 
     _esm = viewer_js() + esm("panel_viewer.js")
-    _css = viewer_css() + esm("panel.css", "secret.css")
+    _css = viewer_css() + esm("panel.css")
 
     def __init__(self, context: PanelContext, on_action: Callable[[str, Item, Any], None]) -> None:
         self._context = context

@@ -297,7 +297,7 @@ def test_a_refused_prompt_says_why_on_its_card(page: Page) -> None:
     (task,) = page.generate("something forbidden", "sandbox/refuses")
     assert task.status in {Status.FAILED, Status.REJECTED}
     page.until(lambda: page.seen()[task.uid]["state"] == "failed")
-    assert page.seen()[task.uid]["note"]
+    assert "refused by the safety system. Change" in page.seen()[task.uid]["note"]
 
 
 def test_a_task_is_let_go_taken_up_and_run_again(page: Page, session: Session) -> None:
