@@ -12,7 +12,17 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from browser.panel_page import BANANA, START, TABS, Panel, generate_two, notebook, opened, shoot
+from browser.panel_page import (
+    BANANA,
+    QWEN,
+    START,
+    TABS,
+    Panel,
+    generate_two,
+    notebook,
+    opened,
+    shoot,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -33,9 +43,14 @@ def theme(request: pytest.FixtureRequest, lab: Lab) -> Iterator[str]:
 def test_screenshot_of_each_tab_and_no_serious_finding(theme: str, panel: Panel) -> None:
     panel.page.set_viewport_size({"width": 1280, "height": 1250})
     panel.page.keyboard.press("Control+b")  # the file browser, which says nothing here
-    generate_two(panel)
+    for model in (QWEN, BANANA, "black-forest-labs/flux-2-pro"):
+        panel.choose(model)
+    panel.prompt("a lighthouse at dusk\n---\na paper-cut fox in the snow").press("Control+Enter")
+    expect(panel.cards(re.compile("done$"))).to_have_count(6)
+    expect(panel.cards().get_by_role("img")).to_have_count(6)
     assert_boxes(panel)
-    panel.pick(*panel.cards().all())
+    panel.pick(*panel.cards().all()[:2])
+    panel.page.mouse.move(0, 0)
     found = []
     for name in TABS:
         panel.tab(name)
