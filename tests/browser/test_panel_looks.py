@@ -93,6 +93,11 @@ def test_a_narrow_page_holds_the_whole_panel(browser: Browser, lab: Lab, tmp_pat
         wide = panel.page.locator(".mx-panel").evaluate("e => e.scrollWidth - e.clientWidth")
         assert wide <= 1, f"{name} is {wide} pixels too wide"
     panel.tab("Create")
+    # the button that sends stays in sight, however long the form is
+    scroller = panel.page.locator(".jp-WindowedPanel-outer").first
+    scroller.evaluate("e => e.scrollTo(0, 0)")
+    expect(panel.page.get_by_role("button", name=re.compile("^Generate"))).to_be_in_viewport()
+    panel.page.set_viewport_size({"width": 400, "height": 1700})
     shoot(panel, "narrow")
     context.close()
 
