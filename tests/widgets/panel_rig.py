@@ -119,6 +119,11 @@ class Page:
         mine = [message for f, message in self.sent if f is (gallery or self.gallery)]
         return {card["uid"]: card for message in mine for _, card in message.get("cards", ())}
 
+    def layouts(self) -> list[dict[str, Any]]:
+        """Return the lists that the page was sent, but for empty ones."""
+        mine = [message.get("layout", {}) for f, message in self.sent if f is self.gallery]
+        return [layout for layout in mine if layout.get("count")]
+
     def thumbs(self, gallery: Gallery | None = None) -> list[str]:
         """Return the keys of the pictures that were sent."""
         mine = [message for f, message in self.sent if f is (gallery or self.gallery)]

@@ -63,11 +63,8 @@ def test_room_is_kept_for_what_is_not_there_yet(page: Page) -> None:
     page.create.form.put(BANANA, {"aspectRatio": "16:9", "n": 3})
     page.create.prompt.value = "a cat"
     page.click()
-    page.until(lambda: len(page.gallery.items) == 3)
-    first = next(
-        m["layout"] for f, m in page.sent if f is page.gallery and m.get("layout", {}).get("count")
-    )
-    assert first["ratios"] == (1.7778,) * 3
+    page.until(page.layouts)
+    assert page.layouts()[0]["ratios"] == (1.7778,) * 3
     page.until_final()
 
 
@@ -685,9 +682,8 @@ def test_what_is_in_sight_keeps_its_place_when_another_run_comes(page: Page) -> 
     page.until(lambda: set(page.seen()) == {first.uid, second.uid})
     page.sent.clear()
     page.generate("one\n---\ntwo\n---\nthree", "sandbox/fast")
-    page.until(lambda: len(page.gallery.items) == 5)
-    moved = next(m["layout"]["moved"] for f, m in page.sent if f is page.gallery and "layout" in m)
-    assert moved == [(0, 3), (1, 4)]
+    page.until(page.layouts)
+    assert page.layouts()[0]["moved"] == [(0, 3), (1, 4)]
 
 
 def _is_over(page: Page, uid: str) -> bool:
