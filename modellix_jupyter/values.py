@@ -216,6 +216,8 @@ class Task:
         The ids of the tasks whose results are its inputs, with commas between.
     error_code
         The HTTP status of the refusal, where there was one.
+    user
+        Whose it is, where it was read from a ledger that several share.
 
     """
 
@@ -242,6 +244,7 @@ class Task:
     request_id: str | None = None
     error_code: int | None = None
     error_message: str | None = None
+    user: str | None = field(default=None, compare=False)
 
     @property
     def elapsed_s(self) -> float | None:

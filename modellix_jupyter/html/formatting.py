@@ -272,11 +272,16 @@ def total_price(cards: Sequence[Card]) -> str:
 
 
 def facts(card: Card) -> list[str]:
-    """Return what is known of a task that ended: seconds, the size of all its pictures, price."""
+    """Return what is known of a task that ended: seconds, the pictures' size, price, and whose."""
     task = card.task
     sizes = {dimensions(item.width, item.height) for item in card.media or task.resources}
     size = sizes.pop() if len(sizes) == 1 else ""
-    return [part for part in (seconds(task.elapsed_s), size, price(task)) if part]
+    return [part for part in (seconds(task.elapsed_s), size, price(task), by(task)) if part]
+
+
+def by(task: Task) -> str:
+    """Return whose a task is, where its ledger is shared."""
+    return f"by {clip(task.user, 40)}" if task.user else ""
 
 
 def value_of(value: object) -> str:

@@ -618,7 +618,7 @@ class Ledger:
         for row, of in found:
             try:
                 _check_text(row, *of)
-                good.append((row, task_of(row, of, self.files)))
+                good.append((row, task_of(row, of, self.files, shared=self.path is None)))
             except (ValueError, TypeError, AttributeError) as error:
                 self.damaged[row["uid"]] = _damage(row, error)
         return good

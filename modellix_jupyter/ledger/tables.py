@@ -202,8 +202,13 @@ def _file_rows(task: Task, prefix: str) -> Iterator[dict[str, Any]]:
         yield row | {"path": relative(row["path"], prefix)}
 
 
-def task_of(row: RowMapping, found: Iterable[RowMapping], prefix: str) -> Task:
-    """Return the task of a row of `tasks` and of its rows of `files`, in their order."""
+def task_of(
+    row: RowMapping, found: Iterable[RowMapping], prefix: str, *, shared: bool = False
+) -> Task:
+    """Return the task of a row of `tasks` and of its rows of `files`, in their order.
+
+    Of a ledger that several share, it says whose it is.
+    """
     return Task(
         **{name: row[name] for name in _SAME},
         request=Request(
@@ -212,6 +217,7 @@ def task_of(row: RowMapping, found: Iterable[RowMapping], prefix: str) -> Task:
         status=Status(row["status"]),
         measured=bool(row["measured"]),
         resources=tuple(_resource(each, prefix) for each in found),
+        user=row["user"] if shared else None,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modellix_jupyter.html.formatting import (
     alternative,
+    by,
     clip,
     counts,
     is_open,
@@ -231,13 +232,13 @@ def _sentences(*texts: str) -> str:
 
 
 def _facts(card: Card, names: Sequence[str]) -> list[str]:
-    """Return the model, the seed, what differs in the run, the seconds and the price."""
+    """Return the model, the seed, what differs in the run, the seconds, the price, and whose."""
     task = card.task
     params = task.request.params
     settings = [f"{name} {clip(value_of(params[name]), 24)}" for name in names if name in params]
     model = task.request.model.rpartition("/")[2]
     paid = money(task.price) if task.status is Status.SUCCESS else ""
-    return [part for part in (model, *settings, seconds(task.elapsed_s), paid) if part]
+    return [part for part in (model, *settings, seconds(task.elapsed_s), paid, by(task)) if part]
 
 
 def _file(resource: Resource | None) -> dict[str, Any]:

@@ -119,6 +119,7 @@ def test_each_takes_up_unasked_only_its_own_users_tasks(postgres_url: str, home:
     ann.add([task], "kernel")
     assert (ann.unfinished(ORIGIN), bob.unfinished(ORIGIN)) == ([task], [])
     assert bob.tasks() == [task]
+    assert bob.tasks()[0].user == "ann"
     assert bob.users() == {"ann": 1}
     ann.close()
     bob.close()

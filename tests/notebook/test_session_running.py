@@ -35,7 +35,8 @@ from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.sandbox_server import Faults, Sandbox
 from modellix_jupyter.settings import Settings
-from modellix_jupyter.values import Request, Status
+from modellix_jupyter.values import Card, Request, Status
+from modellix_jupyter.widgets import cards
 
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
@@ -548,6 +549,10 @@ def test_the_doctor_asks_the_server_of_a_ledger(sessions: Sessions, postgres_url
         r"/ledger_\d+, PostgreSQL \d+.*, \d+ ms, may read and write; by user: ann 1$", check.detail
     )
     assert PASSWORD not in check.detail
+    other = sessions(ledger=postgres_url, user="bob")
+    (task,) = other.ledger.tasks()
+    assert "by ann" in other.find([task.uid])._repr_html_()
+    assert "by ann" in cards._facts(Card(task=task), ())
     assert session.history()["status"].tolist() == ["success"]
 
 
