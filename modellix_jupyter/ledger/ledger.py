@@ -229,12 +229,9 @@ class Ledger:
                 connection.execute(insert(files), found)
         return gone
 
-    def claim(self, uid: str, owner: str | None, *, was: str | None, unsent: bool = False) -> bool:
-        """Take a task over from the owner that it had, or leave it to any with None.
-
-        Returns False where another was quicker; with `unsent`, also where its request has left.
-        """
-        return self.claim_all([uid], owner, was=was, unsent=unsent) == [uid]
+    def claim(self, uid: str, owner: str | None, *, was: str | None) -> bool:
+        """Take a task over from the owner that it had; False where another was quicker."""
+        return self.claim_all([uid], owner, was=was) == [uid]
 
     @uninterrupted
     def claim_all(
@@ -246,7 +243,10 @@ class Ledger:
         unsent: bool = False,
         limit: int | None = None,
     ) -> list[str]:
-        """Take over what nobody else takes at this moment, as `claim` does; return what it was."""
+        """Take over what nobody else takes at this moment, or leave it to any with no owner.
+
+        With `unsent`, only what was never sent. Returns the tasks that it were.
+        """
         wanted = dialects.listed(uids, self._engine.dialect.name)
         free = select(tasks.c.id).where(
             tasks.c.uid.in_(select(wanted.c.value)), tasks.c.owner.is_not_distinct_from(was)

@@ -10,7 +10,7 @@ from modellix_jupyter.errors import InvalidRequest, MissingKey, ModellixError
 from modellix_jupyter.html.table import table_html, table_text
 from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.notebook.functions import run
-from modellix_jupyter.notebook.spending import Order, ask_first, confirmed
+from modellix_jupyter.notebook.spending import Order, ask_first
 from modellix_jupyter.planning.cell_options import help_text
 from modellix_jupyter.planning.plan import make_plan, plan_rows
 
@@ -44,7 +44,7 @@ def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | No
         _show_plan(_order_if_possible(requests, reuse), command)
         return None
     folder = _prepared(command.save)
-    confirm = confirmed if command.yes else ask_first("--yes")
+    confirm = ask_first("--yes", yes=command.yes)
     results = current().submit(requests, confirm=confirm, reuse=reuse, max_usd=command.max_usd)
     if not results:
         return None

@@ -10,7 +10,7 @@ from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.html.formatting import price_range
 from modellix_jupyter.notebook.current_session import current, leave, push
 from modellix_jupyter.notebook.display import connect_viewer
-from modellix_jupyter.notebook.spending import ask_first, confirmed
+from modellix_jupyter.notebook.spending import ask_first
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.planning.suggestions import did_you_mean
 from modellix_jupyter.results.results import one_prompt
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from modellix_jupyter.notebook.spending import Confirm
     from modellix_jupyter.results.results import Results
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.values import Json
 
+# How a call says yes beforehand.
+_YES = "yes=True"
 # The key that a sandbox is spoken to with.
 SANDBOX_KEY = "sandbox"  # the sandbox takes any key; this one says what it is
 # Requests a second that a sandbox is asked at most.
@@ -68,11 +69,7 @@ def submit(
     """
     with full_names():
         plan = make_plan(one_prompt(prompt), [model], params=params)
-    return current().submit(plan, confirm=_confirm(yes=yes))
-
-
-def _confirm(*, yes: bool) -> Confirm:
-    return confirmed if yes else ask_first("yes=True")
+    return current().submit(plan, confirm=ask_first(_YES, yes=yes))
 
 
 def generate(
@@ -149,7 +146,7 @@ def compare(
     slugs = [models] if isinstance(models, str) else list(models)
     with full_names():
         plan = make_plan(one_prompt(prompts), slugs, params=params, vary=vary, repeat=repeat)
-    return _run_any(current().submit(plan, confirm=_confirm(yes=yes)), timeout)
+    return _run_any(current().submit(plan, confirm=ask_first(_YES, yes=yes)), timeout)
 
 
 def submit_frame(
@@ -186,7 +183,9 @@ def submit_frame(
     """
     from modellix_jupyter.planning.plan import requests_of
 
-    return current().submit(requests_of(frame, model), confirm=_confirm(yes=yes), batch=batch)
+    return current().submit(
+        requests_of(frame, model), confirm=ask_first(_YES, yes=yes), batch=batch
+    )
 
 
 async def agenerate(
@@ -214,7 +213,7 @@ async def agenerate(
         plan = make_plan(one_prompt(prompt), [model], params=params)
     order = await asyncio.to_thread(session.order, plan)
     # not on the thread: a question belongs to the cell that runs
-    if order.quote.needs_confirmation and not _confirm(yes=yes)(order.quote):
+    if order.quote.needs_confirmation and not ask_first(_YES, yes=yes)(order.quote):
         return session.results([])
     results = await asyncio.to_thread(session.send, order)
     with _shown(results):

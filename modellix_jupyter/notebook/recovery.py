@@ -150,7 +150,7 @@ def resolve_unknown(session: Session, words: Sequence[str]) -> list[Task]:
 
     The words are ``send``, ``--yes``, ``take-over``, ``NAME=TASK_ID`` and ``NAME=none``.
     """
-    from modellix_jupyter.notebook.spending import ask_first, confirmed
+    from modellix_jupyter.notebook.spending import ask_first
 
     decided = [word for word in words if word not in {"send", "take-over", "--yes"}]
     found = [_decision(session, word) for word in decided]
@@ -158,7 +158,7 @@ def resolve_unknown(session: Session, words: Sequence[str]) -> list[Task]:
     if "take-over" in words:
         going += session.engine.take_over(session.unfinished())
     if "send" in words:
-        confirm = confirmed if "--yes" in words else ask_first("--yes")
+        confirm = ask_first("--yes", yes="--yes" in words)
         unsent = [task for task in session.unfinished() if task.unsent]
         going += session.send_unsent(unsent, confirm=confirm)
     return [task for task in going if not task.is_final]

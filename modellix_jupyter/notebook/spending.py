@@ -177,8 +177,8 @@ def confirmed(_: Quote) -> bool:
     return True
 
 
-def ask_first(option: str) -> Confirm:
-    """Return what asks the user of the cell that runs; `option` is how to answer beforehand."""
+def ask_first(option: str, *, yes: bool) -> Confirm:
+    """Return what asks the user of the cell that runs, unless they said yes by this option."""
 
     def confirm(quote: Quote) -> bool:
         needed = f"The plan has {quote.why_confirm}."
@@ -188,7 +188,7 @@ def ask_first(option: str) -> Confirm:
         print("Nothing was sent.")
         return False
 
-    return confirm
+    return confirmed if yes else confirm
 
 
 def ask(question: str, *, otherwise: str, hint: str = "") -> bool:
