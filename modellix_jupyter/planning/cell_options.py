@@ -12,7 +12,7 @@ import math
 import re
 import textwrap
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -162,6 +162,9 @@ a paper crane
 """
 
 
+_END = "%modellix alone is help. %config Modellix lists every setting."
+
+
 def option_named(name: str) -> Option | None:
     """Return the option of a name, in which an underscore is as good as a dash, or None."""
     canonical = name.replace("_", "-")
@@ -256,34 +259,18 @@ def folder_of(text: str | None) -> str | None:
 
 def help_text() -> str:
     """Return the help of both magics as plain text, at most 100 columns wide."""
-    options = _table((option.usage, option.help) for option in OPTIONS)
-    commands = _table((f"%modellix {command.usage}", command.help) for command in COMMANDS)
-    return "\n".join(
-        (
-            _HEAD,
-            "Options",
-            options,
-            _VALUES,
-            "Examples",
-            textwrap.indent(_EXAMPLES, "  "),
-            "Commands",
-            commands,
-            "%modellix alone is help. %config Modellix lists every setting.",
-        ),
-    )
+    options = _table([(option.usage, option.help) for option in OPTIONS])
+    commands = _table([(f"%modellix {command.usage}", command.help) for command in COMMANDS])
+    examples = textwrap.indent(_EXAMPLES, "  ")
+    parts = (_HEAD, "Options", options, _VALUES, "Examples", examples, "Commands", commands, _END)
+    return "\n".join(parts)
 
 
-def _table(rows: Iterable[tuple[str, str]]) -> str:
-    pairs = list(rows)
-    width = max(len(left) for left, _ in pairs) + 2
-    lines = (
-        textwrap.fill(
-            right,
-            width=100,
-            initial_indent=f"  {left:<{width}}",
-            subsequent_indent=" " * (width + 2),
-            break_on_hyphens=False,
-        )
-        for left, right in pairs
-    )
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    width = max(len(left) for left, _ in rows) + 4
+    filler = textwrap.TextWrapper(100, subsequent_indent=" " * width, break_on_hyphens=False)
+    lines = []
+    for left, right in rows:
+        filler.initial_indent = f"  {left}".ljust(width)
+        lines.append(filler.fill(right))
     return "\n".join([*lines, ""])
