@@ -195,33 +195,21 @@ def tiles_of(cards: Sequence[Card]) -> list[Tile]:
     many = len({card.task.request.prompt for card in cards}) > 1
     models = len({card.task.request.model for card in cards}) > 1
     inputs = not _same_inputs(cards)
-    kept = [card for card in cards if not formatting.is_problem(card)]
-    return [
-        Tile(
-            card=card,
-            key=key,
-            media=item,
-            captions=_captions(card, i, names, (models, many, inputs)),
+    out = []
+    for card in (card for card in cards if not formatting.is_problem(card)):
+        task = card.task
+        model = task.request.model.rpartition("/")[2] if models else ""
+        captions = (
+            elements.two_lines(task.request.prompt) if many else NOTHING,
+            elements.inputs(card.inputs) if inputs else NOTHING,
+            elements.chips([model, *formatting.settings_of(task, names)]),
         )
-        for card in kept
-        for i, (key, item) in enumerate([*elements.keyed(card)] or [("", None)])
-    ]
-
-
-def _captions(
-    card: Card, i: int, names: Sequence[str], varies: tuple[bool, bool, bool]
-) -> tuple[Html, ...]:
-    """Return what tells a tile apart: prompt, model and inputs where they vary, its settings."""
-    task, several = card.task, len(elements.media_of(card))
-    count = f"{i + 1} of {several}" if several > 1 else ""
-    model = task.request.model.rpartition("/")[2] if varies[0] else ""
-    facts = [formatting.seconds(task.elapsed_s), formatting.price(task)]
-    return (
-        elements.two_lines(task.request.prompt) if varies[1] else NOTHING,
-        elements.inputs(card.inputs) if varies[2] else NOTHING,
-        elements.chips([model, *formatting.settings_of(task, names)]),
-        elements.dotted([*(facts if i == 0 else []), count]),
-    )
+        facts = [formatting.seconds(task.elapsed_s), formatting.price(task)]
+        for key, item, number in elements.shown_of(card) or [elements.Shown()]:
+            last = elements.dotted([*facts, number])
+            out.append(Tile(card=card, key=key, media=item, captions=(*captions, last)))
+            facts = []  # they stand once
+    return out
 
 
 def gallery(

@@ -8,6 +8,7 @@ bars and borders, and there beside a word that says the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from modellix_jupyter.html import formatting
 from modellix_jupyter.html.markup import (
@@ -163,18 +164,27 @@ def fit(media: Media, box: int) -> tuple[int | None, int | None]:
     return max(round(media.width * scale), 1), max(round(media.height * scale), 1)
 
 
-def keyed(card: Card) -> list[tuple[str, Media]]:
-    """Return what the card shows, each with the key by which a viewer asks for its original.
+class Shown(NamedTuple):
+    """A file of a card, the key by which a viewer asks for its original, and which of how many."""
 
-    Of a card that is still open, what is here already.
-    """
+    key: str = ""
+    media: Media | None = None
+    number: str = ""  # as in "2 of 4"; empty for the only one
+
+
+def shown_of(card: Card) -> list[Shown]:
+    """Return what the card shows; of a card that is still open, what is here already."""
     if formatting.is_open(card) and not card.media:
         return []
     resources = card.task.resources
     shown = [i for i, one in enumerate(resources) if one.path or one.lost]
     media = media_of(card)
     places = shown if len(shown) == len(media) else range(len(media))
-    return [(f"{card.task.uid}/{i}", item) for i, item in zip(places, media, strict=True)]
+    several = len(media) > 1
+    return [
+        Shown(f"{card.task.uid}/{place}", item, f"{i} of {len(media)}" if several else "")
+        for i, (place, item) in enumerate(zip(places, media, strict=True), 1)
+    ]
 
 
 def media_html(media: Media, alt: str, box: int, key: str = "") -> Html:

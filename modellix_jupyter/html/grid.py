@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from modellix_jupyter.html import elements, formatting
-from modellix_jupyter.html.elements import figure, fit, keyed, media_html, media_of
+from modellix_jupyter.html.elements import figure, fit, media_html, media_of, shown_of
 from modellix_jupyter.html.formatting import WIDTH, fit_line, wrap_lines
 from modellix_jupyter.html.markup import NOTHING, Html, el, html
 from modellix_jupyter.html.table import table_text
@@ -134,16 +134,12 @@ def entries(cards: Iterable[Card], axes: Sequence[str]) -> list[Entry]:
 
 
 def _entries_of(card: Card, axes: Sequence[str]) -> list[Entry]:
-    media = keyed(card) if card.task.status is Status.SUCCESS else []
+    shown = shown_of(card) if card.task.status is Status.SUCCESS else []
     facts = _facts(card, axes)
-    if not media:
-        return [Entry(card, None, facts)]
-    several = len(media) > 1
-    counts = [f"{i} of {len(media)}" if several else "" for i in range(1, len(media) + 1)]
     return [
-        Entry(card, item, [*(facts if i == 0 else []), counts[i]], key)
-        for i, (key, item) in enumerate(media)
-    ]
+        Entry(card, item, [*([] if i else facts), number], key)
+        for i, (key, item, number) in enumerate(shown)
+    ] or [Entry(card, None, facts)]
 
 
 def _facts(card: Card, axes: Sequence[str]) -> list[str]:

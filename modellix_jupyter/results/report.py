@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from modellix_jupyter.errors import InvalidRequest, MissingExtra
-from modellix_jupyter.html.elements import keyed, media_html
+from modellix_jupyter.html.elements import media_html, shown_of
 from modellix_jupyter.html.formatting import clip, listed, total_price, value_of
 from modellix_jupyter.html.grid import grid_html
 from modellix_jupyter.html.markup import Html, file_anchor, html
@@ -229,7 +229,7 @@ def _small(card: Card, media: Sequence[Media]) -> Html | None:
     """Return the thumbnail of a task's first file, which opens the viewer."""
     if not media or not media[0].src or media[0].kind != "image":
         return None
-    return media_html(media[0], "thumbnail", THUMB, keyed(card)[0][0])
+    return media_html(media[0], "thumbnail", THUMB, shown_of(card)[0].key)
 
 
 def _link(card: Card, files: Mapping[tuple[str, int], str]) -> Html | None:
