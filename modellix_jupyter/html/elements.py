@@ -11,15 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from modellix_jupyter.html import formatting
-from modellix_jupyter.html.markup import (
-    NOTHING,
-    Html,
-    data_uri_ok,
-    el,
-    file_anchor,
-    html,
-    join,
-)
+from modellix_jupyter.html.markup import NOTHING, Html, data_uri_ok, el, file_anchor, html, join
 from modellix_jupyter.values import Card, Media, Resource, Status, Task
 
 # Each has a contrast of at least 3 to white and to #111, which graphics need.

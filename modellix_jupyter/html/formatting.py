@@ -12,15 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from modellix_jupyter.html.markup import plain
-from modellix_jupyter.values import (
-    Activity,
-    Card,
-    Price,
-    Request,
-    Status,
-    Task,
-    to_datetime,
-)
+from modellix_jupyter.values import Activity, Card, Price, Request, Status, Task, to_datetime
 
 MINUTE = 60
 HOUR = 3600

@@ -118,11 +118,7 @@ COMMANDS: tuple[Command, ...] = (
         "[X/day | X/month | X | off]",
         "show what was spent and what is left; set a limit for every kernel on this ledger",
     ),
-    Command(
-        "stop",
-        "[TASK_ID ...]",
-        "take back what has not been sent; stop waiting for what has",
-    ),
+    Command("stop", "[TASK_ID ...]", "take back what has not been sent; stop waiting for what has"),
     Command("panel", None, "show the panel of buttons"),
     Command("export", "PATH", "write the history as csv, json, parquet, xlsx or html"),
     Command("balance", None, "show what is left on the account"),

@@ -25,10 +25,7 @@ REMARKS = ("rating", "note")
 
 
 def ledger_frame(
-    ledger: Ledger,
-    uids: Sequence[str] | None = None,
-    by: By = "task",
-    service: str | None = None,
+    ledger: Ledger, uids: Sequence[str] | None = None, by: By = "task", service: str | None = None
 ) -> pd.DataFrame:
     """Return the tasks of a ledger or a service, oldest first, or these uids in their order."""
     _check_by(by)

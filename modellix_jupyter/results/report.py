@@ -60,9 +60,7 @@ SUMMARY = {
 
 
 def report_html(
-    cards: Sequence[Card],
-    frame: pd.DataFrame,
-    files: Mapping[tuple[str, int], str] | None = None,
+    cards: Sequence[Card], frame: pd.DataFrame, files: Mapping[tuple[str, int], str] | None = None
 ) -> str:
     """Return tasks as a page; `files` are the copies beside it, by uid and index of a resource."""
     if files is None:  # where the page will lie, nobody knows, so it links to nothing beside it
@@ -75,11 +73,7 @@ def report_html(
         "facts": _facts(cards),
         "heading": "Comparison" if _compares(grid) else "Gallery",
         "grid": None,
-        "tables": [
-            *_summary(frame),
-            *_parameters(cards),
-            *_every_task(cards, frame, files or {}),
-        ],
+        "tables": [*_summary(frame), *_parameters(cards), *_every_task(cards, frame, files or {})],
         "plots": _plots(frame),
         "made_with": _versions(),
         "known": script_json(_known(cards, frame)),

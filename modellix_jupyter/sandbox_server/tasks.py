@@ -106,10 +106,7 @@ class Task:
         return {
             "resources": resources,
             "metadata": {"image_count": images, "request_id": self.request_id},
-            "extensions": {
-                "submit_time": iso(self.submitted_at),
-                "end_time": iso(self.ended_at),
-            },
+            "extensions": {"submit_time": iso(self.submitted_at), "end_time": iso(self.ended_at)},
         }
 
 
