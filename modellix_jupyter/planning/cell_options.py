@@ -198,10 +198,8 @@ def repeat_of(text: str) -> int:
     return number
 
 
-def seconds_of(text: str | None) -> float | None:
-    """Return how long to wait in seconds, if it is given."""
-    if text is None:
-        return None
+def seconds_of(text: str) -> float:
+    """Return how long to wait in seconds."""
     seconds = _float(text)
     if not 0 < seconds <= MAX_TIMEOUT_S:  # nan is not between them either
         raise InvalidRequest(
@@ -211,10 +209,8 @@ def seconds_of(text: str | None) -> float | None:
     return seconds
 
 
-def usd_of(text: str | None) -> float | None:
-    """Return the most that a plan may cost in USD, if it is given."""
-    if text is None:
-        return None
+def usd_of(text: str) -> float:
+    """Return the most that a plan may cost in USD."""
     usd = _float(text.removeprefix("$"))
     if not 0 <= usd < math.inf:
         raise InvalidRequest(
@@ -231,10 +227,8 @@ def _float(text: str) -> float:
         return math.nan
 
 
-def variable_of(text: str | None) -> str | None:
-    """Return the name of the variable to bind, if there is one."""
-    if text is None:
-        return None
+def variable_of(text: str) -> str:
+    """Return the name of the variable to bind."""
     name = unicodedata.normalize("NFKC", text)  # the form under which Python will look for it
     if not name.isidentifier() or keyword.iskeyword(name):
         raise InvalidRequest(
@@ -244,9 +238,9 @@ def variable_of(text: str | None) -> str | None:
     return name
 
 
-def folder_of(text: str | None) -> str | None:
-    """Return the folder to copy to, if there is one."""
-    if text is not None and not text.strip():
+def folder_of(text: str) -> str:
+    """Return the folder to copy to."""
+    if not text.strip():
         raise InvalidRequest(
             "`--save` names no folder.", "Write --save pictures, or --save . for here."
         )

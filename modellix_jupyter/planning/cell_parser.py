@@ -10,8 +10,9 @@ import json
 import re
 import shlex
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.planning.cell_options import (
@@ -39,6 +40,7 @@ from modellix_jupyter.values import Json
 
 _PARAMETER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}")
 _OPTION = re.compile(r"--(?P<name>[^\s=-][^\s=]*)(?:=(?P<value>.*))?", re.DOTALL)
+T = TypeVar("T")
 _SEPARATOR = re.compile(r"^[^\S\n]*---[^\S\n]*$", re.MULTILINE)
 _DASHES = ("-", "\N{EN DASH}", "\N{EM DASH}")
 
@@ -98,16 +100,20 @@ def parse_cell(line: str, body: str, namespace: Mapping[str, object] | None = No
         params=params,
         vary=vary,
         repeat=repeat_of(options.get("repeat", "1")),
-        out=variable_of(options.get("out")),
+        out=_read(options, "out", variable_of),
         wait="no-wait" not in options,
-        timeout=seconds_of(options.get("timeout")),
+        timeout=_read(options, "timeout", seconds_of),
         dry_run="dry-run" in options,
         yes="yes" in options,
-        max_usd=usd_of(options.get("max-usd")),
+        max_usd=_read(options, "max-usd", usd_of),
         fresh="fresh" in options,
         reuse="reuse" in options,
-        save=folder_of(options.get("save")),
+        save=_read(options, "save", folder_of),
     )
+
+
+def _read(options: Mapping[str, str], name: str, reader: Callable[[str], T]) -> T | None:
+    return reader(options[name]) if name in options else None
 
 
 def parse_line(line: str) -> LineCommand:

@@ -53,13 +53,10 @@ def interpolate(text: str, namespace: Namespace, *, where: str) -> str:
 
 def value_of(text: str, namespace: Namespace, *, where: str) -> Json:
     """Read the value of an option: a variable, or JSON where it is JSON, else text."""
-    whole = _whole_variable(text, namespace, where)
-    if whole is not None:
-        return whole[0]
     try:
         return _read_json(text, namespace, where)
     except ValueError:
-        return interpolate(text, namespace, where=where)
+        return _filled(text, namespace, where)
 
 
 def body_of(text: str, namespace: Namespace) -> dict[str, Json]:
@@ -119,13 +116,15 @@ def _item(name: str, text: str, namespace: Namespace) -> Json:
             f"`--vary {name}` has an empty value.",
             f"""Write --vary {name}=a,b,c; an empty text is '""'.""",
         )
-    # half of an object that was cut at its comma is not a text that anybody means to pay for
-    if text.startswith(_JSON_STARTS) and not _is_json(text):
-        raise InvalidRequest(
-            f"`--vary {name}` begins like JSON and is not: {short(text)}.",
-            f"""Write the values as a JSON list between single quotes: --vary {name}='["a"]'.""",
-        )
-    return value_of(text, namespace, where=f"`--vary {name}`")
+    try:
+        return _read_json(text, namespace, f"`--vary {name}`")
+    except ValueError:
+        # half of an object that was cut at its comma is not a text that anybody means to pay for
+        if text.startswith(_JSON_STARTS):
+            hint = f"""Write a JSON list between single quotes: --vary {name}='["a"]'."""
+            message = f"`--vary {name}` begins like JSON and is not: {short(text)}."
+            raise InvalidRequest(message, hint) from None
+    return _filled(text, namespace, f"`--vary {name}`")
 
 
 def _refuse_text_list(name: str, text: str, value: Json) -> None:
@@ -146,14 +145,6 @@ def _read_json(text: str, namespace: Namespace = None, where: str = "") -> Json:
         return _filled(value, namespace, where)
     except RecursionError:
         raise ValueError("nested too deep") from None
-
-
-def _is_json(text: str) -> bool:
-    try:
-        _read_json(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _finite(text: str) -> float:
