@@ -42,9 +42,9 @@ class Grid:
     # What the columns, the rows and the sections are: model, prompt, repeat or param.NAME.
     axes: tuple[str, str, str] = ("model", "prompt", "")
     sections: tuple[str, ...] = ()  # the heading of the section of each row
-    captions: tuple[str, ...] | None = None  # axes below each picture; None: what tells them apart
+    captions: tuple[str, ...] = ()  # axes whose values stand below each picture
     common: tuple[tuple[str, str], ...] = ()  # axes with one value for all cards
-    facts: str = ""  # about all of them; "": counted from the cards
+    facts: str = ""  # about all cards, of the whole grid also on a part of it
     note: str = ""  # below the grid
 
     def cards(self) -> list[Card]:
@@ -86,28 +86,12 @@ class Grid:
                 for c in range(len(self.columns))
                 if (r, c) in self.cells
             },
-            captions=self.caption_axes(),
-            facts=self.counted(),
         )
 
     def mapped(self, change: Callable[[Card], Card]) -> Grid:
         """Return the same with each card changed."""
         cells = {at: tuple(map(change, cards)) for at, cards in self.cells.items()}
         return replace(self, cells=cells)
-
-    def counted(self) -> str:
-        """Return how many are done, and what they cost."""
-        if self.facts:
-            return self.facts
-        cards = self.cards()
-        known = [formatting.counts(cards), formatting.total_price(cards)]
-        return " · ".join(part for part in known if part)
-
-    def caption_axes(self) -> tuple[str, ...]:
-        """Return what stands below each picture."""
-        if self.captions is not None:
-            return self.captions
-        return tuple(f"{PARAM}{name}" for name in formatting.varied(self.cards()))
 
 
 def label(axis: str, value: str) -> str:
@@ -164,7 +148,6 @@ def grid_html(grid: Grid) -> Html:
     """Return the comparison, its pictures as large as their number allows, with inline styles."""
     if not grid.rows:
         return el("div", html("no tasks"), style=f"{elements.ROOT};{elements.DIM}")
-    grid = replace(grid, captions=grid.caption_axes())
     flows, abreast = grid.flows, min(max(grid.abreast, 1), MAX_ABREAST)
     box = BOXES.get(len(grid.rows) if flows else len(grid.columns) * abreast, THUMB)
     if flows:
@@ -181,7 +164,7 @@ def grid_html(grid: Grid) -> Html:
 
 def _lead(grid: Grid) -> Html:
     lines = [el("div", _named(*pair), style=_LINE) for pair in grid.common]
-    return el("div", *lines, elements.dim(grid.counted()), style="margin-bottom:8px")
+    return el("div", *lines, elements.dim(grid.facts), style="margin-bottom:8px")
 
 
 def _named(axis: str, value: str, limit: int = 400) -> Html:
@@ -199,7 +182,7 @@ def _flow(grid: Grid, box: int) -> Html:
         if grid.begins(r):
             parts.append(_section(grid, r))
         name = _named(grid.axes[1], heading, 90)
-        shown = entries(grid.cells.get((r, 0), ()), grid.caption_axes())
+        shown = entries(grid.cells.get((r, 0), ()), grid.captions)
         tiles = [_tile(entry, box, name) for entry in shown]
         # Two to a row on a telephone; where calc() is not allowed, the width alone still holds.
         css = f"width:{box}px;max-width:calc(50% - {GAP // 2}px)"
@@ -257,7 +240,7 @@ def _span(content: Html, span: int, line: str) -> Html:
 
 
 def _cell(grid: Grid, r: int, c: int, box: int, abreast: int) -> Html:
-    shown = entries(grid.cells.get((r, c), ()), grid.caption_axes())
+    shown = entries(grid.cells.get((r, c), ()), grid.captions)
     if not shown:
         return el("td", elements.dim("not run"), style=_CELL_STYLE)
     long = len(grid.rows) > LONG

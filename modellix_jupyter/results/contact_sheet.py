@@ -102,7 +102,7 @@ class _Sheet:
         shared = [label(*pair) for pair in reversed(grid.common)]
         names = [_clean(label(grid.axes[0], name)) for name in grid.columns]
         columns = [_Cell(name, c * abreast, abreast) for c, name in enumerate(names)]
-        self.head = [*([_Cell(_clean(text))] for text in (*shared, grid.counted())), columns]
+        self.head = [*([_Cell(_clean(text))] for text in (*shared, grid.facts)), columns]
         self.groups = list(_groups(grid, abreast))
         self.lines = [*self.head, *(line for group in self.groups for line in group)]
         texts = {text for line in self.lines for cell in line for text in (cell.text, cell.reason)}
@@ -195,7 +195,7 @@ def _cells(grid: Grid, r: int, c: int) -> list[_Cell]:
             reason=_clean(_reason(card, media)),
             failed=is_problem(card),
         )
-        for card, media, facts, _ in entries(grid.cells.get((r, c), ()), grid.caption_axes())
+        for card, media, facts, _ in entries(grid.cells.get((r, c), ()), grid.captions)
     ] or [_Cell("", reason="not run")]
 
 

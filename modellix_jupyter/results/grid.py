@@ -9,7 +9,7 @@ from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.html.formatting import MAX_SETTINGS, value_of
+from modellix_jupyter.html.formatting import MAX_SETTINGS, counts, total_price, value_of
 from modellix_jupyter.html.grid import PARAM, Grid, grid_html, grid_text
 from modellix_jupyter.planning.suggestions import did_you_mean
 
@@ -161,6 +161,7 @@ def arrange(
         sections=tuple(page for page, _ in lines) if pages else (),
         captions=_captions(values, axes),
         common=_common(values, axes),
+        facts=" · ".join(part for part in (counts(cards), total_price(cards)) if part),
     )
 
 

@@ -63,9 +63,6 @@ def report_html(
     cards: Sequence[Card], frame: pd.DataFrame, files: Mapping[tuple[str, int], str] | None = None
 ) -> str:
     """Return tasks as a page; `files` are the copies beside it, by uid and index of a resource."""
-    if files is None:  # where the page will lie, nobody knows, so it links to nothing beside it
-        plain = [tuple(replace(item, file=None) for item in card.media) for card in cards]
-        cards = [replace(card, media=media) for card, media in zip(cards, plain, strict=True)]
     grid = arrange(cards)
     parts: dict[str, object] = {
         "title": _title(cards),
@@ -115,7 +112,7 @@ def _known(cards: Sequence[Card], frame: pd.DataFrame) -> list[tuple[str, dict[s
 
 def _compares(grid: Grid) -> bool:
     """Whether there is more than one model, prompt or value of a parameter."""
-    told_apart = any(axis != "param.seed" for axis in grid.caption_axes())
+    told_apart = any(axis != "param.seed" for axis in grid.captions)
     return len(grid.rows) > 1 or len(grid.columns) > 1 or told_apart
 
 

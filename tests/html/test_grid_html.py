@@ -14,6 +14,8 @@ GRID = Grid(
     ("a/x", "b/y"),
     ("a cat", "a dog"),
     {(0, 0): (done(), done()), (0, 1): (done(),), (1, 0): (FAILED,)},
+    captions=("param.seed",),
+    facts="3 of 4 done, 1 failed",
 )
 
 
@@ -102,7 +104,7 @@ def test_a_part_speaks_of_the_whole_and_keeps_its_captions() -> None:
     part = GRID.part([1])
     assert part.rows == ("a dog",)
     assert part.cards() == [FAILED]
-    assert part.caption_axes() == ("param.seed",)
+    assert part.captions == ("param.seed",)
     assert "3 of 4 done" in Parsed(grid_html(part)).text
 
 
