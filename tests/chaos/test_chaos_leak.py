@@ -88,7 +88,7 @@ while form.create.form.models != ("sandbox/fast",):
     time.sleep(0.05)
 form.create.prompt.value = "from the panel"
 before = len(session.engine.watched())
-form.create.generate("a click")
+form.create.generate("Generate")
 while len(session.engine.watched()) == before:
     time.sleep(0.05)
 session.resume().wait()
