@@ -17,12 +17,16 @@ PYTEST := $(BIN)/python -m pytest
 # Fast tests wait a third of their time; a browser has use for more than a core.
 SPREAD := --dist loadfile --no-loadscope-reorder --numprocesses
 
-# older versions of what we stand on use what is deprecated since; there is no browser for them
-PINNED = $(PYTEST) $(SPREAD) 3 -W default::DeprecationWarning --ignore tests/browser
+# Older versions of what we stand on use what is deprecated since, and leave loops unclosed; there is
+# no browser for them.
+PINNED = $(PYTEST) $(SPREAD) $(WORKERS) --ignore tests/browser -W default::DeprecationWarning \
+	-W default::pytest.PytestUnraisableExceptionWarning
+WORKERS ?= 3
+FRONT_ENDS = tests/kernel tests/magic tests/widgets
 STAGES ?= 'not kernel and not slow' kernel
 
 .PHONY: help demo lab test fast chaos bench check format notebooks screenshots
-.PHONY: test-lowest test-colab test-kernel test-pinned build clean
+.PHONY: test-lowest test-colab test-front-ends test-kernel install-colab install-pinned test-pinned build clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -89,15 +93,28 @@ test-lowest: ## run the tests on the lowest versions that pyproject.toml allows
 	@$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[all]' --group test
 	@.venv-lowest/bin/python -m pytest $(SPREAD) 3 -m "not browser"
 
+COLAB = VENV=.venv-colab PINS='--constraint tests/colab-constraints.txt'
+
 test-colab: ## run the fast and kernel tests on the versions that Colab runs; PYTHON=python3.13
-	@$(MAKE) --no-print-directory test-pinned VENV=.venv-colab PINS='--constraint tests/colab-constraints.txt'
+	@$(MAKE) --no-print-directory install-pinned $(COLAB)
+	@$(MAKE) --no-print-directory test-pinned $(COLAB)
+
+test-front-ends: ## run tests/kernel, tests/magic and tests/widgets on Colab's versions, but for slow tests
+	@$(MAKE) --no-print-directory install-pinned $(COLAB)
+	@$(MAKE) --no-print-directory test-pinned $(COLAB) WORKERS=2 STAGES="'not slow'" PATHS='$(FRONT_ENDS)'
+
+install-colab: # what the two above run on
+	@$(MAKE) --no-print-directory install-pinned $(COLAB)
 
 test-kernel: ## run the kernel tests on another ipykernel, as in KERNEL=6.29.5
-	@$(MAKE) --no-print-directory test-pinned VENV=.venv-kernel PINS='ipykernel==$(KERNEL)' STAGES=kernel
+	@$(MAKE) --no-print-directory install-pinned VENV=.venv-kernel PINS='ipykernel==$(KERNEL)'
+	@$(MAKE) --no-print-directory test-pinned VENV=.venv-kernel STAGES=kernel PATHS=tests/kernel
 
-test-pinned: $(BIN)/python
+install-pinned: $(BIN)/python
 	@$(INSTALL) --editable '.[all]' --group kernel $(PINS)
-	@for stage in $(STAGES); do $(PINNED) -m "$$stage"; done
+
+test-pinned:
+	@for stage in $(STAGES); do $(PINNED) -m "$$stage" $(PATHS); done
 
 build: $(VENV)/.test+check ## build the wheel and the sdist in dist/
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(UV) pip install --quiet --python $(BIN)/python pip
