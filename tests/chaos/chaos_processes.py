@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from types import MappingProxyType
 from typing import Any
 
-from chaos_world import KEY, MODEL, hurried_session, plan
+from chaos_world import FULL, KEY, MODEL, hurried_session, plan
 
 from modellix_jupyter.api import client
 from modellix_jupyter.engine import engine
@@ -34,7 +34,7 @@ from modellix_jupyter.settings import Settings
 from modellix_jupyter.storage import store
 from modellix_jupyter.values import Update
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0 if FULL else 60.0
 """Far above what anything here takes, so that a hang is a failure."""
 _UNDISTURBED = 5
 """Submissions that show how long one takes, before they are interrupted within that time."""

@@ -46,7 +46,7 @@ RATE = 0.3
 SEED = 13
 ANSWER_WITHIN_S = 2.0
 """Far above what an answer takes here, so that only a held one is given up."""
-HELD_S = 10 * ANSWER_WITHIN_S
+HELD_S = (5 if FULL else 2) * ANSWER_WITHIN_S
 """Also where the machine is so busy that the client stands still for a while, and reads late."""
 AGAIN = frozenset({Fault.RATE_LIMITED, Fault.SERVER_ERROR, Fault.UNAVAILABLE})
 REFUSED = frozenset(
