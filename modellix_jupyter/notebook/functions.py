@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.engine.waiting import check_timeout, is_number
-from modellix_jupyter.errors import InvalidRequest, ModellixError
+from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted
 from modellix_jupyter.html.formatting import price_range
 from modellix_jupyter.notebook.current_session import current, leave, push
 from modellix_jupyter.notebook.display import connect_viewer
@@ -16,6 +16,7 @@ from modellix_jupyter.planning.suggestions import did_you_mean
 from modellix_jupyter.results.results import one_prompt
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -215,7 +216,12 @@ async def agenerate(
     # not on the thread: a question belongs to the cell that runs
     if order.quote.needs_confirmation and not ask_first(_YES, yes=yes)(order.quote):
         return session.results([])
-    results = await asyncio.to_thread(session.send, order)
+    sending = asyncio.ensure_future(asyncio.to_thread(session.send, order))
+    try:
+        results = await asyncio.shield(sending)
+    except asyncio.CancelledError:
+        sending.add_done_callback(_give_up)
+        raise
     with _shown(results):
         try:
             await results.wait_async(timeout)
@@ -223,6 +229,12 @@ async def agenerate(
             results._give_up()  # noqa: SLF001 - nothing that its user calls
             raise
     return results.check()
+
+
+def _give_up(sending: asyncio.Future[Results]) -> None:
+    """Take back what was sent for a call that was cancelled meanwhile."""
+    if not sending.cancelled() and sending.exception() is None:
+        sending.result()._give_up()  # noqa: SLF001 - nothing that its user calls
 
 
 @contextmanager
@@ -283,8 +295,13 @@ def describe(model: str) -> pd.DataFrame:
 
 def run(results: Results, timeout: float | None = None, *, raising: bool = True) -> Results:
     """Show results live and wait for them; `raising` raises the error of tasks that all failed."""
-    with _shown(results, raising=raising):
-        results.wait(timeout)
+    try:
+        with _shown(results, raising=raising):
+            results.wait(timeout)
+    except WaitInterrupted:
+        raise
+    except KeyboardInterrupt:  # before or after the wait itself
+        raise results._interrupted() from None  # noqa: SLF001 - nothing that its user calls
     return results.check() if raising else results
 
 

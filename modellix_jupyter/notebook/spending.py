@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -262,7 +263,22 @@ def _readable(tasks: Iterable[Task]) -> list[Task]:
 
 
 def send(session: Session, made: Order) -> list[str]:
-    """Send what an order shows, and hold what it may cost; return the uids of all its tasks."""
+    """Send what an order shows, and hold what it may cost; return the uids of all its tasks.
+
+    Where it is interrupted, nobody gets the tasks that are recorded by then: it ends as a wait for
+    them would.
+    """
+    batch = made.batch or uuid.uuid4().hex
+    try:
+        return _send(session, made, batch)
+    except KeyboardInterrupt:
+        tasks = session.ledger.batch(batch)
+        if not tasks:
+            raise
+        raise session.results(tasks)._interrupted() from None  # noqa: SLF001 - nothing that its user calls
+
+
+def _send(session: Session, made: Order, batch: str) -> list[str]:
     engine, held = session.engine, [task for task in made.found if task and task.uid in made.held]
     # of a ledger on a server, other machines may work on the batch at the same time
     shared = made.batch is not None and session.ledger.path is None
@@ -278,7 +294,7 @@ def send(session: Session, made: Order) -> list[str]:
             prices=[most(request, made.prices) for request in requests],
             keys=[made.keys[i] for i in new],
             found=[made.found[i] for i in new],
-            batch=made.batch,
+            batch=batch,
             shared=shared,
         )
     known = [task for task in kept if task is not None]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from session_rig import HANG_S, UNPOLLED, Sessions
@@ -13,6 +16,7 @@ from modellix_jupyter.errors import WaitInterrupted
 from modellix_jupyter.html import formatting
 from modellix_jupyter.notebook import current_session, functions
 from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.notebook.spending import Order
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results import results as results_module
 from modellix_jupyter.results.results import Results
@@ -134,6 +138,58 @@ def test_an_awaited_call_that_is_cancelled_takes_back_too(
     statuses = sorted(task.status for task in narrow.ledger.tasks())
     assert statuses == [Status.PENDING] * 2 + [Status.REJECTED] * 4
     assert sessions.posts() == 2
+
+
+def test_a_call_that_is_cancelled_while_it_sends_takes_back_what_it_sent(
+    narrow: Session, sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, send = threading.Event(), threading.Event(), narrow.send
+
+    def slow(made: Order) -> Results:
+        begun.set()
+        go_on.wait(HANG_S)
+        return send(made)
+
+    monkeypatch.setattr(narrow, "send", slow)
+
+    async def cancelled() -> None:
+        calling = asyncio.create_task(functions.agenerate(["p"] * 6, SLOW, yes=True))
+        await asyncio.to_thread(begun.wait, HANG_S)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        go_on.set()
+        await asyncio.to_thread(until_none_is_unsent, narrow)
+
+    asyncio.run(cancelled())
+    assert sessions.posts() <= 2
+
+
+def until_none_is_unsent(session: Session) -> None:
+    while not (tasks := session.ledger.tasks()) or any(task.unsent for task in tasks):
+        session.engine.run(_nothing).result(HANG_S)
+
+
+@pytest.mark.parametrize("moment", ["recording", "showing"])
+def test_an_interrupt_before_the_wait_takes_back_too(
+    narrow: Session, sessions: Sessions, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    add = narrow.ledger.add
+
+    def record(*args: Any) -> None:
+        add(*args)
+        signal.raise_signal(signal.SIGINT)
+
+    if moment == "recording":
+        monkeypatch.setattr(narrow.ledger, "add", record)
+    else:
+        monkeypatch.setattr(Results, "show", interrupt)
+    with pytest.raises(WaitInterrupted, match="not sent yet are taken back"):
+        functions.generate(["p"] * 6, SLOW, yes=True)
+    tasks = narrow.ledger.tasks()
+    assert sum(task.status is Status.REJECTED for task in tasks) >= 4
+    assert not any(task.unsent for task in tasks)
+    assert sessions.posts() <= 2
 
 
 def interrupt(*_: object, **__: object) -> bool:
