@@ -36,6 +36,7 @@ from modellix_jupyter.values import Update
 
 PATIENCE_S = 300.0 if FULL else 60.0
 """Far above what anything here takes, so that a hang is a failure."""
+_FORKS = 60
 _UNDISTURBED = 5
 """Submissions that show how long one takes, before they are interrupted within that time."""
 DEAR = "openai/gpt-image-2"
@@ -153,7 +154,7 @@ def submit_and_fork(pipe: Connection, settings: Settings, name: str, count: int)
     pipe.send("about to submit")
     results = session.submit(plan(name, count), batch=name)
     forks = 0
-    while session.engine.busy():
+    while session.engine.busy() and forks < _FORKS:
         child = os.fork()
         if child == 0:
             threading._shutdown()  # type: ignore[attr-defined]  # as at the end of any process
@@ -163,6 +164,7 @@ def submit_and_fork(pipe: Connection, settings: Settings, name: str, count: int)
         forks += 1
         time.sleep(0.01)
     assert lock is session.kernel_lock
+    session.block()
     pipe.send(forks)
     pipe.send([task.status.value for task in results])
     session.close()
