@@ -64,200 +64,194 @@ _SECONDS = "Length in seconds."
 _WRITE: Mapping[str, Schema] = {"prompt": _prompt(), "seed": _seed()}
 _FORMAT = {"output_format": _choice("How the picture is stored.", "png", "jpeg", "webp")}
 
-_QWEN = Model(
-    slug="alibaba/qwen-image-plus",
-    description="Layered hills under a low sun, in the blues of a winter morning.",
-    parameters={
-        **_WRITE,
-        "negative_prompt": _text("What to keep out of the picture.", 500, 0),
-        "size": _choice(
-            _SIZE, "1024*1024", "1328*1328", "1664*928", "928*1664", "1472*1104", "1104*1472"
-        ),
-        "n": _count(_MANY, 1, 1, 4),
-        "prompt_extend": _flag("Let the model add to a short prompt.", default=True),
-    },
-    price=Price(0.03),
-    pace=Pace(3.2, 2.0, 6.0),
-    look=("hills", "12263f 2f5d8c 6fa8d0 b9dcec f7fbff"),
-    featured=True,
-)
 
-_BANANA = Model(
-    slug="google/nano-banana-2",
-    description="Bold tiles of circles and arcs, as from a Bauhaus poster.",
-    parameters={
-        **_WRITE,
-        "aspectRatio": _choice(_RATIO, "1:1", *_RATIOS, "3:2", "2:3", "21:9"),
-        "imageSize": _choice("Pixels on the long side.", "1K", "2K", "4K"),
-        "n": _count(_MANY, 1, 1, 4),
-        **_FORMAT,
-    },
-    price=Price(0.04, "image", "imageSize", {"1K": 0.04, "2K": 0.08, "4K": 0.15}),
-    pace=Pace(2.8, 2.0, 5.0),
-    look=("tiles", "1c1c22 1f4e9c d8352a f2b705 f4ecd8"),
-    featured=True,
-)
-
-_EDIT = Model(
-    slug="google/nano-banana-2-edit",
-    type="image-to-image",
-    description="Prints the picture it is given in a few warm tones, as a poster.",
-    parameters={
-        **_WRITE,
-        "image": _media("The picture to edit"),
-        "aspectRatio": _choice(_RATIO, "1:1", *_RATIOS),
-        "imageSize": _choice("Pixels on the long side.", "1K", "2K"),
-        **_FORMAT,
-    },
-    required=("prompt", "image"),
-    price=Price(0.05),
-    pace=Pace(3.5, 2.0, 6.0),
-    look=("hills", "2b1b3d 7b2d5e d9505a f6955f ffe0a3"),
-)
-
-_GPT = Model(
-    slug="openai/gpt-image-2",
-    description="Soft pink fields with lights out of focus.",
-    parameters={
-        "prompt": _prompt(32_000),
-        "size": _choice(_SIZE, "1024x1024", "1536x1024", "1024x1536"),
-        "quality": _choice("More care for more money.", "medium", "low", "high"),
-        "n": _count(_MANY, 1, 1, 10),
-        **_FORMAT,
-    },
-    price=Price(0.04, "image", "quality", {"low": 0.01, "medium": 0.04, "high": 0.17}),
-    pace=Pace(4.5, 3.0, 6.0),
-    look=("lights", "3d1f4f a63d8f f2709c ffb199 fff0e1"),
-    featured=True,
-)
-
-_FLUX = Model(
-    slug="black-forest-labs/flux-2-pro",
-    description="Warm fields and teal shadows with lights out of focus.",
-    parameters={
-        **_WRITE,
-        "width": _count("Width in pixels.", 1024, 256, 2048),
-        "height": _count("Height in pixels.", 1024, 256, 2048),
-        "guidance": {
-            "type": "number",
-            "description": "How closely to follow the prompt.",
-            "default": 3.5,
-            "exclusiveMinimum": 1.0,
-            "maximum": 10.0,
+_PICTURES = (
+    Model(
+        slug="alibaba/qwen-image-plus",
+        description="Layered hills under a low sun, in the blues of a winter morning.",
+        parameters={
+            **_WRITE,
+            "negative_prompt": _text("What to keep out of the picture.", 500, 0),
+            "size": _choice(
+                _SIZE, "1024*1024", "1328*1328", "1664*928", "928*1664", "1472*1104", "1104*1472"
+            ),
+            "n": _count(_MANY, 1, 1, 4),
+            "prompt_extend": _flag("Let the model add to a short prompt.", default=True),
         },
-        **_FORMAT,
-    },
-    price=Price(0.05),
-    pace=Pace(3.6, 2.0, 6.0),
-    look=("lights", "14323a 1f7a7a f08a6c f7c59f fdf3e4"),
-    featured=True,
-)
-
-_SEEDREAM = Model(
-    slug="bytedance/seedream-4",
-    description="Hills at dusk, in violet.",
-    parameters={
-        **_WRITE,
-        "size": _choice("Pixels on the long side.", "1K", "2K", "4K"),
-        "aspect_ratio": _choice(_RATIO, "1:1", *_RATIOS),
-        "n": _count(_MANY, 1, 1, 6),
-    },
-    price=Price(0.03),
-    pace=Pace(2.4, 2.0, 4.0),
-    look=("hills", "0a0d24 222a68 5a4fb0 b48be0 ffe9c7"),
-)
-
-
-_LITE = Model(
-    slug="google/nano-banana-2-lite",
-    description="Bold tiles of circles and arcs, in fewer colours and for less.",
-    parameters={
-        **_WRITE,
-        "aspectRatio": _choice(_RATIO, "1:1", *_RATIOS),
-        "imageSize": _choice("Pixels on the long side.", "1K", "512"),
-    },
-    price=Price(0.02, form="text"),
-    pace=Pace(1.8, 1.0, 3.0),
-    look=("tiles", "20211f 5b6057 c9502e e9b949 f7f3e8"),
-)
-
-_GPT_EDIT = Model(
-    slug="openai/gpt-image-2-edit",
-    type="image-to-image",
-    description="Prints the pictures it is given side by side, in soft pink.",
-    parameters={
-        "prompt": _prompt(32_000),
-        "image": _list(_media("A picture", data=False), 16, "The pictures to edit, by address."),
-        "mask": _media("Where to edit: the transparent parts of this picture", data=False),
-        "size": _choice(_SIZE, "1024x1024", "1536x1024", "1024x1536"),
-        "n": _count(_MANY, 1, 1, 10),
-        **_FORMAT,
-    },
-    required=("prompt", "image"),
-    price=Price(0.05, form="fixed"),
-    pace=Pace(4.0, 3.0, 6.0),
-    look=("lights", "38203f 8d3c86 e06c9f f5a79c fdeee4"),
-)
-
-_SEEDREAM_EDIT = Model(
-    slug="bytedance/seedream-5.0-lite-edit",
-    type="image-to-image",
-    description="Prints one picture or several in the violet of dusk, as a series where asked.",
-    parameters={
-        **_WRITE,
-        "image": {
-            "description": "One picture, or a list of 1 to 14.",
-            "example": "https://example.com/image",
-            "anyOf": [_media("A picture"), _list(_media("A picture"), 14, "The pictures.")],
+        price=Price(0.03),
+        pace=Pace(3.2, 2.0, 6.0),
+        look=("hills", "12263f 2f5d8c 6fa8d0 b9dcec f7fbff"),
+        featured=True,
+    ),
+    Model(
+        slug="google/nano-banana-2",
+        description="Bold tiles of circles and arcs, as from a Bauhaus poster.",
+        parameters={
+            **_WRITE,
+            "aspectRatio": _choice(_RATIO, "1:1", *_RATIOS, "3:2", "2:3", "21:9"),
+            "imageSize": _choice("Pixels on the long side.", "1K", "2K", "4K"),
+            "n": _count(_MANY, 1, 1, 4),
+            **_FORMAT,
         },
-        "size": _choice("Pixels on the long side.", "2K", "4K"),
-        "sequential_image_generation": _choice("A series of pictures.", "disabled", "auto"),
-        "sequential_image_generation_max_images": _count("Of a series, at most.", 4, 1, 15),
-    },
-    required=("prompt", "image"),
-    content_type="application/json; charset=utf-8",
-    price=Price(0.035, form="beside"),
-    pace=Pace(2.6, 2.0, 4.0),
-    look=("hills", "0c1026 2a2f73 6a58bd c098e6 ffefd2"),
-)
-
-_WAN_IMAGE = Model(
-    slug="alibaba/wan2.6-t2i",
-    description="Hills in the greens of May; four pictures where nothing else is said.",
-    parameters={
-        **_WRITE,
-        "size": _choice(_SIZE, "1280*1280", "1024*1024", "1280*720", "720*1280"),
-        "n": _count(_MANY, 4, 1, 4),
-    },
-    common=("prompt", "seed"),
-    price=Price(0.03),
-    pace=Pace(3.0, 2.0, 5.0),
-    look=("hills", "10261b 2d6a4f 74b077 c8e0a8 fbfbe8"),
-)
-
-_KLING = Model(
-    slug="kling/kling-image-o1",
-    type="image-to-image",
-    description="Prints a list of pictures in sand and ink.",
-    parameters={
-        **_WRITE,
-        "image_list": _list(
-            {
-                "type": "object",
-                "required": ["image"],
-                "properties": {"image": _media("A picture"), "name": _text("Its name.", 40)},
-                "example": {"image": "https://example.com/image"},
+        price=Price(0.04, "image", "imageSize", {"1K": 0.04, "2K": 0.08, "4K": 0.15}),
+        pace=Pace(2.8, 2.0, 5.0),
+        look=("tiles", "1c1c22 1f4e9c d8352a f2b705 f4ecd8"),
+        featured=True,
+    ),
+    Model(
+        slug="google/nano-banana-2-lite",
+        description="Bold tiles of circles and arcs, in fewer colours and for less.",
+        parameters={
+            **_WRITE,
+            "aspectRatio": _choice(_RATIO, "1:1", *_RATIOS),
+            "imageSize": _choice("Pixels on the long side.", "1K", "512"),
+        },
+        price=Price(0.02, form="text"),
+        pace=Pace(1.8, 1.0, 3.0),
+        look=("tiles", "20211f 5b6057 c9502e e9b949 f7f3e8"),
+    ),
+    Model(
+        slug="openai/gpt-image-2",
+        description="Soft pink fields with lights out of focus.",
+        parameters={
+            "prompt": _prompt(32_000),
+            "size": _choice(_SIZE, "1024x1024", "1536x1024", "1024x1536"),
+            "quality": _choice("More care for more money.", "medium", "low", "high"),
+            "n": _count(_MANY, 1, 1, 10),
+            **_FORMAT,
+        },
+        price=Price(0.04, "image", "quality", {"low": 0.01, "medium": 0.04, "high": 0.17}),
+        pace=Pace(4.5, 3.0, 6.0),
+        look=("lights", "3d1f4f a63d8f f2709c ffb199 fff0e1"),
+        featured=True,
+    ),
+    Model(
+        slug="black-forest-labs/flux-2-pro",
+        description="Warm fields and teal shadows with lights out of focus.",
+        parameters={
+            **_WRITE,
+            "width": _count("Width in pixels.", 1024, 256, 2048),
+            "height": _count("Height in pixels.", 1024, 256, 2048),
+            "guidance": {
+                "type": "number",
+                "description": "How closely to follow the prompt.",
+                "default": 3.5,
+                "exclusiveMinimum": 1.0,
+                "maximum": 10.0,
             },
-            10,
-            "The pictures to begin from.",
-        ),
-        "aspect_ratio": _choice(_RATIO, "1:1", *_RATIOS),
-        "series_amount": _count("How many pictures the series has.", 1, 1, 9),
-    },
-    required=("prompt", "image_list"),
-    price=Price(0.028, form="usd"),
-    pace=Pace(3.4, 2.0, 5.0),
-    look=("facets", "1a1714 4d4032 a58a63 dcc7a0 f8f1e2"),
+            **_FORMAT,
+        },
+        price=Price(0.05),
+        pace=Pace(3.6, 2.0, 6.0),
+        look=("lights", "14323a 1f7a7a f08a6c f7c59f fdf3e4"),
+        featured=True,
+    ),
+    Model(
+        slug="bytedance/seedream-4",
+        description="Hills at dusk, in violet.",
+        parameters={
+            **_WRITE,
+            "size": _choice("Pixels on the long side.", "1K", "2K", "4K"),
+            "aspect_ratio": _choice(_RATIO, "1:1", *_RATIOS),
+            "n": _count(_MANY, 1, 1, 6),
+        },
+        price=Price(0.03),
+        pace=Pace(2.4, 2.0, 4.0),
+        look=("hills", "0a0d24 222a68 5a4fb0 b48be0 ffe9c7"),
+    ),
+    Model(
+        slug="alibaba/wan2.6-t2i",
+        description="Hills in the greens of May; four pictures where nothing else is said.",
+        parameters={
+            **_WRITE,
+            "size": _choice(_SIZE, "1280*1280", "1024*1024", "1280*720", "720*1280"),
+            "n": _count(_MANY, 4, 1, 4),
+        },
+        common=("prompt", "seed"),
+        price=Price(0.03),
+        pace=Pace(3.0, 2.0, 5.0),
+        look=("hills", "10261b 2d6a4f 74b077 c8e0a8 fbfbe8"),
+    ),
+    Model(
+        slug="google/nano-banana-2-edit",
+        type="image-to-image",
+        description="Prints the picture it is given in a few warm tones, as a poster.",
+        parameters={
+            **_WRITE,
+            "image": _media("The picture to edit"),
+            "aspectRatio": _choice(_RATIO, "1:1", *_RATIOS),
+            "imageSize": _choice("Pixels on the long side.", "1K", "2K"),
+            **_FORMAT,
+        },
+        required=("prompt", "image"),
+        price=Price(0.05),
+        pace=Pace(3.5, 2.0, 6.0),
+        look=("hills", "2b1b3d 7b2d5e d9505a f6955f ffe0a3"),
+    ),
+    Model(
+        slug="openai/gpt-image-2-edit",
+        type="image-to-image",
+        description="Prints the pictures it is given side by side, in soft pink.",
+        parameters={
+            "prompt": _prompt(32_000),
+            "image": _list(
+                _media("A picture", data=False), 16, "The pictures to edit, by address."
+            ),
+            "mask": _media("Where to edit: the transparent parts of this picture", data=False),
+            "size": _choice(_SIZE, "1024x1024", "1536x1024", "1024x1536"),
+            "n": _count(_MANY, 1, 1, 10),
+            **_FORMAT,
+        },
+        required=("prompt", "image"),
+        price=Price(0.05, form="fixed"),
+        pace=Pace(4.0, 3.0, 6.0),
+        look=("lights", "38203f 8d3c86 e06c9f f5a79c fdeee4"),
+    ),
+    Model(
+        slug="bytedance/seedream-5.0-lite-edit",
+        type="image-to-image",
+        description="Prints one picture or several in the violet of dusk, as a series where asked.",
+        parameters={
+            **_WRITE,
+            "image": {
+                "description": "One picture, or a list of 1 to 14.",
+                "example": "https://example.com/image",
+                "anyOf": [_media("A picture"), _list(_media("A picture"), 14, "The pictures.")],
+            },
+            "size": _choice("Pixels on the long side.", "2K", "4K"),
+            "sequential_image_generation": _choice("A series of pictures.", "disabled", "auto"),
+            "sequential_image_generation_max_images": _count("Of a series, at most.", 4, 1, 15),
+        },
+        required=("prompt", "image"),
+        content_type="application/json; charset=utf-8",
+        price=Price(0.035, form="beside"),
+        pace=Pace(2.6, 2.0, 4.0),
+        look=("hills", "0c1026 2a2f73 6a58bd c098e6 ffefd2"),
+    ),
+    Model(
+        slug="kling/kling-image-o1",
+        type="image-to-image",
+        description="Prints a list of pictures in sand and ink.",
+        parameters={
+            **_WRITE,
+            "image_list": _list(
+                {
+                    "type": "object",
+                    "required": ["image"],
+                    "properties": {"image": _media("A picture"), "name": _text("Its name.", 40)},
+                    "example": {"image": "https://example.com/image"},
+                },
+                10,
+                "The pictures to begin from.",
+            ),
+            "aspect_ratio": _choice(_RATIO, "1:1", *_RATIOS),
+            "series_amount": _count("How many pictures the series has.", 1, 1, 9),
+        },
+        required=("prompt", "image_list"),
+        price=Price(0.028, form="usd"),
+        pace=Pace(3.4, 2.0, 5.0),
+        look=("facets", "1a1714 4d4032 a58a63 dcc7a0 f8f1e2"),
+    ),
 )
 
 
@@ -364,21 +358,21 @@ _VIDEOS = (
     ),
 )
 
-_SPEECH = Model(
-    slug="minimax/speech-2.6",
-    type="text-to-speech",
-    description="Plays a few notes of a bell: the sandbox has one sound.",
-    parameters={
-        "prompt": _prompt(5000),
-        "voice": _choice("Who speaks.", "flute", "bell", "organ"),
-        "seed": _seed(),
-    },
-    price=Price(0.01, "task"),
-    pace=Pace(2.8, 2.0, 4.0),
-)
 
 _SPEAKERS = ("Cherry", "Ethan", "Serena")
 _VOICES = (
+    Model(
+        slug="minimax/speech-2.6",
+        type="text-to-speech",
+        description="Plays a few notes of a bell: the sandbox has one sound.",
+        parameters={
+            "prompt": _prompt(5000),
+            "voice": _choice("Who speaks.", "flute", "bell", "organ"),
+            "seed": _seed(),
+        },
+        price=Price(0.01, "task"),
+        pace=Pace(2.8, 2.0, 4.0),
+    ),
     Model(
         slug="alibaba/qwen3-tts-flash",
         type="text-to-speech",
@@ -430,87 +424,66 @@ _SMALL: Mapping[str, Schema] = {
 }
 
 
-_NONE = Quirk()
-
-
-def _sandbox(
-    name: str, description: str, quirk: Quirk = _NONE, pace: Pace = _FAST, palette: str = _CITRUS
-) -> Model:
-    """Return a small, cheap model of the sandbox's own provider."""
-    return Model(
+_MINUTE = Pace(60.0, 60.0, 60.0, spread=0.0)
+_POLICY = "Content policy: the prompt was refused by the safety system"
+#: What the sandbox's own models do, by their names.
+_OWN: Mapping[str, tuple[str, Quirk]] = {
+    "fast": ("Facets of coloured glass in about half a second.", Quirk()),
+    "slow": ("Takes a whole minute.", Quirk()),
+    "bad-request": ("Answers 400 to every request.", Quirk(Fault.BAD_REQUEST)),
+    "unauthorized": ("Answers 401 to every key.", Quirk(Fault.UNAUTHORIZED)),
+    "out-of-credit": ("Answers 402, as an empty account.", Quirk(Fault.PAYMENT_REQUIRED)),
+    "not-found": ("Listed here, and yet answers 404.", Quirk(Fault.NOT_FOUND)),
+    "rate-limited": (
+        "Answers 429 with X-RateLimit-Reset twice to each request body, then accepts it.",
+        Quirk(Fault.RATE_LIMITED, times=2),
+    ),
+    "always-rate-limited": ("Answers 429 for ever.", Quirk(Fault.RATE_LIMITED)),
+    "flaky": (
+        "Answers 500 twice to each request body, then accepts it.",
+        Quirk(Fault.SERVER_ERROR, times=2),
+    ),
+    "server-error": ("Answers 500 for ever.", Quirk(Fault.SERVER_ERROR)),
+    "unavailable": (
+        "Answers 503 once to each request body, then accepts it.",
+        Quirk(Fault.UNAVAILABLE, times=1),
+    ),
+    "proxy-error": (
+        "Answers 502 with a web page, as a proxy in the way would; nothing is accepted.",
+        Quirk(Fault.PROXY_ERROR),
+    ),
+    "refuses": ("Accepts the task, which then fails.", Quirk(refusal=_POLICY)),
+    "silent": (
+        "Accepts the task and hangs up without an answer, so its outcome is unknown.",
+        Quirk(Fault.SILENCE),
+    ),
+    "garbled": (
+        "Accepts the task and answers 200 with broken JSON, so its outcome is unknown.",
+        Quirk(Fault.GARBLED_JSON),
+    ),
+    "expires": (
+        "Succeeds, but its files are gone (404) at once.",
+        Quirk(download=Fault.EXPIRED_FILE),
+    ),
+    "truncated": (
+        "Succeeds, but its files end before their Content-Length.",
+        Quirk(download=Fault.TRUNCATED_FILE),
+    ),
+}
+_ON_PURPOSE = [
+    Model(
         slug=f"sandbox/{name}",
         description=description,
         parameters=_SMALL,
         price=Price(0.001),
-        pace=pace,
-        look=("facets", palette),
+        pace=_MINUTE if name == "slow" else _FAST,
+        look=("facets", _OCEAN if name == "fast" else _CITRUS),
         quirk=quirk,
     )
-
-
-_MINUTE = Pace(60.0, 60.0, 60.0, spread=0.0)
-_POLICY = "Content policy: the prompt was refused by the safety system"
-
-_ON_PURPOSE = (
-    _sandbox("fast", "Facets of coloured glass in about half a second.", palette=_OCEAN),
-    _sandbox("slow", "Takes a whole minute.", pace=_MINUTE),
-    _sandbox("bad-request", "Answers 400 to every request.", Quirk(Fault.BAD_REQUEST)),
-    _sandbox("unauthorized", "Answers 401 to every key.", Quirk(Fault.UNAUTHORIZED)),
-    _sandbox("out-of-credit", "Answers 402, as an empty account.", Quirk(Fault.PAYMENT_REQUIRED)),
-    _sandbox("not-found", "Listed here, and yet answers 404.", Quirk(Fault.NOT_FOUND)),
-    _sandbox(
-        "rate-limited",
-        "Answers 429 with X-RateLimit-Reset twice to each request body, then accepts it.",
-        Quirk(Fault.RATE_LIMITED, times=2),
-    ),
-    _sandbox("always-rate-limited", "Answers 429 for ever.", Quirk(Fault.RATE_LIMITED)),
-    _sandbox(
-        "flaky",
-        "Answers 500 twice to each request body, then accepts it.",
-        Quirk(Fault.SERVER_ERROR, times=2),
-    ),
-    _sandbox("server-error", "Answers 500 for ever.", Quirk(Fault.SERVER_ERROR)),
-    _sandbox(
-        "unavailable",
-        "Answers 503 once to each request body, then accepts it.",
-        Quirk(Fault.UNAVAILABLE, times=1),
-    ),
-    _sandbox(
-        "proxy-error",
-        "Answers 502 with a web page, as a proxy in the way would; nothing is accepted.",
-        Quirk(Fault.PROXY_ERROR),
-    ),
-    _sandbox("refuses", "Accepts the task, which then fails.", Quirk(refusal=_POLICY)),
-    _sandbox(
-        "silent",
-        "Accepts the task and hangs up without an answer, so its outcome is unknown.",
-        Quirk(Fault.SILENCE),
-    ),
-    _sandbox(
-        "garbled",
-        "Accepts the task and answers 200 with broken JSON, so its outcome is unknown.",
-        Quirk(Fault.GARBLED_JSON),
-    ),
-    _sandbox(
-        "expires",
-        "Succeeds, but its files are gone (404) at once.",
-        Quirk(download=Fault.EXPIRED_FILE),
-    ),
-    _sandbox(
-        "truncated",
-        "Succeeds, but its files end before their Content-Length.",
-        Quirk(download=Fault.TRUNCATED_FILE),
-    ),
-)
+    for name, (description, quirk) in _OWN.items()
+]
 
 #: Every model by its slug, in the order of the catalogue.
 MODELS: Mapping[str, Model] = {
-    model.slug: model
-    for model in (
-        *(_QWEN, _BANANA, _LITE, _GPT, _FLUX, _SEEDREAM, _WAN_IMAGE),
-        *(_EDIT, _GPT_EDIT, _SEEDREAM_EDIT, _KLING),
-        *_VIDEOS,
-        *(_SPEECH, *_VOICES),
-        *_ON_PURPOSE,
-    )
+    model.slug: model for model in (*_PICTURES, *_VIDEOS, *_VOICES, *_ON_PURPOSE)
 }
