@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.results.table_files import replacing
+from modellix_jupyter.html.elements import shown_of
+from modellix_jupyter.results.table_files import replacing, write_table
 from modellix_jupyter.storage.files import local_copy
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from modellix_jupyter.values import Card, Media, Task
+    from modellix_jupyter.values import Card, Task
 
 # The endings of a page, besides those of a table.
 PAGES = (".html", ".htm")
@@ -34,10 +35,10 @@ def save_files(tasks: Iterable[Task], folder: str | Path) -> list[Path]:
     return list(_copy_all(tasks, Path(folder).expanduser()).values())
 
 
-def _copy_all(tasks: Iterable[Task], folder: Path) -> dict[tuple[str, int], Path]:
-    """Copy every file; return where each is by the uid of its task and its index there."""
+def _copy_all(tasks: Iterable[Task], folder: Path) -> dict[str, Path]:
+    """Copy every file; return where each is by its key in a page."""
     return {
-        (task.uid, index): _copy(resource.path, folder, _name(task, index))
+        f"{task.uid}/{index}": _copy(resource.path, folder, _name(task, index))
         for task in tasks
         for index, resource in enumerate(task.resources)
         if resource.path
@@ -86,16 +87,17 @@ def export(
     target = Path(path).expanduser()
     if format == "folder" or str(path).endswith(("/", os.sep)):
         return _write_folder(cards(), frame, target)
-    _check_no_folder(target)
+    if target.is_dir():  # its content may not be ours to replace
+        raise InvalidRequest(
+            f"{target} is a folder that is there already.",
+            f"End it with a slash, {target}{os.sep}, or say format='folder', to write into it; "
+            "or name a file.",
+        )
     ending = target.suffix.lower()
     if ending in PAGES:
         from modellix_jupyter.results.report import report_html
 
         return _write(report_html(cards(), frame), target)
-    from modellix_jupyter.results.table_files import ENDINGS, unknown_ending, write_table
-
-    if ending not in ENDINGS:
-        raise unknown_ending(ending, PAGES[0], "and a folder: name/")
     thumbnails = _thumbnails(cards()) if ending == ".xlsx" else None
     return write_table(frame, target, thumbnails=thumbnails)
 
@@ -110,16 +112,6 @@ def _check_named(path: str | Path, hint: str) -> None:
     """Refuse what Python takes for the working directory."""
     if not str(path).strip():
         raise InvalidRequest("There is no name to write to.", hint)
-
-
-def _check_no_folder(target: Path) -> None:
-    """Refuse a folder that exists, since its content may not be ours to replace."""
-    if target.is_dir():
-        raise InvalidRequest(
-            f"{target} is a folder that is there already.",
-            f"End it with a slash, {target}{os.sep}, or say format='folder', to write into it; "
-            "or name a file.",
-        )
 
 
 def _thumbnails(cards: Sequence[Card]) -> dict[int, bytes]:
@@ -138,7 +130,6 @@ def _write(page: str, target: Path) -> Path:
 def _write_folder(cards: Sequence[Card], frame: pd.DataFrame, target: Path) -> Path:
     """Write the originals, a table of them, and a page that shows and links to them."""
     from modellix_jupyter.results.report import report_html
-    from modellix_jupyter.results.table_files import write_table
 
     copies = _copy_all((card.task for card in cards), target)
     names = {key: path.name for key, path in copies.items()}
@@ -149,9 +140,7 @@ def _write_folder(cards: Sequence[Card], frame: pd.DataFrame, target: Path) -> P
     return target
 
 
-def _index(
-    tasks: Sequence[Task], frame: pd.DataFrame, names: dict[tuple[str, int], str]
-) -> pd.DataFrame:
+def _index(tasks: Sequence[Task], frame: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     """Return the frame with one row for each file and the name of its copy."""
     import pandas as pd
 
@@ -162,18 +151,13 @@ def _index(
     one_each = task_frame(tasks, by="resource")
     for name in _FROM_RESOURCE:
         index[name] = one_each[name]
-    files = [names.get((tasks[at].uid, i)) for at, i in rows]
+    files = [names.get(f"{tasks[at].uid}/{i}") for at, i in rows]
     index.insert(0, "file", pd.Series(files, dtype="string"))
     return index
 
 
-def _beside(card: Card, names: dict[tuple[str, int], str]) -> Card:
+def _beside(card: Card, names: dict[str, str]) -> Card:
     """Return the card with links to the copies instead of addresses that end in a day."""
-    shown = [i for i, one in enumerate(card.task.resources) if one.path or one.lost]
-    files = [names.get((card.task.uid, i)) for i in shown]
-    if len(files) != len(card.media):
-        return card
-    media: list[Media] = [
-        replace(item, file=file) for item, file in zip(card.media, files, strict=True)
-    ]
-    return replace(card, media=tuple(media))
+    files = (names.get(shown.key) for shown in shown_of(card))
+    media = tuple(replace(item, file=next(files)) for item in card.media)
+    return replace(card, media=media)

@@ -32,12 +32,8 @@ def ledger_frame(
     read = ledger.history(uids, by, service)
     try:
         return _frame(read)
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-    ):  # of JSON: their rows are in the frame, and are named by the ledger
-        ledger.tasks()
+    except (ValueError, TypeError, AttributeError):
+        ledger.tasks()  # names the rows whose JSON is broken; they are in the frame all the same
         return _frame(read, [text if _is_object(text) else "{}" for text in read["params"]])
 
 

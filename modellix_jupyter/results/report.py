@@ -60,9 +60,9 @@ SUMMARY = {
 
 
 def report_html(
-    cards: Sequence[Card], frame: pd.DataFrame, files: Mapping[tuple[str, int], str] | None = None
+    cards: Sequence[Card], frame: pd.DataFrame, files: Mapping[str, str] | None = None
 ) -> str:
-    """Return tasks as a page; `files` are the copies beside it, by uid and index of a resource."""
+    """Return tasks as a page; `files` are the copies beside it, by the keys of their originals."""
     grid = arrange(cards)
     parts: dict[str, object] = {
         "title": _title(cards),
@@ -198,7 +198,7 @@ def _plots(frame: pd.DataFrame) -> list[dict[str, str]]:
 
 
 def _every_task(
-    cards: Sequence[Card], frame: pd.DataFrame, files: Mapping[tuple[str, int], str]
+    cards: Sequence[Card], frame: pd.DataFrame, files: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """Return the table of the frame with thumbnails, the columns that matter most at the front."""
     filled = [str(name) for name in frame.columns if frame[name].notna().any()]
@@ -223,9 +223,9 @@ def _small(card: Card, media: Sequence[Media]) -> Html | None:
     return media_html(media[0], "thumbnail", THUMB, shown_of(card)[0].key)
 
 
-def _link(card: Card, files: Mapping[tuple[str, int], str]) -> Html | None:
+def _link(card: Card, files: Mapping[str, str]) -> Html | None:
     """Return a link to the first copy of the files of a task."""
-    names = (files.get((card.task.uid, index)) for index in range(len(card.task.resources)))
+    names = (files.get(f"{card.task.uid}/{i}") for i in range(len(card.task.resources)))
     return next((file_anchor(name, html(name)) for name in names if name), None)
 
 

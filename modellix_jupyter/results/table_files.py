@@ -72,17 +72,12 @@ def write_table(
         case ".xlsx":
             content = _to_xlsx(frame, thumbnails or {})
         case ending:
-            raise unknown_ending(ending)
+            shown = f"the ending {ending!r}" if ending else "no ending"
+            hint = f"Known: {', '.join(ENDINGS)}, .html, and a folder: name/."
+            raise InvalidRequest(f"Nothing can be written to a file with {shown}.", hint)
     with replacing(target) as part:
         part.write_bytes(content)
     return target
-
-
-def unknown_ending(ending: str, *more: str) -> InvalidRequest:
-    """Return the error that lists what can be written: `ENDINGS`, and what the caller adds."""
-    known = ", ".join((*ENDINGS, *more))
-    shown = f"the ending {ending!r}" if ending else "no ending"
-    return InvalidRequest(f"Nothing can be written to a file with {shown}.", f"Known: {known}.")
 
 
 def _to_csv(frame: pd.DataFrame) -> bytes:

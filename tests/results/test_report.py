@@ -40,7 +40,7 @@ def page(**parts: Any) -> Parsed:
     return Parsed(render(**PARTS | parts).removeprefix(DOCTYPE))
 
 
-def report(*cards: Card, files: dict[tuple[str, int], str] | None = None) -> Parsed:
+def report(*cards: Card, files: dict[str, str] | None = None) -> Parsed:
     frame = task_frame([card.task for card in cards])
     return Parsed(report_html(cards, frame, files).removeprefix(DOCTYPE))
 
@@ -155,7 +155,7 @@ def test_a_file_beside_the_page_is_linked_from_there() -> None:
     card = Card(
         task=task(resources=(Resource(url=""),)), media=(picture(file="ein Rabe & co.png"),)
     )
-    links = [a["href"] for a in report(card, files={("u1", 0): "b c.png"}).all("a")]
+    links = [a["href"] for a in report(card, files={"u1/0": "b c.png"}).all("a")]
     assert links == ["ein%20Rabe%20%26%20co.png", "ein%20Rabe%20%26%20co.png", "b%20c.png"]
 
 
