@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from PIL import Image, ImageDraw, ImageFont
+
 from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.html.formatting import clip, dimensions, is_problem, state
 from modellix_jupyter.html.grid import entries, entry_problem, label
@@ -126,8 +128,6 @@ class _Sheet:
         return wrap(cell.text, font, width - self._gap, 3), font
 
     def drawn(self, lines: Sequence[_Line], min_height: int = 0) -> Picture:
-        from PIL import Image
-
         size = (self.width, max(self.height(lines), min_height))
         canvas, top = Image.new("RGB", size, "white"), self._gap
         for line in lines:
@@ -146,8 +146,6 @@ class _Sheet:
             return "The file cannot be read."
 
     def _draw(self, canvas: Picture, cell: _Cell, picture: Picture | str, top: int) -> None:
-        from PIL import ImageDraw
-
         pen, side, gap = ImageDraw.Draw(canvas), self._side, self._gap
         caption, font = self._text(cell)
         left = gap + cell.column * (side + gap)
@@ -236,8 +234,6 @@ def _missing(name: str, letters: str) -> int:
 
 @lru_cache(maxsize=64)
 def _font(name: str, size: int) -> FreeTypeFont:
-    from PIL import ImageFont
-
     if name:
         return ImageFont.truetype(name, size)
     return ImageFont.load_default(size)  # type: ignore[return-value]  # FreeType is in every wheel

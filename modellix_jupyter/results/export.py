@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Literal
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.html.elements import shown_of
+from modellix_jupyter.results.frame import task_frame
+from modellix_jupyter.results.report import report_html
 from modellix_jupyter.results.table_files import replacing, write_table
 from modellix_jupyter.storage.files import local_copy
+from modellix_jupyter.storage.thumbnails import jpeg_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -95,8 +98,6 @@ def export(
         )
     ending = target.suffix.lower()
     if ending in PAGES:
-        from modellix_jupyter.results.report import report_html
-
         return _write(report_html(cards(), frame), target)
     thumbnails = _thumbnails(cards()) if ending == ".xlsx" else None
     return write_table(frame, target, thumbnails=thumbnails)
@@ -115,8 +116,6 @@ def _check_named(path: str | Path, hint: str) -> None:
 
 
 def _thumbnails(cards: Sequence[Card]) -> dict[int, bytes]:
-    from modellix_jupyter.storage.thumbnails import jpeg_of
-
     found = {row: jpeg_of(card.media[0]) for row, card in enumerate(cards) if card.media}
     return {row: jpeg for row, jpeg in found.items() if jpeg is not None}
 
@@ -129,8 +128,6 @@ def _write(page: str, target: Path) -> Path:
 
 def _write_folder(cards: Sequence[Card], frame: pd.DataFrame, target: Path) -> Path:
     """Write the originals, a table of them, and a page that shows and links to them."""
-    from modellix_jupyter.results.report import report_html
-
     copies = _copy_all((card.task for card in cards), target)
     names = {key: path.name for key, path in copies.items()}
     index = _index([card.task for card in cards], frame, names)
@@ -142,18 +139,14 @@ def _write_folder(cards: Sequence[Card], frame: pd.DataFrame, target: Path) -> P
 
 def _index(tasks: Sequence[Task], frame: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
     """Return the frame with one row for each file and the name of its copy."""
-    import pandas as pd
-
-    from modellix_jupyter.results.frame import task_frame
-
     rows = [(at, i) for at, task in enumerate(tasks) for i in range(max(len(task.resources), 1))]
     index = frame.iloc[[at for at, _ in rows]].reset_index(drop=True)
     one_each = task_frame(tasks, by="resource")
     for name in _FROM_RESOURCE:
         index[name] = one_each[name]
     files = [names.get(f"{tasks[at].uid}/{i}") for at, i in rows]
-    index.insert(0, "file", pd.Series(files, dtype="string"))
-    return index
+    index.insert(0, "file", files)
+    return index.astype({"file": "string"})
 
 
 def _beside(card: Card, names: dict[str, str]) -> Card:

@@ -343,12 +343,9 @@ class Results(Sequence["Task"]):
         if not isinstance(task, bool) and isinstance(task, Integral):
             return self._uid_at(int(task))
         wanted = getattr(task, "uid", task)
-        if isinstance(wanted, str):
-            if wanted in self._uids:
-                return wanted
-            for uid, one in zip(self._uids, self, strict=True):
-                if one.task_id == wanted:
-                    return uid
+        known = {one.task_id: one.uid for one in self} | {uid: uid for uid in self._uids}
+        if isinstance(wanted, str) and wanted in known:
+            return known[wanted]
         raise InvalidRequest(
             f"None of these results is the task {wanted!r:.80}.",
             f"Give its index or its id. {self._index_hint()}",
