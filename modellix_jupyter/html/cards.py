@@ -51,10 +51,18 @@ def cards_html(
     """
     if not cards:
         return el("div", html("no tasks"), style=f"{elements.ROOT};{elements.DIM}")
-    body = _single if len(cards) == 1 else _batch
+    tiles, moving, several = tiles_of(cards), stopped is None, len(cards) > 1
+    if len(tiles) == len(cards) == 1:
+        body = [_single(tiles[0], now, moving=moving)]
+    else:
+        body = [
+            overview(cards, now, moving=moving) if several else NOTHING,
+            _facts_of_all(cards) if several or tiles else NOTHING,
+            gallery(tiles, now, budget, moving=moving),
+        ]
     return el(
         "div",
-        *body(cards, now, moving=stopped is None, budget=budget),
+        *body,
         *problems_html([card for card in cards if formatting.is_problem(card)], reasons=reasons),
         elements.note(formatting.missing(cards)),
         elements.note(stopped or note or ""),
@@ -63,20 +71,21 @@ def cards_html(
     )
 
 
-def _single(cards: Sequence[Card], now: float, *, moving: bool, budget: int) -> list[Html]:
-    card, tiles = cards[0], tiles_of(cards)
-    if not tiles:
-        return []
-    if len(tiles) > 1:
-        return [_facts_of_all(cards, ()), gallery(tiles, now, budget, moving=moving)]
-    (tile,) = tiles
+def _single(tile: Tile, now: float, *, moving: bool) -> Html:
+    """Return the only result with its facts, as large as its thumbnail."""
+    card, media = tile.card, tile.media
     lines = [elements.two_lines(card.task.request.prompt), elements.inputs(card.inputs)]
     lines.append(_one_line(card, now))
     # The text in place of a picture has the path already.
-    path = (tile.media.file or tile.media.path) if tile.media and tile.media.src else None
+    path = (media.file or media.path) if media and media.src else None
     lines.append(elements.dim(path or "", f"{elements.DIM};font-size:11px"))
+    if media is None:
+        width, height = map(float, formatting.shape(card.task.request).split("/"))
+        box = round(LARGE * min(width / height, 1))
+    else:
+        box = elements.fit(media, LARGE)[0] or LARGE
     shown = _content(tile, now, moving=moving)
-    return [elements.figure(card.task, shown, lines, f"max-width:{_width_of(tile)}px")]
+    return elements.figure(card.task, shown, lines, f"max-width:{box}px")
 
 
 def _one_line(card: Card, now: float) -> Html:
@@ -88,19 +97,12 @@ def _one_line(card: Card, now: float) -> Html:
     return elements.dotted([*known, *formatting.facts(card)])
 
 
-def _batch(cards: Sequence[Card], now: float, *, moving: bool, budget: int) -> list[Html]:
-    return [
-        overview(cards, now, moving=moving),
-        _facts_of_all(cards, _names(cards)),
-        gallery(tiles_of(cards), now, budget, moving=moving),
-    ]
-
-
-def _facts_of_all(cards: Sequence[Card], names: Sequence[str]) -> Html:
+def _facts_of_all(cards: Sequence[Card]) -> Html:
     """Return the prompt and the model, where all have the same, and what differs."""
     prompts = {card.task.request.prompt for card in cards}
     models = {card.task.request.model for card in cards}
     common = [*models] if len(models) == 1 else []
+    names = _names(cards) if len(cards) > 1 else []
     if len(cards) == 1:
         common += [*formatting.settings_of(cards[0].task, ("seed",)), *formatting.facts(cards[0])]
     prompt = elements.two_lines(prompts.pop()) if len(prompts) == 1 else NOTHING
@@ -258,8 +260,9 @@ def _content(tile: Tile, now: float, *, moving: bool) -> Html:
     card, item = tile.card, tile.media
     if item is not None:
         return elements.media_html(item, formatting.alternative(card.task), LARGE, tile.key)
+    shape = formatting.shape(card.task.request)
     if not formatting.is_open(card):
-        return elements.frame(formatting.shape(card.task.request), [html("No files came with it.")])
+        return elements.frame(shape, [html("No files came with it.")])
     label = f"{card.task.request.model}: {formatting.state(card)}"
     passed = formatting.elapsed(card.task, now)
     progress = elements.bar(formatting.progress(card, now), passed, label=label)
@@ -267,16 +270,7 @@ def _content(tile: Tile, now: float, *, moving: bool) -> Html:
         el("div", elements.dot(elements.colour_of(card)), html(_state_text(card, now))),
         elements.dim(formatting.clock(card, now)),
     ]
-    shape = formatting.shape(card.task.request)
     return elements.frame(shape, lines, progress if moving else NOTHING)
-
-
-def _width_of(tile: Tile) -> int:
-    """Return how wide the only tile of an output is."""
-    if tile.media is not None:
-        return elements.fit(tile.media, LARGE)[0] or LARGE
-    width, height = map(float, formatting.shape(tile.card.task.request).split("/"))
-    return round(LARGE * min(width / height, 1))
 
 
 def problems_html(cards: Sequence[Card], *, reasons: bool = True) -> list[Html]:
