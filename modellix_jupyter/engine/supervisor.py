@@ -157,7 +157,7 @@ class Supervisor:
         self._futures: dict[str, Future[Task]] = {}
         self._followed: dict[str, Task] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._letting_go: set[asyncio.Task[bool]] = set()
+        self._letting_go: dict[str, asyncio.Task[bool]] = {}
         # Tasks that are sent as soon as they are this engine's.
         self._wanted: set[str] = set()
         # Who waits for the next look at what is followed.
@@ -412,6 +412,16 @@ class Supervisor:
 
     async def unwatch(self, uid: str) -> bool:
         """Stop watching a task; False where it is over, or its request is in flight."""
+        return await asyncio.shield(self._let_go(uid))
+
+    def _let_go(self, uid: str) -> asyncio.Task[bool]:
+        """Begin to stop watching a task, once: a second one would finish it before it was left."""
+        if uid not in self._letting_go:
+            going = self._letting_go[uid] = asyncio.create_task(self._leave(uid))
+            going.add_done_callback(lambda _: self._letting_go.pop(uid))
+        return self._letting_go[uid]
+
+    async def _leave(self, uid: str) -> bool:
         running = self._running.get(uid)
         if running is None or uid in self._in_flight():
             return False
@@ -435,9 +445,7 @@ class Supervisor:
         kept = [uid for uid, job in unsent.items() if not job.leaving and uid in self._running]
         for uid in kept:
             self._jobs[uid].stopped = why
-            letting_go = asyncio.create_task(self.unwatch(uid))
-            self._letting_go.add(letting_go)
-            letting_go.add_done_callback(self._letting_go.discard)
+            self._let_go(uid)
         if kept:  # a script has no live status
             log.warning("%d tasks: %s %s", len(kept), why.message, why.hint)
 

@@ -168,6 +168,34 @@ def test_what_is_just_being_left_is_sent_all_the_same(
     assert service.submitted.count(task.request) == 1
 
 
+def test_what_two_look_away_from_is_finished_once_it_was_left(
+    rig: Rig, service: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.answers = [PENDING] * 10_000
+    engine = rig.engine(max_in_flight=1)
+    leaves, let = threading.Event(), threading.Event()
+    release = engine._ownership.release
+
+    def slowly(uid: str) -> None:
+        leaves.set()
+        assert let.wait(HANG_S)
+        release(uid)
+
+    monkeypatch.setattr(engine._ownership, "release", slowly)
+    _, task = engine.submit([request("runs"), request("waits")])
+    both = [threading.Thread(target=engine.unwatch, args=(task.uid,)) for _ in range(2)]
+    for each in both:
+        each.start()
+    assert leaves.wait(HANG_S)
+    with pytest.raises(TimeoutError):
+        engine.future(task.uid).result(0.2)
+    let.set()
+    for each in both:
+        each.join(HANG_S)
+    assert engine.future(task.uid).result(HANG_S).unsent
+    assert rig.ledger.owner(task.uid) is None
+
+
 # -- what has not left
 
 
