@@ -39,8 +39,9 @@ BUSY_S = 10.0
 # What reading and writing may raise; the last three of a row that is damaged.
 _FOREIGN = (SQLAlchemyError, sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
 _CONNECT_S = 10
-# States of PostgreSQL's errors that pass: connections, resources, locks, a server that ends.
-_PASSING = ("08", "53", "55P03", "57P0", "40")
+# States of PostgreSQL's errors that pass: connections, resources, locks, a server that ends, and
+# a connection that it ended because this process stood still.
+_PASSING = ("08", "53", "55P03", "57P0", "40", "25P03")
 # When a silent connection is given up, by the client and by the server, in seconds.
 _DEAD_AFTER = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _UNANSWERED_MS = 20_000
@@ -81,10 +82,12 @@ def is_passing(error: BaseException) -> bool:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
     driver = sys.modules.get("psycopg")
-    if driver is None or not isinstance(error, driver.OperationalError):
+    if driver is None or not isinstance(error, driver.Error):
         return False
-    state = error.sqlstate  # none where no server answered
-    return state is None or state.startswith(_PASSING)
+    state: str | None = error.sqlstate
+    if state is None:  # no server answered
+        return isinstance(error, driver.OperationalError)
+    return state.startswith(_PASSING)
 
 
 def is_bad_text(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -232,6 +233,24 @@ def test_who_stands_still_in_the_middle_of_a_write_is_cut_off_by_a_takeover(
         assert one.owner(task.uid) == "other"
         with pytest.raises(NotOwned):
             one.save(leaving(task), owner=ME)
+
+
+def test_who_stood_still_in_a_write_for_too_long_may_write_again(
+    postgres_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = dialects._SERVER | {"idle_in_transaction_session_timeout": 1000}
+    monkeypatch.setattr(dialects, "_SERVER", impatient)
+    with closing(Ledger(postgres_url, home)) as ledger:
+
+        def stand_still() -> None:
+            with ledger._transaction() as connection:
+                connection.exec_driver_sql("SELECT 1")
+                time.sleep(1.5)
+                connection.exec_driver_sql("SELECT 1")
+
+        with pytest.raises(LedgerUnavailable):
+            stand_still()
+        ledger.add([a_task()], ME)
 
 
 def test_what_another_is_just_taking_is_not_waited_for(postgres_url: str, home: Path) -> None:

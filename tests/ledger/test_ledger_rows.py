@@ -330,7 +330,7 @@ def test_one_at_a_time_adds_to_a_batch(ledger: Ledger, place: Path | str) -> Non
 def test_who_adds_to_a_batch_for_long_is_still_the_only_one(
     postgres_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    impatient = dialects._SERVER | {"idle_in_transaction_session_timeout": 100}
+    impatient = dialects._SERVER | {"idle_in_transaction_session_timeout": 500}
     monkeypatch.setattr(dialects, "_SERVER", impatient)
     one, other = (Ledger(postgres_url, home) for _ in range(2))
     inside = threading.Event()
@@ -342,7 +342,7 @@ def test_who_adds_to_a_batch_for_long_is_still_the_only_one(
     thread = threading.Thread(target=enter)
     with one.continuing():
         thread.start()
-        assert not inside.wait(0.6)
+        assert not inside.wait(1.2)
         one.add([a_task()], "me")
     assert inside.wait(HANG_S)
     thread.join(HANG_S)
