@@ -37,8 +37,13 @@ def _script(name: str) -> str:
     return files(__package__).joinpath(name).read_text("utf-8")
 
 
+def talk_js() -> str:
+    """Return JavaScript that defines `Link`, which asks what `respond` answers."""
+    return _script("viewer_talk.js")
+
+
 class ViewerLink(anywidget.AnyWidget):
-    """Answers what `viewer_link.js` asks, on threads of its own: a file may be far away."""
+    """Answers what `viewer_talk.js` asks, on threads of its own: a file may be far away."""
 
     _esm = _script("viewer_boot.js")
 
@@ -54,7 +59,7 @@ class ViewerLink(anywidget.AnyWidget):
 
     def _answer(self, message: dict[str, Any]) -> None:
         if message.get("ask") == "script":
-            script = viewer_js() + tables_js() + _script("viewer_link.js")
+            script = viewer_js() + tables_js() + talk_js() + _script("viewer_link.js")
             self.send({"id": message["id"], "script": script, "style": viewer_css()})
             return
         answer, buffers = respond(current().ledger, message)

@@ -3,63 +3,8 @@
 // The outputs are plain HTML, which a saved notebook keeps: what can be opened has the attribute
 // `data-mx` with a key, and what is looked through together is in one element with `data-mx-group`.
 // This widget has no view. Each kernel has one; whichever knows the keys answers.
-//
-// To Python: {id, ask: "facts", keys}, {id, ask: "part", key, start}, {id, ask: "rate" or "note",
-// key, value}. From Python: {id, ...} with {facts: [item, ...]}, {size, mime} and the bytes, {done}
-// or {error}.
 
 const LINKS = "modellixViewerLinks"; // one list for all kernels of the page
-const BUSY_MS = 2500;
-const BUSY = "The kernel is busy: the original comes when it is done.";
-
-class Link {
-  constructor(model) {
-    this.model = model;
-    this.waiting = new Map();
-    this.number = 0;
-    this.onMessage = (message, buffers) => this.hear(message, buffers);
-    model.on("msg:custom", this.onMessage);
-  }
-
-  hear(message, buffers) {
-    const asked = this.waiting.get(message.id);
-    this.waiting.delete(message.id);
-    if (!asked) return;
-    if (message.error) asked.reject(new Error(message.error));
-    else asked.resolve([message, buffers]);
-  }
-
-  ask(message) {
-    const id = ++this.number;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject });
-      this.model.send({ id, ...message });
-    });
-  }
-
-  async facts(keys) {
-    const [{ facts }] = await this.ask({ ask: "facts", keys });
-    if (!facts.length) throw new Error("unknown to this kernel");
-    return { link: this, facts };
-  }
-
-  /** Fetch an original, part after part. */
-  async original(key, tell, signal) {
-    const parts = [];
-    for (let got = 0, total = 1; got < total; ) {
-      const [{ size, mime }, [data]] = await this.ask({ ask: "part", key, start: got });
-      signal.throwIfAborted();
-      total = size;
-      got += data.byteLength;
-      this.mime = mime;
-      parts.push(data);
-      tell(total ? got / total : 1);
-      if (!data.byteLength) break;
-    }
-    return new Blob(parts, { type: this.mime });
-  }
-}
-
 /** Return the items with what the kernel knows of them: the originals, and later the facts. */
 function offer(items) {
   const links = [...globalThis[LINKS]];
@@ -94,7 +39,7 @@ function initialize({ model }) {
   const link = new Link(model);
   globalThis[LINKS].add(link);
   return () => {
-    model.off("msg:custom", link.onMessage);
+    link.close();
     globalThis[LINKS].delete(link);
   };
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from modellix_jupyter.errors import InvalidRequest, ModellixError
+from modellix_jupyter.errors import ModellixError
+from modellix_jupyter.notebook.viewer import respond
 from modellix_jupyter.widgets.cards import Item, item_of, page_card, run_names
 from modellix_jupyter.widgets.gallery import MAX_PICKED, Gallery
 from modellix_jupyter.widgets.viewer import Viewer
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from modellix_jupyter.results.results import Results
     from modellix_jupyter.values import Request, Task
     from modellix_jupyter.widgets.panel_context import PanelContext
-
-STARS = 5
-MAX_NOTE = 10_000
 
 # What concerns the engine alone; each may wait for the disk.
 _PERFORM: dict[str, Callable[[Session, Task], object]] = {
@@ -41,11 +39,10 @@ class Actions:
         self._context = context
         self._picked: tuple[str, ...] = ()
         self._names: dict[str, tuple[str, ...]] = {}
-        self._notes: dict[str, str | None] = {}
         # How often each task was run again: a click carries the number, and is taken once.
         self._clicks: dict[str, int] = {}
         self.galleries: list[Gallery] = []
-        self.viewer = Viewer(context, self._on_viewer)
+        self.viewer = Viewer(context, self._use_as_input, self._keep_remark)
         self.on_picks: list[Callable[[], None]] = []
         self.use: Callable[[Task], None] = lambda _: None
         self.send: Callable[[Sequence[Request]], None] = lambda _: None
@@ -79,19 +76,17 @@ class Actions:
             names=self._names.get(card.task.batch, ()),
             now=time.time(),
         )
-        more = {"remark": self._notes.get(item.uid), "elapsed": card.task.elapsed_s}
-        return {**made, **more, "click": self._clicks.get(item.uid, 0)}
+        return {**made, "click": self._clicks.get(item.uid, 0)}
 
     def name_runs(self, runs: Iterable[Sequence[Task]]) -> None:
         """Remember what tells the tasks of each run apart."""
         self._names = {run[0].batch: run_names(run) for run in runs if run}
 
     def refresh(self) -> None:
-        """Read ratings and notes, off this thread."""
+        """Read the ratings, off this thread."""
 
         def keep(remarks: dict[str, dict[str, Any]]) -> None:
             self._context.ratings = {uid: remark["rating"] for uid, remark in remarks.items()}
-            self._notes = {uid: remark["note"] for uid, remark in remarks.items()}
             self.paint(set(remarks))
 
         self._context.do(self._context.session.ledger.remarks, keep)
@@ -147,7 +142,7 @@ class Actions:
             case "pick":
                 self._pick_range(gallery, value)
             case "rate" if item is not None:
-                self._context.do(lambda: self.rate(item, value), lambda _: None)
+                self._context.do(lambda: self._rate(item, value), lambda _: None)
             case _ if item is not None:
                 self._on_task(action, item, value)
 
@@ -181,26 +176,19 @@ class Actions:
             self.paint({item.uid})
             self.send([task.request])
 
-    def _on_viewer(self, action: str, item: Item, value: object) -> None:
-        """Do what is clicked in the viewer; on a thread of the context's."""
-        if action == "rate":
-            self.rate(item, value)
-        elif action == "note" and isinstance(value, str):
-            self._note(item, value)
-        elif action == "input":
-            task = self._context.session.engine.get(item.uid)
-            with self._context.lock:
-                self.as_input(task, item.place)
+    def _use_as_input(self, item: Item) -> None:
+        """Take a picture as an input; on a thread of the context's."""
+        task = self._context.session.engine.get(item.uid)
+        with self._context.lock:
+            self.as_input(task, item.place)
 
-    def rate(self, item: Item, stars: object) -> None:
+    def _rate(self, item: Item, stars: object) -> None:
         """Keep the stars of a task; may wait for the disk."""
-        if stars is not None and (type(stars) is not int or not 1 <= stars <= STARS):
-            raise InvalidRequest("A rating is 1 to 5 stars.")
-        self._context.session.ledger.rate(item.uid, stars)
-        self._context.ratings[item.uid] = stars
-        self.paint({item.uid})
+        message = {"ask": "rate", "key": item.key, "value": stars}
+        if "done" in respond(self._context.session.ledger, message)[0]:
+            self._keep_remark(item, message)
 
-    def _note(self, item: Item, note: str) -> None:
-        self._context.session.ledger.note(item.uid, note[:MAX_NOTE] or None)
-        self._notes[item.uid] = note[:MAX_NOTE]
-        self.paint({item.uid})
+    def _keep_remark(self, item: Item, message: dict[str, Any]) -> None:
+        if message["ask"] == "rate":
+            self._context.ratings[item.uid] = message["value"]
+            self.paint({item.uid})

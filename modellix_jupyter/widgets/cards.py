@@ -62,12 +62,12 @@ class Item(NamedTuple):
     @property
     def key(self) -> str:
         """Its name in the page."""
-        return f"{self.uid}:{self.place}"
+        return f"{self.uid}/{self.place}"
 
 
 def item_of(key: object) -> Item | None:
     """Read an item's name, which a page sent."""
-    uid, _, place = key.rpartition(":") if isinstance(key, str) else ("", "", "")
+    uid, _, place = key.rpartition("/") if isinstance(key, str) else ("", "", "")
     fits = uid and place.isdecimal() and len(place) < _DIGITS
     return Item(uid, int(place)) if fits else None
 
@@ -189,8 +189,8 @@ def page_card(
         "made": task.created_at // 1000,
         "rating": rating,
         "actions": _actions(task, resource, watched=watched),
-        **_file(resource),
-        **_details(task),
+        "kind": (resource.type or "") if resource else "",
+        "file": resource is not None and resource.path is not None,
     }
 
 
@@ -239,24 +239,6 @@ def _facts(card: Card, names: Sequence[str]) -> list[str]:
     model = task.request.model.rpartition("/")[2]
     paid = money(task.price) if task.status is Status.SUCCESS else ""
     return [part for part in (model, *settings, seconds(task.elapsed_s), paid, by(task)) if part]
-
-
-def _file(resource: Resource | None) -> dict[str, Any]:
-    here = resource is not None and resource.path is not None
-    return {
-        "kind": (resource.type or "") if resource else "",
-        "file": here,
-        "thumb": here,
-        "width": resource.width if resource else None,
-        "height": resource.height if resource else None,
-        "path": resource.path if resource else None,
-    }
-
-
-def _details(task: Task) -> dict[str, Any]:
-    """Return what the viewer shows beside a picture."""
-    params = dict(task.request.params)
-    return {"params": params, "id": task.task_id or task.uid, "cost": task.price}
 
 
 def _actions(task: Task, resource: Resource | None, *, watched: bool) -> list[tuple[str, str]]:

@@ -139,7 +139,7 @@ class Entry {
       video.addEventListener("mouseleave", () => video.pause());
       return [video, h("span", { class: "mx-badge" }, icon("play"), "video")];
     }
-    if (card?.state !== "done" || card.thumb) return [h("div", { class: "mx-skeleton" })];
+    if (card?.state !== "done" || card.file) return [h("div", { class: "mx-skeleton" })];
     const kind = { video: "play", audio: "sound" }[card.kind];
     return [h("div", { class: "mx-no-picture" }, icon(kind ?? "unknown"), h("span", {}, card.note || card.kind || "no file"))];
   }

@@ -181,7 +181,7 @@ class Gallery(anywidget.AnyWidget):
 
     def _send_thumbs(self) -> bool:
         cards = (self._sent.get(i) for i in self._in_sight(len(self._shown.items)))
-        lacking = [c for c in cards if c and c["thumb"] and c["key"] not in self._thumbs]
+        lacking = [c for c in cards if c and c["file"] and c["key"] not in self._thumbs]
         lacking = lacking[:_THUMBS_AT_ONCE]
         self._thumbs |= {card["key"] for card in lacking}
         if not lacking:

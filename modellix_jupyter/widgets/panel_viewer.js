@@ -1,89 +1,43 @@
-// The panel's viewer: galleries say in the page what to show, and Python sends the originals.
+// The panel's viewer: galleries say in the page what to show, and the kernel has the rest.
 //
 // In the page: an event "mx-view" with {items: [{card, thumb}], key, compare}. From Python:
-// {cards, key, compare} to show or to add, {part, request, total, mime} with a buffer, {failed, request},
-// {done: request}. To Python: {read: key, offset, request} and {do, key, value, request}.
+// {cards, key, compare} to show. To Python: what `Link` asks, and {id, ask: "input", key}.
 
-const MAX_ORIGINAL = 512 * 1024 * 1024;
-
-class Reader {
-  constructor(model) {
-    this.model = model;
-    this.waiting = new Map();
-    this.last = 0;
-  }
-
-  ask(message) {
-    const request = ++this.last;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(request, { resolve, reject });
-      this.model.send({ ...message, request });
-    });
-  }
-
-  receive({ request, failed, ...answer }, buffers) {
-    const asked = this.waiting.get(request);
-    this.waiting.delete(request);
-    if (failed !== undefined) asked?.reject(new Error(failed));
-    else asked?.resolve({ ...answer, part: buffers?.[0] });
-  }
-
-  /** Read an original part by part, so that no message is large. */
-  async load(key, onProgress, signal) {
-    const parts = [];
-    let [read, total, mime] = [0, 1, ""];
-    while (read < total) {
-      signal?.throwIfAborted();
-      const answer = await this.ask({ read: key, offset: read });
-      [total, mime] = [answer.total, answer.mime];
-      if (total > MAX_ORIGINAL) throw new Error("This file is too large to be shown here.");
-      if (!answer.part?.byteLength) break;
-      parts.push(answer.part);
-      read += answer.part.byteLength;
-      onProgress?.(read / total);
-    }
-    return new Blob(parts, { type: mime });
-  }
-}
-
-function itemOf({ card, thumb }, reader) {
-  const { seed, ...params } = card.params;
+function itemOf({ card, thumb }, link) {
   return {
-    id: card.key, type: card.kind || "image", width: card.width, height: card.height, prompt: card.prompt,
-    poster: thumb?.kind === "image" ? thumb.url : undefined, model: card.model, seed, params, rating: card.rating,
-    note: card.remark, price: card.cost, seconds: card.elapsed, date: new Date(card.made).toLocaleString(), path: card.path,
-    load: (onProgress, signal) => reader.load(card.key, onProgress, signal),
+    id: card.key, type: card.kind || "image", prompt: card.prompt, model: card.model, rating: card.rating,
+    poster: thumb?.kind === "image" ? thumb.url : undefined,
+    load: (tell, signal) => {
+      const slow = setTimeout(() => tell(BUSY), BUSY_MS);
+      return link.original(card.key, tell, signal).finally(() => clearTimeout(slow));
+    },
   };
 }
 
 function render({ model, el }) {
   el.style.display = "none";
-  const reader = new Reader(model);
-  const callbacks = {
-    rate: (item, value) => reader.ask({ do: "rate", key: item.id, value }),
-    note: (item, value) => reader.ask({ do: "note", key: item.id, value }),
-    use: (item) => reader.ask({ do: "input", key: item.id }),
-    closed: () => { shown = null; },
-  };
+  const link = new Link(model);
+  const does = (ask) => (item, value) => link.ask({ ask, key: item.id, value });
   let shown = null;
-  const show = (items, key, compare) => {
+  const callbacks = { rate: does("rate"), note: does("note"), use: does("input"), closed: () => { shown = null; } };
+  const show = ({ items, key, compare }) => {
     shown?.close();
-    const index = Math.max(0, items.findIndex((item) => item.id === key));
-    shown = viewer.open(items, index, callbacks, compare);
+    const index = items.findIndex((item) => item.card.key === key);
+    const mine = viewer.open(items.map((item) => itemOf(item, link)), Math.max(0, index), callbacks, compare);
+    shown = mine;
+    link.facts(items.map((item) => item.card.key)).then(({ facts }) => shown === mine && mine.update(facts)).catch(() => {});
   };
   const view = (event) => {
-    if (!el.closest(".mx-panel")?.contains(event.target)) return;
-    const { items, key, compare } = event.detail;
-    show(items.map((item) => itemOf(item, reader)), key, compare);
+    if (el.closest(".mx-panel")?.contains(event.target)) show(event.detail);
   };
-  const receive = (message, buffers) => {
-    if (message.request) reader.receive(message, buffers);
-    else if (message.cards) show(message.cards.map((card) => itemOf({ card }, reader)), message.key, message.compare);
+  const receive = ({ cards, key, compare }) => {
+    if (cards) show({ items: cards.map((card) => ({ card })), key, compare });
   };
   document.addEventListener("mx-view", view);
   model.on("msg:custom", receive);
   return () => {
     shown?.close();
+    link.close();
     document.removeEventListener("mx-view", view);
     model.off("msg:custom", receive);
   };

@@ -108,11 +108,11 @@ class Page:
 
     def press(self, uid: str, action: str, value: object = None) -> None:
         """Press a button of a task's first picture."""
-        self.say(self.gallery, {"do": action, "key": f"{uid}:0", "value": value})
+        self.say(self.gallery, {"do": action, "key": f"{uid}/0", "value": value})
 
     def pick(self, *uids: str) -> None:
         """Pick the first picture of each of these tasks."""
-        self.gallery.picked = [f"{uid}:0" for uid in uids]
+        self.gallery.picked = [f"{uid}/0" for uid in uids]
 
     def seen(self, gallery: Gallery | None = None) -> dict[str, dict[str, Any]]:
         """Return the cards that a page would have now, by their tasks."""

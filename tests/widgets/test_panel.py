@@ -43,7 +43,7 @@ def test_two_models_are_sent_seen_and_compared(page: Page) -> None:
     panel = page.panel
     tasks = page.generate("a cat", QWEN, BANANA)
     assert {task.request.model for task in tasks} == {QWEN, BANANA}
-    page.until(lambda: set(page.thumbs()) == {f"{task.uid}:0" for task in tasks})
+    page.until(lambda: set(page.thumbs()) == {f"{task.uid}/0" for task in tasks})
     assert all(page.seen()[task.uid]["state"] == "done" for task in tasks)
 
     page.pick(*(task.uid for task in tasks))
@@ -78,31 +78,26 @@ def test_a_rating_and_a_note_reach_the_ledger(page: Page) -> None:
     page.until(lambda: page.seen()[task.uid]["rating"] == 4)
     page.press(task.uid, "rate", None)
     page.until(lambda: task.uid not in session.ledger.remarks())
-    note = {"do": "note", "key": f"{task.uid}:0", "value": "the best", "request": 1}
+    note = {"ask": "note", "key": f"{task.uid}/0", "value": "the best", "id": 1}
     page.say(viewer, note)
     page.until(lambda: session.ledger.remarks().get(task.uid, {}).get("note") == "the best")
 
 
-def test_an_original_is_read_in_parts(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_viewer_is_given_facts_and_originals(page: Page) -> None:
     (task,) = page.generate("a cat", "sandbox/fast")
-    viewer, answers = page.panel.actions.viewer, []
-    monkeypatch.setattr("modellix_jupyter.widgets.viewer.PART_BYTES", 5000)
+    viewer, answers, key = page.panel.actions.viewer, [], f"{task.uid}/0"
     object.__setattr__(
         viewer, "send", lambda message, buffers=(): answers.append((message, buffers))
     )
-    content, read = Path(task.path or "").read_bytes(), b""
-    while len(read) < len(content):
-        ask = {"read": f"{task.uid}:0", "offset": len(read), "request": len(answers) + 1}
-        page.say(viewer, ask)
-        page.until(partial(_has, answers, ask["request"]))
-        message, (part,) = answers[-1]
-        assert (message["total"], message["mime"]) == (len(content), "image/png")
-        assert 0 < len(part) <= 5000
-        read += part
-    assert read == content
-    page.say(viewer, {"read": f"{task.uid}:7", "offset": 0, "request": 99})
-    page.until(
-        lambda: answers[-1][0] == {"request": 99, "failed": "This file is not on this disk."}
+    page.say(viewer, {"id": 1, "ask": "facts", "keys": [key]})
+    page.until(lambda: answers)
+    assert answers[0][0]["facts"][0]["prompt"] == "a cat"
+    page.say(viewer, {"id": 2, "ask": "part", "key": key, "start": 0})
+    page.until(partial(_has, answers, 2))
+    message, (part,) = answers[1]
+    assert (message["id"], message["mime"], part) == (
+        *(2, "image/png"),
+        Path(task.path or "").read_bytes(),
     )
 
 
@@ -629,7 +624,7 @@ def test_only_what_is_in_sight_is_sent_and_off_the_kernels_thread(
 def test_a_message_waits_for_nothing_that_draws(page: Page) -> None:
     """Whatever holds the panel's lock or makes cards meanwhile, the kernel's thread goes on."""
     (task,) = page.generate("one", "sandbox/fast")
-    key = f"{task.uid}:0"
+    key = f"{task.uid}/0"
     making, go_on = threading.Event(), threading.Event()
     make = page.gallery._make
 
@@ -666,11 +661,11 @@ def test_what_changed_out_of_sight_is_sent_when_it_is_in_sight_again(
     session.submit([task.request] * 40)
     page.until_final()
     page.until(lambda: len(page.gallery.items) == 41)
-    page.until(lambda: f"{task.uid}:0" not in page.thumbs() or not page.gallery._working)
+    page.until(lambda: f"{task.uid}/0" not in page.thumbs() or not page.gallery._working)
     page.say(page.gallery, {"view": "page", "see": [40, 41], "lack": [40]})
     page.until(lambda: not page.gallery._working)
     page.say(page.gallery, {"view": "page", "see": [0, 24], "lack": []})
-    page.panel.actions.rate(page.gallery.items[40], 3)
+    page.panel.actions._rate(page.gallery.items[40], 3)
     page.until(lambda: not page.gallery._working)
     page.sent.clear()
     page.say(page.gallery, {"view": "page", "see": [40, 41], "lack": []})
@@ -687,20 +682,20 @@ def test_what_is_in_sight_keeps_its_place_when_another_run_comes(page: Page) -> 
 
 
 def _is_over(page: Page, uid: str) -> bool:
-    return f"{uid}:0" in page.thumbs()
+    return f"{uid}/0" in page.thumbs()
 
 
 def test_whatever_a_browser_says_breaks_nothing(page: Page) -> None:
     (task,) = page.generate("one", "sandbox/fast")
-    gallery, key = page.gallery, f"{task.uid}:0"
+    gallery, key = page.gallery, f"{task.uid}/0"
     messages: tuple[object, ...] = (
         *(None, 7, [], {}, {"view": [], "gone": True}, {"view": "x", "see": None}),
         *({"view": "x", "see": [5, 1]}, {"view": "x", "see": ["a", "b"]}),
         {"view": "x", "see": [-(10**9), 10**9]},
         {"view": "x", "see": [0, 10**9], "lack": [[], {}, None, "a", -1, 10**9]},
-        *({"do": "stop", "key": "nobody:0"}, {"do": [], "key": key}, {"do": "stop", "key": []}),
+        *({"do": "stop", "key": "nobody/0"}, {"do": [], "key": key}, {"do": "stop", "key": []}),
         *({"do": name, "key": key} for name in ("drop tables", "card", "again", "tick")),
-        *({"do": "rate", "key": each} for each in (":", "x:-1", f"{task.uid}:{10**9}", f"{key}:")),
+        *({"do": "rate", "key": each} for each in ("/", "x/-1", f"{task.uid}/{10**9}", f"{key}/")),
         *({"do": "pick", "value": each} for each in (None, [0], [-1, 3], ["a", "b"])),
         *({"example": 10**9}, {"example": "x"}, {"do": "delete"}, {"do": "compare"}),
     )

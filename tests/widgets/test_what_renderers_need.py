@@ -15,7 +15,7 @@ import modellix_jupyter
 from modellix_jupyter.html.viewer import tables_js, viewer_css, viewer_js
 from modellix_jupyter.notebook.display import LiveView
 from modellix_jupyter.notebook.session import Session
-from modellix_jupyter.notebook.viewer import ViewerLink
+from modellix_jupyter.notebook.viewer import ViewerLink, talk_js
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results.show import show
 
@@ -47,7 +47,7 @@ def scripts() -> dict[str, str]:
     """Return all code that a page runs: of each widget, and what the viewer is sent."""
     of_widgets = {each.__name__: str(each._esm) for each in widget_classes()}
     link = (PACKAGE / "notebook" / "viewer_link.js").read_text("utf-8")
-    return {**of_widgets, "the viewer": viewer_js() + tables_js() + link}
+    return {**of_widgets, "the viewer": viewer_js() + tables_js() + talk_js() + link}
 
 
 def test_the_widgets_are_found() -> None:
