@@ -17,10 +17,10 @@ MAX_PICTURES = 24
 MAX_IDS = 3
 MAX_VALUES = 6
 FEW_TILES = 3
-MAX_TEXT_LINES = 8
+MAX_TEXT_TASKS = 8
 MAX_TEXT = 2_000
-# Columns of the narrowest terminal and of a bar in it.
-MIN_WIDTH, TEXT_BAR = 20, 20
+# Columns of a bar in a terminal.
+TEXT_BAR = 20
 
 # Pixels of the only picture of an output, at most; the embedded thumbnails are as large.
 LARGE = 512
@@ -306,16 +306,9 @@ def _problem(group: Sequence[Card], *, reasons: bool) -> Html:
 
 
 def cards_text(
-    cards: Sequence[Card],
-    now: float,
-    *,
-    width: int = WIDTH,
-    stopped: str | None = None,
-    lines: int = MAX_TEXT_LINES,
-    reasons: bool = True,
+    cards: Sequence[Card], now: float, *, stopped: str | None = None, reasons: bool = True
 ) -> str:
     """Return the tasks as ``text/plain``; see `cards_html`."""
-    width = max(width, MIN_WIDTH)
     if not cards:
         return "no tasks"
     # What will end first is at the top; what is being saved has ended at the service.
@@ -324,19 +317,15 @@ def cards_text(
     waited += [card for status in order for card in cards if card.task.status is status]
     ended = [card for card in cards if not formatting.is_open(card)]
     summary = GAP.join([formatting.counts(cards), *_totals(cards, now)])
-    out = [fit_line(summary, width)] if len(cards) > 1 else []
-    for card in waited[:lines]:
-        out += _open_lines(card, now, width)
-    out += _and_more(len(waited) - lines, "waiting")
-    for card in ended[:lines]:
-        out += _ended_lines(card, width, reasons=reasons)
-    out += _and_more(len(ended) - lines, "ended")
-    out += [*wrap_lines(formatting.missing(cards), width), *wrap_lines(stopped or "", width)]
-    return "\n".join(out)
-
-
-def _and_more(count: int, what: str) -> list[str]:
-    return [f"and {count} more {what}"] if count > 0 else []
+    out = [fit_line(summary)] if len(cards) > 1 else []
+    for shown, what in ((waited, "waiting"), (ended, "ended")):
+        for card in shown[:MAX_TEXT_TASKS]:
+            out += (
+                _open_lines(card, now) if what == "waiting" else _ended_lines(card, reasons=reasons)
+            )
+        if len(shown) > MAX_TEXT_TASKS:
+            out.append(f"and {len(shown) - MAX_TEXT_TASKS} more {what}")
+    return "\n".join([*out, *wrap_lines(formatting.missing(cards)), *wrap_lines(stopped or "")])
 
 
 def _totals(cards: Sequence[Card], now: float) -> list[str]:
@@ -347,7 +336,7 @@ def _totals(cards: Sequence[Card], now: float) -> list[str]:
     return [part for part in parts if part]
 
 
-def _open_lines(card: Card, now: float, width: int) -> list[str]:
+def _open_lines(card: Card, now: float) -> list[str]:
     """Return an open task on one line, and where that is too long, what it waits for below."""
     clock, held = formatting.clock(card, now), formatting.waiting(card.activity, now)
     parts = [
@@ -357,9 +346,9 @@ def _open_lines(card: Card, now: float, width: int) -> list[str]:
         clock,
     ]
     line = plain(GAP.join(part for part in [*parts, held] if part))
-    if terminal_width(line) <= width:
+    if terminal_width(line) <= WIDTH:
         return [line]
-    return [fit_line(GAP.join([*parts[:2], clock]), width), *wrap_lines(held, width, GAP)]
+    return [fit_line(GAP.join([*parts[:2], clock])), *wrap_lines(held, GAP)]
 
 
 def _text_bar(part: float | None) -> str:
@@ -369,23 +358,23 @@ def _text_bar(part: float | None) -> str:
     return f"[{'#' * filled}{'.' * (TEXT_BAR - filled)}]"
 
 
-def _ended_lines(card: Card, width: int, *, reasons: bool) -> list[str]:
+def _ended_lines(card: Card, *, reasons: bool) -> list[str]:
     task = card.task
     known = [task.request.model, str(task.status), *formatting.facts(card), task.task_id or ""]
-    head = fit_line(GAP.join(part for part in known if part), width)
+    head = fit_line(GAP.join(part for part in known if part))
     if task.status is Status.SUCCESS:
-        return [head, *_files(card, width)]
+        return [head, *_files(card)]
     message, hint = formatting.reason(task) if reasons else ("", "")
-    return [head, *wrap_lines(message, width, GAP), *wrap_lines(hint, width, GAP)]
+    return [head, *wrap_lines(message, GAP), *wrap_lines(hint, GAP)]
 
 
-def _files(card: Card, width: int) -> list[str]:
+def _files(card: Card) -> list[str]:
     out: list[str] = []
     for item in elements.media_of(card):
         if item.text is not None:
-            out += wrap_lines(formatting.clip(item.text, MAX_TEXT), width, GAP)
+            out += wrap_lines(formatting.clip(item.text, MAX_TEXT), GAP)
         if item.path or not item.problem:
             out += [GAP + plain(item.path or item.url or item.kind)]
         else:
-            out += wrap_lines(item.problem, width, GAP)
+            out += wrap_lines(item.problem, GAP)
     return out

@@ -347,7 +347,7 @@ def _width_of(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
 
 
-def fit_line(text: str, width: int) -> str:
+def fit_line(text: str, width: int = WIDTH) -> str:
     """Return the text, safe for a terminal, in at most so many columns."""
     text = plain(text)
     if terminal_width(text) <= width:
@@ -361,7 +361,7 @@ def fit_line(text: str, width: int) -> str:
     return kept.rstrip() + "…"
 
 
-def wrap_lines(text: str, width: int, indent: str = "") -> list[str]:
+def wrap_lines(text: str, indent: str = "", width: int = WIDTH) -> list[str]:
     """Return the text as lines of at most so many columns, each after the indent."""
     remaining = max(width - len(indent), 1)
     text = plain(text)

@@ -303,7 +303,7 @@ def grid_text(grid: Grid, *, width: int = WIDTH) -> str:
         for rows in grid.section_ranges()
     ]
     above = [fit_line(text, width) for text in lead]
-    return "\n".join([*above, "\n\n".join(tables), *wrap_lines(grid.note, width)])
+    return "\n".join([*above, "\n\n".join(tables), *wrap_lines(grid.note, width=width)])
 
 
 def _cell_text(cards: Sequence[Card]) -> str:

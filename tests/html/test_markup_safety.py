@@ -135,9 +135,9 @@ def test_a_picture_is_never_loaded_from_a_url() -> None:
     assert {attributes["src"] for attributes in parsed.all("img")} == {PIXEL}
 
 
-@given(text=texts, status=st.sampled_from(list(Status)), width=st.integers(20, 120))
-def test_a_terminal_is_never_driven(text: str, status: Status, width: int) -> None:
-    shown = cards_text([hostile(text, status, "image")] * 3, NOW, width=width, stopped=text)
+@given(text=texts, status=st.sampled_from(list(Status)))
+def test_a_terminal_is_never_driven(text: str, status: Status) -> None:
+    shown = cards_text([hostile(text, status, "image")] * 3, NOW, stopped=text)
     assert all(category(char) not in {"Cc", "Cs", "Zl", "Zp"} for char in shown if char != "\n")
     assert not set(shown) & set(DIRECTIONS)
 
