@@ -19,6 +19,7 @@ from modellix_jupyter.planning.cell_options import (
     COMMANDS,
     OPTIONS,
     Command,
+    Option,
     folder_of,
     option_named,
     repeat_of,
@@ -156,12 +157,14 @@ def _words(line: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Given:
-    """The words of a line by what they are, still as text; a pair is its place, name and value."""
+    """The words of a line by what they are, still as text.
+
+    Of each parameter: whether it varies, where it stands for errors, its name, and its value.
+    """
 
     models: list[str] = field(default_factory=list)
     options: dict[str, str] = field(default_factory=dict)
-    params: list[tuple[str, str, str]] = field(default_factory=list)
-    vary: list[tuple[str, str, str]] = field(default_factory=list)
+    params: list[tuple[bool, str, str, str]] = field(default_factory=list)
 
 
 def _sort(words: list[str]) -> _Given:
@@ -187,28 +190,26 @@ def _take(given: _Given, name: str, value: str | None, rest: deque[str]) -> None
                 f"Write --{option.name} alone, or leave it out.",
             )
         value = ""
-    text = _value(name, rest) if value is None else value
+    text = _value(name, option, rest) if value is None else value
     if option is None:
-        given.params.append((f"`--{short(name)}`", name, text))
+        given.params.append((False, f"`--{short(name)}`", name, text))
     elif option.repeatable:
-        pairs = given.vary if option.name == "vary" else given.params
         where = f"`--{option.name} {short(text)}`"
         parameter, equals, text = text.partition("=")
         if not equals:
             hint = f"Write {option.usage}, with no space around the sign."
             raise InvalidRequest(f"{where} has no equals sign.", hint)
-        pairs.append((where, parameter, text))
+        given.params.append((option.name == "vary", where, parameter, text))
     elif option.name in given.options:
         raise InvalidRequest(f"`--{option.name}` is given twice.", "Give it once.")
     else:
         given.options[option.name] = text
 
 
-def _value(name: str, rest: deque[str]) -> str:
+def _value(name: str, option: Option | None, rest: deque[str]) -> str:
     if rest and not _OPTION.fullmatch(rest[0]):
         return rest.popleft()
     message = f"`--{short(name)}` has no value."
-    option = option_named(name)
     if option is not None:
         raise InvalidRequest(message, f"Write {option.usage}.")
     similar = suggest(name, [known.name for known in OPTIONS], 1)
@@ -231,15 +232,18 @@ def _parameters(
 ) -> tuple[dict[str, Json], dict[str, tuple[Json, ...]]]:
     raw = given.options.get("body")
     params = {} if raw is None else body_of(raw, variables)
-    for where, written, text in given.params:
-        name = _parameter_name(written, variables, where)
-        _refuse_twice(name, params)
-        params[name] = value_of(text, variables, where=where)
     vary: dict[str, tuple[Json, ...]] = {}
-    for _, written, text in given.vary:
-        name = _parameter_name(written, variables, "`--vary`")
-        _refuse_twice(name, {**params, **vary})
-        vary[name] = values_of(name, text, variables)
+    for varies, where, written, text in given.params:
+        name = _parameter_name(written, variables, where)
+        if name in params or name in vary:
+            raise InvalidRequest(
+                f"The parameter `{name}` is given twice.",
+                f"Give it once; several values: --vary {name}=a,b,c.",
+            )
+        if varies:
+            vary[name] = values_of(name, text, variables)
+        else:
+            params[name] = value_of(text, variables, where=where)
     if "prompt" in params or "prompt" in vary:
         raise InvalidRequest(
             "The prompt is the text of the cell, and not an option.",
@@ -256,14 +260,6 @@ def _parameter_name(written: str, variables: Namespace, where: str) -> str:
             "A name has letters, digits, dashes, dots and underscores.",
         )
     return name
-
-
-def _refuse_twice(name: str, known: Mapping[str, object]) -> None:
-    if name in known:
-        raise InvalidRequest(
-            f"The parameter `{name}` is given twice.",
-            f"Give it once; several values: --vary {name}=a,b,c.",
-        )
 
 
 def _models(words: list[str], variables: Namespace) -> tuple[str, ...]:
