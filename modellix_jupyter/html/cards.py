@@ -26,12 +26,12 @@ TEXT_BAR = 20
 LARGE = 512
 # The least width of a tile, the gap between two, and how wide the tiles of a small run get.
 TILE_PX, GAP_PX, WIDE_PX = 220, 12, 384
-# Bytes of one output where nobody says another number; what is over is linked instead.
+# Default bytes of one output; media beyond them are linked instead.
 BUDGET = 2_000_000
 # Bytes of a tile without its picture.
 TILE = 1_200
 
-# How wide a line of text and numbers may be before the eye loses it.
+# A wider line of text and numbers is hard to read.
 _MEASURE = "max-width:640px"
 
 

@@ -40,7 +40,7 @@ COLOURS: Mapping[str, str] = {
     Status.UNKNOWN: AMBER,
     Status.PROCESSING: BLUE,
 }
-# Seconds in which the mark of a bar with no known end goes there and back.
+# Seconds in which the mark of a bar of unknown progress goes there and back.
 SWEEP_S = 4
 SWEEP_WIDTH = 30
 # The height of the pictures of what a task began from.
@@ -55,7 +55,7 @@ def colour_of(card: Card) -> str:
 
 
 def dot(colour: str) -> Html:
-    """Return a small disc; the word beside it says what it means."""
+    """Return a small disc; the word beside it has the same meaning."""
     return el(
         "span",
         style="display:inline-block;width:9px;height:9px;border-radius:50%;"
@@ -69,12 +69,12 @@ def row(*parts: Html) -> Html:
 
 
 def dim(text: str, style: str = DIM) -> Html:
-    """Return text of lesser weight, or nothing where there is none."""
+    """Return dimmed text, or nothing for an empty text."""
     return el("span", html(text), style=style) if text else NOTHING
 
 
 def dotted(parts: Sequence[str]) -> Html:
-    """Return texts with a dot between them, of lesser weight."""
+    """Return dimmed texts with dots between them."""
     return dim(" · ".join(part for part in parts if part))
 
 
@@ -86,7 +86,7 @@ def model_name(slug: str) -> Html:
 
 
 def ticked(text: str) -> Html:
-    """Return text in which what stands between backticks is code."""
+    """Return text with the parts between backticks as code."""
     pieces = text.split("`")
     if len(pieces) % 2 == 0:
         return html(text)
@@ -101,7 +101,7 @@ def note(text: str) -> Html:
 
 
 def bar(part: float | None, elapsed_s: float, *, label: str) -> Html:
-    """Return a bar filled as far as `part`, or with a mark that sweeps where nobody knows."""
+    """Return a progress bar; where `part` is unknown, a mark sweeps through it."""
     if part is not None:
         return track([(100 * part, BLUE, "")], label=label, value=int(part * 100))
     phase = elapsed_s % SWEEP_S / SWEEP_S
@@ -248,7 +248,7 @@ def inputs(media: Sequence[Media]) -> Html:
 
 
 def fallback(media: Media) -> Html:
-    """Return a tile in place of a picture: what it is, what is wrong, and where it lies."""
+    """Return a tile in place of a picture: its type, the problem, and its path."""
     noun = _NOUNS.get(media.kind, "file")
     size = formatting.dimensions(media.width, media.height)
     about = " · ".join(part for part in (noun, size, formatting.file_size(media.size)) if part)
@@ -271,7 +271,7 @@ def fallback(media: Media) -> Html:
 
 
 def shape_of(media: Media) -> str:
-    """Return width to height as CSS has it; a video whose size nobody said is wide."""
+    """Return the aspect ratio for CSS; 16/9 for a video of unknown size."""
     if fit(media, 1) == (None, None):
         return {"video": "16/9", "audio": "4/1"}.get(media.kind, "1/1")
     return f"{media.width}/{media.height}"
@@ -311,7 +311,7 @@ def figure(task: Task, content: Html, lines: Iterable[Html], css: str = "") -> H
 
 
 def frame(shape: str, lines: Sequence[Html], below: Html = NOTHING) -> Html:
-    """Return a grey frame of a picture's shape, with lines in its middle and a bar at its foot."""
+    """Return a grey frame of an aspect ratio, with lines in the middle and a bar below."""
     middle = el(
         "div",
         *(el("div", line) for line in lines if line),

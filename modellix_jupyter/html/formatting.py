@@ -16,7 +16,7 @@ from modellix_jupyter.values import Activity, Card, Price, Request, Status, Task
 
 MINUTE = 60
 HOUR = 3600
-# How full a bar is when the usual time is over; the rest is approached and never reached.
+# Progress when the usual time is over; after it, the bar approaches AT_USUAL + TAIL.
 AT_USUAL = 0.9
 TAIL = 0.09
 MAX_SETTINGS = 4
@@ -24,7 +24,7 @@ MAX_SETTINGS = 4
 WIDTH = 80
 GAP = "  "
 
-# Parameters that say how wide a result is for its height, and the most that it may be.
+# Parameters with the aspect ratio of a result, and the largest ratio that is drawn.
 _SHAPES = ("size", "image_size", "resolution", "aspect_ratio", "ratio")
 MAX_SHAPE = 4
 
@@ -65,7 +65,7 @@ def seconds(value: float | None, *, live: bool = False) -> str:
 
 
 def price_range(price: Price | None) -> str:
-    """Return a price of the catalog as people write it; empty where there is none."""
+    """Return a price of the catalog with its unit; empty for None."""
     if price is None:
         return ""
     unit = (price.unit or "").removeprefix("per ")
@@ -81,7 +81,7 @@ def money(value: float | None) -> str:
 
 
 def money_range(low: float, high: float) -> str:
-    """Return what lies between two amounts: ``$0.40 to 0.60``, or one where they are the same."""
+    """Return a range of amounts: ``$0.40 to 0.60``, or one amount if both are equal."""
     first, last = money(low), money(high)
     return first if first == last else f"{first} to {last.removeprefix('$')}"
 
@@ -96,7 +96,7 @@ _RATIO = re.compile(r"^\s*(\d{1,3}(?:\.\d+)?)\s*[:/]\s*(\d{1,3}(?:\.\d+)?)\s*$")
 
 
 def shape(request: Request) -> str:
-    """Return width to height of what was asked for, as CSS has it; square where nobody said."""
+    """Return the requested aspect ratio for CSS; square where none is requested."""
     params = request.params
     sides = [params.get("width"), params.get("height")]
     texts = [f"{sides[0]}x{sides[1]}", *(str(params.get(n, "")) for n in _SHAPES)]
@@ -154,7 +154,7 @@ def span(cards: Sequence[Card], now: float) -> float | None:
 
 
 def fraction(elapsed_s: float, usual_s: float | None) -> float | None:
-    """Return how far a task seems to be, below 1, or None where nobody can know."""
+    """Return the estimated progress of a task, below 1, or None where it is unknown."""
     if usual_s is None or not math.isfinite(usual_s) or usual_s <= 0:
         return None
     part = max(elapsed_s, 0.0) / usual_s
@@ -162,7 +162,7 @@ def fraction(elapsed_s: float, usual_s: float | None) -> float | None:
 
 
 def progress(card: Card, now: float) -> float | None:
-    """Return how far a card seems to be; what is not sent yet has not begun."""
+    """Return the estimated progress of a card; 0 before it is sent."""
     if card.task.status is Status.SUBMITTING:
         return 0.0
     return fraction(elapsed(card.task, now), card.usual_s)
@@ -183,7 +183,7 @@ def waiting(activity: Activity | None, now: float) -> str:
 
 
 def state(card: Card) -> str:
-    """Return the one word for where it stands."""
+    """Return its state in one or two words."""
     if card.held:
         return "held"
     return "done, saving" if is_saving(card) else str(card.task.status)
@@ -313,7 +313,7 @@ def reason(task: Task) -> tuple[str, str]:
 
 
 def missing(cards: Sequence[Card]) -> str:
-    """Return which files are not here though nobody fetches them now, and what to do."""
+    """Return which files are missing and not being downloaded, and what to do."""
     tasks = [card.task for card in cards if not is_open(card)]
     told = [t.error_message for t in tasks if t.status is Status.SUCCESS and t.error_message]
     notes = [_not_fetched(tasks), *(f"{reason}." for reason in dict.fromkeys(told))]

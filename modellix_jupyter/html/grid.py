@@ -54,12 +54,12 @@ class Grid:
 
     @property
     def abreast(self) -> int:
-        """How many pictures the fullest cell has."""
+        """The number of pictures in the fullest cell."""
         return max((len(entries(cards, ())) for cards in self.cells.values()), default=1)
 
     @property
     def flows(self) -> bool:
-        """Whether rows of one picture each had better stand side by side."""
+        """Whether rows of one picture each are shown side by side."""
         return len(self.columns) == 1 and self.abreast <= 1 < len(self.rows)
 
     def begins(self, r: int) -> bool:
@@ -137,7 +137,7 @@ def _facts(card: Card, axes: Sequence[str]) -> list[str]:
 
 
 def entry_problem(card: Card) -> str:
-    """Return why a card shows no picture; nothing where it is only not done yet."""
+    """Return why a card has no picture; empty for a task that is still open."""
     task = card.task
     if task.status is Status.SUCCESS:
         return "" if media_of(card) else "No files came with it."

@@ -27,9 +27,9 @@ NOTHING = Html("")
 _HIDDEN = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"  # control characters: ESC drives a terminal, NUL ends a page
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction: what is read is not what is there
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction: the text is read in another order
     "\u00ad\u180e\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"  # unseen
-    "\U000e0000-\U000e007f"  # tags: a whole second text that nobody sees
+    "\U000e0000-\U000e007f"  # tags: an invisible second text
     "\ud800-\udfff"  # lone surrogates cannot be written to a file
     "]"
 )
@@ -45,12 +45,12 @@ _VOID = frozenset({"img", "meta", "br", "source"})
 
 
 def _name_of(match: re.Match[str]) -> str:
-    """Return the code point in brackets, the way it is looked up."""
+    """Return the code point in brackets."""
     return f"[U+{ord(match[0]):04X}]"
 
 
 def plain(text: str, *, newlines: bool = False) -> str:
-    r"""Return text with every character that hides or drives something spelled out."""
+    r"""Return text with invisible and control characters as their code points."""
     lines = text.replace("\r\n", "\n").replace("\t", " ").split("\n")
     return ("\n" if newlines else " ").join(_HIDDEN.sub(_name_of, line) for line in lines)
 

@@ -26,7 +26,7 @@ def tables_js() -> str:
 
 @cache
 def _module(name: str) -> str:
-    """Return a module as one object, all of whose other names stay inside.
+    """Return a module as one object that has only its exports.
 
     An anywidget's module cannot import another, so the texts are joined.
     """
@@ -37,7 +37,7 @@ def _module(name: str) -> str:
 
 @cache
 def viewer_css() -> str:
-    """Return its style sheet, whose rules concern nothing else in a page."""
+    """Return the viewer's style sheet; its rules apply to nothing else in a page."""
     return files(__package__).joinpath("viewer.css").read_text("utf-8")
 
 
@@ -67,6 +67,6 @@ def facts_of(task: Task, resource: Resource) -> dict[str, Any]:
 
 
 def script_json(value: object) -> Html:
-    """Return JSON that no text in it can end the script element of."""
+    """Return JSON that is safe in a script element."""
     text = json.dumps(value)
     return Html(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))

@@ -19,7 +19,7 @@ from difflib import SequenceMatcher
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.planning.suggestions import short
 
-# The likeness from which a name that is no option is taken for a typing error.
+# The similarity from which an unknown option is taken for a typing error.
 #
 # Measured on the names that models really use: `safe` beside `save` has 0.75, `timout` 0.92.
 TYPO_RATIO = 0.8
@@ -162,7 +162,7 @@ _END = "%modellix alone is help. %config Modellix lists every setting."
 
 
 def option_named(name: str) -> Option | None:
-    """Return the option of a name, in which an underscore is as good as a dash, or None."""
+    """Return the option of a name, with dashes or underscores, or None."""
     canonical = name.replace("_", "-")
     return next((option for option in OPTIONS if option.name == canonical), None)
 

@@ -119,7 +119,7 @@ def _item(name: str, text: str, namespace: Namespace) -> Json:
     try:
         return _read_json(text, namespace, f"`--vary {name}`")
     except ValueError:
-        # half of an object that was cut at its comma is not a text that anybody means to pay for
+        # a part of an object that was cut at its comma is a mistake that would be paid for
         if text.startswith(_JSON_STARTS):
             hint = f"""Write a JSON list between single quotes: --vary {name}='["a"]'."""
             message = f"`--vary {name}` begins like JSON and is not: {short(text)}."
@@ -197,7 +197,7 @@ def _variable(name: str, namespace: Mapping[str, object], where: str) -> object:
             f"{did_you_mean(name, names, 3)} {stay}".strip(),
         )
     value = namespace[key]
-    # what has no text but its repr, nobody means to pay for
+    # a prompt with the repr of a function in it is a mistake that would be paid for
     if isinstance(value, ModuleType | type) or inspect.isroutine(value):
         kind = "module" if isinstance(value, ModuleType) else "function or a class"
         raise InvalidRequest(

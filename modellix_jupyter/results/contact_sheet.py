@@ -42,7 +42,7 @@ NO_LETTER = "\U0010fffe"  # no font has it, so it is drawn as the sign for a mis
 
 
 class _Cell(NamedTuple):
-    """A text; where there is a reason, below a box with a picture or else with the reason."""
+    """A text; with a reason, it stands below a box with the picture, or else with the reason."""
 
     text: str
     column: int = 0
@@ -162,7 +162,7 @@ class _Sheet:
 
 
 def _abreast(grid: Grid) -> int:
-    """Return how many pictures of one place stand side by side."""
+    """Return how many pictures of one cell of the grid are drawn side by side."""
     most = max(map(len, grid.section_ranges())) if grid.flows else grid.abreast
     return max(min(most, MAX_ABREAST // max(len(grid.columns), 1)), 1)
 
@@ -198,7 +198,7 @@ def _cells(grid: Grid, r: int, c: int) -> list[_Cell]:
 
 
 def _reason(card: Card, media: Media | None) -> str:
-    """Return what is written where no picture can be drawn."""
+    """Return the text in place of a picture that cannot be drawn."""
     if media is None:
         return ": ".join(part for part in (state(card), entry_problem(card)) if part)
     if media.path is None:

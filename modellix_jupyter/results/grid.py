@@ -143,7 +143,7 @@ def arrange(
     rows: str | None = None,
     pages: str | None = None,
 ) -> Grid:
-    """Place cards by two or three axes, whose values keep the order in which they first come."""
+    """Place cards by two or three axes; the values of each keep their first order."""
     values = _values(cards)
     axes = _axes(values, (columns, rows, pages))
     across, down, paged = (values.get(axis, [""] * len(cards)) for axis in axes)
@@ -235,7 +235,7 @@ def _known(axis: object, values: Values) -> str:
 
 
 def _captions(values: Values, axes: Sequence[str]) -> tuple[str, ...]:
-    """Return what stands below each picture: the seed, and what varies and is no heading."""
+    """Return the axes below each picture: the seed, and what varies and is no heading."""
     varied = [axis for axis in values if axis != "repeat" and _varies(values, axis)]
     seed = [axis for axis in values if axis == f"{PARAM}seed"]
     captions = [axis for axis in dict.fromkeys([*seed, *varied]) if axis not in axes]

@@ -170,7 +170,7 @@ def _short(model: str) -> str:
 
 
 def _canvas(rows: int, make: _Make) -> Axes:
-    """Return empty axes for so many rows, with the frame's lines that say nothing taken away."""
+    """Return empty axes for a number of rows, without the upper and the right line."""
     height = min(max(3.0, 1.5 + 0.7 * rows), 24)
     axes = make(figsize=(7.5, height), layout="constrained").subplots()
     axes.spines[["top", "right"]].set_visible(False)

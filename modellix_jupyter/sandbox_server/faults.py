@@ -1,4 +1,4 @@
-"""Chosen misfortune: what can go wrong on the wire, and a repeatable chooser of when it does."""
+"""Faults to inject: what can go wrong with a request, and a repeatable choice of when."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ Operation = Literal["submit", "read", "download", "upload"]
 
 
 class Fault(StrEnum):
-    """One way for a request to end badly."""
+    """One way in which a request fails."""
 
     BAD_REQUEST = "400"
     UNAUTHORIZED = "401"
@@ -114,7 +114,7 @@ class Faults:
         return rates
 
     def choose(self, operation: Operation, n: int) -> Fault | None:
-        """Say what befalls the n-th request of an operation."""
+        """Return the fault of the n-th request of an operation, or None."""
         left = _fraction("fault", self.seed, operation, n)
         for name, rate in sorted(self.rates(operation).items()):
             left -= rate
@@ -124,7 +124,7 @@ class Faults:
 
 
 def _check(operation: str, rates: Mapping[str, float], possible: frozenset[Fault]) -> None:
-    """Refuse rates that no request could follow."""
+    """Raise ValueError for faults and rates that are not possible."""
     if strangers := set(rates) - possible:
         message = f"{operation} cannot have the faults {sorted(strangers)}"
         raise ValueError(message)

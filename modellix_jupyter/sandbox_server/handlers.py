@@ -34,7 +34,7 @@ _CONTENT_TYPES = {
     "mp3": "audio/mpeg",
     "txt": "text/plain; charset=utf-8",
 }
-#: What the message of each status says: a category, and a detail where there is none better.
+#: The category and the default detail in the message of each status.
 _MESSAGES: Mapping[int, tuple[str, str]] = {
     400: ("Invalid parameters", "the request was refused"),
     401: ("Unauthorized", "the API key is invalid"),
@@ -62,12 +62,12 @@ class Answer(RequestHandler):
     """The base of every handler."""
 
     def initialize(self, site: Site, origin: Origin) -> None:
-        """Take what the route carries; tornado calls this instead of a constructor."""
+        """Set the arguments of the route; Tornado calls this instead of a constructor."""
         self.site = site
         self.origin = origin
 
     def prepare(self) -> None:
-        """Write the request down before anything is decided about it."""
+        """Record the request in the journal."""
         request = self.request
         headers = {name.lower(): value for name, value in request.headers.get_all()}
         entry = JournalEntry(
@@ -98,13 +98,13 @@ class Answer(RequestHandler):
         self.finish({"code": status_code, "message": f"{category}: {detail}"})
 
     def set_limit_headers(self) -> None:
-        """Tell the limits with an answer of the API; files are not subject to them."""
+        """Set the headers of the limits; the limits do not apply to files."""
         if self.origin == "api":
             for name, value in self.site.limits.headers().items():
                 self.set_header(name, value)
 
     def log_exception(self, *exc_info: object) -> None:
-        """Log an error of the sandbox itself, which neither a refusal nor its end is."""
+        """Log an error of the sandbox itself, but no refusal and nothing while it stops."""
         _, error, _ = exc_info
         expected = isinstance(error, HTTPError) or self.site.closing.is_set()
         if isinstance(error, BaseException) and not expected:
@@ -128,8 +128,8 @@ class Answer(RequestHandler):
             stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         stream.close()
 
-    def meet(self, fault: Fault | None) -> Fault | None:
-        """End the request here where a fault comes before it is acted on; else return the fault."""
+    def apply(self, fault: Fault | None) -> Fault | None:
+        """End the request with a fault that comes before it is handled; return any other fault."""
         if fault not in BEFORE:
             return fault
         if fault.status:
@@ -143,7 +143,7 @@ class Answer(RequestHandler):
         raise Finish
 
     async def deliver(self, data: dict[str, object], fault: Fault | None) -> None:
-        """Answer with data, as well as a fault allows."""
+        """Answer with data, changed by a fault."""
         if fault in {Fault.RESET_AFTER, Fault.SILENCE}:
             self.hang_up(reset=fault is Fault.RESET_AFTER)
             return
@@ -160,7 +160,7 @@ class Answer(RequestHandler):
         await self.send(text.encode())
 
     async def send(self, content: bytes) -> None:
-        """Finish with some bytes; it is no error if the client has left meanwhile."""
+        """Send the answer; a client that has disconnected is no error."""
         try:
             await self.finish(content)
         except StreamClosedError:
@@ -168,10 +168,10 @@ class Answer(RequestHandler):
 
 
 class Nothing(Answer):
-    """The answer to a path that nothing is at."""
+    """The handler of unknown paths."""
 
     def prepare(self) -> NoReturn:
-        """Refuse every method alike."""
+        """Answer 404 to every method."""
         super().prepare()
         raise Refusal(404, f"no such path: {self.request.path}")
 
@@ -182,7 +182,7 @@ class Keyed(Answer):
     checked = True
 
     def prepare(self) -> None:
-        """Count the request, and refuse a key that is missing, malformed or made to be refused."""
+        """Count the request, and refuse a key that is missing, malformed, expired or wrong."""
         super().prepare()
         within = self.site.limits.take(self.site.tasks.clock())
         self.set_limit_headers()
@@ -212,7 +212,7 @@ class Submit(Keyed):
     """POST /api/v1/{provider}/{model}, with /async at its end or without."""
 
     async def post(self, provider: str, name: str) -> None:
-        """Check a request, meet it with its faults, and accept it."""
+        """Check a request, apply its faults, and accept it."""
         model = self.model(provider, name)
         body = self._body()
         if problem := model.complaint(body):
@@ -221,7 +221,7 @@ class Submit(Keyed):
             inputs = self.site.inputs(body)
         except (KeyError, ValueError) as error:
             raise Refusal(400, f"an input cannot be read: {str(error)[:200]}") from None
-        fault = self.meet(self.site.chance("submit") or self.site.quirk(model, body))
+        fault = self.apply(self.site.chance("submit") or self.site.quirk(model, body))
         most = self.site.limits.concurrent
         if most is not None and self.site.tasks.running() >= most:
             raise Refusal(429, "Concurrent limit exceeded")
@@ -257,8 +257,8 @@ class Read(Keyed):
     """GET /api/v1/tasks/{task_id}."""
 
     async def get(self, task_id: str) -> None:
-        """Tell how a task is."""
-        fault = self.meet(self.site.chance("read"))
+        """Return the state of a task."""
+        fault = self.apply(self.site.chance("read"))
         task = self.site.tasks.find(task_id)
         if task is None or self.site.lags(task.submitted_at):
             raise Refusal(404, f"task '{task_id}' does not exist, or its time has passed")
@@ -287,7 +287,7 @@ class Validate(Keyed):
     checked = False
 
     def get(self) -> None:
-        """Say whether the key is good."""
+        """Return whether the key is valid."""
         self.succeed({"is_valid": self.key_problem() is None})
 
 
@@ -295,7 +295,7 @@ class Balance(Keyed):
     """GET /api/v1/team/balance."""
 
     def get(self) -> None:
-        """Tell what is left."""
+        """Return the balance."""
         self.succeed({"balance": self.site.tasks.balance})
 
 
@@ -303,12 +303,12 @@ class Upload(Keyed):
     """POST and GET /api/v1/media/files."""
 
     def get(self) -> None:
-        """List what is kept."""
+        """List the stored files."""
         kept = [each.answer(self.site.cdn_url) for each in self.site.kept_uploads()]
         self.succeed({"files": kept, "total": len(kept)})
 
     async def post(self) -> None:
-        """Keep a picture and say where it is."""
+        """Store a picture and return its address."""
         if self.site.uploading >= MAX_UPLOADING:
             raise Refusal(429, "Concurrent limit exceeded")
         self.site.uploading += 1
@@ -329,7 +329,7 @@ class Upload(Keyed):
             raise Refusal(400, "parameter 'file' must be a PNG, JPEG or WebP picture")
         if len(self.site.kept_uploads()) >= MAX_UPLOADS:
             raise Refusal(400, f"the team has {MAX_UPLOADS} files, and that is the quota")
-        fault = self.meet(self.site.chance("upload"))
+        fault = self.apply(self.site.chance("upload"))
         kept = self.site.keep_upload(kind, sent[0].filename, content)
         await self.deliver(kept.answer(self.site.cdn_url), fault)
 
@@ -338,7 +338,7 @@ class Uploaded(Keyed):
     """DELETE /api/v1/media/files/{file_id}."""
 
     def delete(self, file_id: str) -> None:
-        """Forget a file."""
+        """Delete a file."""
         if self.site.uploads.pop(file_id, None) is None:
             raise Refusal(404, f"file '{file_id}' does not exist")
         self.set_status(204)
@@ -384,7 +384,7 @@ class Served(Answer):
         await self.send(content)
 
     async def cut_short(self, name: str, content: bytes) -> None:
-        """Promise a whole file, send half of it and hang up."""
+        """Send the headers of the whole file and half of its bytes, and close the connection."""
         self._headers_for(name)
         self.set_header("Content-Length", str(len(content)))
         self.write(content[: len(content) // 2])
@@ -407,7 +407,7 @@ class ResultFile(Served):
         task = self.site.task_of(name)
         if task is None or self.site.lags(task.ended_at):
             raise Refusal(404, "this file does not exist, or its time has passed")
-        fault = self.meet(self.site.chance("download") or task.model.quirk.download)
+        fault = self.apply(self.site.chance("download") or task.model.quirk.download)
         if fault is Fault.EXPIRED_FILE:
             raise Refusal(404, "this file has expired")
         content = await self.site.content(task, name)

@@ -1,4 +1,4 @@
-"""What a model of the sandbox is: its schema, its price, its pace and its misfortunes."""
+"""A model of the sandbox: its schema, its price, how long it takes and its faults."""
 
 import math
 import operator
@@ -30,7 +30,7 @@ _TYPES: Mapping[str, Any] = {
     "array": list,
     "object": dict,
 }
-#: Each keyword that the catalogue uses: whether a value complies, and the complaint where not.
+#: For each keyword in the catalogue: the check of a value, and the message where it fails.
 _RULES: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
     "enum": (lambda value, known: value in known, "must be one of {}"),
     "minLength": (lambda text, n: len(text.strip()) >= n, "must have at least {} character(s)"),
@@ -136,7 +136,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Quirk:
-    """What a model does wrong on purpose."""
+    """The faults that a model has on purpose."""
 
     submit: Fault | None = None
     times: int | None = None
@@ -279,7 +279,7 @@ _RECEIPT = {
 
 
 def texts(value: object) -> Iterator[str]:
-    """Yield every text in a JSON value, but for a mask, which is no picture to begin from."""
+    """Yield every text in a JSON value except a mask, which is not an input picture."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The sandbox itself: two origins on a loop of their own, in a thread of their own."""
+"""The sandbox server: two origins on one event loop, in a thread of its own."""
 
 import asyncio
 import signal
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.sandbox_server.site import Site
 
-#: An upload of 16 MiB with what surrounds it, and room to refuse a larger one politely.
+#: Bytes of a request: an upload above 16 MiB is still read, to be refused with a message.
 _LARGEST_BODY = 40 * 2**20
 
 
 class Sandbox:
-    """A local Modellix: the same wire, invented results, no key and no money.
+    """A local Modellix: the same API, invented results, no key and no cost.
 
     Any key of printable ASCII is accepted, except those that begin with "wrong" or "expired".
 
@@ -39,7 +39,7 @@ class Sandbox:
     seed
         Decides how long each task takes, by its number.
     faults
-        Misfortunes to inject; see `Faults`.
+        What goes wrong, and how often; see `Faults`.
     concurrent, rpm
         The limits of an account: tasks at once, and requests a minute of real time. Downloads do
         not count. None for no limit.
@@ -148,7 +148,7 @@ class Sandbox:
         self.stop()
 
     def _run(self, started: "Future[None]") -> None:
-        """Own the loop. An error before the servers listen is the caller's, not the thread's."""
+        """Run the loop; `start` raises an error that occurs before the servers listen."""
         try:
             # not asyncio.run: a notebook's nested loops replace it, and theirs is never closed
             with asyncio.Runner() as runner:
@@ -191,7 +191,7 @@ class Sandbox:
 
 
 async def _close(site: "Site", servers: "list[HTTPServer]") -> None:
-    """Take no more connections, let go of held answers, and end what is open."""
+    """Accept no more connections, release held answers, and close the open connections."""
     for server in servers:
         server.stop()
     site.closing.set()

@@ -25,7 +25,7 @@ from modellix_jupyter.sandbox_server.tasks import (
     iso,
 )
 
-#: So much of the journal and of the bodies is kept by a sandbox that runs for days.
+#: Bounds of the journal and of the counted bodies, for a sandbox that runs for days.
 _MAX_ENTRIES = 50_000
 _MAX_BODIES = 10_000
 #: Uploads that an account may have, and that may run at once.
@@ -116,7 +116,7 @@ class Site:
         return model.quirk.submit if self._met[key] <= model.quirk.times else None
 
     async def hold(self) -> None:
-        """Keep an answer back for as long as the injector says, or until the server stops."""
+        """Wait as long as a hanging answer is held, or until the server stops."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self.closing.wait(), self._faults.hang_seconds)
 
@@ -140,12 +140,12 @@ class Site:
         return next((each for each in self.kept_uploads() if each.name == name), None)
 
     def inputs(self, body: Mapping[str, object]) -> tuple[Input, ...]:
-        """Return the pictures that a request begins from; KeyError for one that is not there."""
+        """Return the input pictures of a request; KeyError for one that does not exist."""
         found = map(self._input, texts(dict(body)))
         return tuple(each for each in found if each is not None)
 
     def _input(self, text: str) -> Input | None:
-        """Return what an address of ours or a data: address stands for, or None."""
+        """Return the input at a URL of the sandbox or in a data: URL; None for any other text."""
         folder, _, name = text.rpartition("/")
         if folder == f"{self.cdn_url}/media":
             upload = self.upload_named(name)
@@ -200,7 +200,7 @@ class Site:
         return await asyncio.to_thread(paint, artworks(task)[int(name[24:26])], given)
 
     async def _bytes(self, given: Input) -> bytes:
-        """Return the bytes of an input; a result of the sandbox is painted anew."""
+        """Return the bytes of an input; a result of the sandbox is painted again."""
         if given.made_by is None:
             return given.content
         return await self.content(given.made_by, given.name)

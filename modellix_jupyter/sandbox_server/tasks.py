@@ -112,7 +112,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A picture that a request begins from: its bytes, or the file of an earlier task."""
+    """An input picture: its bytes, or the file of an earlier task."""
 
     content: bytes = b""
     made_by: Task | None = None
@@ -152,7 +152,7 @@ class TaskStore:
         owner: str = "",
         inputs: tuple[Input, ...] = (),
     ) -> Task:
-        """Take a submission on, and its price off the account; `owner` is the key it came with."""
+        """Accept a submission and charge its price; `owner` is the key that it was sent with."""
         rng = random.Random(f"pace {self._seed} {next(self._numbers)}")  # noqa: S311 - no secret
         queued, total = model.pace.draw(rng)
         task = Task(
