@@ -183,15 +183,16 @@ def test_what_two_look_away_from_is_finished_once_it_was_left(
 
     monkeypatch.setattr(engine._ownership, "release", slowly)
     _, task = engine.submit([request("runs"), request("waits")])
-    both = [threading.Thread(target=engine.unwatch, args=(task.uid,)) for _ in range(2)]
-    for each in both:
-        each.start()
+
+    async def twice() -> None:
+        await asyncio.gather(*(engine._supervisor.unwatch(task.uid) for _ in range(2)))
+
+    both = engine._thread.run(twice())
     assert leaves.wait(HANG_S)
     with pytest.raises(TimeoutError):
         engine.future(task.uid).result(0.2)
     let.set()
-    for each in both:
-        each.join(HANG_S)
+    both.result(HANG_S)
     assert engine.future(task.uid).result(HANG_S).unsent
     assert rig.ledger.owner(task.uid) is None
 
