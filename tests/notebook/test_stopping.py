@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,9 @@ def test_a_call_that_is_cancelled_while_it_sends_takes_back_what_it_sent(
 
 
 def until_none_is_unsent(session: Session) -> None:
+    until = time.monotonic() + HANG_S
     while not (tasks := session.ledger.tasks()) or any(task.unsent for task in tasks):
+        assert time.monotonic() < until
         session.engine.run(_nothing).result(HANG_S)
 
 
