@@ -79,18 +79,19 @@ class Child:
         self.pipe.send(word)
 
     def kill(self) -> None:
-        """End it as nothing can be prepared for, and wait until it is gone."""
+        """End it as nothing can be prepared for, unless it has just ended by itself."""
         assert self.process.pid is not None
-        os.kill(self.process.pid, signal.SIGKILL)
-        self._gone(-signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid, signal.SIGKILL)
+        self._gone(-signal.SIGKILL, 0)
 
     def end(self) -> None:
         """Wait until it has ended by itself, with no error."""
         self._gone(0)
 
-    def _gone(self, code: int) -> None:
+    def _gone(self, *codes: int) -> None:
         self.process.join(PATIENCE_S)
-        assert self.process.exitcode == code
+        assert self.process.exitcode in codes
         self.pipe.close()
 
 
