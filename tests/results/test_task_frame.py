@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import create_engine
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.ledger.history import KINDS
@@ -266,18 +266,21 @@ def test_some_tasks_of_a_ledger_stand_in_their_order(ledger: Ledger) -> None:
     assert len(ledger_frame(ledger, ["a", *(f"nobody {n}" for n in range(40_000))])) == 1
 
 
-def test_the_view_of_the_database_is_the_same_table(ledger: Ledger) -> None:
+def test_the_view_of_the_database_is_the_same_table(place: Path | str) -> None:
     tasks = [samples.task("a"), samples.bare("b"), samples.task("c", model="x", params={})]
-    ledger.add(tasks, "me")
-    ledger.rate("c", 2)
-    with closing(sqlite3.connect(ledger.name)) as connection:
+    with closing(Ledger(place, Path("/home/me"))) as ledger:
+        ledger.add(tasks, "me")
+        ledger.rate("c", 2)
+        frame = ledger_frame(ledger)
+    engine = create_engine(place if isinstance(place, str) else f"sqlite:///{place}")
+    with engine.connect() as connection:
         read = pd.read_sql("SELECT * FROM history", connection)
-    frame = ledger_frame(ledger)
+    engine.dispose()
     frame = frame.drop(columns=["param.seed", "param.size"])
     assert list(read.columns) == list(frame.columns)
     read["path"] = "/home/me/" + read["path"].str.removeprefix("/home/me/")
     for name in TIMES:
-        read[name] = pd.to_datetime(read[name], format="ISO8601").dt.as_unit("us")
+        read[name] = pd.to_datetime(read[name], format="ISO8601", utc=True).dt.as_unit("us")
     read = read.sort_values("task_id", na_position="last").reset_index(drop=True)
     frame = frame.sort_values("task_id", na_position="last").reset_index(drop=True)
     pd.testing.assert_frame_equal(
