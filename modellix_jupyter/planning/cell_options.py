@@ -54,7 +54,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of ``%%modellix``: its name without dashes, and what stands for its value."""
+    """One option of ``%%modellix``: its name without dashes, and the metavar of its value."""
 
     name: str
     metavar: str | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.results.frame import cells, check_columns, optional
@@ -110,7 +110,7 @@ def plot(frame: pd.DataFrame, kind: Literal["seconds", "price", "success"] = "se
     """Draw a table of tasks, in a figure of its own that a notebook shows by itself."""
     points = _points(frame, kind)
     plt = optional("matplotlib.pyplot", "Plotting", "plot")
-    return _KINDS[kind].draw(points, plt.figure)
+    return _KINDS[kind][0](points, plt.figure)
 
 
 def plot_png(
@@ -122,7 +122,7 @@ def plot_png(
     figures = optional("matplotlib.figure", "Plotting", "plot")
     out = BytesIO()
     with mpl.rc_context(dict.fromkeys(_INKED, ink) | _PLAIN):
-        figure: Any = _KINDS[kind].draw(points, figures.Figure).figure
+        figure: Any = _KINDS[kind][0](points, figures.Figure).figure
         figure.savefig(out, format="png", dpi=160)
     return out.getvalue()
 
@@ -145,18 +145,19 @@ def _points(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
     if kind not in KINDS:
         known = ", ".join(KINDS)
         raise InvalidRequest(f"There is no plot of the kind {kind!r}.", f"Kinds: {known}.")
+    _, measures, needs = _KINDS[kind]
     check_columns(frame, names := ["model", "status", "elapsed_s", "price"])
     points = pd.DataFrame({name: cells(frame[name]) for name in names})
     points["model"] = [_short(model or "(no model)") for model in points["model"]]
     points = points.astype({"elapsed_s": float, "price": float})
     points["won"] = points["status"].isin(["success"])
-    if measures := _KINDS[kind].measures:
+    if measures:
         points = points.replace([np.inf, -np.inf], np.nan).dropna(subset=measures)
     else:
         points = points[points["status"].isin(ENDED)]
     if points.empty:
         raise InvalidRequest(
-            f"There is nothing to plot: no task of the table has {_KINDS[kind].needs}.",
+            f"There is nothing to plot: no task of the table has {needs}.",
             "Wait for the tasks, or plot another table.",
         )
     return points
@@ -258,18 +259,11 @@ def _success(points: pd.DataFrame, make: _Make) -> Axes:
     return axes
 
 
-class _Kind(NamedTuple):
-    """What draws a plot, the measures that a task in it must have, and how an error says so."""
-
-    draw: Callable[[pd.DataFrame, _Make], Axes]
-    measures: list[str]
-    needs: str
-
-
-_KINDS = {
-    "seconds": _Kind(_seconds, ["elapsed_s"], "ended after it was submitted"),
-    "price": _Kind(_price, ["elapsed_s", "price"], "both a price and a time"),
-    "success": _Kind(_success, [], "ended"),
+# What draws a plot, the measures that a task in it must have, and how an error says so.
+_KINDS: dict[str, tuple[Callable[[pd.DataFrame, _Make], Axes], list[str], str]] = {
+    "seconds": (_seconds, ["elapsed_s"], "ended after it was submitted"),
+    "price": (_price, ["elapsed_s", "price"], "both a price and a time"),
+    "success": (_success, [], "ended"),
 }
 # What `plot` can draw.
 KINDS = tuple(_KINDS)

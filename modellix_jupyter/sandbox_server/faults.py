@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 Operation = Literal["submit", "read", "download", "upload"]
 
@@ -95,18 +95,11 @@ class Faults:
     @classmethod
     def everywhere(cls, rate: float, *, seed: int = 0, hang_seconds: float = 5.0) -> Self:
         """Share one rate equally among all the faults that each operation can have."""
-        shares = {
+        shares: dict[str, Any] = {
             operation: {fault.value: rate / len(possible) for fault in sorted(possible)}
             for operation, possible in POSSIBLE.items()
         }
-        return cls(
-            submit=shares["submit"],
-            read=shares["read"],
-            download=shares["download"],
-            upload=shares["upload"],
-            seed=seed,
-            hang_seconds=hang_seconds,
-        )
+        return cls(**shares, seed=seed, hang_seconds=hang_seconds)
 
     def rates(self, operation: Operation) -> Mapping[str, float]:
         """Return the probabilities of one operation."""

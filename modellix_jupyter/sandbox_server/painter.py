@@ -29,8 +29,7 @@ _WIDE_FONTS = (
 class Artwork:
     """Everything that decides the bytes of a picture; `key` is made of the whole request."""
 
-    style: str
-    palette: str
+    look: tuple[str, str]
     slug: str
     prompt: str
     key: str
@@ -45,11 +44,12 @@ def paint(artwork: Artwork, sources: tuple[bytes, ...] = ()) -> bytes:
     size = artwork.width, artwork.height
     finer = min(1.5, _LONG_SIDE / max(size))
     large = max(2, round(size[0] * finer)), max(2, round(size[1] * finer))
-    colours = [ImageColor.getrgb(f"#{colour}")[:3] for colour in artwork.palette.split()]
+    style, palette = artwork.look
+    colours = [ImageColor.getrgb(f"#{colour}")[:3] for colour in palette.split()]
     if given := [image for image in map(_opened, sources) if image is not None]:
         painted = _print(given, large, colours)
     else:
-        painted = STYLES[artwork.style](random.Random(artwork.key), large, colours)  # noqa: S311 - no secret
+        painted = STYLES[style](random.Random(artwork.key), large, colours)  # noqa: S311 - no secret
     painted = painted.resize(size, Image.Resampling.BICUBIC)
     _caption(painted, artwork.prompt, artwork.slug)
     target = io.BytesIO()

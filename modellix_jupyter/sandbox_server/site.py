@@ -210,11 +210,9 @@ def artworks(task: Task) -> list[Artwork]:
     """Return what a task asks to be painted: a function of its request alone."""
     model, values = task.model, task.model.values(task.body)
     width, height = canvas(values)
-    style, palette = model.look
     return [
         Artwork(
-            style=style,
-            palette=palette,
+            look=model.look,
             slug=model.slug,
             prompt=str(values.get("prompt", "")),
             key=json.dumps([model.slug, values, index], sort_keys=True),

@@ -60,8 +60,7 @@ def urls(data: dict[str, Any]) -> list[str]:
 
 def small(style: str = "facets", **changes: Any) -> Artwork:
     values: dict[str, Any] = {
-        "style": style,
-        "palette": "061a33 0d4b75 1b8aa6 6fd0c8 eaf7e6",
+        "look": (style, "061a33 0d4b75 1b8aa6 6fd0c8 eaf7e6"),
         "slug": "sandbox/fast",
         "prompt": "a lighthouse",
         "key": "7",
