@@ -37,8 +37,10 @@ class Fault(StrEnum):
         return int(self) if self.isdecimal() else None
 
 
-STATUSES = frozenset(fault for fault in Fault if fault.status)
-BEFORE = STATUSES | {Fault.PROXY_ERROR, Fault.RESET_BEFORE}
+#: Faults that come before a request is handled.
+BEFORE = frozenset(
+    fault for fault in Fault if fault.status or fault in {Fault.PROXY_ERROR, Fault.RESET_BEFORE}
+)
 _ANSWERS = {Fault.RESET_AFTER, Fault.SILENCE, Fault.HANG, Fault.TRUNCATED_JSON, Fault.GARBLED_JSON}
 
 #: Which faults make sense for which operation.

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from modellix_jupyter.sandbox_server.models import Model
 
@@ -110,13 +110,8 @@ class Task:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """An input picture: its bytes, or the file of an earlier task."""
-
-    content: bytes = b""
-    made_by: Task | None = None
-    name: str = ""
+#: An input picture: its bytes, or an earlier task and the name of its file.
+Input: TypeAlias = bytes | tuple[Task, str]
 
 
 def iso(at: float) -> str:
