@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -69,6 +71,17 @@ def test_unloading_leaves_nothing(bare: Shell) -> None:
     bare.good("%unload_ext modellix_jupyter")
     assert traces(bare) == before
     assert "not found" in bare.run("%modellix help").err
+
+
+def test_on_colab_the_first_cell_says_how_what_is_made_is_kept(
+    bare: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bare.good("%load_ext modellix_jupyter").out == ""
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    (line,) = bare.good("%reload_ext modellix_jupyter").out.splitlines()
+    assert line.startswith("Modellix: Colab deletes this machine")
+    assert "MODELLIX_LEDGER" in line
+    assert "MODELLIX_FILES" in line
 
 
 @pytest.mark.parametrize("again", ["load_ext", "reload_ext"])
