@@ -243,8 +243,15 @@ def price(task: Task) -> str:
     if task.reused_from:
         moment = to_datetime(task.submitted_at or task.created_at)
         return f"$0.00, reused from {moment:%Y-%m-%d %H:%M} UTC"
+    return cost(task) if task.charged is None else f"{cost(task)} charged"
+
+
+def cost(task: Task) -> str:
+    """Return the same in one amount."""
+    if task.reused_from:
+        return money(0)
     if task.charged is not None:
-        return f"{money(task.charged)} charged"
+        return money(task.charged)
     return money(task.price) if task.status is Status.SUCCESS else ""
 
 

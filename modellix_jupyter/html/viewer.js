@@ -4,8 +4,8 @@
 //
 // An item is plain values, and each but `id` may be missing:
 //   id, type ("image", "video" or "audio"), src (an address) or load(onProgress, signal) -> Blob or
-//   address, poster, width, height, prompt, model, params, seed, price, seconds, date, rating, note,
-//   path, name.
+//   address, poster, width, height, prompt, model, params, seed, price, charged, seconds, date, rating,
+//   note, path, name.
 // Callbacks, each of which may be missing and may return a promise:
 //   rate(item, stars or null), note(item, text), use(item), closed().
 // No framework, no build step, nothing from elsewhere. All text is set as text, never as markup.
@@ -105,6 +105,7 @@ export function factsOf(item) {
   if (item.width && item.height) known.Size = `${item.width} × ${item.height}`;
   known.Time = seconds(item.seconds);
   known.Price = money(item.price);
+  known.Charged = money(item.charged);
   known.Date = item.date;
   const pairs = Object.entries(known).map(([name, value]) => [legible(name), written(value ?? "")]);
   return pairs.filter(([, text]) => text !== "");

@@ -59,7 +59,8 @@ def facts_of(task: Task, resource: Resource) -> dict[str, Any]:
         "prompt": task.request.prompt,
         "model": task.request.model,
         "params": dict(task.request.params),
-        "price": task.price,
+        "price": task.price if task.charged is None else None,
+        "charged": task.charged,
         "seconds": task.elapsed_s,
         "date": ended.astimezone().strftime("%d %b %Y, %H:%M") if ended else None,
     }

@@ -11,10 +11,10 @@ from modellix_jupyter.html.formatting import (
     alternative,
     by,
     clip,
+    cost,
     counts,
     is_open,
     is_saving,
-    money,
     reason,
     seconds,
     span,
@@ -185,7 +185,7 @@ def page_card(
         "facts": _facts(card, names),
         "model": task.request.model,
         "seconds": seconds(task.elapsed_s),
-        "price": money(task.price) if task.status is Status.SUCCESS else "",
+        "price": cost(task),
         "made": task.created_at // 1000,
         "rating": rating,
         "actions": _actions(task, resource, watched=watched),
@@ -237,7 +237,7 @@ def _facts(card: Card, names: Sequence[str]) -> list[str]:
     params = task.request.params
     settings = [f"{name} {clip(value_of(params[name]), 24)}" for name in names if name in params]
     model = task.request.model.rpartition("/")[2]
-    paid = money(task.price) if task.status is Status.SUCCESS else ""
+    paid = cost(task)
     return [part for part in (model, *settings, seconds(task.elapsed_s), paid, by(task)) if part]
 
 

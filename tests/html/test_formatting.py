@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,11 +10,13 @@ from render_samples import NOW, done, task
 
 from modellix_jupyter.html.formatting import (
     clip,
+    cost,
     counts,
     file_size,
     fraction,
     left,
     money,
+    price,
     seconds,
     span,
     total_price,
@@ -82,6 +85,15 @@ def test_a_total_says_of_how_many_the_price_is_known() -> None:
     assert total_price([done(), done(price=None)]) == "$0.04 for 1 of 2"
     assert total_price([done(price=None)]) == ""
     assert total_price([Card(task=task(Status.FAILED))]) == ""
+
+
+def test_the_cost_is_the_charge_where_it_is_known() -> None:
+    known = done().task
+    assert cost(known) == "$0.04"
+    assert cost(replace(known, charged=0.01)) == "$0.01"
+    assert price(replace(known, charged=0.01)) == "$0.01 charged"
+    assert cost(replace(known, reused_from="earlier")) == "$0.00"
+    assert cost(task(Status.FAILED)) == ""
 
 
 def test_the_seed_and_what_differs_tell_tasks_apart() -> None:

@@ -50,6 +50,8 @@ def test_facts_are_of_the_pictures_that_the_ledger_knows(session: Session, task:
     assert (item["width"], item["height"]) == (256, 256)
     assert item["prompt"] == "a <b>boat</b>\u202e"
     assert item["path"] == task.path
+    assert item["charged"] == task.charged
+    assert "price" not in item  # what it cost is known
 
 
 def test_stars_and_notes_stand_in_the_ledger(session: Session, task: Task) -> None:
