@@ -54,11 +54,6 @@ class Quote:
         """What they cost together, and what is not known of it."""
         return total_cost(self.requests, self.prices)
 
-    @property
-    def most(self) -> list[float | None]:
-        """The most that each may cost, in USD, where it is known."""
-        return [most(request, self.prices) for request in self.requests]
-
     def price_of(self, request: Request) -> str:
         """Return the price of one of them, or why there is none."""
         cost = cost_of(request, self.prices)
