@@ -43,7 +43,8 @@ STOPS = 60 if FULL else 12
 ANSWER_WITHIN_S = 1.0
 """A process stands still for longer than it waits for the answer to a submission."""
 STANDS_S = 1.8 * ANSWER_WITHIN_S
-LAG_S = 4.0
+LAGGING = 200 if FULL else 32
+LAG_S = 2.5
 """Far longer, by the hurried clock, than anybody waits for a task that is not found."""
 SEED = 7
 HELD = Faults(submit={"hang": 0.5}, hang_seconds=0.06, seed=SEED)
@@ -131,7 +132,7 @@ def test_a_process_that_forks_shares_its_batch_with_another_and_sends_it_once(
 
 @pytest.mark.parametrize("sandbox", [Faults(lag_seconds=LAG_S)], indirect=True)
 def test_what_is_not_found_yet_is_found_later(sandbox: Sandbox, session: Session) -> None:
-    results = session.submit(plan("lag", COUNT))
+    results = session.submit(plan("lag", LAGGING))
     results.block()
     waited = [task.status for task in results]
     assert Status.PENDING in waited  # the first were let go of long before
@@ -139,5 +140,5 @@ def test_what_is_not_found_yet_is_found_later(sandbox: Sandbox, session: Session
     while not all(task.is_final for task in results):
         assert time.monotonic() < until
         time.sleep(0.1)
-    assert_all_here(sandbox, session, COUNT)
+    assert_all_here(sandbox, session, LAGGING)
     assert not session.engine.warnings
