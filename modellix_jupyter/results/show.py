@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from modellix_jupyter.html.markup import Html
-    from modellix_jupyter.values import Media
 
 THUMBNAIL_PX = 160
 THUMBNAIL_BYTES = 6_000
@@ -199,24 +198,20 @@ def _cell(name: str, value: object) -> Cell:
 
 def _pictures(frame: pd.DataFrame) -> list[Cell]:
     """Return the thumbnails of the rows, made on all cores."""
-    kinds = frame["type"].tolist() if "type" in frame.columns else [None] * len(frame)
-    prompts = frame["prompt"].tolist() if "prompt" in frame.columns else [None] * len(frame)
+    rows = rows_of(frame.reindex(columns=[FILES, "type", "prompt"]))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        return list(pool.map(_picture, frame[FILES].tolist(), kinds, prompts))
+        return list(pool.map(_picture, rows))
 
 
-def _picture(path: object, kind: object, prompt: object) -> Cell:
+def _picture(row: Sequence[object]) -> Cell:
+    from modellix_jupyter.storage.thumbnails import embed
+
+    path, kind, prompt = row
     if not isinstance(path, str):
         return Cell(html(""))
-    media = _embedded(path, kind if isinstance(kind, str) else None)
+    resource = Resource(url="", path=path, type=kind if isinstance(kind, str) else None)
+    media = embed(resource, pixels=THUMBNAIL_PX, picture_bytes=THUMBNAIL_BYTES, media_bytes=0)
     found = _NAME.search(path)
     key = f"{found[1]}/{int(found[2]) - 1}" if found and not media.problem else ""
     alt = formatting.clip(str(prompt), 160) if isinstance(prompt, str) else "thumbnail"
     return Cell(thumbnail(media, alt, key))
-
-
-def _embedded(path: str, kind: str | None) -> Media:
-    from modellix_jupyter.storage.thumbnails import embed
-
-    resource = Resource(url="", path=path, type=kind)
-    return embed(resource, pixels=THUMBNAIL_PX, picture_bytes=THUMBNAIL_BYTES, media_bytes=0)
