@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.sandbox_server.site import Site
 
+_HOST = "127.0.0.1"  # so that it can be reached from this machine only
 #: Bytes of a request: an upload above 16 MiB is still read, to be refused with a message.
 _LARGEST_BODY = 40 * 2**20
 
@@ -32,8 +33,6 @@ class Sandbox:
     port
         Where the API listens; 0 for any free port. Files always have a free port of their own,
         since a client must treat them as another origin.
-    host
-        The address to listen on. The default can be reached from this machine only.
     speed
         What durations are divided by: 50 makes a task of five seconds take a tenth of one.
     seed
@@ -58,11 +57,10 @@ class Sandbox:
     True
     """
 
-    def __init__(  # noqa: PLR0913 - all are keyword-only, and each has a default
+    def __init__(
         self,
         *,
         port: int = 0,
-        host: str = "127.0.0.1",
         speed: float = 1.0,
         seed: int = 0,
         faults: Faults | None = None,
@@ -76,7 +74,6 @@ class Sandbox:
         self.cdn_url = ""
         self.journal: list[JournalEntry] = []
         self._port = port
-        self._host = host
         self._speed = speed
         self._faults = faults
         self._limits = Limits(concurrent, rpm)
@@ -165,29 +162,29 @@ class Sandbox:
 
         site = Site(self._tasks, self.journal, self._faults, self._limits, self._speed)
         stopping = asyncio.Event()
-        first = second = None
+        servers: list[HTTPServer] = []
         try:
-            first, self.base_url = self._listen(handlers.api_application(site), self._port)
-            second, self.cdn_url = self._listen(handlers.cdn_application(site), 0)
+            self.base_url = _listen(servers, handlers.api_application(site), self._port)
+            self.cdn_url = _listen(servers, handlers.cdn_application(site), 0)
             site.api_url, site.cdn_url = self.base_url, self.cdn_url
             self._stopper = asyncio.get_running_loop(), stopping
             started.set_result(None)
             await stopping.wait()
         finally:
-            await _close(site, [server for server in (first, second) if server])
+            await _close(site, servers)
 
-    def _listen(self, application: "Application", port: int) -> "tuple[HTTPServer, str]":
-        """Bind one origin, and return its server and its address."""
-        from tornado.httpserver import HTTPServer
 
-        # Tornado's own way to bind leaves the socket open when the port is taken.
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        bound = socket.create_server((self._host, port), family=family)
-        bound.settimeout(0)
-        server = HTTPServer(application, max_body_size=_LARGEST_BODY, max_buffer_size=_LARGEST_BODY)
-        server.add_sockets([bound])
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return server, f"http://{host}:{bound.getsockname()[1]}"
+def _listen(servers: "list[HTTPServer]", application: "Application", port: int) -> str:
+    """Add a server that listens on a port, and return its origin."""
+    from tornado.httpserver import HTTPServer
+
+    # Tornado's own way to bind leaves the socket open when the port is taken.
+    bound = socket.create_server((_HOST, port))
+    bound.settimeout(0)
+    server = HTTPServer(application, max_body_size=_LARGEST_BODY, max_buffer_size=_LARGEST_BODY)
+    server.add_sockets([bound])
+    servers.append(server)
+    return f"http://{_HOST}:{bound.getsockname()[1]}"
 
 
 async def _close(site: "Site", servers: "list[HTTPServer]") -> None:
