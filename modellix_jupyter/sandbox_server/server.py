@@ -35,8 +35,6 @@ class Sandbox:
         since a client must treat them as another origin.
     speed
         What durations are divided by: 50 makes a task of five seconds take a tenth of one.
-    seed
-        Decides how long each task takes, by its number.
     faults
         What goes wrong, and how often; see `Faults`.
     concurrent, rpm
@@ -62,7 +60,6 @@ class Sandbox:
         *,
         port: int = 0,
         speed: float = 1.0,
-        seed: int = 0,
         faults: Faults | None = None,
         concurrent: int | None = None,
         rpm: int | None = None,
@@ -77,7 +74,7 @@ class Sandbox:
         self._speed = speed
         self._faults = faults
         self._limits = Limits(concurrent, rpm)
-        self._tasks = TaskStore(seed=seed, speed=speed)
+        self._tasks = TaskStore(speed=speed)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopper: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
