@@ -31,7 +31,10 @@ REMOTE = re.compile(r"(?:https?:)?//(?!www\.w3\.org/2000/svg)[a-z0-9.-]+\.[a-z]{
 
 
 def widget_classes() -> set[type[anywidget.AnyWidget]]:
-    """Return every widget of the package, wherever it is defined."""
+    """Return every widget of the package, wherever it is defined.
+
+    Each instance has a class of its own below these, with traits in place of what is written.
+    """
     for module in walk_packages(modellix_jupyter.__path__, "modellix_jupyter."):
         if ".migrations" not in module.name:
             import_module(module.name)
@@ -39,13 +42,13 @@ def widget_classes() -> set[type[anywidget.AnyWidget]]:
     while found:
         below = found.pop().__subclasses__()
         found += below
-        classes |= {each for each in below if each.__module__.startswith("modellix_jupyter.")}
-    return classes
+        classes |= {each for each in below if isinstance(vars(each).get("_esm"), str)}
+    return {each for each in classes if each.__module__.startswith("modellix_jupyter.")}
 
 
 def scripts() -> dict[str, str]:
     """Return all code that a page runs: of each widget, and what the viewer is sent."""
-    of_widgets = {each.__name__: str(each._esm) for each in widget_classes()}
+    of_widgets = {each.__name__: vars(each)["_esm"] for each in widget_classes()}
     link = (PACKAGE / "notebook" / "viewer_link.js").read_text("utf-8")
     return {**of_widgets, "the viewer": viewer_js() + tables_js() + talk_js() + link}
 
