@@ -31,8 +31,8 @@ _PERFORM: dict[str, Callable[[Session, Task], object]] = {
 class Actions:
     """Makes galleries, and does what is clicked in them and in the viewer.
 
-    `use` loads a task's settings into the form, `send` sends a request again under the id of the
-    click, and `export` and `delete` open what they need.
+    `use` loads a task's settings into the form, `as_input` puts a picture into it, `send` sends a
+    request again, `stopped` tells what a stop did, and `export` and `delete` open what they need.
     """
 
     def __init__(self, context: PanelContext) -> None:

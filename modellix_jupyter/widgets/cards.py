@@ -180,7 +180,7 @@ def page_card(
         "started": _started(card) if state in {"running", "queued", "held"} else None,
         "usual": card.usual_s if state == "running" else None,
         "prompt": clip(prompt, MAX_PROMPT),
-        "title": _title(task),
+        "title": title_of(task),
         "alt": alternative(task),
         "facts": _facts(card, names),
         "model": task.request.model,
@@ -194,7 +194,8 @@ def page_card(
     }
 
 
-def _title(task: Task) -> str:
+def title_of(task: Task) -> str:
+    """Return a task's model and the start of its prompt, on one line."""
     prompt = clip(" ".join((task.request.prompt or "").split()), 60)
     return f"{task.request.model}: {prompt}" if prompt else task.request.model
 

@@ -15,6 +15,7 @@ const MIN_RATIO = 0.5;
 const MAX_RATIO = 2.4;
 const MAX_ALONE_PX = 460;
 const MAX_THUMBS = 600;
+const MOST_PICKS = 500; // as in gallery.py
 // asked for beyond what is in sight: a kernel that runs a cell hears nothing of what comes later
 const AT_LEAST = 24;
 const ICONS = { done: "check", queued: "clock", running: "play", held: "pause", failed: "alert", unknown: "unknown" };
@@ -355,7 +356,7 @@ class Gallery {
   // -- picks and actions
 
   setPicks(keys) {
-    this.setTrait("picked", [...keys]);
+    this.setTrait("picked", [...keys].slice(0, MOST_PICKS));
     this.showPicks();
   }
 
@@ -363,7 +364,7 @@ class Gallery {
     this.picked = new Set(this.model.get("picked"));
     const count = this.picked.size;
     this.selection.hidden = !count;
-    this.chosen.textContent = count ? `${count} picked` : "";
+    this.chosen.textContent = count ? `${count} picked${count < MOST_PICKS ? "" : ", the most at once"}` : "";
     this.draw();
   }
 

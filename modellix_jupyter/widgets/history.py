@@ -9,10 +9,9 @@ import ipywidgets as widgets
 
 from modellix_jupyter.api.parsing import usable_task_id
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.html.formatting import clip
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.ledger.search import SORTS, Search
-from modellix_jupyter.widgets.cards import Item, Listing
+from modellix_jupyter.widgets.cards import Item, Listing, title_of
 from modellix_jupyter.widgets.controls import (
     StatusLine,
     box,
@@ -152,7 +151,7 @@ class History:
         set_visible(self.open_box, visible=bool(self._open))
         set_visible(self.resolve, visible=bool(unknown))
         set_visible(self.take_up_all, visible=unfinished > 0)
-        self.unknown.options = [("choose", None), *((_title(t), t.uid) for t in unknown)]
+        self.unknown.options = [("choose", None), *((title_of(t), t.uid) for t in unknown)]
         parts = [f"{unfinished} unfinished."] if unfinished else []
         parts += [f"{len(unknown)} {UNKNOWN}"] if unknown else []
         self.open_line.value = el("div", html(" ".join(parts)))
@@ -212,8 +211,3 @@ class History:
 
         set_visible(self.delete_box, visible=False)
         self._context.do(lambda: session.delete(uids, files=files), show, self.status.error)
-
-
-def _title(task: Task) -> str:
-    prompt = clip(" ".join((task.request.prompt or "").split()), 60)
-    return f"{task.request.model}: {prompt}" if prompt else task.request.model

@@ -1,7 +1,7 @@
 // A field to choose models: type any part of a name, a type or a price; Enter takes the first.
 //
 // Synced traits: models ([slug, type, price, description], the recent ones first), recent (how
-// many of them are), chosen (slugs) and hint.
+// many of them are), chosen (slugs) and placeholder.
 
 const MAX_SHOWN = 60;
 
@@ -19,10 +19,9 @@ class Picker {
     this.list = h("ul", { id: list, role: "listbox", "aria-label": "Models", hidden: "" });
     this.list.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
     this.chips = h("div", { class: "mx-chips" });
-    this.hint = h("div", { class: "mx-hint", role: "status" });
     this.label = h("label", { for: `${list}-field` }, "Model");
     this.box = h("div", { class: "mx-combo" }, icon("search"), this.field, this.list);
-    this.root = h("div", { class: "mx-picker" }, this.label, this.chips, this.box, this.hint);
+    this.root = h("div", { class: "mx-picker" }, this.label, this.chips, this.box);
     el.append(this.root);
   }
 
@@ -37,10 +36,6 @@ class Picker {
     this.chips.replaceChildren(...chips);
     this.field.placeholder = chips.length ? "Add another model" : this.model.get("placeholder");
     if (!this.list.hidden) this.search();
-  }
-
-  say() {
-    this.hint.textContent = this.model.get("hint");
   }
 
   search() {
@@ -146,21 +141,17 @@ class Picker {
 function render({ model, el }) {
   const picker = new Picker(model, el);
   const show = () => picker.show();
-  const say = () => picker.say();
   const receive = (message) => {
     if (message.taken) picker.field.value = "";
   };
   const names = "change:models change:chosen change:placeholder";
   const unlisten = ownKeys(picker.root, (event) => picker.key(event));
   model.on(names, show);
-  model.on("change:hint", say);
   model.on("msg:custom", receive);
   picker.show();
-  picker.say();
   return () => {
     unlisten();
     model.off(names, show);
-    model.off("change:hint", say);
     model.off("msg:custom", receive);
   };
 }

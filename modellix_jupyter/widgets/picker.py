@@ -28,7 +28,6 @@ class Picker(anywidget.AnyWidget):
     recent = traitlets.Int(0).tag(sync=True)
     chosen = traitlets.List(traitlets.Unicode(), maxlen=100).tag(sync=True)
     placeholder = traitlets.Unicode(READING).tag(sync=True)
-    hint = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self, on_typed: Callable[[str], bool]) -> None:
         self._on_typed = on_typed
