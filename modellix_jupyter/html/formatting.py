@@ -91,17 +91,15 @@ def dimensions(width: int | None, height: int | None) -> str:
     return f"{width}×{height}" if width and height else ""  # noqa: RUF001 -- the sign, not an x
 
 
-_SIZE = re.compile(r"^\s*(\d{2,5})\s*[x*\u00d7:]\s*(\d{2,5})\s*$", re.IGNORECASE)
-_RATIO = re.compile(r"^\s*(\d{1,3}(?:\.\d+)?)\s*[:/]\s*(\d{1,3}(?:\.\d+)?)\s*$")
+_PAIR = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*[xX*\u00d7:/]\s*(\d{1,5}(?:\.\d+)?)\s*")
 
 
 def shape(request: Request) -> str:
     """Return the requested aspect ratio for CSS; square where none is requested."""
     params = request.params
-    sides = [params.get("width"), params.get("height")]
-    texts = [f"{sides[0]}x{sides[1]}", *(str(params.get(n, "")) for n in _SHAPES)]
-    for text in texts:
-        found = _SIZE.match(text) or _RATIO.match(text)
+    sides = f"{params.get('width')}x{params.get('height')}"
+    for text in (sides, *(str(params.get(name, "")) for name in _SHAPES)):
+        found = _PAIR.fullmatch(text)
         if found and 1 / MAX_SHAPE <= float(found[1]) / max(float(found[2]), 1) <= MAX_SHAPE:
             return f"{found[1]}/{found[2]}"
     return "1/1"
