@@ -372,9 +372,18 @@ class Schema(Answer):
 class Served(Answer):
     """A handler that sends a file, or the part of it that is asked for."""
 
-    async def give(self, name: str, content: bytes) -> None:
-        """Send a file."""
-        self._headers_for(name)
+    async def give(self, name: str, content: bytes, *, cut_short: bool = False) -> None:
+        """Send a file; cut short, half of its bytes after the headers of all."""
+        self.set_header("Content-Type", _CONTENT_TYPES[name.rpartition(".")[2]])
+        self.set_header("Accept-Ranges", "bytes")
+        self.set_header("Cache-Control", "no-store")
+        if cut_short:
+            self.set_header("Content-Length", str(len(content)))
+            self.write(content[: len(content) // 2])
+            with suppress(StreamClosedError):
+                await self.flush()
+            self.hang_up()
+            return
         part = byte_range(self.request.headers.get("Range", ""), len(content))
         if part is not None:
             start, end = part
@@ -382,21 +391,6 @@ class Served(Answer):
             self.set_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
             content = content[start:end]
         await self.send(content)
-
-    async def cut_short(self, name: str, content: bytes) -> None:
-        """Send the headers of the whole file and half of its bytes, and close the connection."""
-        self._headers_for(name)
-        self.set_header("Content-Length", str(len(content)))
-        self.write(content[: len(content) // 2])
-        with suppress(StreamClosedError):
-            await self.flush()
-        self.hang_up()
-
-    def _headers_for(self, name: str) -> None:
-        """Set what is the same for the whole and its parts."""
-        self.set_header("Content-Type", _CONTENT_TYPES[name.rpartition(".")[2]])
-        self.set_header("Accept-Ranges", "bytes")
-        self.set_header("Cache-Control", "no-store")
 
 
 class ResultFile(Served):
@@ -413,10 +407,7 @@ class ResultFile(Served):
         content = await self.site.content(task, name)
         if fault is Fault.HANG:
             await self.site.hold()
-        if fault is Fault.TRUNCATED_FILE:
-            await self.cut_short(name, content)
-        else:
-            await self.give(name, content)
+        await self.give(name, content, cut_short=fault is Fault.TRUNCATED_FILE)
 
     head = get
 
