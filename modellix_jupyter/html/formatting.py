@@ -198,16 +198,12 @@ def clock(card: Card, now: float) -> str:
 def counts(cards: Sequence[Card]) -> str:
     """Return ``12 of 500 done, 3 failed, 5 running, 480 waiting for a place (5 at once)``."""
     number = Counter(card.task.status for card in cards)
-    queue = _queue(cards)
-    number[Status.SUBMITTING] -= queue.total()
+    queue, held, saving = _queue(cards), sum(c.held for c in cards), sum(map(is_saving, cards))
+    number[Status.SUBMITTING] -= queue.total() + held
     parts = [f"{number[Status.SUCCESS]} of {len(cards)} done"]
-    held = sum(card.held for card in cards)
-    number[Status.SUBMITTING] -= held
-    parts += [f"{number[key]} {word}" for key, word in _COUNTED.items() if number[key]]
-    parts += [f"{count} {what}" for what, count in queue.items()]
-    parts += [f"{held} held"] if held else []
-    saving = sum(is_saving(card) for card in cards)
-    return ", ".join([*parts, f"{saving} saving"] if saving else parts)
+    parts += [f"{number[status]} {word}" for status, word in _COUNTED.items() if number[status]]
+    others = [*queue.items(), ("held", held), ("saving", saving)]
+    return ", ".join([*parts, *(f"{count} {what}" for what, count in others if count)])
 
 
 def _queue(cards: Sequence[Card]) -> Counter[str]:
