@@ -54,7 +54,7 @@ def _list(item: Schema, most: int, about: str) -> Schema:
     return {"type": "array", "description": about, "items": item, **bounds}
 
 
-_FAST = Pace(0.6, 0.5, 0.8, spread=0.1)
+_FAST = Pace(0.6, 0.5, 0.8)
 _RATIOS = ("16:9", "9:16", "4:3", "3:4")
 _SIZE = "Width and height in pixels."
 _RATIO = "Width to height."
@@ -424,7 +424,7 @@ _SMALL: Mapping[str, Schema] = {
 }
 
 
-_MINUTE = Pace(60.0, 60.0, 60.0, spread=0.0)
+_MINUTE = Pace(60.0, 60.0, 60.0)
 _POLICY = "Content policy: the prompt was refused by the safety system"
 #: What the sandbox's own models do, by their names.
 _OWN: Mapping[str, tuple[str, Quirk]] = {

@@ -125,11 +125,10 @@ class Pace:
     median: float
     low: float
     high: float
-    spread: float = 0.25
 
     def draw(self, rng: random.Random) -> tuple[float, float]:
         """Return one task's seconds in the queue, and its seconds altogether."""
-        total = self.median * math.exp(rng.gauss(0, self.spread))
+        total = self.median * math.exp(rng.gauss(0, 0.25))
         total = min(max(total, self.low), self.high)
         return total * rng.uniform(0.1, 0.3), total
 
