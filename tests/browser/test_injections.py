@@ -318,7 +318,7 @@ def notebook(hostile: Hostile, folder: Path) -> nbformat.NotebookNode:
             "for number, text in enumerate(texts):\n"
             "    create.prompt.value = text\n"
             "    create.form.put('evil/model', {'number': number})\n"
-            "    create.generate(str(number))\n"
+            "    create.generate('Generate')\n"
             "    while create.button.busy:\n"
             "        time.sleep(0.02)\n"
             "from modellix_jupyter.notebook.current_session import current\n"
@@ -328,7 +328,7 @@ def notebook(hostile: Hostile, folder: Path) -> nbformat.NotebookNode:
             "    form.compare.mode.value = mode\n"
             "    time.sleep(0.5)\n"
             "create.vary.value = texts[2]\n"
-            "create.generate('the last')"
+            "create.generate('Generate')"
         ),
         "form.create.status.view",
         (
