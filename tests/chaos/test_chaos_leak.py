@@ -23,6 +23,7 @@ from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
 
+import IPython
 import nbformat
 import pandas as pd
 import pytest
@@ -330,7 +331,8 @@ def test_the_run_went_where_it_was_meant_to(run: Run) -> None:
     assert tuple(failed) == FAILING
     (broken,) = [o for s, o in said if s.startswith("class Broken")]
     assert "an error that nobody has translated" in broken
-    assert "attempt = 1" in broken, "the traceback shows no variables"
+    if IPython.version_info >= (8,):  # 7 shows none on the Python that Colab runs it on
+        assert "attempt = 1" in broken, "the traceback shows no variables"
     (asked,) = [o for s, o in said if "getpass" in s]
     assert "Kept in" in asked
     doctors = [o for s, o in said if s == "%modellix doctor"]
