@@ -456,6 +456,7 @@ class LoopThread:
         coroutine.close()
         cancelled: Future[_T] = Future()
         cancelled.cancel()
+        cancelled.set_running_or_notify_cancel()  # `wait` counts no other as done
         return cancelled
 
     def stop(self, timeout: float) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from modellix_jupyter.engine.engine import Engine, LoopThread
 from modellix_jupyter.engine.places import FIRST
+from modellix_jupyter.engine.waiting import wait_for
 from modellix_jupyter.errors import LedgerError, ModellixError, RowGone, Unauthorized
 from modellix_jupyter.ledger import dialects
 from modellix_jupyter.values import Accepted, Request, Resource, Status, Task, TaskAnswer, Update
@@ -128,7 +129,7 @@ def test_what_is_handed_to_a_loop_that_ends_has_an_end_too() -> None:
         other.join()
     futures.append(thread.run(asyncio.sleep(0)))
     assert futures[-1].cancelled()
-    assert all(future.done() for future in futures)
+    assert wait_for(futures, 0, reentrant=False)
 
 
 def test_closing_waits_for_the_answer_to_a_submission(rig: Rig, service: FakeService) -> None:
