@@ -14,6 +14,7 @@ import concurrent.futures
 import math
 import reprlib
 import time
+from contextlib import contextmanager
 from numbers import Real
 from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
@@ -21,14 +22,14 @@ from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.ledger.uninterrupted import interrupts_held
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
 
 _T = TypeVar("_T")
 
 # The most seconds of a wait, as of `--timeout`: Python's own waits take not many more.
 LONGEST_S = 1e9
-# How long an interrupt of a plain wait waits, in seconds.
+# How long an interrupt of a plain wait, or of an awaited cell, waits, in seconds.
 _PART_S = 0.1
 
 
@@ -125,6 +126,23 @@ def _patch(loop: asyncio.AbstractEventLoop) -> bool:
     except ValueError:  # a loop that is not asyncio's own
         return False
     return True
+
+
+@contextmanager
+def turning() -> Iterator[None]:
+    """Keep the loop turning: an interrupt of an awaited cell is taken in its next turn only."""
+    loop = asyncio.get_running_loop()
+    handle: asyncio.TimerHandle
+
+    def turn() -> None:
+        nonlocal handle
+        handle = loop.call_later(_PART_S, turn)
+
+    handle = loop.call_later(_PART_S, turn)
+    try:
+        yield
+    finally:
+        handle.cancel()
 
 
 async def wait_async(futures: Sequence[Future[_T]], timeout: float | None = None) -> bool:  # noqa: ASYNC109 - its result is whether the time sufficed, not an error

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
-from modellix_jupyter.engine.waiting import check_timeout, wait_async, wait_for
+from modellix_jupyter.engine.waiting import check_timeout, turning, wait_async, wait_for
 from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted, WaitTimeout
 from modellix_jupyter.html.cards import cards_html, cards_text
 
@@ -222,7 +222,10 @@ class Results(Sequence["Task"]):
 
         """
         seconds = check_timeout(timeout)
-        if not await wait_async([self._session.engine.future(uid) for uid in self._uids], seconds):
+        futures = [self._session.engine.future(uid) for uid in self._uids]
+        with turning():
+            in_time = await wait_async(futures, seconds)
+        if not in_time:
             raise self._too_soon(seconds)
         self._session.draw_ended()
         return self
