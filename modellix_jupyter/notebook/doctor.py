@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from modellix_jupyter.errors import ConfigError, LedgerError, ModellixError, Unauthorized
+from modellix_jupyter.errors import (
+    ConfigError,
+    LedgerError,
+    MissingKey,
+    ModellixError,
+    Unauthorized,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +86,8 @@ def _try(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name, good=True, detail=look())
     except ModellixError as error:
+        if isinstance(error, MissingKey) and name != "key":  # the line of the key says what to do
+            return Check(name, good=None, detail="not asked, as there is no key")
         return Check(name, good=False, detail=f"{error.message} {error.hint}")
 
 
