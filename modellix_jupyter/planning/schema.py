@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.planning import json_schema
+from modellix_jupyter.planning.cell_options import option_named, typo_of
 from modellix_jupyter.planning.json_schema import Schema, figure_of
 from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json, Request
@@ -321,5 +322,6 @@ def _how_to_give(parameter: Parameter, schema: ModelSchema) -> str:
     says = f" The service says of it: {short(about, 200)}" if about else ""
     if parameter.name == schema.prompt_parameter:
         return f"The prompt is the cell's text.{says}"
-    # `--param` and not `--NAME`, because it holds also for a name that an option has taken.
-    return f"To give it in a cell: --param {parameter.name}=VALUE.{says}"
+    name = parameter.name
+    taken = option_named(name) or typo_of(name) or not name.isidentifier()
+    return f"To give it in a cell: --{f'param {name}=' if taken else f'{name} '}VALUE.{says}"

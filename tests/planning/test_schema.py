@@ -102,9 +102,28 @@ def test_what_fits(schema: ModelSchema, name: str, value: Json) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("image", "--image VALUE"),
+        ("first_frame", "--first_frame VALUE"),
+        ("timeout", "--param timeout=VALUE"),
+        ("no_wait", "--param no_wait=VALUE"),
+        ("repaet", "--param repaet=VALUE"),
+        ("a b", "--param a b=VALUE"),
+    ],
+)
+def test_a_hint_names_the_option_that_the_cell_reads(name: str, option: str) -> None:
+    parsed = parse_schema(fragment({"prompt": {}, name: {}}, required=[name]))
+    assert parsed is not None
+    with pytest.raises(InvalidRequest) as caught:
+        check_request(Request("a/x", "a cat", {}), parsed)
+    assert caught.value.hint == f"To give it in a cell: {option}."
+
+
+@pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({}, ["needs `quality`", "--param quality=VALUE"]),
+        ({}, ["needs `quality`", ": --quality VALUE."]),
         ({"qualty": "low"}, ["takes no `qualty`", "`quality`", "It takes prompt, quality"]),
         ({"zzz": 1}, ["takes no `zzz`", "It takes"]),
         ({"quality": "hihg"}, ["`quality`", "`low`, `medium`, `high`", "`hihg`", "mean `high`"]),
