@@ -90,6 +90,8 @@ def _resume(arguments: Sequence[str]) -> object:
     session = current()
     if arguments:
         results = session.results(resolve_unknown(session, arguments))
+        if not results:
+            print("Nothing was taken up.")
     else:
         ended = session.end_ended()
         results = session.resume(revive=True)

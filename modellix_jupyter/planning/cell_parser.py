@@ -138,9 +138,10 @@ def _arguments(command: Command, words: list[str]) -> tuple[str, ...]:
     if command.takes(len(words)):
         return tuple(words)
     here = f"`{short(' '.join(words))}`" if words else "nothing"
+    quotes = ", spaces between quotes" if command.metavar == "PATH" else ""
     raise InvalidRequest(
         f"`%modellix {command.name}` takes {command.metavar or 'nothing'}; here is {here}.",
-        f"Write `%modellix {command.usage}`, spaces between quotes.",
+        f"Write `%modellix {command.usage}`{quotes}.",
     )
 
 

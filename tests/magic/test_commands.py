@@ -66,7 +66,8 @@ def test_an_unknown_command_suggests_the_nearest(shell: Shell) -> None:
 def test_a_command_with_too_many_words_says_how_it_is_written(shell: Shell) -> None:
     first, second = shell.run("%modellix balance now").lines
     assert "takes nothing" in first
-    assert "`%modellix balance`" in second
+    assert second == "Write `%modellix balance`."
+    assert "spaces between quotes" in shell.run("%modellix export a b.csv").lines[1]
 
 
 # -- the key
@@ -273,6 +274,8 @@ def test_wait_for_an_id_that_nobody_knows_says_so(shell: Shell) -> None:
 def test_nothing_unfinished_is_said(shell: Shell) -> None:
     for command in ("wait", "resume"):
         assert shell.good(f"%modellix {command}").out.strip() == "Nothing is unfinished."
+    for command in ("send", "send --yes", "take-over"):
+        assert shell.good(f"%modellix resume {command}").out.strip() == "Nothing was taken up."
 
 
 def test_resume_takes_up_what_an_earlier_session_left(shell: Shell, service: Sandbox) -> None:
