@@ -28,6 +28,7 @@ _EXTRAS = {
     "pyarrow": "parquet exports",
     "xlsxwriter": "xlsx exports",
     "matplotlib": "plots",
+    "psycopg": "a ledger on PostgreSQL",
     "s3fs": "files in S3",
     "keyring": "keeping the key in the system keyring",
 }
@@ -131,7 +132,10 @@ def _ledger(session: Session) -> str:
     ended = session.end_ended()
     unfinished, unknown = len(session.unfinished()), len(session.unknown())
     session.ledger.check_rights()
-    told = f"{session.ledger.count()} tasks, {unfinished} unfinished, {unknown} unknown"
+    count = session.ledger.count()
+    told = (
+        f"{count} {'task' if count == 1 else 'tasks'}, {unfinished} unfinished, {unknown} unknown"
+    )
     told += f", {ended} of a sandbox that ended with its kernel" if ended else ""
     damaged = session.ledger.damaged
     if damaged:

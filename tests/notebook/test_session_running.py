@@ -534,7 +534,7 @@ def test_the_doctor_never_shows_the_key(sessions: Sessions) -> None:
     assert marks["key"] == marks["service answers"] == marks["ledger"] == marks["home"] == "ok"
     details = {c.name: c.detail for c in checks}
     assert details["key"] == "from an argument"
-    assert details["ledger"] == "1 tasks, 0 unfinished, 0 unknown"
+    assert details["ledger"] == "1 task, 0 unfinished, 0 unknown"
     assert details["balance"] == "100.00 USD"
     assert KEY not in repr(vars(session))
     assert all(KEY.encode() not in p.read_bytes() for p in sessions.home.rglob("*") if p.is_file())
@@ -563,6 +563,8 @@ def test_the_doctor_says_what_is_wrong(sessions: Sessions, home: Path) -> None:
     without = doctor.examine(sessions(key=None))
     assert {c.name for c in without if c.good is False} == {"key"}
     assert sum("There is no Modellix API key" in c.detail for c in without) == 1
+    extras = {c.name for c in without if ", for " in c.detail}
+    assert extras == {"pyarrow", "xlsxwriter", "matplotlib", "psycopg", "s3fs", "keyring"}
     assert any("%modellix key" in c.detail for c in without)
     home_in_the_way = home.with_name("file")
     home_in_the_way.write_text("in the way")
