@@ -339,7 +339,7 @@ class Painter:
             ended = [view for view in self._views if view.over]
         for view in ended:
             self._tick(view)
-            self.remove(view)
+            view.stop()
 
     def _run(self) -> None:
         while views := self._next():

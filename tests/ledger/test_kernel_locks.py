@@ -87,10 +87,11 @@ from modellix_jupyter.ledger.kernel_locks import KernelLock
 owner = KernelLock(Path(sys.argv[1]))
 child = os.fork()
 if child == 0:
+    # the child says it: its copy of the lock is closed by now
+    print(owner.name, os.getpid(), flush=True)
     del owner
     time.sleep(60)
     os._exit(0)
-print(owner.name, child, flush=True)
 signal.pause()
 """
 
