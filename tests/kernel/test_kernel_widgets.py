@@ -64,17 +64,21 @@ def test_the_panel_is_shown_filled_in_clicked_and_fills_its_gallery(
     talk.until_true("'1' in panel.create.button.label")
     label, ticket = (talk.value(f"panel.create.button.{name}") for name in ("label", "ticket"))
     before = len(service.submissions)
+    shown = int(talk.value("len(panel.context.uids())"))  # of the cells before
     for _ in range(2):  # clicked twice, sent once
         talk.say(model("button"), {"send": ticket, "label": label})
     gallery = model("results.gallery")
     talk.say(gallery, {"view": "page", "see": [0, 24], "lack": "all"})
-    talk.until_true("panel.context.uids()")
+    talk.until_true(f"len(panel.context.uids()) > {shown}")
     talk.until(
         lambda m: (
             m["msg_type"] == "comm_msg"
             and m["content"]["comm_id"] == gallery
             and bool(m["content"]["data"].get("content", {}).get("thumbs"))
         )
+    )
+    talk.until_true(
+        "all(panel.context.session.engine.get(u).is_final for u in panel.context.uids())"
     )
     assert [s.body["prompt"] for s in list(service.submissions.values())[before:]] == [
         "a lighthouse"
