@@ -6,11 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 
-# How many are sent at first. A new account runs two at once, so three of them are refused, which
-# costs nothing; an account that runs more is not kept waiting.
-FIRST = 5
-# How many places more each acceptance gives, until a refusal: half as many again a round trip.
-GROWTH = 0.5
+# How many are unanswered at most until a refusal: each acceptance gives one place more. So many are
+# refused where the service runs fewer, which costs nothing; an account without a limit is not kept
+# waiting.
+FIRST = 4
 # How long a learned number holds before one more place is tried, in seconds; each time twice as
 # long, up to `PROBE_AT_MOST_S`.
 PROBE_S = 60.0
@@ -32,7 +31,6 @@ class Places:
     ) -> None:
         self.at_most = at_most
         self.taken = 0
-        self._earned = 0.0
         self._timer = timer
         self._learned = learned is not None
         self._capacity = min(at_most, learned or FIRST)
@@ -83,11 +81,7 @@ class Places:
     def accepted(self) -> None:
         """Learn from an acceptance: without a refusal so far, there may be more places."""
         self._filled |= not self.free
-        if self._learned or not self.waiting:
-            return
-        self._earned += GROWTH
-        if self._earned >= 1:
-            self._earned -= 1
+        if not self._learned and self.waiting:
             self._grow()
 
     def refused(self) -> Coroutine[None, None, None]:

@@ -63,6 +63,20 @@ def test_without_a_limit_the_number_grows_to_the_upper_bound() -> None:
     assert service.most > 50
 
 
+def test_without_a_limit_nothing_waits_for_an_end() -> None:
+    async def body() -> None:
+        free = Places(64, lambda: 0.0)
+
+        async def begin() -> None:
+            await free.acquire()
+            await asyncio.sleep(0)
+            free.accepted()
+
+        await asyncio.gather(*(begin() for _ in range(64)))  # none of them ends
+
+    run(body())
+
+
 def test_a_known_limit_costs_no_refusal() -> None:
     service = Service(limit=5, learned=5)
     run(service.tasks(20))
