@@ -13,6 +13,7 @@ import pytest
 
 from modellix_jupyter.api.retry import backoff
 from modellix_jupyter.engine import transitions
+from modellix_jupyter.engine.engine import Engine
 from modellix_jupyter.errors import (
     ApiError,
     ModellixError,
@@ -133,12 +134,10 @@ def test_two_that_send_at_once_send_it_once(rig: Rig, service: FakeService) -> N
     assert len(service.submitted) == len(tasks)
 
 
-@pytest.mark.parametrize("how", ["taken over", "unwatched"])
-def test_what_is_just_being_left_is_sent_all_the_same(
-    rig: Rig, service: FakeService, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
-    service.answers = [PENDING] * 10_000
-    engine = rig.engine(max_in_flight=1)
+def held_release(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> tuple[threading.Event, threading.Event]:
+    """Hold every release of a task back: the first event says that it began, the second lets it."""
     leaves, let = threading.Event(), threading.Event()
     release = engine._ownership.release
 
@@ -148,6 +147,16 @@ def test_what_is_just_being_left_is_sent_all_the_same(
         release(uid)
 
     monkeypatch.setattr(engine._ownership, "release", slowly)
+    return leaves, let
+
+
+@pytest.mark.parametrize("how", ["taken over", "unwatched"])
+def test_what_is_just_being_left_is_sent_all_the_same(
+    rig: Rig, service: FakeService, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    service.answers = [PENDING] * 10_000
+    engine = rig.engine(max_in_flight=1)
+    leaves, let = held_release(engine, monkeypatch)
     if how == "unwatched":
         _, task = engine.submit([request("runs"), request("waits")])
         leave = threading.Thread(target=engine.unwatch, args=(task.uid,))
@@ -173,15 +182,7 @@ def test_what_two_look_away_from_is_finished_once_it_was_left(
 ) -> None:
     service.answers = [PENDING] * 10_000
     engine = rig.engine(max_in_flight=1)
-    leaves, let = threading.Event(), threading.Event()
-    release = engine._ownership.release
-
-    def slowly(uid: str) -> None:
-        leaves.set()
-        assert let.wait(HANG_S)
-        release(uid)
-
-    monkeypatch.setattr(engine._ownership, "release", slowly)
+    leaves, let = held_release(engine, monkeypatch)
     _, task = engine.submit([request("runs"), request("waits")])
 
     async def twice() -> None:
