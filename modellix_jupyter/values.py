@@ -495,6 +495,12 @@ def text_of(path: str | Path) -> str | None:
     return inside if isinstance(inside, str) else text
 
 
+def amount(usd: float) -> str:
+    """Return US dollars with two to four decimals."""
+    whole, _, cents = f"{usd:.4f}".partition(".")
+    return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
+
+
 def number(value: Json) -> float | None:
     """Return a finite number; numbers written as text count, booleans do not."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):

@@ -12,7 +12,16 @@ from collections import Counter
 from collections.abc import Sequence
 
 from modellix_jupyter.html.markup import plain
-from modellix_jupyter.values import Activity, Card, Price, Request, Status, Task, to_datetime
+from modellix_jupyter.values import (
+    Activity,
+    Card,
+    Price,
+    Request,
+    Status,
+    Task,
+    amount,
+    to_datetime,
+)
 
 MINUTE = 60
 HOUR = 3600
@@ -76,8 +85,7 @@ def money(value: float | None) -> str:
     """Return US dollars with two to four decimals."""
     if value is None or not math.isfinite(value):
         return ""
-    whole, _, cents = f"{value:.4f}".partition(".")
-    return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
+    return amount(value)
 
 
 def money_range(low: float, high: float) -> str:

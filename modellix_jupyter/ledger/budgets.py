@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from modellix_jupyter.errors import OverBudget
 from modellix_jupyter.ledger.tables import budgets, service_of, tasks
-from modellix_jupyter.values import EPOCH, to_datetime
+from modellix_jupyter.values import EPOCH, amount, to_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,12 +137,6 @@ def _beyond(standing: Standing, wanted: float) -> str:
         f"This may cost {_dollars(wanted)}, and {_dollars(left)} is left of "
         f"{_limit(standing)}{renews}."
     )
-
-
-def amount(usd: float) -> str:
-    """Return US dollars with two to four decimals."""
-    whole, _, cents = f"{usd:.4f}".partition(".")
-    return f"${whole}.{cents.rstrip('0').ljust(2, '0')}"
 
 
 def _dollars(usd: float) -> str:

@@ -8,10 +8,11 @@ import time
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.ledger.budgets import PERIODS, Period, Standing, amount
+from modellix_jupyter.ledger.budgets import PERIODS, Period, Standing
 from modellix_jupyter.ledger.tables import service_of
 from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.planning.suggestions import short
+from modellix_jupyter.values import amount
 
 if TYPE_CHECKING:
     from modellix_jupyter.notebook.session import Session
