@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from modellix_jupyter import errors
     from modellix_jupyter.errors import ModellixError
-    from modellix_jupyter.notebook.budget import budget
     from modellix_jupyter.notebook.functions import (
         agenerate,
+        budget,
         compare,
         describe,
         generate,
@@ -48,7 +48,7 @@ _HOMES = {
     "Status": "values",
     "Task": "values",
     "agenerate": "notebook.functions",
-    "budget": "notebook.budget",
+    "budget": "notebook.functions",
     "compare": "notebook.functions",
     "describe": "notebook.functions",
     "generate": "notebook.functions",

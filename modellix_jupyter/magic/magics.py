@@ -79,7 +79,7 @@ class Modellix(Magics, SettingTraits):  # type: ignore[misc, valid-type]  # a cl
 
                 return run_command(parse_line(line))
             variables = self.shell.user_ns if self.shell else {}
-            from modellix_jupyter.magic.cells import run_cell
+            from modellix_jupyter.magic.commands import run_cell
             from modellix_jupyter.notebook.functions import full_names
 
             with full_names():

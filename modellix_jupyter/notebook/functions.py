@@ -10,7 +10,7 @@ from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupt
 from modellix_jupyter.html.formatting import price_range
 from modellix_jupyter.notebook.current_session import current, leave, push
 from modellix_jupyter.notebook.display import connect_viewer
-from modellix_jupyter.notebook.spending import ask_first
+from modellix_jupyter.notebook.spending import Budget, ask_first, set_limit, standing_of
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.planning.suggestions import did_you_mean
 from modellix_jupyter.results.results import one_prompt
@@ -287,10 +287,10 @@ def describe(model: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from modellix_jupyter.planning import describe as words
+    from modellix_jupyter.planning.schema import COLUMNS, parameter_rows
 
     _, schema = current().look_up(model)
-    return pd.DataFrame(words.describe(schema), columns=list(words.COLUMNS))
+    return pd.DataFrame(parameter_rows(schema), columns=list(COLUMNS))
 
 
 def run(results: Results, timeout: float | None = None, *, raising: bool = True) -> Results:
@@ -367,6 +367,35 @@ def history(service: str | None = None) -> pd.DataFrame:
     """
     connect_viewer()
     return current().history(service)
+
+
+def budget(limit: str | float | None = None) -> Budget:
+    """Show what was spent at the service in use, or set a limit for every kernel on the ledger.
+
+    What tasks may cost is held before they are sent, and counts until the service says what it
+    charged; a plan that may cost more than what is left is refused as a whole. Days and months are
+    those of UTC.
+
+    Parameters
+    ----------
+    limit
+        In USD: ``"20/day"``, ``"300/month"``, ``50`` in all, or ``"off"`` to remove every limit.
+
+    Returns
+    -------
+    Budget
+        What was spent today, this month and in all, each with its limit.
+
+    Raises
+    ------
+    InvalidRequest
+        It is none of these.
+
+    """
+    session = current()
+    if limit is not None:
+        set_limit(session, str(limit).strip())
+    return standing_of(session)
 
 
 class SandboxSession(AbstractContextManager["SandboxSession"]):

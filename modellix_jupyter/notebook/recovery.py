@@ -6,9 +6,11 @@ Loading the extension needs only `announce`, so the imports of the rest stand in
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest, ModellixError
@@ -27,6 +29,9 @@ _VANISHES = (
 )
 # Characters of a task's uid that are shown, and that name it.
 SHORT = 8
+# What stands for the result of a task that nobody will ever answer for.
+SANDBOX_ENDED = "its sandbox ended with its kernel"
+_CONNECT_S = 0.5
 
 
 def announce() -> None:
@@ -179,3 +184,57 @@ def _decision(session: Session, word: str) -> tuple[Task, str | None]:
             f"`{name}` names no task of unknown outcome.", "`%modellix resume` lists them."
         )
     return known[0], None if task_id == "none" else task_id
+
+
+# -- sandboxes that ended with their kernels
+
+
+def end_tasks_of_ended_sandboxes(session: Session) -> int:
+    """Record of unfinished tasks that their sandbox is gone; return of how many."""
+    gone = functools.cache(_is_gone)
+    count = 0
+    for task in session.ledger.unfinished_of("sandbox"):
+        if task.origin == session.settings.base_url or not gone(task.origin):
+            continue
+        owner = session.ledger.owner(task.uid)
+        if session.kernel_lock.is_alive(owner):
+            continue
+        if session.ledger.claim(task.uid, None, was=owner):
+            session.ledger.save(_ended(task))
+            count += 1
+    return count
+
+
+def _is_gone(origin: str) -> bool:
+    """Whether nothing listens at a service of this machine."""
+    import socket
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(origin)
+    try:
+        address = (parts.hostname or "", parts.port or 80)
+        with contextlib.closing(socket.create_connection(address, timeout=_CONNECT_S)):
+            return False
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+
+
+def _ended(task: Task) -> Task:
+    """Return a task as it is when its service is gone; what was fetched of it stays."""
+    from modellix_jupyter.values import Status
+
+    files = tuple(
+        r if r.path else replace(r, lost=True, problem=SANDBOX_ENDED) for r in task.resources
+    )
+    if task.status.ended:
+        return replace(task, resources=files)
+    sent = task.status is not Status.SUBMITTING
+    return replace(
+        task,
+        status=Status.EXPIRED if sent else Status.REJECTED,
+        resources=files,
+        price=task.price if sent else None,
+        error_message=SANDBOX_ENDED,
+    )

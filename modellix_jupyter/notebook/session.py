@@ -306,7 +306,7 @@ class Session:
 
     def end_ended(self) -> int:
         """Record which tasks will never end, because their sandbox is gone; return how many."""
-        from modellix_jupyter.notebook.ended_sandboxes import end_tasks_of_ended_sandboxes
+        from modellix_jupyter.notebook.recovery import end_tasks_of_ended_sandboxes
 
         return end_tasks_of_ended_sandboxes(self)
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import threading
 import time
 import uuid
@@ -14,17 +16,19 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from modellix_jupyter.errors import InvalidRequest, OverBudget
 from modellix_jupyter.html.formatting import money, money_range
 from modellix_jupyter.keys import not_for, shown
+from modellix_jupyter.ledger.budgets import PERIODS, Period, Standing
 from modellix_jupyter.ledger.tables import service_of
 from modellix_jupyter.notebook import inputs
+from modellix_jupyter.planning.plan import GONE, best, is_reusable, request_keys
 from modellix_jupyter.planning.pricing import Pricing, Total, cost_of, most, total_cost
-from modellix_jupyter.planning.reuse import GONE, best, is_reusable, request_keys
+from modellix_jupyter.planning.suggestions import short
 from modellix_jupyter.storage.files import is_there
-from modellix_jupyter.values import Request, Status, to_datetime
+from modellix_jupyter.values import Request, Status, amount, to_datetime
 
 if TYPE_CHECKING:
     from modellix_jupyter.keys import SecretKey
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 
 # Reasons for an unknown price that are named in one line.
 _REASONS = 2
+_LIMIT = re.compile(r"\$?\s*(?P<usd>[0-9]+\.?[0-9]*|\.[0-9]+)\s*(?:/\s*(?P<period>day|month))?")
 
 
 @dataclass(frozen=True)
@@ -332,3 +337,58 @@ def send_unsent(session: Session, unsent: Sequence[Task], confirm: Confirm) -> l
         return []
     hold_again(session, held, quote.prices)
     return session.engine.send(held)
+
+
+# -- limits
+
+
+class Budget(tuple[Standing, ...]):
+    """How the limits of a service stand: one `Standing` for the day, the month and all time."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        limited = any(standing.limit is not None for standing in self)
+        hint = "" if limited else " `%modellix budget 20/day` sets a limit for every kernel."
+        where = f"Service: {self[0].service}. Each has limits of its own.{hint}"
+        return "\n".join([*self.lines, where])
+
+    @property
+    def lines(self) -> list[str]:
+        """Return a line for the day, the month and all time."""
+        return [_line(standing) for standing in self]
+
+    @property
+    def words(self) -> str:
+        """Return the limits in one line, or what was spent today where there is none."""
+        limited = [str(standing) for standing in self if standing.limit is not None]
+        return "; ".join(limited) or str(self[0])
+
+
+def _line(standing: Standing) -> str:
+    if standing.limit is None:
+        return str(standing)
+    left = max(0.0, standing.limit - standing.spent)
+    renews = f", renews at {standing.renews_at:%Y-%m-%d %H:%M} UTC" if standing.renews_at else ""
+    return f"{standing}; {amount(left)} left{renews}"
+
+
+def standing_of(session: Session) -> Budget:
+    """Return how the limits of a session's service stand."""
+    service = service_of(session.settings.base_url)
+    return Budget(session.ledger.standings(service, time.time_ns() // 1000))
+
+
+def set_limit(session: Session, text: str) -> None:
+    """Set a limit as it is written, or raise `InvalidRequest`."""
+    service = service_of(session.settings.base_url)
+    if text == "off":
+        for period in PERIODS:
+            session.ledger.set_budget(service, period, None)
+        return
+    found = _LIMIT.fullmatch(text)
+    if found is None or math.isinf(usd := float(found["usd"])):
+        raise InvalidRequest(
+            f"`{short(text)}` is not a limit.", "Write 20/day, 300/month, 50 (in all), or off."
+        )
+    session.ledger.set_budget(service, cast("Period", found["period"] or "all"), usd)

@@ -11,9 +11,9 @@ import ipywidgets as widgets
 from modellix_jupyter.html.markup import el, html, join
 from modellix_jupyter.keys import SecretKey, store
 from modellix_jupyter.notebook import current_session
-from modellix_jupyter.notebook.budget import set_limit, standing_of
 from modellix_jupyter.notebook.doctor import validate_key
 from modellix_jupyter.notebook.functions import sandbox
+from modellix_jupyter.notebook.spending import set_limit, standing_of
 from modellix_jupyter.widgets.controls import (
     StatusLine,
     button,

@@ -16,8 +16,8 @@ import ipywidgets as widgets
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.cards import cards_html
 from modellix_jupyter.html.markup import el, html
-from modellix_jupyter.notebook.budget import standing_of
 from modellix_jupyter.notebook.display import NotebookScreen
+from modellix_jupyter.notebook.spending import standing_of
 from modellix_jupyter.widgets.actions import Actions
 from modellix_jupyter.widgets.compare import Compare
 from modellix_jupyter.widgets.connection import Connection

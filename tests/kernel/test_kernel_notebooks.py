@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from modellix_jupyter.ledger.ledger import Ledger
-from modellix_jupyter.planning.reuse import is_seeded
+from modellix_jupyter.planning.plan import is_seeded
 from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.values import Task
 

@@ -16,10 +16,9 @@ import modellix_jupyter as mx
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.planning.cell_parser import parse_cell
-from modellix_jupyter.planning.describe import example_cell
 from modellix_jupyter.planning.inputs import slots_of
 from modellix_jupyter.planning.plan import make_plan
-from modellix_jupyter.planning.schema import Parameter
+from modellix_jupyter.planning.schema import Parameter, example_cell
 from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.sandbox_server.catalog import MODELS
 from modellix_jupyter.values import Status

@@ -9,7 +9,7 @@ from session_rig import UNPOLLED, Sessions, wait_until_accepted
 
 from modellix_jupyter.ledger.tables import service_of
 from modellix_jupyter.notebook import current_session, doctor, functions, recovery
-from modellix_jupyter.notebook.ended_sandboxes import REASON
+from modellix_jupyter.notebook.recovery import SANDBOX_ENDED
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.sandbox_server import Sandbox
@@ -45,7 +45,7 @@ def test_the_history_says_so(later: Session) -> None:
     frame = functions.history()
     assert states(later) == ENDED
     gone = frame[frame["prompt"] == "gone"]
-    assert set(gone["error_message"]) == {REASON}
+    assert set(gone["error_message"]) == {SANDBOX_ENDED}
     # what was never sent holds nothing any more
     assert gone["price"].notna().tolist() == (gone["status"] == "expired").tolist()
 

@@ -7,10 +7,17 @@ from typing import Any
 import pytest
 
 from modellix_jupyter.planning.cell_parser import parse_cell
-from modellix_jupyter.planning.describe import COLUMNS, describe, example_cell, unchecked_in_words
 from modellix_jupyter.planning.inputs import place, slots_of
 from modellix_jupyter.planning.plan import make_plan
-from modellix_jupyter.planning.schema import ModelSchema, check_request, parse_schema
+from modellix_jupyter.planning.schema import (
+    COLUMNS,
+    ModelSchema,
+    check_request,
+    example_cell,
+    parameter_rows,
+    parse_schema,
+    unchecked_in_words,
+)
 from modellix_jupyter.sandbox_server.catalog import MODELS
 from modellix_jupyter.values import Request
 
@@ -33,7 +40,7 @@ def test_the_example_is_a_cell_that_the_model_takes(slug: str) -> None:
 
 
 def test_what_is_said_of_each_parameter() -> None:
-    rows = {row["parameter"]: row for row in describe(schema_of("openai/gpt-image-2-edit"))}
+    rows = {row["parameter"]: row for row in parameter_rows(schema_of("openai/gpt-image-2-edit"))}
     assert list(rows)[:2] == ["prompt", "image"]
     assert tuple(rows["image"]) == COLUMNS
     assert rows["image"]["type"] == "list of pictures"
@@ -42,7 +49,7 @@ def test_what_is_said_of_each_parameter() -> None:
     assert rows["n"]["default"] == "1"
     assert rows["size"]["values"].startswith("1024x1024 ")
     several = schema_of("bytedance/seedream-5.0-lite-edit")
-    either = {row["parameter"]: row for row in describe(several)}
+    either = {row["parameter"]: row for row in parameter_rows(several)}
     assert either["image"]["type"] == "picture or list of pictures"
     assert either["image"]["description"] == "One picture, or a list of 1 to 14."
 

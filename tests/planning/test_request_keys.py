@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modellix_jupyter.planning.reuse import best, is_reusable, request_keys
+from modellix_jupyter.planning.plan import best, is_reusable, request_keys
 from modellix_jupyter.values import Request, Resource, Status, Task
 
 HERE = "https://a.test"

@@ -10,7 +10,7 @@ from PIL import Image
 
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.cell_parser import parse_cell
-from modellix_jupyter.planning.describe import example_cell
+from modellix_jupyter.planning.schema import example_cell
 from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.sandbox_server.catalog import MODELS
 from modellix_jupyter.values import Json, Status
