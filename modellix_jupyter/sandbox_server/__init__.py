@@ -6,6 +6,6 @@ is an independent check of what the client sends. Tornado and Pillow are loaded 
 
 from modellix_jupyter.sandbox_server.faults import Fault, Faults
 from modellix_jupyter.sandbox_server.server import Sandbox
-from modellix_jupyter.sandbox_server.tasks import JournalEntry, Submission
+from modellix_jupyter.sandbox_server.site import JournalEntry, Submission
 
 __all__ = ["Fault", "Faults", "JournalEntry", "Sandbox", "Submission"]

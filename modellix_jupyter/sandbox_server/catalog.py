@@ -6,10 +6,14 @@ from modellix_jupyter.sandbox_server.faults import Fault
 from modellix_jupyter.sandbox_server.models import Model, Option, Pace, Price, Quirk, Schema
 
 
+def _of(kind: str, description: str, **keywords: object) -> Schema:
+    """Return a parameter of a type, with the keywords that bound it."""
+    return {"type": kind, "description": description, **keywords}
+
+
 def _text(description: str, longest: int = 4000, shortest: int = 1) -> Schema:
     """Return a text parameter with bounds in characters."""
-    bounds = {"minLength": shortest, "maxLength": longest}
-    return {"type": "string", "description": description, **bounds}
+    return _of("string", description, minLength=shortest, maxLength=longest)
 
 
 def _prompt(longest: int = 4000) -> Schema:
@@ -17,26 +21,15 @@ def _prompt(longest: int = 4000) -> Schema:
     return _text("What to make, in plain words.", longest)
 
 
-def _seed() -> Schema:
-    """Return the parameter that tells repeats apart."""
-    text = "The same seed and request give the same result; leave it out for one of its own."
-    return {"type": "integer", "description": text, "minimum": 0, "maximum": 2**31 - 1}
-
-
-def _choice(description: str, default: str, *others: str) -> Schema:
+def _choice(description: str, values: str) -> Schema:
     """Return a string parameter with a fixed set of values, the default first."""
-    values = [default, *others]
-    return {"type": "string", "description": description, "default": default, "enum": values}
-
-
-def _flag(description: str, *, default: bool) -> Schema:
-    return {"type": "boolean", "description": description, "default": default}
+    known = values.split()
+    return _of("string", description, default=known[0], enum=known)
 
 
 def _count(description: str, default: int, low: int, high: int) -> Schema:
     """Return a bounded integer parameter."""
-    bounds = {"minimum": low, "maximum": high}
-    return {"type": "integer", "description": description, "default": default, **bounds}
+    return _of("integer", description, default=default, minimum=low, maximum=high)
 
 
 def _media(about: str, kind: str = "image", *, data: bool = True) -> Schema:
@@ -44,25 +37,31 @@ def _media(about: str, kind: str = "image", *, data: bool = True) -> Schema:
     forms = f"an https address or data:{kind}/...;base64" if data else "an https address"
     pattern = f"^(https?://|data:{kind}/)" if data else "^https?://"
     example = f"https://example.com/{kind}"
-    text = f"{about}: {forms}."
-    return {"type": "string", "description": text, "pattern": pattern, "example": example}
+    return _of("string", f"{about}: {forms}.", pattern=pattern, example=example)
 
 
 def _list(item: Schema, most: int, about: str) -> Schema:
     """Return a list of one item at least."""
-    bounds = {"minItems": 1, "maxItems": most, "example": [item.get("example")]}
-    return {"type": "array", "description": about, "items": item, **bounds}
+    example = [item.get("example")]
+    return _of("array", about, items=item, minItems=1, maxItems=most, example=example)
 
 
 _FAST = Pace(0.6, 0.5, 0.8)
-_RATIOS = ("16:9", "9:16", "4:3", "3:4")
+_RATIOS = "1:1 16:9 9:16 4:3 3:4"
 _SIZE = "Width and height in pixels."
+_LONG = "Pixels on the long side."
+_SHORT = "Pixels on the short side."
 _RATIO = "Width to height."
 _MANY = "How many pictures to make."
 _SECONDS = "Length in seconds."
+_CLOSELY = "How closely to follow the prompt."
 
-_WRITE: Mapping[str, Schema] = {"prompt": _prompt(), "seed": _seed()}
-_FORMAT = {"output_format": _choice("How the picture is stored.", "png", "jpeg", "webp")}
+_PICTURE = _media("A picture")
+#: The parameter that tells repeats apart.
+_SAME = "The same seed and request give the same result; leave it out for one of its own."
+_SEED = _of("integer", _SAME, minimum=0, maximum=2**31 - 1)
+_WRITE: Mapping[str, Schema] = {"prompt": _prompt(), "seed": _SEED}
+_FORMAT = {"output_format": _choice("How the picture is stored.", "png jpeg webp")}
 
 
 _PICTURES = (
@@ -72,11 +71,9 @@ _PICTURES = (
         parameters={
             **_WRITE,
             "negative_prompt": _text("What to keep out of the picture.", 500, 0),
-            "size": _choice(
-                _SIZE, "1024*1024", "1328*1328", "1664*928", "928*1664", "1472*1104", "1104*1472"
-            ),
+            "size": _choice(_SIZE, "1024*1024 1328*1328 1664*928 928*1664 1472*1104 1104*1472"),
             "n": _count(_MANY, 1, 1, 4),
-            "prompt_extend": _flag("Let the model add to a short prompt.", default=True),
+            "prompt_extend": _of("boolean", "Let the model add to a short prompt.", default=True),
         },
         price=Price(0.03),
         pace=Pace(3.2, 2.0, 6.0),
@@ -88,8 +85,8 @@ _PICTURES = (
         description="Bold tiles of circles and arcs, as from a Bauhaus poster.",
         parameters={
             **_WRITE,
-            "aspectRatio": _choice(_RATIO, "1:1", *_RATIOS, "3:2", "2:3", "21:9"),
-            "imageSize": _choice("Pixels on the long side.", "1K", "2K", "4K"),
+            "aspectRatio": _choice(_RATIO, f"{_RATIOS} 3:2 2:3 21:9"),
+            "imageSize": _choice(_LONG, "1K 2K 4K"),
             "n": _count(_MANY, 1, 1, 4),
             **_FORMAT,
         },
@@ -103,8 +100,8 @@ _PICTURES = (
         description="Bold tiles of circles and arcs, in fewer colours and for less.",
         parameters={
             **_WRITE,
-            "aspectRatio": _choice(_RATIO, "1:1", *_RATIOS),
-            "imageSize": _choice("Pixels on the long side.", "1K", "512"),
+            "aspectRatio": _choice(_RATIO, _RATIOS),
+            "imageSize": _choice(_LONG, "1K 512"),
         },
         price=Price(0.02, form="text"),
         pace=Pace(1.8, 1.0, 3.0),
@@ -115,8 +112,8 @@ _PICTURES = (
         description="Soft pink fields with lights out of focus.",
         parameters={
             "prompt": _prompt(32_000),
-            "size": _choice(_SIZE, "1024x1024", "1536x1024", "1024x1536"),
-            "quality": _choice("More care for more money.", "medium", "low", "high"),
+            "size": _choice(_SIZE, "1024x1024 1536x1024 1024x1536"),
+            "quality": _choice("More care for more money.", "medium low high"),
             "n": _count(_MANY, 1, 1, 10),
             **_FORMAT,
         },
@@ -132,13 +129,7 @@ _PICTURES = (
             **_WRITE,
             "width": _count("Width in pixels.", 1024, 256, 2048),
             "height": _count("Height in pixels.", 1024, 256, 2048),
-            "guidance": {
-                "type": "number",
-                "description": "How closely to follow the prompt.",
-                "default": 3.5,
-                "exclusiveMinimum": 1.0,
-                "maximum": 10.0,
-            },
+            "guidance": _of("number", _CLOSELY, default=3.5, exclusiveMinimum=1.0, maximum=10.0),
             **_FORMAT,
         },
         price=Price(0.05),
@@ -151,8 +142,8 @@ _PICTURES = (
         description="Hills at dusk, in violet.",
         parameters={
             **_WRITE,
-            "size": _choice("Pixels on the long side.", "1K", "2K", "4K"),
-            "aspect_ratio": _choice(_RATIO, "1:1", *_RATIOS),
+            "size": _choice(_LONG, "1K 2K 4K"),
+            "aspect_ratio": _choice(_RATIO, _RATIOS),
             "n": _count(_MANY, 1, 1, 6),
         },
         price=Price(0.03),
@@ -164,7 +155,7 @@ _PICTURES = (
         description="Hills in the greens of May; four pictures where nothing else is said.",
         parameters={
             **_WRITE,
-            "size": _choice(_SIZE, "1280*1280", "1024*1024", "1280*720", "720*1280"),
+            "size": _choice(_SIZE, "1280*1280 1024*1024 1280*720 720*1280"),
             "n": _count(_MANY, 4, 1, 4),
         },
         common=("prompt", "seed"),
@@ -179,8 +170,8 @@ _PICTURES = (
         parameters={
             **_WRITE,
             "image": _media("The picture to edit"),
-            "aspectRatio": _choice(_RATIO, "1:1", *_RATIOS),
-            "imageSize": _choice("Pixels on the long side.", "1K", "2K"),
+            "aspectRatio": _choice(_RATIO, _RATIOS),
+            "imageSize": _choice(_LONG, "1K 2K"),
             **_FORMAT,
         },
         required=("prompt", "image"),
@@ -198,7 +189,7 @@ _PICTURES = (
                 _media("A picture", data=False), 16, "The pictures to edit, by address."
             ),
             "mask": _media("Where to edit: the transparent parts of this picture", data=False),
-            "size": _choice(_SIZE, "1024x1024", "1536x1024", "1024x1536"),
+            "size": _choice(_SIZE, "1024x1024 1536x1024 1024x1536"),
             "n": _count(_MANY, 1, 1, 10),
             **_FORMAT,
         },
@@ -215,11 +206,11 @@ _PICTURES = (
             **_WRITE,
             "image": {
                 "description": "One picture, or a list of 1 to 14.",
-                "example": "https://example.com/image",
-                "anyOf": [_media("A picture"), _list(_media("A picture"), 14, "The pictures.")],
+                "example": _PICTURE["example"],
+                "anyOf": [_PICTURE, _list(_PICTURE, 14, "The pictures.")],
             },
-            "size": _choice("Pixels on the long side.", "2K", "4K"),
-            "sequential_image_generation": _choice("A series of pictures.", "disabled", "auto"),
+            "size": _choice(_LONG, "2K 4K"),
+            "sequential_image_generation": _choice("A series of pictures.", "disabled auto"),
             "sequential_image_generation_max_images": _count("Of a series, at most.", 4, 1, 15),
         },
         required=("prompt", "image"),
@@ -238,13 +229,13 @@ _PICTURES = (
                 {
                     "type": "object",
                     "required": ["image"],
-                    "properties": {"image": _media("A picture"), "name": _text("Its name.", 40)},
-                    "example": {"image": "https://example.com/image"},
+                    "properties": {"image": _PICTURE, "name": _text("Its name.", 40)},
+                    "example": {"image": _PICTURE["example"]},
                 },
                 10,
                 "The pictures to begin from.",
             ),
-            "aspect_ratio": _choice(_RATIO, "1:1", *_RATIOS),
+            "aspect_ratio": _choice(_RATIO, _RATIOS),
             "series_amount": _count("How many pictures the series has.", 1, 1, 9),
         },
         required=("prompt", "image_list"),
@@ -260,8 +251,8 @@ def _film(shortest: int, default: int, longest: int) -> dict[str, Schema]:
     return {
         **_WRITE,
         "duration": _count(_SECONDS, default, shortest, longest),
-        "aspect_ratio": _choice(_RATIO, "16:9", "9:16", "1:1"),
-        "resolution": _choice("Pixels on the short side.", "270p", "480p", "720p"),
+        "aspect_ratio": _choice(_RATIO, "16:9 9:16 1:1"),
+        "resolution": _choice(_SHORT, "270p 480p 720p"),
     }
 
 
@@ -280,9 +271,9 @@ _VIDEOS = (
         description="A rolling sea: the sandbox has one film, of four seconds.",
         parameters={
             **_WRITE,
-            "durationSeconds": _choice("Length in seconds, as a text.", "4", "6", "8"),
-            "aspectRatio": _choice(_RATIO, "16:9", "9:16"),
-            "resolution": _choice("Pixels on the short side.", "270p", "480p", "720p"),
+            "durationSeconds": _choice("Length in seconds, as a text.", "4 6 8"),
+            "aspectRatio": _choice(_RATIO, "16:9 9:16"),
+            "resolution": _choice(_SHORT, "270p 480p 720p"),
         },
         price=Price(0.10, "second", "resolution", {"270p": 0.1, "480p": 0.1, "720p": 0.15}),
         pace=Pace(14.0, 12.0, 20.0),
@@ -303,7 +294,7 @@ _VIDEOS = (
         description="A rolling sea: the sandbox has one film, of four seconds.",
         parameters={
             **_film(4, 5, 12),
-            "generate_audio": _flag("With the sound of it.", default=False),
+            "generate_audio": _of("boolean", "With the sound of it.", default=False),
         },
         price=Price(0.02, "second", form="beside"),
         pace=Pace(13.0, 10.0, 18.0),
@@ -313,13 +304,12 @@ _VIDEOS = (
         type="image-to-video",
         description="A rolling sea, from a first frame or after a first clip.",
         parameters={
-            "prompt": _prompt(),
-            "seed": _seed(),
+            **_WRITE,
             "first_frame": _media("The picture that the film begins with"),
             "last_frame": _media("The picture that it ends with"),
             "first_clip": _media("The film to go on from", "video", data=False),
             "duration": _count(_SECONDS, 5, 2, 15),
-            "resolution": _choice("Pixels on the short side.", "720p", "1080p"),
+            "resolution": _choice(_SHORT, "720p 1080p"),
         },
         required=(),
         options=(
@@ -336,7 +326,7 @@ _VIDEOS = (
         parameters={
             "start_image": _media("The first frame"),
             "key_images": _list(_media("A frame"), 8, "The frames that follow, in their order."),
-            "resolution": _choice("Pixels on the short side.", "540p", "720p", "1080p"),
+            "resolution": _choice(_SHORT, "540p 720p 1080p"),
         },
         required=("start_image", "key_images"),
         bare=True,
@@ -350,7 +340,7 @@ _VIDEOS = (
         parameters={
             "prompt": _prompt(),
             "video_url": _media("The film to edit", "video", data=False),
-            "reference_images": _list(_media("A picture"), 4, "How things in it should look."),
+            "reference_images": _list(_PICTURE, 4, "How things in it should look."),
         },
         required=("prompt", "video_url"),
         price=Price(0.10, "second"),
@@ -359,7 +349,6 @@ _VIDEOS = (
 )
 
 
-_SPEAKERS = ("Cherry", "Ethan", "Serena")
 _VOICES = (
     Model(
         slug="minimax/speech-2.6",
@@ -367,8 +356,8 @@ _VOICES = (
         description="Plays a few notes of a bell: the sandbox has one sound.",
         parameters={
             "prompt": _prompt(5000),
-            "voice": _choice("Who speaks.", "flute", "bell", "organ"),
-            "seed": _seed(),
+            "voice": _choice("Who speaks.", "flute bell organ"),
+            "seed": _SEED,
         },
         price=Price(0.01, "task"),
         pace=Pace(2.8, 2.0, 4.0),
@@ -379,8 +368,8 @@ _VOICES = (
         description="Plays a few notes of a bell: the sandbox has one sound.",
         parameters={
             "text": _text("What to say.", 600),
-            "voice": {"type": "string", "description": "Who speaks.", "enum": list(_SPEAKERS)},
-            "language_type": _choice("The language.", "Auto", "English", "Chinese", "German"),
+            "voice": _of("string", "Who speaks.", enum=["Cherry", "Ethan", "Serena"]),
+            "language_type": _choice("The language.", "Auto English Chinese German"),
         },
         required=("text", "voice"),
         content_type="application/vnd.modellix+json",
@@ -393,7 +382,7 @@ _VOICES = (
         description="Writes down what the sandbox's one sound says.",
         parameters={
             "url": _media("The sound to write down", "audio"),
-            "language": _choice("The language.", "auto", "en", "zh", "de"),
+            "language": _choice("The language.", "auto en zh de"),
         },
         required=("url",),
         price=Price(0.002, "task"),
@@ -418,7 +407,7 @@ _CITRUS = "1f3b2d 3f8f5b f2a032 f5c542 fff4d2"
 
 _SMALL: Mapping[str, Schema] = {
     **_WRITE,
-    "size": _choice(_SIZE, "512x512", "256x256", "1024x1024", "768x512", "512x768"),
+    "size": _choice(_SIZE, "512x512 256x256 1024x1024 768x512 512x768"),
     "n": _count(_MANY, 1, 1, 4),
     **_FORMAT,
 }

@@ -15,10 +15,10 @@ from PIL import Image
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, Finish, HTTPError, RequestHandler
 
+from modellix_jupyter.sandbox_server.catalog import MODELS
 from modellix_jupyter.sandbox_server.faults import BEFORE, Fault
 from modellix_jupyter.sandbox_server.models import Model
-from modellix_jupyter.sandbox_server.site import MAX_UPLOADING, MAX_UPLOADS, Site
-from modellix_jupyter.sandbox_server.tasks import JournalEntry, Origin
+from modellix_jupyter.sandbox_server.site import MAX_UPLOADS, JournalEntry, Origin, Site
 
 log = logging.getLogger("modellix_jupyter.sandbox_server")
 
@@ -113,9 +113,9 @@ class Answer(RequestHandler):
     def model(self, provider: str, name: str) -> Model:
         """Return the model of a path."""
         slug = f"{provider}/{name}"
-        if slug in self.site.models:
-            return self.site.models[slug]
-        if not any(known.startswith(f"{provider}/") for known in self.site.models):
+        if slug in MODELS:
+            return MODELS[slug]
+        if not any(known.startswith(f"{provider}/") for known in MODELS):
             raise Refusal(404, f"provider '{provider}' does not exist")
         raise Refusal(404, f"model '{slug}' does not exist")
 
@@ -275,7 +275,7 @@ class Models(Keyed):
         chosen = self.get_query_argument("featured", "").lower() == "true"
         listed = [
             model.entry(self.site.api_url)
-            for model in self.site.models.values()
+            for model in MODELS.values()
             if model.featured or not chosen
         ]
         self.finish({"models": listed})
@@ -309,13 +309,10 @@ class Upload(Keyed):
 
     async def post(self) -> None:
         """Store a picture and return its address."""
-        if self.site.uploading >= MAX_UPLOADING:
+        if self.site.uploading.locked():
             raise Refusal(429, "Concurrent limit exceeded")
-        self.site.uploading += 1
-        try:
+        async with self.site.uploading:
             await self._keep()
-        finally:
-            self.site.uploading -= 1
 
     async def _keep(self) -> None:
         sent = self.request.files.get("file")
@@ -350,14 +347,7 @@ def picture_format(content: bytes) -> str | None:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as opened:
             opened.verify()
             return str(opened.format).lower()
-    # what Pillow raises for broken pictures and for ones too large to open, depending on where
-    except (
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-        OSError,
-        SyntaxError,
-        ValueError,
-    ):
+    except Exception:  # noqa: BLE001 - decoders raise whatever the bytes make them
         return None
 
 
@@ -440,33 +430,26 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
     return start, end
 
 
-def api_application(site: Site) -> Application:
-    """Return the API's origin."""
-    return _application(
-        site,
-        "api",
-        {
-            r"/api/v1/models/?": Models,
-            r"/api/v1/tasks/([^/]+)": Read,
-            r"/api/v1/apikey/validate": Validate,
-            r"/api/v1/team/balance": Balance,
-            r"/api/v1/media/files": Upload,
-            r"/api/v1/media/files/([^/]+)": Uploaded,
-            rf"/api/v1/({_SLUG})/({_SLUG})(?:/async)?": Submit,
-            rf"/models/({_SLUG})/({_SLUG})/api_schema": Schema,
-        },
-    )
+_ROUTES: Mapping[Origin, Mapping[str, type[Answer]]] = {
+    "api": {
+        r"/api/v1/models/?": Models,
+        r"/api/v1/tasks/([^/]+)": Read,
+        r"/api/v1/apikey/validate": Validate,
+        r"/api/v1/team/balance": Balance,
+        r"/api/v1/media/files": Upload,
+        r"/api/v1/media/files/([^/]+)": Uploaded,
+        rf"/api/v1/({_SLUG})/({_SLUG})(?:/async)?": Submit,
+        rf"/models/({_SLUG})/({_SLUG})/api_schema": Schema,
+    },
+    "cdn": {r"/files/([\w.]+)": ResultFile, r"/media/([\w.]+)": Media},
+}
 
 
-def cdn_application(site: Site) -> Application:
-    """Return the second origin."""
-    return _application(site, "cdn", {r"/files/([\w.]+)": ResultFile, r"/media/([\w.]+)": Media})
-
-
-def _application(site: Site, origin: Origin, routes: Mapping[str, type[Answer]]) -> Application:
+def application(site: Site, origin: Origin) -> Application:
+    """Return what is served at an origin."""
     about: dict[str, Any] = {"site": site, "origin": origin}
     return Application(
-        [(path, handler, about) for path, handler in routes.items()],
+        [(path, handler, about) for path, handler in _ROUTES[origin].items()],
         default_handler_class=Nothing,
         default_handler_args=about,
         log_function=_log_request,

@@ -7,16 +7,15 @@ import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from modellix_jupyter.sandbox_server.faults import Faults
-from modellix_jupyter.sandbox_server.tasks import JournalEntry, Limits, Submission, TaskStore
+from modellix_jupyter.sandbox_server.site import JournalEntry, Limits, Site, Submission, TaskStore
 
 if TYPE_CHECKING:
     from tornado.httpserver import HTTPServer
     from tornado.web import Application
-
-    from modellix_jupyter.sandbox_server.site import Site
 
 _HOST = "127.0.0.1"  # so that it can be reached from this machine only
 #: Bytes of a request: an upload above 16 MiB is still read, to be refused with a message.
@@ -71,10 +70,9 @@ class Sandbox:
         self.cdn_url = ""
         self.journal: list[JournalEntry] = []
         self._port = port
-        self._speed = speed
-        self._faults = faults
-        self._limits = Limits(concurrent, rpm)
         self._tasks = TaskStore(speed=speed)
+        limits = Limits(concurrent, rpm)
+        self._new_site = partial(Site, self._tasks, self.journal, faults or Faults(), limits, speed)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopper: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
@@ -154,15 +152,14 @@ class Sandbox:
 
     async def _serve(self, started: "Future[None]") -> None:
         """Serve both origins until told to stop."""
-        from modellix_jupyter.sandbox_server import handlers
-        from modellix_jupyter.sandbox_server.site import Site
+        from modellix_jupyter.sandbox_server.handlers import application
 
-        site = Site(self._tasks, self.journal, self._faults, self._limits, self._speed)
+        site = self._new_site()
         stopping = asyncio.Event()
         servers: list[HTTPServer] = []
         try:
-            self.base_url = _listen(servers, handlers.api_application(site), self._port)
-            self.cdn_url = _listen(servers, handlers.cdn_application(site), 0)
+            self.base_url = _listen(servers, application(site, "api"), self._port)
+            self.cdn_url = _listen(servers, application(site, "cdn"), 0)
             site.api_url, site.cdn_url = self.base_url, self.cdn_url
             self._stopper = asyncio.get_running_loop(), stopping
             started.set_result(None)
@@ -184,7 +181,7 @@ def _listen(servers: "list[HTTPServer]", application: "Application", port: int) 
     return f"http://{_HOST}:{bound.getsockname()[1]}"
 
 
-async def _close(site: "Site", servers: "list[HTTPServer]") -> None:
+async def _close(site: Site, servers: "list[HTTPServer]") -> None:
     """Accept no more connections, release held answers, and close the open connections."""
     for server in servers:
         server.stop()

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from modellix_jupyter.sandbox_server import Sandbox
-from modellix_jupyter.sandbox_server.tasks import Limits
+from modellix_jupyter.sandbox_server.site import Limits
 
 from .conftest import NO_TLS, get
 

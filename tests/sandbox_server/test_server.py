@@ -17,7 +17,7 @@ import pytest
 
 from modellix_jupyter.sandbox_server import Faults, Sandbox
 from modellix_jupyter.sandbox_server.catalog import MODELS
-from modellix_jupyter.sandbox_server.tasks import TaskStore
+from modellix_jupyter.sandbox_server.site import TaskStore
 
 from .conftest import NO_TLS, get, post
 
