@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import httpcore
 import httpx
 
+from modellix_jupyter.api.downloads import public_addresses
 from modellix_jupyter.api.responses import NoCookies, forms_of
-from modellix_jupyter.api.url_safety import public_addresses
 from modellix_jupyter.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -1,15 +1,22 @@
-"""Opening a result's file: at an untrusted address, and never with the key."""
+"""Opening a result's file: at an untrusted address, and never with the key.
+
+Nothing is fetched from a host that only this machine or its network can reach.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
+import re
+import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from modellix_jupyter.api.parsing import is_web
 from modellix_jupyter.api.responses import translated
-from modellix_jupyter.api.url_safety import check_peer, check_url, is_proxied, redirected
 from modellix_jupyter.errors import BadAnswer, DownloadError, ResultGone
 
 if TYPE_CHECKING:
@@ -18,6 +25,11 @@ if TYPE_CHECKING:
 MAX_REDIRECTS = 5
 # None is asked for; gzip is what servers send all the same, and the store unpacks it.
 _CODINGS = frozenset({"", "identity", "gzip", "x-gzip"})
+# What a network without IPv4 puts before an IPv4 address (RFC 6052).
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Names that stand for this machine or its network, whoever resolves them.
+_LOCAL_NAME = re.compile(r"(?:^|\.)(?:localhost|localdomain|local|internal|home\.arpa)$")
+_PRIVATE = "The result's address is on a private network, so it is refused."
 
 
 @asynccontextmanager
@@ -77,3 +89,97 @@ def check_file_status(response: httpx.Response) -> None:
 def host_of(url: str) -> str:
     """Return the host alone: a signed URL's query is a secret of its own."""
     return (urlsplit(url).hostname if url.isprintable() else None) or "a result"
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the open Internet."""
+    try:
+        ip = _inner(ipaddress.ip_address(address.partition("%")[0]))
+    except ValueError:
+        return False
+    site_local = isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or site_local)
+
+
+def _inner(
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the IPv4 address that an IPv6 one only carries: mapped, 6to4 or NAT64."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip
+
+
+def is_proxied(http: httpx.AsyncClient, url: httpx.URL) -> bool:
+    """Whether that client sends a request for that URL through a proxy."""
+    # httpx is asked which way it will go: a second reading of NO_PROXY could call an address
+    # proxied, and so leave it unchecked, that httpx then connects to directly
+    return http._transport_for_url(url) is not http._transport  # noqa: SLF001 - there is no public way to ask
+
+
+async def check_url(url: str, *, allow_local: bool, proxied: bool = False) -> None:
+    """Refuse a URL that is not web, or whose host is or resolves to a private address.
+
+    Where a proxy resolves the names, only addresses and the names of private networks are judged.
+    """
+    if not is_web(url):
+        raise DownloadError("The result's address is not http or https.")
+    if allow_local:
+        return
+    try:
+        asked = httpx.URL(url)  # the host as it will be requested, and not as another reads it
+        host = asked.host.rstrip(".").lower()
+    except (httpx.InvalidURL, UnicodeError):
+        raise DownloadError("The result's address is not one that can be requested.") from None
+    literal = _literal(host)
+    if literal is not None:
+        if not is_public(literal):
+            raise DownloadError(_PRIVATE)
+    elif _LOCAL_NAME.search(host) or (proxied and "." not in host):
+        raise DownloadError(_PRIVATE)
+    elif not proxied:
+        await public_addresses(host, asked.port or 443)
+
+
+async def public_addresses(host: str, port: int) -> list[str]:
+    """Return the addresses of a host, all of which must be public; each once, in their order."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, ValueError) as error:
+        # not for good: a laptop that is offline resolves nothing
+        raise DownloadError("The result's host has no address.", final=False) from error
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if not addresses or not all(map(is_public, addresses)):
+        # not for good: a filter, or the log-in page of a network, may answer for the name today
+        raise DownloadError(_PRIVATE, final=False)
+    return addresses
+
+
+def _literal(host: str) -> str | None:
+    """Return the address that a host is, in any form that a system may read; None for a name."""
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))  # 127.1, 0x7f.1, 2130706433, 0177.0.0.1
+    except (OSError, ValueError):
+        return None
+
+
+def redirected(url: str, location: str) -> str:
+    """Return where a redirect leads; the location is untrusted."""
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise DownloadError("The result's address redirects to no address.") from error
+
+
+def check_peer(response: httpx.Response, *, allow_local: bool) -> None:
+    """Refuse an answer from a private address, where a transport of the caller's resolved anew."""
+    stream = response.extensions.get("network_stream")
+    peer = stream.get_extra_info("server_addr") if stream is not None else None
+    if not allow_local and peer and not is_public(str(peer[0])):
+        raise DownloadError(_PRIVATE, final=False)

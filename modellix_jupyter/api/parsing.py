@@ -42,23 +42,13 @@ _FIRST_MS, _LAST_MS = 1e11, 1e14
 # Entries; a catalog that claims larger pages is not believed.
 _MAX_PAGE_SIZE = 100_000
 
-_STATUS = {
-    "pending": Status.PENDING,
-    "queued": Status.PENDING,
-    "created": Status.PENDING,
-    "submitted": Status.PENDING,
-    "processing": Status.PROCESSING,
-    "running": Status.PROCESSING,
-    "in_progress": Status.PROCESSING,
-    "success": Status.SUCCESS,
-    "succeeded": Status.SUCCESS,
-    "completed": Status.SUCCESS,
-    "done": Status.SUCCESS,
-    "failed": Status.FAILED,
-    "error": Status.FAILED,
-    "canceled": Status.FAILED,
-    "cancelled": Status.FAILED,
+_NAMES = {
+    Status.PENDING: "pending queued created submitted",
+    Status.PROCESSING: "processing running in_progress",
+    Status.SUCCESS: "success succeeded completed done",
+    Status.FAILED: "failed error canceled cancelled",
 }
+_STATUS = {name: status for status, names in _NAMES.items() for name in names.split()}
 
 
 def parse_json(body: bytes | str) -> Json:
@@ -131,13 +121,13 @@ def _task_answer(data: dict[str, Json], status: str) -> TaskAnswer:
     metadata = _mapping(result.get("metadata"))
     listed = _files_in(data, result)
     resources = _resources(listed)
-    named = max(len(listed), _count(metadata.get("image_count")) or 0)
+    named = max(len(listed), count(metadata.get("image_count")) or 0)
     known = _STATUS.get(status.strip().lower().replace("-", "_"))
     return TaskAnswer(
         status=known or Status.PROCESSING,
         odd=None if known else status,
         model_id=_text(data.get("model_id")),
-        duration_ms=_count(data.get("duration")),
+        duration_ms=count(data.get("duration")),
         resources=resources,
         lacking=max(0, min(named, MAX_RESOURCES) - len(resources)),
         beyond=max(0, named - MAX_RESOURCES),
@@ -163,15 +153,13 @@ def parse_models(body: bytes) -> CatalogPage:
     value = parse_json(body)
     if isinstance(value, dict) and isinstance(value.get("data"), dict | list):
         value = value["data"]
-    page = _mapping(value)
-    lists = (value, *(page.get(name) for name in ("models", "items", "list")))
-    entries = next((each for each in lists if isinstance(each, list)), None)
+    page, entries = _mapping(value), _listed(value, "models", "items", "list")
     if entries is None:
         raise BadAnswer("The service answered with no list of models.")
-    size = _count(page.get("page_size")) or 0
+    size = count(page.get("page_size")) or 0
     return CatalogPage(
         models=[model for model in map(_model, entries) if model is not None],
-        total=_first((_count(page.get("total")), _count(page.get("total_count")))),
+        total=_first((count(page.get("total")), count(page.get("total_count")))),
         size=size if 0 < size < _MAX_PAGE_SIZE else len(entries),
         has_more=page.get("has_more") is True,
     )
@@ -213,10 +201,7 @@ def parse_upload(body: bytes) -> UploadedFile:
 
 def parse_files(body: bytes) -> list[UploadedFile]:
     """Return the uploaded files that the service keeps, under whatever name they stand."""
-    data = _success(body).get("data")
-    known = _mapping(data)
-    lists = (data, *(known.get(name) for name in ("files", "items", "list", "data")))
-    found = next((each for each in lists if isinstance(each, list)), None)
+    found = _listed(_success(body).get("data"), "files", "items", "list", "data")
     if found is None:
         raise BadAnswer("The service answered with no list of files.")
     return [each for each in map(_uploaded, map(_mapping, found)) if each is not None]
@@ -230,7 +215,7 @@ def _uploaded(entry: dict[str, Json]) -> UploadedFile | None:
         file_id=_text(entry.get("file_id")) or _text(entry.get("id")) or "",
         url=url,
         filename=_text(entry.get("filename")) or _text(entry.get("name")) or "",
-        size=_count(entry.get("size")),
+        size=count(entry.get("size")),
         created_at=_moment(entry.get("created_at")),
         expires_at=_moment(entry.get("expires_at")),
     )
@@ -351,8 +336,8 @@ def _resource(item: Json) -> Resource | None:
     return Resource(
         url=url,
         type=_text(entry.get("type")) or mime.partition("/")[0] or None,
-        width=_count(entry.get("width")),
-        height=_count(entry.get("height")),
+        width=count(entry.get("width")),
+        height=count(entry.get("height")),
         format=_text(entry.get("format")) or mime.partition("/")[2] or None,
         role=_text(entry.get("role")),
     )
@@ -386,6 +371,12 @@ def _first(values: Iterable[_T | None]) -> _T | None:
     return next((value for value in values if value is not None), None)
 
 
+def _listed(value: Json, *names: str) -> list[Json] | None:
+    """Return the list that a value is, or that it has under one of these names."""
+    places = (value, *map(_mapping(value).get, names))
+    return next((each for each in places if isinstance(each, list)), None)
+
+
 def _mapping(value: Json) -> dict[str, Json]:
     return value if isinstance(value, dict) else {}
 
@@ -397,7 +388,8 @@ def _text(value: Json) -> str | None:
     return value.encode("utf-8", "replace").decode().replace("\0", "�")
 
 
-def _count(value: Json) -> int | None:
+def count(value: Json) -> int | None:
+    """Return a whole number of things, also where it is written as text, as in a header."""
     found = number(value)
     return int(found) if found is not None and 0 <= found < 2**53 else None
 
@@ -417,10 +409,10 @@ def _time(value: Json) -> int | None:
 
 def _moment(value: Json) -> int | None:
     """Return a time as microseconds since the epoch: ISO 8601, or a number of s or ms."""
-    if isinstance(value, str) and number(value) is None:
-        return _time(value)
     found = number(value)
-    if found is None or not 0 < found < _LAST_MS:
+    if found is None:
+        return _time(value)
+    if not 0 < found < _LAST_MS:
         return None
     return int(found * (1_000_000 if found < _FIRST_MS else 1000))
 

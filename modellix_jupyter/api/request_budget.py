@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
+from modellix_jupyter.api.parsing import count
+
 Kind = Literal["submission", "poll"]
 
 # The limit of a new account, assumed where no header says it (the notes on the API).
@@ -168,9 +170,9 @@ class _Window:
 
     @classmethod
     def of(cls, headers: Mapping[str, str], clock: float, timer: float) -> _Window | None:
-        limit = _count(headers.get("x-ratelimit-limit"))
-        remaining = _count(headers.get("x-ratelimit-remaining"))
-        reset = _count(headers.get("x-ratelimit-reset"))
+        limit = count(headers.get("x-ratelimit-limit"))
+        remaining = count(headers.get("x-ratelimit-remaining"))
+        reset = count(headers.get("x-ratelimit-reset"))
         if not limit or remaining is None or reset is None:
             return None
         # epoch seconds; a server's clock that differs must not stop us for long
@@ -226,9 +228,3 @@ class _Bucket:
     def speed_up(self, more: float, at_most: float) -> None:
         self._tokens, self._at = self.tokens, self._timer()
         self.per_second = min(self.per_second + more, max(at_most, self.per_second))
-
-
-def _count(text: str | None) -> int | None:
-    if text is None or not text.strip().isascii() or not text.strip().isdigit():
-        return None
-    return int(text.strip()[:15])

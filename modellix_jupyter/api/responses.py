@@ -46,14 +46,6 @@ NEVER_SENT: tuple[type[Exception], ...] = (
     httpx.UnsupportedProtocol,
     httpx.LocalProtocolError,
 )
-SILENT: tuple[type[Exception], ...] = (
-    httpx.ReadTimeout,
-    httpx.WriteTimeout,
-    httpx.ReadError,
-    httpx.WriteError,
-    httpx.CloseError,
-    httpx.RemoteProtocolError,
-)
 # A URL is built before anything is sent, so one that httpx refuses later is in the answer: it reads
 # the address of a redirect even where it does not follow it.
 UNREADABLE: tuple[type[Exception], ...] = (

@@ -19,7 +19,6 @@ retried for reads only: a submission that got one may have been accepted, and is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -36,6 +35,7 @@ from modellix_jupyter.errors import (
     TransportError,
     Unavailable,
 )
+from modellix_jupyter.values import number
 
 # No single wait is longer, whatever a header claims, in seconds.
 MAX_PAUSE_S = 300.0
@@ -114,7 +114,7 @@ def named(error: ApiError, headers: Mapping[str, str]) -> ApiError:
     """
     if not isinstance(error, RateLimited):
         return error
-    message, remaining = error.message.lower(), _finite(headers.get("x-ratelimit-remaining", ""))
+    message, remaining = error.message.lower(), number(headers.get("x-ratelimit-remaining", ""))
     places = "concurren" in message or ("rate limit" not in message and (remaining or 0) > 0)
     if not places:
         return error
@@ -154,7 +154,7 @@ def reset_hint(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def _reset(text: str, now: float) -> float | None:
-    value = _finite(text)
+    value = number(text)
     if value is None or value < 0:
         return None
     candidates = (value, value - now, value / 1000 - now)
@@ -162,7 +162,7 @@ def _reset(text: str, now: float) -> float | None:
 
 
 def _retry_after(text: str, now: float) -> float | None:
-    delay = _finite(text)
+    delay = number(text)
     if delay is None:
         try:
             moment = parsedate_to_datetime(text)
@@ -171,11 +171,3 @@ def _retry_after(text: str, now: float) -> float | None:
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
     return delay if 0 <= delay <= _DAY_S else None
-
-
-def _finite(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

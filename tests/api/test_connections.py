@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from modellix_jupyter.api import url_safety
+from modellix_jupyter.api import downloads
 from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.errors import ConfigError, DownloadError, ModellixError
 from modellix_jupyter.settings import Settings
@@ -120,7 +120,7 @@ def test_what_is_connected_to_is_an_address_that_was_checked(
     environment: pytest.MonkeyPatch, server: Server
 ) -> None:
     looked_up = resolving(environment, ["127.0.0.2", "127.0.0.1"])
-    environment.setattr(url_safety, "is_public", lambda _: True)
+    environment.setattr(downloads, "is_public", lambda _: True)
     body = asyncio.run(fetch(f"http://two.example:{server.server_port}/x"))  # 127.0.0.2 refuses
     assert body == b"{}"
     assert len([each for each in looked_up if len(each) == 2]) == 2

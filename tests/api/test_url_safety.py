@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from modellix_jupyter.api.url_safety import check_peer, check_url, is_public, redirected
+from modellix_jupyter.api.downloads import check_peer, check_url, is_public, redirected
 from modellix_jupyter.errors import DownloadError
 
 PUBLIC = """
