@@ -17,7 +17,7 @@ import anywidget
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.viewer import facts_of, tables_js, viewer_css, viewer_js
 from modellix_jupyter.notebook.current_session import current
-from modellix_jupyter.storage.originals import read_part
+from modellix_jupyter.storage.thumbnails import read_part
 
 if TYPE_CHECKING:
     from modellix_jupyter.ledger.ledger import Ledger

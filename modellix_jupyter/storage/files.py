@@ -7,7 +7,6 @@ that cannot be put there waits in a folder of its own, and is put there later.
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import tempfile
 import threading
@@ -221,12 +220,11 @@ class Files:
 
     def _sweep(self) -> None:
         """Remove what a kernel that was killed in a download left behind, a day later."""
-        for part in itertools.chain(
-            self.folder.glob(f"*/{PART}*"), self._cache.glob(f"*/{PART}*") if self.remote else ()
-        ):
-            with contextlib.suppress(OSError):
-                if time.time() - part.stat().st_mtime > _ABANDONED_S:
-                    part.unlink()
+        for folder in (self.folder, self._cache):
+            for part in folder.glob(f"*/{PART}*"):
+                with contextlib.suppress(OSError):
+                    if time.time() - part.stat().st_mtime > _ABANDONED_S:
+                        part.unlink()
 
     def close(self) -> None:
         """End the thread that puts what waits; the next session goes on with it."""

@@ -78,43 +78,19 @@ PLAYED = frozenset({MP4, WEBM, WAV, MP3, M4A, OGG, FLAC})
 _ALLOWED = {"image": {"image"}, "video": {"video", "image"}, "audio": {"audio", "video"}}
 # The claims that can be checked.
 CHECKED = frozenset(_ALLOWED)
-# Endings by claim, for formats with no signature above or with forms that it does not cover.
+# Endings by claim, for formats with no signature above or with forms that it does not cover: the
+# ending, and after a slash the other names of its format.
+_FORMATS = {
+    "text": "txt/plain/text md/markdown json srt vtt csv",
+    "document": "pdf json txt/plain",
+    "image": "psd/vnd.adobe.photoshop/x-photoshop ico/x-icon/vnd.microsoft.icon svg.txt/svg/svg+xml"
+    " exr/x-exr hdr/vnd.radiance tga/x-tga jp2/jpeg2000",
+    "video": "avi/x-msvideo/vnd.avi mov/quicktime mpg/mpeg ts/mp2t flv/x-flv wmv/x-ms-wmv",
+    "audio": "aac/aacp/x-aac aiff/aif/x-aiff mp3/mpeg/x-mpeg pcm/raw/l16 amr wma/x-ms-wma",
+}
 _CLAIMS = {
-    "text": {
-        **dict.fromkeys(("txt", "plain", "text"), "txt"),
-        **dict.fromkeys(("md", "markdown"), "md"),
-        **{name: name for name in ("json", "srt", "vtt", "csv")},
-    },
-    "document": {
-        "pdf": "pdf",
-        "json": "json",
-        **dict.fromkeys(("txt", "plain"), "txt"),
-    },
-    "image": {
-        **dict.fromkeys(("psd", "vnd.adobe.photoshop", "x-photoshop"), "psd"),
-        **dict.fromkeys(("ico", "x-icon", "vnd.microsoft.icon"), "ico"),
-        **dict.fromkeys(("svg", "svg+xml"), "svg.txt"),
-        **dict.fromkeys(("exr", "x-exr"), "exr"),
-        **dict.fromkeys(("hdr", "vnd.radiance"), "hdr"),
-        **dict.fromkeys(("tga", "x-tga"), "tga"),
-        **dict.fromkeys(("jp2", "jpeg2000"), "jp2"),
-    },
-    "video": {
-        **dict.fromkeys(("avi", "x-msvideo", "vnd.avi"), "avi"),
-        **dict.fromkeys(("mov", "quicktime"), "mov"),
-        **dict.fromkeys(("mpg", "mpeg"), "mpg"),
-        **dict.fromkeys(("ts", "mp2t"), "ts"),
-        **dict.fromkeys(("flv", "x-flv"), "flv"),
-        **dict.fromkeys(("wmv", "x-ms-wmv"), "wmv"),
-    },
-    "audio": {
-        **dict.fromkeys(("aac", "aacp", "x-aac"), "aac"),
-        **dict.fromkeys(("aiff", "aif", "x-aiff"), "aiff"),
-        **dict.fromkeys(("mp3", "mpeg", "x-mpeg"), "mp3"),
-        **dict.fromkeys(("pcm", "raw", "l16"), "pcm"),
-        "amr": "amr",
-        **dict.fromkeys(("wma", "x-ms-wma"), "wma"),
-    },
+    claim: {name: each.partition("/")[0] for each in formats.split() for name in each.split("/")}
+    for claim, formats in _FORMATS.items()
 }
 
 _CONTROLS = re.compile(r"[\0-\b\x0e-\x1a\x1c-\x1f]")

@@ -14,8 +14,8 @@ from modellix_jupyter.storage.thumbnails import data_uri
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# The formats of pictures that the service takes, with the names that Pillow has for them.
-_TAKEN = {filetypes.PNG: "PNG", filetypes.JPEG: "JPEG", filetypes.WEBP: "WEBP"}
+# The formats of pictures that the service takes.
+_TAKEN = {filetypes.PNG, filetypes.JPEG, filetypes.WEBP}
 _PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 # Of a preview, the longer side and the most it takes.
 PREVIEW_PX, PREVIEW_BYTES = 80, 3_000
@@ -92,5 +92,5 @@ def _written(picture: Image, kind: filetypes.Kind) -> tuple[bytes, filetypes.Kin
         picture = picture.convert("RGB")
     target = io.BytesIO()
     # each format takes the options that it knows
-    picture.save(target, _TAKEN[kind], quality=95, subsampling=0, icc_profile=profile)
+    picture.save(target, kind.decoder, quality=95, subsampling=0, icc_profile=profile)
     return target.getvalue(), kind

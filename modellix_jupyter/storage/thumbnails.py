@@ -1,4 +1,4 @@
-"""Downloaded files made small enough to be shown in a notebook, each of them once.
+"""What a page is given of downloaded files: made small, each of them once, and the rest in parts.
 
 The bytes come from a server, so nothing is taken on trust: what a file is, is read from its first
 bytes; only decoders of common formats run; every picture is written anew, so that neither its
@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.storage import filetypes, pictures
-from modellix_jupyter.storage.files import is_elsewhere, local_copy
+from modellix_jupyter.storage.files import MIB, is_elsewhere, local_copy
 from modellix_jupyter.values import TEXTS, Media, text_of
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 PIXELS = 384
 PICTURE_BYTES = 64_000
 MEDIA_BYTES = 2_000_000
+# Of one part: read from a disk and sent in a few milliseconds, and hundreds make a long video.
+PART_BYTES = 2 * MIB
 
 # How many are kept; at 64 kB each, 128 MB at most.
 MOST = 2048
@@ -80,8 +82,7 @@ def embed(
     except ModellixError as error:
         return replace(media, problem=error.message)
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
-        why = getattr(error, "strerror", None) or "it cannot be opened"
-        return replace(media, problem=f"The file cannot be read: {why}.")
+        return replace(media, problem=f"The file cannot be read: {_reason(error)}.")
 
 
 def smaller(media: Media, *, pixels: int, picture_bytes: int) -> Media:
@@ -205,6 +206,44 @@ def data_uri(mime: str, data: bytes) -> str:
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
 
 
+class Part(NamedTuple):
+    """Some bytes of a file, how many it has, and what it is by its own first bytes."""
+
+    data: bytes
+    size: int
+    mime: str
+
+
+def read_part(resource: Resource, start: int) -> Part:
+    """Return the bytes of a downloaded file from a place on, `PART_BYTES` at most.
+
+    Raises
+    ------
+    ModellixError
+        There is no file, it cannot be read, or it is none that a page may show.
+
+    """
+    if resource.path is None:
+        raise ModellixError(resource.problem or "This file was not downloaded.")
+    try:
+        with local_copy(resource.path).open("rb") as file:
+            kind = filetypes.sniff(file.read(filetypes.SNIFFED))
+            size = file.seek(0, os.SEEK_END)
+            file.seek(min(start, size))
+            part = file.read(PART_BYTES)
+    except (OSError, ValueError) as error:
+        why = f"The file {resource.path} cannot be read: {_reason(error)}."
+        raise ModellixError(why) from error
+    # a page would run the scripts of an SVG
+    if kind is filetypes.SVG or kind.type not in {"image", "video", "audio"}:
+        raise ModellixError("A page cannot show this kind of file.", f"It is {resource.path}.")
+    return Part(part, size, kind.mime)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or "it cannot be opened"
+
+
 class Thumbnails:
     """What is embedded of resources; `make` makes one, on a thread of these."""
 
@@ -256,13 +295,10 @@ class Thumbnails:
             try:
                 future = self._pool.submit(self._make, resource)
             except RuntimeError:  # the session or the interpreter is ending
-                return self._here(resource)
+                future = Future()
+                future.set_result(self._make(resource))
+                return future
             self._made[resource] = future
             if len(self._made) > MOST:
                 self._made.popitem(last=False)
             return future
-
-    def _here(self, resource: Resource) -> Future[Media]:
-        future: Future[Media] = Future()
-        future.set_result(self._make(resource))
-        return future

@@ -11,7 +11,7 @@ from session_rig import HANG_S
 from modellix_jupyter.notebook import viewer
 from modellix_jupyter.notebook.viewer import respond
 from modellix_jupyter.planning.plan import make_plan
-from modellix_jupyter.storage import originals
+from modellix_jupyter.storage import thumbnails
 
 FAST = "sandbox/fast"
 
@@ -29,7 +29,7 @@ def task(session: Session) -> Task:
 def test_the_original_comes_in_bounded_parts(
     session: Session, task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(originals, "PART_BYTES", 1000)
+    monkeypatch.setattr(thumbnails, "PART_BYTES", 1000)
     whole, got = Path(task.path or "").read_bytes(), b""
     while True:
         asked = {"ask": "part", "key": f"{task.uid}/0", "start": len(got)}
