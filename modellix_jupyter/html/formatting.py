@@ -15,6 +15,7 @@ from modellix_jupyter.html.markup import plain
 from modellix_jupyter.values import (
     Activity,
     Card,
+    Json,
     Price,
     Request,
     Status,
@@ -34,7 +35,7 @@ WIDTH = 80
 GAP = "  "
 
 # Parameters with the aspect ratio of a result, and the largest ratio that is drawn.
-_SHAPES = ("size", "image_size", "resolution", "aspect_ratio", "ratio")
+_SHAPES = ("size", "imagesize", "resolution", "aspectratio", "ratio")  # as `plain_name` has them
 MAX_SHAPE = 4
 
 _COUNTED = {
@@ -99,12 +100,22 @@ def dimensions(width: int | None, height: int | None) -> str:
     return f"{width}×{height}" if width and height else ""  # noqa: RUF001 -- the sign, not an x
 
 
+def plain_name(name: str) -> str:
+    """Return a parameter's name without case and underscores: models write it either way."""
+    return name.replace("_", "").lower()
+
+
+def plain_params(request: Request) -> dict[str, Json]:
+    """Return the parameters of a request by their plain names."""
+    return {plain_name(name): value for name, value in request.params.items()}
+
+
 _PAIR = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*[xX*\u00d7:/]\s*(\d{1,5}(?:\.\d+)?)\s*")
 
 
 def shape(request: Request) -> str:
     """Return the requested aspect ratio for CSS; square where none is requested."""
-    params = request.params
+    params = plain_params(request)
     sides = f"{params.get('width')}x{params.get('height')}"
     for text in (sides, *(str(params.get(name, "")) for name in _SHAPES)):
         found = _PAIR.fullmatch(text)
@@ -305,10 +316,10 @@ def varied(cards: Sequence[Card]) -> tuple[str, ...]:
     return tuple((["seed"] if "seed" in seen else []) + several)[:MAX_SETTINGS]
 
 
-def settings_of(task: Task, names: Sequence[str]) -> list[str]:
+def settings_of(task: Task, names: Sequence[str], limit: int = 40) -> list[str]:
     """Return each of the named parameters with its value: ``seed 7``."""
     params = task.request.params
-    return [f"{name} {clip(value_of(params[name]), 40)}" for name in names if name in params]
+    return [f"{name} {clip(value_of(params[name]), limit)}" for name in names if name in params]
 
 
 def reason(task: Task) -> tuple[str, str]:

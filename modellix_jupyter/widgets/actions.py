@@ -1,24 +1,26 @@
-"""The galleries of a panel: the cards in them, what is picked, and what a click on one does."""
+"""The galleries and the viewer: their cards, what is picked, and what a click on one does."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+from modellix_jupyter.engine.engine import Stopped
 from modellix_jupyter.errors import ModellixError
-from modellix_jupyter.notebook.viewer import respond
-from modellix_jupyter.widgets.cards import Item, item_of, page_card, run_names
+from modellix_jupyter.html.formatting import varied
+from modellix_jupyter.html.viewer import viewer_css, viewer_js
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.notebook.viewer import respond, talk_js
+from modellix_jupyter.results.results import Results
+from modellix_jupyter.values import Card, Request, Task
+from modellix_jupyter.widgets.cards import Item, item_of, page_card
+from modellix_jupyter.widgets.controls import Scripted, esm
 from modellix_jupyter.widgets.gallery import MAX_PICKED, Gallery
-from modellix_jupyter.widgets.viewer import Viewer
+from modellix_jupyter.widgets.panel_context import PanelContext
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from modellix_jupyter.engine.engine import Stopped
-    from modellix_jupyter.notebook.session import Session
-    from modellix_jupyter.results.results import Results
-    from modellix_jupyter.values import Request, Task
-    from modellix_jupyter.widgets.panel_context import PanelContext
+# What a page asked, as `respond` has it, and what it is answered.
+Answer = tuple[dict[str, Any], list[bytes]]
 
 # What concerns the engine alone; each may wait for the disk.
 _PERFORM: dict[str, Callable[[Session, Task], object]] = {
@@ -26,6 +28,33 @@ _PERFORM: dict[str, Callable[[Session, Task], object]] = {
     "send": lambda session, task: session.send_unsent([task]),
     "never": lambda session, task: session.engine.resolve_unknown(task, None),
 }
+
+
+class Viewer(Scripted):
+    """The panel's viewer, which asks what the viewer of outputs asks; `answer` may wait."""
+
+    _esm = viewer_js() + talk_js() + esm("panel_viewer.js")
+    _css = viewer_css() + esm("panel.css")
+
+    def __init__(self, context: PanelContext, answer: Callable[[dict[str, Any]], Answer]) -> None:
+        self._context = context
+        self._answer = answer
+        super().__init__()
+
+    def show(self, cards: Sequence[dict[str, Any]]) -> None:
+        """Open it on these cards, side by side."""
+        if cards:
+            self.send({"cards": cards, "key": cards[0]["key"], "compare": True})
+
+    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
+        """Take what a page says; see `viewer_talk.js`."""
+        match message:
+            case {"id": int(), "ask": str()}:
+                self._context.do(lambda: self._say(message))
+
+    def _say(self, message: dict[str, Any]) -> None:
+        answer, buffers = self._answer(message)
+        self.send({"id": message["id"], **answer}, buffers=buffers)
 
 
 class Actions:
@@ -42,13 +71,13 @@ class Actions:
         # How often each task was run again: a click carries the number, and is taken once.
         self._clicks: dict[str, int] = {}
         self.galleries: list[Gallery] = []
-        self.viewer = Viewer(context, self._use_as_input, self._keep_remark)
+        self.viewer = Viewer(context, self._answer)
         self.on_picks: list[Callable[[], None]] = []
         self.use: Callable[[Task], None] = lambda _: None
         self.send: Callable[[Sequence[Request]], None] = lambda _: None
         self.stopped: Callable[[Stopped], None] = lambda _: None
         self.as_input: Callable[[Task, int], None] = lambda _, __: None
-        self.export: Callable[[Gallery], None] = lambda _: None
+        self.export: Callable[[], None] = lambda: None
         self.delete: Callable[[], None] = lambda: None
 
     def gallery(self, **traits: Any) -> Gallery:  # noqa: ANN401 - traits of a gallery
@@ -80,7 +109,8 @@ class Actions:
 
     def name_runs(self, runs: Iterable[Sequence[Task]]) -> None:
         """Remember what tells the tasks of each run apart."""
-        self._names = {run[0].batch: run_names(run) for run in runs if run}
+        named = {run[0].batch: varied([Card(task=task) for task in run]) for run in runs}
+        self._names = named
 
     def refresh(self) -> None:
         """Read the ratings, off this thread."""
@@ -127,7 +157,7 @@ class Actions:
         def cards() -> list[dict[str, Any]]:
             return [card for item in items if (card := self.card(item)) and card["file"]]
 
-        self._context.do(cards, lambda found: self.viewer.show(found, compare=True))
+        self._context.do(cards, self.viewer.show)
 
     # -- what a page says
 
@@ -136,13 +166,15 @@ class Actions:
             case "compare":
                 self.compare()
             case "export":
-                self.export(gallery)
+                self.export()
             case "delete":
                 self.delete()
             case "pick":
                 self._pick_range(gallery, value)
             case "rate" if item is not None:
-                self._context.do(lambda: self._rate(item, value), lambda _: None)
+                self._context.do(
+                    lambda: self._answer({"ask": "rate", "key": item.key, "value": value})
+                )
             case _ if item is not None:
                 self._on_task(action, item, value)
 
@@ -176,19 +208,16 @@ class Actions:
             self.paint({item.uid})
             self.send([task.request])
 
-    def _use_as_input(self, item: Item) -> None:
-        """Take a picture as an input; on a thread of the context's."""
-        task = self._context.session.engine.get(item.uid)
-        with self._context.lock:
-            self.as_input(task, item.place)
-
-    def _rate(self, item: Item, stars: object) -> None:
-        """Keep the stars of a task; may wait for the disk."""
-        message = {"ask": "rate", "key": item.key, "value": stars}
-        if "done" in respond(self._context.session.ledger, message)[0]:
-            self._keep_remark(item, message)
-
-    def _keep_remark(self, item: Item, message: dict[str, Any]) -> None:
-        if message["ask"] == "rate":
+    def _answer(self, message: dict[str, Any]) -> Answer:
+        """Do or read what the viewer asks for; may wait for the disk."""
+        session, item = self._context.session, item_of(message.get("key"))
+        if item is not None and message["ask"] == "input":
+            task = session.engine.get(item.uid)
+            with self._context.lock:
+                self.as_input(task, item.place)
+            return {"done": True}, []
+        answered = respond(session.ledger, message)
+        if item is not None and message["ask"] == "rate" and "done" in answered[0]:
             self._context.ratings[item.uid] = message["value"]
             self.paint({item.uid})
+        return answered

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from modellix_jupyter.html.formatting import (
-    alternative,
-    by,
-    clip,
-    cost,
-    counts,
-    is_open,
-    is_saving,
-    reason,
-    seconds,
-    span,
-    total_price,
-    value_of,
-    varied,
-    waiting,
-)
-from modellix_jupyter.values import Card, Status, number
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from modellix_jupyter.values import Json, Resource, Task
+from modellix_jupyter.html import formatting
+from modellix_jupyter.values import Card, Resource, Status, Task, number
 
 # Characters of a prompt that a card holds; the viewer shows all of it.
 MAX_PROMPT = 600
@@ -37,8 +17,6 @@ MAX_EXPECTED = 10
 _DIGITS = 6
 # Names of parameters, as they are without case and underscores.
 _COUNTS = ("n", "numimages", "numberofimages", "imagecount", "numoutputs", "samplecount")
-_SHAPES = ("size", "aspectratio", "imagesize", "resolution", "ratio")
-_PAIR = re.compile(r"\s*(\d{1,5})\s*[x*:×/]\s*(\d{1,5})\s*")  # noqa: RUF001 - the sign, not an x
 _WORDS = {
     Status.SUBMITTING: ("queued", "queued"),
     Status.PENDING: ("queued", "queued"),
@@ -102,13 +80,14 @@ def _heading(run: Sequence[Task], now: float, *, alone: bool) -> dict[str, Any]:
     made = max(task.created_at for task in run) // 1000
     if alone and len(run) > 1:
         title = f"{len(run)} single runs"
-        return {"title": title, "facts": total_price(cards), "made": made}
+        return {"title": title, "facts": formatting.total_price(cards), "made": made}
     prompts = len({task.request.prompt for task in run})
     models = len({task.request.model for task in run})
     title = f"{_plural(prompts, 'prompt')} × {_plural(models, 'model')}"  # noqa: RUF001 - the sign
-    time = seconds(span(cards, now), live=any(map(is_open, cards)))
-    facts = " · ".join(filter(None, [counts(cards), time, total_price(cards)]))
-    return {"title": title, "facts": facts, "made": made}
+    live = any(map(formatting.is_open, cards))
+    time = formatting.seconds(formatting.span(cards, now), live=live)
+    facts = formatting.counts(cards), time, formatting.total_price(cards)
+    return {"title": title, "facts": " · ".join(filter(None, facts)), "made": made}
 
 
 def _plural(count: int, what: str) -> str:
@@ -119,9 +98,8 @@ def _expected(task: Task) -> int:
     """Return how many results a task has, or will have as far as its request says."""
     if task.status.ended:
         return max(1, len(task.resources))
-    params = _plain(task)
-    given = [number(params[name]) for name in _COUNTS if name in params]
-    count = given[0] if given else None
+    params = formatting.plain_params(task.request)
+    count = next((number(params[name]) for name in _COUNTS if name in params), None)
     return min(MAX_EXPECTED, max(1, int(count or 1)))
 
 
@@ -131,27 +109,8 @@ def ratio_of(task: Task, index: int) -> float:
         resource = task.resources[index]
         if resource.width and resource.height:
             return round(resource.width / resource.height, 4)
-    return _asked_ratio(task)
-
-
-def _asked_ratio(task: Task) -> float:
-    params = _plain(task)
-    sides = [number(params.get(name)) for name in ("width", "height")]
-    for name in _SHAPES:
-        found = _PAIR.fullmatch(value) if isinstance(value := params.get(name), str) else None
-        if found:
-            sides = [float(side) for side in found.groups()]
-    wide, high = sides
-    return round(wide / high, 4) if wide and high and wide > 0 and high > 0 else 1.0
-
-
-def plain_name(name: str) -> str:
-    """Return a parameter's name without case and underscores: models write it either way."""
-    return name.replace("_", "").lower()
-
-
-def _plain(task: Task) -> dict[str, Json]:
-    return {plain_name(name): value for name, value in task.request.params.items()}
+    wide, high = formatting.shape(task.request).split("/")
+    return round(float(wide) / float(high), 4)
 
 
 # -- one card
@@ -170,22 +129,22 @@ def page_card(
     task = card.task
     resource = task.resources[item.place] if item.place < len(task.resources) else None
     state, word, note = _state(card, resource, watched=watched, now=now)
-    prompt = " ".join((task.request.prompt or "").split())
+    began = task.submitted_at or task.created_at
     return {
         "key": item.key,
         "uid": task.uid,
         "state": state,
         "word": word,
         "note": note,
-        "started": _started(card) if state in {"running", "queued", "held"} else None,
+        "started": began / 1e6 if state in {"running", "queued", "held"} else None,
         "usual": card.usual_s if state == "running" else None,
-        "prompt": clip(prompt, MAX_PROMPT),
+        "prompt": formatting.clip(_one_line(task), MAX_PROMPT),
         "title": title_of(task),
-        "alt": alternative(task),
+        "alt": formatting.alternative(task),
         "facts": _facts(card, names),
         "model": task.request.model,
-        "seconds": seconds(task.elapsed_s),
-        "price": cost(task),
+        "seconds": formatting.seconds(task.elapsed_s),
+        "price": formatting.cost(task),
         "made": task.created_at // 1000,
         "rating": rating,
         "actions": _actions(task, resource, watched=watched),
@@ -194,15 +153,14 @@ def page_card(
     }
 
 
+def _one_line(task: Task) -> str:
+    return " ".join((task.request.prompt or "").split())
+
+
 def title_of(task: Task) -> str:
     """Return a task's model and the start of its prompt, on one line."""
-    prompt = clip(" ".join((task.request.prompt or "").split()), 60)
+    prompt = formatting.clip(_one_line(task), 60)
     return f"{task.request.model}: {prompt}" if prompt else task.request.model
-
-
-def _started(card: Card) -> float | None:
-    at = card.task.submitted_at or card.task.created_at
-    return at / 1e6
 
 
 def _state(
@@ -211,15 +169,15 @@ def _state(
     """Return the state, its word and what else is to be said of it."""
     task = card.task
     state, word = _WORDS[task.status]
-    if is_saving(card):
-        return "running", "saving", waiting(card.activity, now)
+    if formatting.is_saving(card):
+        return "running", "saving", formatting.waiting(card.activity, now)
     if task.status is Status.UNKNOWN:
         return state, word, UNKNOWN_NOTE
     if task.status.ended:
         problem = (resource.problem or "") if resource and not resource.path else ""
-        return state, word, _sentences(*reason(task)) or problem
+        return state, word, _sentences(*formatting.reason(task)) or problem
     if card.activity is not None:
-        return "held", "waiting", waiting(card.activity, now)
+        return "held", "waiting", formatting.waiting(card.activity, now)
     if card.held or not watched:
         where = "It was never sent, and" if card.held else "It goes on at the service;"
         return "held", "held" if card.held else "left", f"{where} nobody waits for it here."
@@ -235,11 +193,10 @@ def _sentences(*texts: str) -> str:
 def _facts(card: Card, names: Sequence[str]) -> list[str]:
     """Return the model, the seed, what differs in the run, the seconds, the price, and whose."""
     task = card.task
-    params = task.request.params
-    settings = [f"{name} {clip(value_of(params[name]), 24)}" for name in names if name in params]
     model = task.request.model.rpartition("/")[2]
-    paid = cost(task)
-    return [part for part in (model, *settings, seconds(task.elapsed_s), paid, by(task)) if part]
+    settings = formatting.settings_of(task, names, 24)
+    ended = formatting.seconds(task.elapsed_s), formatting.cost(task), formatting.by(task)
+    return list(filter(None, [model, *settings, *ended]))
 
 
 def _actions(task: Task, resource: Resource | None, *, watched: bool) -> list[tuple[str, str]]:
@@ -261,8 +218,3 @@ def _actions(task: Task, resource: Resource | None, *, watched: bool) -> list[tu
         ("send", "Send it now"): task.unsent and not watched,
     }
     return [action for action, fits in fitting.items() if fits]
-
-
-def run_names(run: Sequence[Task]) -> tuple[str, ...]:
-    """Return the parameters that tell the tasks of a run apart."""
-    return varied([Card(task=task) for task in run])

@@ -1,6 +1,6 @@
 // Inserts cells below the one that shows the panel; where a page lets nobody do that, they are copied.
 //
-// To Python: {make: token}. From Python: {cells: [text, ...], count, to: token}: of several pages that
+// To Python: {text: token}. From Python: {cells: [text, ...], count, to: token}: of several pages that
 // show the panel, the one with the token inserts them.
 
 const BELOW = '[data-command="notebook:insert-cell-below"]'; // a button of JupyterLab and Notebook 7
@@ -42,17 +42,17 @@ class Cells {
     this.model = model;
     this.el = el;
     this.token = "";
-    const make = h("button", { type: "button", class: "mx-quiet", click: () => this.make() }, "As cells");
+    const make = h("button", { class: "mx-quiet", click: () => this.make() }, "As cells");
     this.status = h("span", { class: "mx-dim", role: "status" });
     this.list = h("div", { class: "mx-cell-texts" });
     el.append(h("div", { class: "mx-cells" }, make, this.status, this.list));
   }
 
   make() {
-    this.token = Math.random().toString(36).slice(2);
+    this.token = unique();
     this.list.replaceChildren();
     this.status.textContent = "";
-    this.model.send({ make: this.token });
+    this.model.send({ text: this.token });
   }
 
   async receive({ cells, count, to }) {
@@ -82,15 +82,13 @@ class Cells {
       }
     };
     const pre = h("pre", { "aria-label": name, tabindex: 0 }, text);
-    return h("div", { class: "mx-cell-text" }, pre, h("button", { type: "button", class: "mx-quiet", click: copy }, `Copy ${name}`));
+    return h("div", { class: "mx-cell-text" }, pre, h("button", { class: "mx-quiet", click: copy }, `Copy ${name}`));
   }
 }
 
 function render({ model, el }) {
   const cells = new Cells(model, el);
-  const receive = (message) => cells.receive(message);
-  model.on("msg:custom", receive);
-  return () => model.off("msg:custom", receive);
+  return follow(model, { "msg:custom": (message) => cells.receive(message) });
 }
 
 export default { render };

@@ -26,6 +26,7 @@ const PATHS = {
 
 function h(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
+  if (tag === "button") made.type = "button";
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") made.addEventListener(name, value);
     else if (value !== null && value !== false) made.setAttribute(name, value);
@@ -48,7 +49,7 @@ function icon(name) {
 
 /** A button that is an icon; its name is its tooltip too. */
 function iconButton(name, label, click, attributes = {}) {
-  const about = { type: "button", class: "mx-icon-button", title: label, "aria-label": label };
+  const about = { class: "mx-icon-button", title: label, "aria-label": label };
   return h("button", { ...about, ...attributes, click }, icon(name));
 }
 
@@ -56,6 +57,20 @@ function iconButton(name, label, click, attributes = {}) {
 function set(node, name, value) {
   if (value === null) node.removeAttribute(name);
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
+const unique = () => Math.random().toString(36).slice(2);
+
+function setTrait(model, name, value) {
+  model.set(name, value);
+  model.save_changes();
+}
+
+/** Listen to a model; return what ends that. */
+function follow(model, handlers) {
+  const pairs = Object.entries(handlers);
+  for (const [names, handler] of pairs) model.on(names, handler);
+  return () => pairs.forEach(([names, handler]) => model.off(names, handler));
 }
 
 /** Keep a notebook's own one-key commands away from what is typed inside `root`. */

@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
 
-import anywidget
 import ipywidgets as widgets
 
+from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.markup import el, html, join
 from modellix_jupyter.keys import SecretKey, store
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.doctor import validate_key
 from modellix_jupyter.notebook.functions import sandbox
+from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.notebook.spending import set_limit, standing_of
 from modellix_jupyter.widgets.controls import (
+    SecretField,
     StatusLine,
+    box,
     button,
     checkbox,
-    column,
     field,
+    fields,
     row,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from modellix_jupyter.errors import ModellixError
-    from modellix_jupyter.notebook.session import Session
-    from modellix_jupyter.widgets.panel_context import PanelContext
-
-_HERE = Path(__file__).parent
-
-
-class SecretField(anywidget.AnyWidget):
-    """A password field whose value is in no trait, and so in no saved notebook."""
-
-    _esm = _HERE / "secret.js"
-
-    def __init__(self, use: Callable[[str], None]) -> None:
-        self._use = use
-        super().__init__()
-        self.on_msg(self.on_message)
-
-    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
-        """Take what was typed; see `secret.js`."""
-        secret = message.get("secret") if isinstance(message, dict) else None
-        if isinstance(secret, str):
-            self._use(secret)
+from modellix_jupyter.widgets.panel_context import PanelContext
 
 
 class Connection:
@@ -67,10 +44,9 @@ class Connection:
             button("Check again", self.refresh), self.sandbox, button("Close the panel", close)
         )
         self.limit = field(widgets.Text, "Limit in USD", placeholder="20/day, 300/month, 50 or off")
-        limit = row(self.limit, button("Set the limit", self._set_limit))
-        limit.add_class("mx-filters")
-        self.view = column(self.state, buttons, limit, self.secret, self.keep, self.status.view)
-        self.view.add_class("mx-connection")
+        limit = fields(self.limit, button("Set the limit", self._set_limit))
+        parts = self.state, buttons, limit, self.secret, self.keep, self.status.view
+        self.view = box("mx-connection", *parts)
 
     def refresh(self) -> None:
         """Ask the service again, off this thread."""

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
+from modellix_jupyter.engine.engine import Stopped
 from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.html.formatting import money_range
+from modellix_jupyter.notebook.spending import Order
 from modellix_jupyter.planning.cell_parser import parse_cell, split_prompts
 from modellix_jupyter.planning.inputs import Input, noun_of
 from modellix_jupyter.planning.plan import check_slug, make_plan
+from modellix_jupyter.planning.schema import ModelSchema
 from modellix_jupyter.planning.suggestions import did_you_mean
 from modellix_jupyter.storage.input_files import preview
 from modellix_jupyter.storage.thumbnails import jpeg_of
+from modellix_jupyter.values import Json, Model, Request, Task
+from modellix_jupyter.widgets.actions import Actions
 from modellix_jupyter.widgets.cards import Listing, listing_of
-from modellix_jupyter.widgets.controls import StatusLine, box, button, field
+from modellix_jupyter.widgets.controls import Picker, SendButton, StatusLine, box, button, field
 from modellix_jupyter.widgets.form import ModelForm
-from modellix_jupyter.widgets.picker import Picker
-from modellix_jupyter.widgets.sending import SendButton
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from modellix_jupyter.engine.engine import Stopped
-    from modellix_jupyter.notebook.spending import Order
-    from modellix_jupyter.planning.schema import ModelSchema
-    from modellix_jupyter.values import Json, Model, Request, Task
-    from modellix_jupyter.widgets.actions import Actions
-    from modellix_jupyter.widgets.panel_context import PanelContext
+from modellix_jupyter.widgets.panel_context import PanelContext
 
 MAX_REPEAT = 1000
 EXAMPLES = (
@@ -44,8 +38,6 @@ EMPTY = {
     "text": "Write a prompt, choose a model and press Generate. Or begin with one of these:",
     "examples": list(EXAMPLES),
 }
-
-
 STOP = "Take back what has not been sent, and stop waiting for what has"
 # What the button says before anything can be sent.
 GENERATE = "Generate"
@@ -58,10 +50,10 @@ class Create:
         self._context = context
         self._models: dict[str, Model] = {}
         self._schemas: dict[str, ModelSchema | None] = {}
-        # Which change of the form the button speaks of.
-        self._change: object = None
         # A click that waits for the parameters of the models, as what the button said at it.
         self._waiting: str | None = None
+        # What is to be done when the fields of the models that are chosen next are there.
+        self._then: Callable[[], None] = lambda: None
         self._asked: tuple[Sequence[Request], str, str] | None = None
         # A result that is to be an input of the next model which takes one, as `give` has it.
         self._input: tuple[str, str, str, str | None] | None = None
@@ -91,7 +83,7 @@ class Create:
             lambda: self._use_example(index)
         )
         self.view = box("mx-create", self._form_view(), self.results.view)
-        self.model.observe(lambda change: self._on_chosen(change["new"]), "chosen")
+        self.model.observe(lambda _: self._on_chosen(), "chosen")
         for control in (self.prompt, self.repeat, self.vary):
             control.observe(lambda _: self._show_cost(), "value")
 
@@ -124,8 +116,8 @@ class Create:
         self._models = {model.slug: model for model in models}
         self.model.offer(models, recent)
 
-    def _typed(self, slug: str) -> bool:
-        """Choose what was typed and is in no list; return whether it may be a model."""
+    def _typed(self, slug: str) -> None:
+        """Choose what was typed and is in no list, where it may be a model."""
         try:
             check_slug(slug)
             if self._models and slug not in self._models:
@@ -134,29 +126,23 @@ class Create:
                 )
         except ModellixError as error:
             self.status.error(error)
-            return False
-        self.choose([*self.model.chosen, slug])
-        return True
+        else:
+            self.choose([*self.model.chosen, slug])
+            self.model.send({"taken": True})
 
     def choose(self, slugs: Iterable[str], then: Callable[[], None] = lambda: None) -> None:
-        """Choose these models and no others."""
-        wanted = list(dict.fromkeys(slugs))
+        """Choose these models and no others, and call `then` when their fields are there."""
+        wanted, self._then = list(dict.fromkeys(slugs)), then
         if wanted == self.model.chosen:
-            self._read_schemas(then)
+            self._on_chosen()
         else:
-            self._then = then
             self.model.chosen = wanted
 
-    _then: Callable[[], None] = staticmethod(lambda: None)
-
-    def _on_chosen(self, _: list[str]) -> None:
-        then, self._then = self._then, lambda: None
-        self.status.clear()
-        self._read_schemas(then)
-
-    def _read_schemas(self, then: Callable[[], None]) -> None:
+    def _on_chosen(self) -> None:
         """Show the fields of the chosen models; their schemas are read off this thread."""
         session, wanted = self._context.session, list(self.model.chosen)
+        then, self._then = self._then, lambda: None
+        self.status.clear()
 
         def read() -> dict[str, ModelSchema | None]:
             return {slug: session.schema(slug) for slug in wanted}
@@ -177,8 +163,8 @@ class Create:
 
     # -- what it would send
 
-    def _plans(self) -> list[dict[str, Any]]:
-        """Return the arguments of `make_plan`, once for the models that share their parameters."""
+    def _requests(self) -> list[Request]:
+        """Return what the form says; models that share their parameters make one plan."""
         chosen = list(self.model.chosen)
         if not chosen:
             raise InvalidRequest("No model is chosen.", "Type in the field Model to search.")
@@ -186,14 +172,12 @@ class Create:
         if prompts == [None] and all(_needs_prompt(self._schemas.get(s)) for s in chosen):
             raise InvalidRequest("The prompt is empty.", "Write what to make.")
         params = {slug: self.form.params(slug) for slug in chosen}
-        more = {"prompts": prompts, "vary": self._axes(chosen), "repeat": self.repeat.value}
+        vary, repeat = self._axes(chosen), self.repeat.value
         return [
-            {"models": list(models), "params": same, **more}
+            request
             for same, models in groupby(chosen, params.__getitem__)
+            for request in make_plan(prompts, list(models), params=same, vary=vary, repeat=repeat)
         ]
-
-    def _requests(self) -> list[Request]:
-        return [request for plan in self._plans() for request in make_plan(**plan)]
 
     def _axes(self, models: Sequence[str]) -> Mapping[str, tuple[Json, ...]]:
         """Return the values of each parameter that is varied, read as a cell reads them."""
@@ -210,7 +194,6 @@ class Create:
     def _show_cost(self) -> None:
         """Say on the button what it would send, once that has been checked off this thread."""
         session = self._context.session
-        change = self._change = object()
 
         def read() -> str:
             with self._context.lock:
@@ -218,10 +201,9 @@ class Create:
             return label_of(session.order(requests)) if requests else GENERATE
 
         def show(label: str) -> None:
-            if change is self._change:
-                self.button.label = label
+            self.button.label = label
 
-        self._context.do(read, show, lambda _: show(GENERATE))
+        self._context.do(read, show, lambda _: show(GENERATE), last_of=self.button)
 
     # -- sending
 
@@ -307,9 +289,7 @@ class Create:
     def paint(self, changed: set[str]) -> None:
         """Draw what changed; on the painter's thread."""
         self.results.paint(changed)
-        display = "" if self._context.session.engine.busy() else "none"
-        if self.stop.layout.display != display:
-            self.stop.layout.display = display
+        self.stop.layout.display = "" if self._context.session.engine.busy() else "none"
 
     # -- from elsewhere
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 
 from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.html.formatting import plain_name
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.planning.inputs import slot_of
 from modellix_jupyter.planning.interpolation import value_of
-from modellix_jupyter.widgets.cards import plain_name
-from modellix_jupyter.widgets.controls import box, close_all, field
-from modellix_jupyter.widgets.media import MediaField
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from modellix_jupyter.planning.schema import ModelSchema, Parameter
-    from modellix_jupyter.values import Json
-    from modellix_jupyter.widgets.panel_context import PanelContext
+from modellix_jupyter.planning.schema import ModelSchema, Parameter
+from modellix_jupyter.values import Json
+from modellix_jupyter.widgets.controls import UNSET, MediaField, box, close_all, field
+from modellix_jupyter.widgets.panel_context import PanelContext
 
 NOT_SET = "not set"
 # Parameters that most people set, beside those that are required or take media.
@@ -31,8 +27,6 @@ _OFTEN = {
 }
 # Characters from which on a text gets several lines.
 LONG_TEXT = 200
-# The value of a field that the user leaves to the service.
-UNSET: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +88,7 @@ class ModelForm:
             return None
         tip = _tooltip(parameter) or ""
         control = MediaField(self._context, slot, _label(parameter), tip)
-
-        def get() -> Any:  # noqa: ANN401 - JSON, or UNSET
-            return UNSET if (value := control.get()) is None else value
-
-        return Field(control, get, lambda v: control.put(None if v is UNSET else v), often=True)
+        return Field(control, control.get, control.put, often=True)
 
     def give(self, kind: str, source: str, name: str, src: str | None) -> str | None:
         """Put media into the first field that takes them and is not full; return its label."""
@@ -112,17 +102,15 @@ class ModelForm:
 
     def _show_fields(self) -> None:
         """Put what matters most into the form, and the rest below Advanced."""
-        often = [field.control for field in self._common.values() if field.often]
-        rest = [field.control for field in self._common.values() if not field.often]
-        for model in self.models:
-            fields = self._own[model].values()
-            mine = [field.control for field in fields if field.often]
-            others = [*(field.control for field in fields if not field.often), self._more[model]]
-            several = len(self.models) > 1
-            often += [_heading(model), *mine] if several and mine else mine
-            rest += [_heading(model), *others] if several else others
-        replace_children(self.view, often)
-        replace_children(self.advanced, rest)
+        for view, often in ((self.view, True), (self.advanced, False)):
+            shown = _controls_of(self._common, often=often)
+            for model in self.models:
+                own = _controls_of(self._own[model], often=often)
+                own += [] if often else [self._more[model]]
+                shown += [_heading(model), *own] if own and len(self.models) > 1 else own
+            gone, view.children = view.children, tuple(shown)
+            for child in gone:  # it would stay in the kernel
+                close_all(child)
 
     def _fields(self, model: str) -> dict[str, Field]:
         return {**self._common, **self._own.get(model, {})}
@@ -142,11 +130,8 @@ class ModelForm:
         self._more[model].value = json.dumps(rest, ensure_ascii=False) if rest and extra else ""
 
 
-def replace_children(box: widgets.Box, children: Iterable[widgets.Widget]) -> None:
-    """Put other controls into a box, and close those that go: they would stay in the kernel."""
-    gone, box.children = box.children, tuple(children)
-    for child in gone:
-        close_all(child)
+def _controls_of(fields: Mapping[str, Field], *, often: bool) -> list[widgets.Widget]:
+    return [field.control for field in fields.values() if field.often is often]
 
 
 def _controls(widget: widgets.Widget) -> Iterator[widgets.Widget]:

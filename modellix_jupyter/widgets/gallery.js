@@ -24,9 +24,10 @@ const ACTION_ICONS = {
   never: "never", delete: "trash",
 };
 const ACTION_KEYS = { use: "u", again: "g", input: "i" };
+// the class of each cell, its heading, and what sorts by it
 const COLUMNS = [
-  ["", ""], ["", "Picture"], ["prompt", "Prompt"], ["model", "Model"], ["status", "State"], ["seconds", "Time"],
-  ["price", "Price"], ["rating", "Stars"], ["created", "Made"],
+  ["picked", "Picked"], ["thumb", "Picture"], ["text", "Prompt", "prompt"], ["model", "Model", "model"], ["word", "State", "status"],
+  ["seconds", "Time", "seconds"], ["price", "Price", "price"], ["rating", "Stars", "rating"], ["made", "Made", "created"],
 ];
 const STARS = [1, 2, 3, 4, 5];
 
@@ -73,6 +74,15 @@ function when(ms) {
   return today ? time : `${made.toLocaleDateString([], { day: "numeric", month: "short" })} ${time}`;
 }
 
+/** Take out of the page what has none of these keys. */
+function keepOnly(parts, keys) {
+  for (const [key, { root }] of parts) {
+    if (keys.has(key)) continue;
+    root.remove();
+    parts.delete(key);
+  }
+}
+
 /** What a tile and a row have in common: a task's picture, state, actions and stars. */
 class Entry {
   constructor(gallery) {
@@ -82,7 +92,7 @@ class Entry {
     this.state = h("div", { class: "mx-state" });
     this.pick = h(
       "button",
-      { type: "button", role: "checkbox", class: "mx-pick", tabindex: -1, click: () => this.gallery.togglePick(this.card) },
+      { role: "checkbox", class: "mx-pick", tabindex: -1, click: () => this.gallery.togglePick(this.card) },
       icon("check"),
     );
     this.actions = h("div", { class: "mx-actions", role: "group" });
@@ -208,19 +218,10 @@ class Tile extends Entry {
 class Row extends Entry {
   constructor(gallery) {
     super(gallery);
-    this.cells = Object.fromEntries(
-      ["model", "word", "seconds", "price", "made"].map((name) => [name, h("div", { class: `mx-cell mx-${name}`, role: "gridcell" })]),
-    );
-    const { model, word, seconds, price, made } = this.cells;
-    const cell = (name, ...children) => h("div", { class: `mx-cell mx-${name}`, role: "gridcell" }, ...children);
-    this.root = h(
-      "div",
-      { class: "mx-row", role: "row" },
-      cell("picked", this.pick),
-      cell("thumb", this.media),
-      cell("text", this.prompt, this.actions),
-      model, word, seconds, price, cell("rating", this.stars), made,
-    );
+    const within = { picked: [this.pick], thumb: [this.media], text: [this.prompt, this.actions], rating: [this.stars] };
+    const cells = COLUMNS.map(([name]) => h("div", { class: `mx-cell mx-${name}`, role: "gridcell" }, ...(within[name] ?? [])));
+    this.cells = Object.fromEntries(COLUMNS.map(([name], i) => [name, cells[i]]));
+    this.root = h("div", { class: "mx-row", role: "row" }, ...cells);
   }
 
   place(index, left, top, width, height) {
@@ -287,7 +288,7 @@ class Gallery {
       type: "search", placeholder: "Search  /", "aria-label": model.get("search_label"), value: model.get("search"),
       input: () => {
         clearTimeout(this.typed);
-        this.typed = setTimeout(() => this.setTrait("search", this.search.value), 200);
+        this.typed = setTimeout(() => setTrait(this.model, "search", this.search.value), 200);
       },
     });
     this.slider = h("input", {
@@ -297,12 +298,12 @@ class Gallery {
         this.size = Number(this.slider.value);
         this.refresh();
       },
-      change: () => this.setTrait("size", this.size),
+      change: () => setTrait(this.model, "size", this.size),
     });
     this.size = model.get("size");
     this.fold = iconButton("form", "Hide the form", () => this.foldForm(), { "aria-expanded": "true" });
     this.chosen = h("span", { class: "mx-chosen", role: "status" });
-    const action = (name, label, click) => h("button", { type: "button", click }, icon(name), label);
+    const action = (name, label, click) => h("button", { click }, icon(name), label);
     this.selection = h(
       "div", { class: "mx-selection", role: "group", "aria-label": "Picked" }, this.chosen,
       action("compare", "Compare", () => this.compare()),
@@ -326,10 +327,9 @@ class Gallery {
   }
 
   makeHeader() {
-    const cells = COLUMNS.map(([name, label], i) => {
-      const content = name ? h("button", { type: "button", click: () => this.sortBy(name) }, label) : h("span", { class: "mx-hidden" }, label || "Picked");
-      const classes = ["picked", "thumb", "text", "model", "word", "seconds", "price", "rating", "made"];
-      return h("div", { class: `mx-cell mx-${classes[i]}`, role: "columnheader", "data-sort": name }, content);
+    const cells = COLUMNS.map(([name, label, sort]) => {
+      const content = sort ? h("button", { click: () => this.sortBy(sort) }, label) : h("span", { class: "mx-hidden" }, label);
+      return h("div", { class: `mx-cell mx-${name}`, role: "columnheader", "data-sort": sort ?? "" }, content);
     });
     return h("div", { class: "mx-row mx-header", role: "row", "aria-rowindex": 1 }, ...cells);
   }
@@ -337,7 +337,7 @@ class Gallery {
   sortBy(name) {
     const same = this.model.get("sort") === name;
     this.model.set("descending", same ? !this.model.get("descending") : !["prompt", "model", "status"].includes(name));
-    this.setTrait("sort", name);
+    setTrait(this.model, "sort", name);
     this.showOrder();
   }
 
@@ -348,15 +348,10 @@ class Gallery {
     }
   }
 
-  setTrait(name, value) {
-    this.model.set(name, value);
-    this.model.save_changes();
-  }
-
   // -- picks and actions
 
   setPicks(keys) {
-    this.setTrait("picked", [...keys].slice(0, MOST_PICKS));
+    setTrait(this.model, "picked", [...keys].slice(0, MOST_PICKS));
     this.showPicks();
   }
 
@@ -463,7 +458,7 @@ class Gallery {
     return { height: picture + CAPTION_PX[lines], lines };
   }
 
-  /** Return the numbers of the first line in sight and of the one after the last. */
+  /** Return the lines in sight, the first index in them, and the one after the last. */
   inSight() {
     const { scrollTop, clientHeight } = this.scroller;
     const from = scrollTop - AHEAD_PX;
@@ -477,7 +472,8 @@ class Gallery {
     }
     let last = low;
     while (last < this.lines.length && this.lines[last].top < to) last++;
-    return [low, last];
+    const lines = this.lines.slice(low, last);
+    return { lines, first: lines[0]?.first ?? 0, last: lines.at(-1)?.last ?? 0 };
   }
 
   refresh() {
@@ -492,25 +488,19 @@ class Gallery {
     list.style.height = `${Math.max(0, this.height)}px`;
     set(this.scroller, "hidden", this.count || this.table ? null : "");
     this.drawEmpty();
-    const [from, to] = this.inSight();
+    const { lines, first, last } = this.inSight();
     const focused = list.contains(document.activeElement) ? this.current : null;
     const kept = new Set();
-    const first = this.lines[from]?.first ?? 0;
-    const last = this.lines[to - 1]?.last ?? 0;
     // one entry can be reached with Tab, whatever is in sight
     const inSight = this.current >= first && this.current < last;
     if (!inSight && last > first) this.current = Math.min(Math.max(this.current, first), last - 1);
-    for (const line of this.lines.slice(from, to)) {
+    for (const line of lines) {
       for (let index = line.first; index < line.last; index++) {
         kept.add(index);
         this.drawEntry(index, line);
       }
     }
-    for (const [index, entry] of entries) {
-      if (kept.has(index)) continue;
-      entry.root.remove();
-      entries.delete(index);
-    }
+    keepOnly(entries, kept);
     this.drawHeads();
     if (focused !== null && !list.contains(document.activeElement)) this.focus(this.current);
   }
@@ -546,7 +536,7 @@ class Gallery {
       let head = this.heads.get(number);
       if (!head) {
         const parts = { title: h("b"), facts: h("span", { class: "mx-dim" }), made: h("span", { class: "mx-dim" }) };
-        const all = h("button", { type: "button", class: "mx-quiet", tabindex: -1, click: () => this.pickGroup(number) }, "Pick all");
+        const all = h("button", { class: "mx-quiet", tabindex: -1, click: () => this.pickGroup(number) }, "Pick all");
         head = { ...parts, root: h("div", { class: "mx-run" }, parts.title, parts.facts, h("span", { class: "mx-space" }), all, parts.made) };
         this.heads.set(number, head);
         this.runs.append(head.root);
@@ -556,11 +546,7 @@ class Gallery {
       head.facts.textContent = group.facts;
       head.made.textContent = when(group.made);
     }
-    for (const [number, head] of this.heads) {
-      if (shown.has(number)) continue;
-      head.root.remove();
-      this.heads.delete(number);
-    }
+    keepOnly(this.heads, shown);
   }
 
   pickGroup(number) {
@@ -576,7 +562,7 @@ class Gallery {
     if (this.empty.hidden || this.shownEmpty === text) return;
     this.shownEmpty = text;
     const examples = (shown.examples ?? []).map((example, index) =>
-      h("button", { type: "button", click: () => this.model.send({ example: index }) }, example),
+      h("button", { click: () => this.model.send({ example: index }) }, example),
     );
     const offered = examples.length ? [h("div", { class: "mx-examples" }, ...examples)] : [];
     this.empty.replaceChildren(h("div", { class: "mx-empty-title" }, shown.title ?? ""), h("div", {}, shown.text ?? ""), ...offered);
@@ -586,9 +572,7 @@ class Gallery {
   ask() {
     if (!this.scroller.isConnected) return;
     if (!this.root.offsetParent) return; // on a tab that is not open
-    const [from, to] = this.inSight();
-    const first = this.lines[from]?.first ?? 0;
-    const last = this.lines[to - 1]?.last ?? first;
+    const { first, last } = this.inSight();
     const lack = [];
     for (let index = first; index < last; index++) {
       const card = this.known.get(index);
@@ -711,13 +695,6 @@ class Gallery {
 function render({ model, el }) {
   const gallery = new Gallery(model, el);
   const { view, root, scroller } = gallery;
-  const receive = (message, buffers) => gallery.receive(message, buffers);
-  const show = () => gallery.showPicks();
-  const order = () => gallery.showOrder();
-  const redraw = () => gallery.draw();
-  const sought = () => {
-    if (document.activeElement !== gallery.search) gallery.search.value = model.get("search");
-  };
   let waiting = false;
   scroller.addEventListener("scroll", () => {
     if (waiting) return;
@@ -743,11 +720,15 @@ function render({ model, el }) {
   const ticking = setInterval(() => {
     for (const each of root.querySelectorAll(".mx-clock")) each.textContent = clock(gallery.now() - Number(each.dataset.started));
   }, 1000);
-  model.on("msg:custom", receive);
-  model.on("change:picked", show);
-  model.on("change:sort change:descending", order);
-  model.on("change:empty", redraw);
-  model.on("change:search", sought);
+  const unfollow = follow(model, {
+    "msg:custom": (message, buffers) => gallery.receive(message, buffers),
+    "change:picked": () => gallery.showPicks(),
+    "change:sort change:descending": () => gallery.showOrder(),
+    "change:empty": () => gallery.draw(),
+    "change:search": () => {
+      if (document.activeElement !== gallery.search) gallery.search.value = model.get("search");
+    },
+  });
   gallery.loading = true;
   gallery.showOrder();
   gallery.showPicks();
@@ -756,11 +737,7 @@ function render({ model, el }) {
     clearInterval(ticking);
     resized.disconnect();
     unlisten();
-    model.off("msg:custom", receive);
-    model.off("change:picked", show);
-    model.off("change:sort change:descending", order);
-    model.off("change:empty", redraw);
-    model.off("change:search", sought);
+    unfollow();
     gallery.thumbs.clear();
     model.send({ view, gone: true });
   };

@@ -5,24 +5,17 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection
+from typing import Any
 
-import anywidget
 import traitlets
 
-from modellix_jupyter.widgets.cards import Listing, item_of
+from modellix_jupyter.values import Media
+from modellix_jupyter.widgets.cards import Item, Listing, item_of
+from modellix_jupyter.widgets.controls import Scripted, esm
+from modellix_jupyter.widgets.panel_context import PanelContext
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
-    from modellix_jupyter.values import Media
-    from modellix_jupyter.widgets.cards import Item
-    from modellix_jupyter.widgets.panel_context import PanelContext
-
-    Card = dict[str, Any]
-
-_HERE = Path(__file__).parent
+Card = dict[str, Any]
 # Views whose sight is remembered: a browser that was reloaded never said that its own went.
 _MAX_VIEWS = 4
 # Items that one view may ask for at once; no screen shows more.
@@ -32,12 +25,7 @@ _THUMBS_AT_ONCE = 8
 MAX_PICKED = 500
 
 
-def esm(*names: str) -> str:
-    """Return modules as one: a notebook's page can import nothing beside it."""
-    return "\n".join((_HERE / name).read_text("utf-8") for name in names)
-
-
-class Gallery(anywidget.AnyWidget):
+class Gallery(Scripted):
     """The list; `make` makes a card of an item, `on_action` gets an action, an item and a value.
 
     Cards and thumbnails are made and sent on a thread of the context's, one at a time.
@@ -79,7 +67,6 @@ class Gallery(anywidget.AnyWidget):
         self.on_presence: Callable[[], None] = lambda: None
         self.on_example: Callable[[int], None] = lambda _: None
         super().__init__(**traits)
-        self.on_msg(self.on_message)
 
     @property
     def views(self) -> int:
@@ -111,7 +98,7 @@ class Gallery(anywidget.AnyWidget):
             if self._working or not self._ranges:
                 return
             self._working = True
-        if not self._context.do(self._work, lambda _: None):
+        if not self._context.do(self._work):
             self._working = False
 
     def _work(self) -> None:

@@ -15,9 +15,9 @@ class Generate {
     this.model = model;
     this.sent = null;
     this.until = 0;
-    this.button = h("button", { type: "button", class: "mx-generate", title: "Ctrl+Enter", click: () => this.click() });
-    this.yes = h("button", { type: "button", class: "mx-primary", click: () => this.answer({ yes: model.get("ticket") }) });
-    const no = h("button", { type: "button", click: () => this.answer({ no: true }) }, "Do not send");
+    this.button = h("button", { class: "mx-generate", title: "Ctrl+Enter", click: () => this.click() });
+    this.yes = h("button", { class: "mx-primary", click: () => this.answer({ yes: model.get("ticket") }) });
+    const no = h("button", { click: () => this.answer({ no: true }) }, "Do not send");
     this.text = h("div", { role: "alert" });
     this.question = h("div", { class: "mx-question" }, this.text, h("div", { class: "mx-row-of-buttons" }, this.yes, no));
     el.append(this.question, this.button);
@@ -66,7 +66,6 @@ class Generate {
 function render({ model, el }) {
   el.classList.add("mx-send");
   const generate = new Generate(model, el);
-  const show = () => generate.show();
   const press = (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     // looked up at each event: the panel stands in the page only some time after this
@@ -78,22 +77,20 @@ function render({ model, el }) {
     if (!generate.button.hidden && !generate.button.disabled) generate.click();
     field?.focus?.({ preventScroll: true });
   };
-  const hide = document.createElement("style");
-  hide.textContent = `.${model.get("snapshot")} { display: none; }`;
-  const receive = (message) => {
-    if (message.alive) el.append(hide);
-    if (message.settle && message.settle === generate.sent) model.send({ send: message.settle, label: generate.clicked });
-  };
-  const names = "change:label change:busy change:ticket change:question change:confirm";
-  model.on(names, show);
-  model.on("msg:custom", receive);
+  const hide = h("style", {}, `.${model.get("snapshot")} { display: none; }`);
+  const unfollow = follow(model, {
+    "change:label change:busy change:ticket change:question change:confirm": () => generate.show(),
+    "msg:custom": ({ alive, settle }) => {
+      if (alive) el.append(hide);
+      if (settle && settle === generate.sent) model.send({ send: settle, label: generate.clicked });
+    },
+  });
   model.send({ hello: true });
   // the notebook listens at the document: the window comes before it
   window.addEventListener("keydown", press, true);
-  show();
+  generate.show();
   return () => {
-    model.off(names, show);
-    model.off("msg:custom", receive);
+    unfollow();
     window.removeEventListener("keydown", press, true);
   };
 }

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
 from modellix_jupyter.api.parsing import usable_task_id
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.html.markup import el, html
-from modellix_jupyter.ledger.search import SORTS, Search
+from modellix_jupyter.ledger.search import SORTS, Search, Sort
+from modellix_jupyter.values import Task
+from modellix_jupyter.widgets.actions import Actions
 from modellix_jupyter.widgets.cards import Item, Listing, title_of
 from modellix_jupyter.widgets.controls import (
     StatusLine,
@@ -18,19 +19,14 @@ from modellix_jupyter.widgets.controls import (
     button,
     checkbox,
     field,
+    fields,
     row,
     set_visible,
 )
+from modellix_jupyter.widgets.panel_context import PanelContext
 
-if TYPE_CHECKING:
-    from modellix_jupyter.ledger.search import Sort
-    from modellix_jupyter.values import Task
-    from modellix_jupyter.widgets.actions import Actions
-    from modellix_jupyter.widgets.panel_context import PanelContext
-
-    # The uids that fit, what is not final, and the models to filter by.
-    Read = tuple[list[str], list[Task], list[str]]
-
+# The uids that fit, what is not final, and the models to filter by.
+Read = tuple[list[str], list[Task], list[str]]
 # Models that the filter offers, those used last first.
 MODELS = 200
 ANY_MODEL, ANY_STATE, ANY_TIME = "any model", "any state", "any time"
@@ -63,7 +59,6 @@ class History:
         self._context = context
         self._actions = actions
         self._open: list[Task] = []
-        self._run = 0
         self.status = StatusLine()
         self.model = field(widgets.Dropdown, "Of model", options=[ANY_MODEL])
         self.state = field(widgets.Dropdown, "State", options=list(STATES))
@@ -71,8 +66,7 @@ class History:
         self.gallery = actions.gallery(
             mode="table", label="History", search_label="Search the history", empty=EMPTY
         )
-        filters = row(self.model, self.state, self.time, button("Refresh", self.refresh))
-        filters.add_class("mx-filters")
+        filters = fields(self.model, self.state, self.time, button("Refresh", self.refresh))
         self.open_box = self._make_open_box()
         self.delete_box = self._make_delete_box()
         self.top = box("mx-history-top", self.status.view, self.open_box, self.delete_box, filters)
@@ -88,16 +82,13 @@ class History:
         """Read the ledger again, off this thread; of several calls in a row the last counts."""
         session = self._context.session
         self.status.clear()
-        with self._context.lock:
-            self._run += 1
-            run, search = self._run, self._search()
 
         def read() -> Read:
             models = session.ledger.recent_models(session.settings.base_url, MODELS)
             open_ = [*session.unknown(), *session.unfinished()]
-            return session.ledger.found(search), open_, models
+            return session.ledger.found(self._search()), open_, models
 
-        self._context.do(read, lambda found: self._show(run, found), self.status.error)
+        self._context.do(read, self._show, self.status.error, last_of=self)
 
     def _search(self) -> Search:
         gallery, model, span = self.gallery, self.model.value, TIMES[self.time.value]
@@ -111,9 +102,7 @@ class History:
             descending=gallery.descending,
         )
 
-    def _show(self, run: int, read: Read) -> None:
-        if run != self._run:
-            return
+    def _show(self, read: Read) -> None:
         uids, self._open, models = read
         options = [ANY_MODEL, *models]
         if self.model.value in options and list(self.model.options) != options:
@@ -139,8 +128,8 @@ class History:
         self.take_up_all = button("Take up all", self._take_up_all)
         self.unknown = field(widgets.Dropdown, "Unknown task", options=[("choose", None)])
         self.task_id = field(widgets.Text, "Its task id", placeholder="from the console")
-        self.resolve = row(self.unknown, self.task_id, button("Take up by this id", self._take_up))
-        self.resolve.add_class("mx-filters")
+        take_up = button("Take up by this id", self._take_up)
+        self.resolve = fields(self.unknown, self.task_id, take_up)
         made = box("mx-open", self.open_line, row(self.take_up_all), self.resolve)
         set_visible(made, visible=False)
         return made

@@ -8,7 +8,7 @@ const PART_BYTES = 1 << 20;
 class Media {
   constructor(model, el) {
     this.model = model;
-    const id = `mx-media-${Math.random().toString(36).slice(2)}`;
+    const id = `mx-media-${unique()}`;
     const label = model.get("label");
     this.files = h("input", {
       type: "file", accept: model.get("accept"), hidden: "", tabindex: -1,
@@ -24,7 +24,7 @@ class Media {
         this.text.value = "";
       },
     });
-    const choose = { type: "button", class: "mx-drop", "aria-label": `Upload for ${label}`, click: () => this.files.click() };
+    const choose = { class: "mx-drop", "aria-label": `Upload for ${label}`, click: () => this.files.click() };
     this.zone = h("button", choose, icon("export"), "Drop, paste or choose a file");
     this.items = h("div", { class: "mx-inputs", role: "list", "aria-label": `Inputs for ${label}` });
     this.problem = h("div", { class: "mx-problem", role: "alert" });
@@ -53,7 +53,7 @@ class Media {
         this.problem.textContent = `${file.name} is larger than ${this.model.get("limit") >> 20} MiB.`;
         continue;
       }
-      const id = Math.random().toString(36).slice(2);
+      const id = unique();
       set(this.zone, "aria-busy", true);
       for (let at = 0; at === 0 || at < file.size; at += PART_BYTES) {
         const part = await file.slice(at, at + PART_BYTES).arrayBuffer();
@@ -77,14 +77,13 @@ class Media {
 
 function render({ model, el }) {
   const media = new Media(model, el);
-  const show = () => media.show();
   // typing in it is none of the notebook's keys
   const unlisten = ownKeys(media.root, () => false);
-  model.on("change:items change:problem", show);
-  show();
+  const unfollow = follow(model, { "change:items change:problem": () => media.show() });
+  media.show();
   return () => {
     unlisten();
-    model.off("change:items change:problem", show);
+    unfollow();
   };
 }
 

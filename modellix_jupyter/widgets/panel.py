@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 import weakref
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import ipywidgets as widgets
 
@@ -17,21 +17,16 @@ from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.cards import cards_html
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.notebook.display import NotebookScreen
+from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.notebook.spending import standing_of
+from modellix_jupyter.values import Card, Task
 from modellix_jupyter.widgets.actions import Actions
-from modellix_jupyter.widgets.compare import Compare
 from modellix_jupyter.widgets.connection import Connection
 from modellix_jupyter.widgets.controls import StatusLine, box, close_all
 from modellix_jupyter.widgets.create import Create
-from modellix_jupyter.widgets.export import Export
 from modellix_jupyter.widgets.history import History
 from modellix_jupyter.widgets.panel_context import PanelContext
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from modellix_jupyter.notebook.session import Session
-    from modellix_jupyter.values import Card, Task
+from modellix_jupyter.widgets.picks import Compare, Export
 
 TABS = ("Create", "Compare", "History", "Connection")
 CLOSED = "This panel is closed.\n`mx.panel()` makes another."

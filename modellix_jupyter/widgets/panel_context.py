@@ -11,18 +11,15 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.display import painter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.notebook.session import Session
 
 _T = TypeVar("_T")
 
@@ -57,6 +54,7 @@ class PanelContext:
         self._pool_lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._running = self._closed = False
+        self._last: dict[object, object] = {}
 
     # -- lifetime
 
@@ -123,7 +121,7 @@ class PanelContext:
             self._detach()
             if self._follows_current:
                 self.session = current_session.current()
-        self.do(self._subscribe, lambda _: None)
+        self.do(self._subscribe)
 
     def _detach(self) -> None:
         self._unsubscribe()
@@ -169,16 +167,20 @@ class PanelContext:
     def do(
         self,
         work: Callable[[], _T],
-        then: Callable[[_T], None],
+        then: Callable[[_T], object] = lambda _: None,
         fail: Callable[[ModellixError], None] | None = None,
+        *,
+        last_of: object = None,
     ) -> bool:
         """Work on a thread that may wait, then pass the value or the error on, under the lock.
 
-        False where the panel is closed, and nothing is done.
+        False where the panel is closed, and nothing is done. What comes of work for `last_of` is
+        passed on only if it is the last that was begun for that.
         """
+        mine = self._last[last_of] = object()
 
         def body() -> None:
-            finish: Callable[[], None]
+            finish: Callable[[], object]
             try:
                 finish = partial(then, work())
             except CancelledError:
@@ -189,7 +191,8 @@ class PanelContext:
                 log.exception("A fault of modellix-jupyter in the panel")
                 finish = partial(fail or self._on_error, _FAULT)
             with self.lock:
-                finish()
+                if last_of is None or self._last[last_of] is mine:
+                    finish()
 
         with self._pool_lock:
             if self._closed:

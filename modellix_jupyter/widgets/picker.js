@@ -1,7 +1,8 @@
 // A field to choose models: type any part of a name, a type or a price; Enter takes the first.
 //
 // Synced traits: models ([slug, type, price, description], the recent ones first), recent (how
-// many of them are), chosen (slugs) and placeholder.
+// many of them are), chosen (slugs) and placeholder. To Python: {text} that no model fits, which
+// {taken: true} answers where it was chosen.
 
 const MAX_SHOWN = 60;
 
@@ -10,7 +11,7 @@ class Picker {
     this.model = model;
     this.active = 0;
     this.found = [];
-    const list = `mx-models-${Math.random().toString(36).slice(2)}`;
+    const list = `mx-models-${unique()}`;
     this.field = h("input", {
       type: "text", role: "combobox", "aria-label": "Model", "aria-expanded": "false", "aria-controls": list,
       "aria-autocomplete": "list", autocomplete: "off", spellcheck: "false", id: `${list}-field`,
@@ -31,7 +32,7 @@ class Picker {
       const [, type, price] = known.get(slug) ?? [slug, "", ""];
       const facts = [type, price].filter(Boolean).join(" · ");
       const name = h("span", { class: "mx-slug" }, slug, h("span", { class: "mx-dim" }, facts));
-      return h("button", { type: "button", class: "mx-chip", title: `Remove ${slug}`, "aria-label": `${slug} ✕`, click: () => this.remove(slug) }, name, icon("close"));
+      return h("button", { class: "mx-chip", title: `Remove ${slug}`, "aria-label": `${slug} ✕`, click: () => this.remove(slug) }, name, icon("close"));
     });
     this.chips.replaceChildren(...chips);
     this.field.placeholder = chips.length ? "Add another model" : this.model.get("placeholder");
@@ -56,19 +57,20 @@ class Picker {
 
   draw(searching) {
     const rows = [];
+    const say = (text) => rows.push(h("li", { role: "presentation", class: "mx-heading" }, text));
     let group = null;
     this.found.slice(0, MAX_SHOWN).forEach(({ each, recent }, index) => {
       const [slug, type, price, description] = each;
       const heading = searching ? null : recent ? "Recent" : "All models";
-      if (heading !== group) rows.push(h("li", { role: "presentation", class: "mx-heading" }, heading));
+      if (heading !== group) say(heading);
       group = heading;
       const top = h("span", { class: "mx-top" }, h("b", {}, slug), h("span", { class: "mx-price" }, price));
       const more = h("span", { class: "mx-dim" }, [type, description].filter(Boolean).join(" · "));
       const option = { role: "option", id: `${this.list.id}-${index}`, "aria-selected": index === this.active, click: () => this.choose(slug) };
       rows.push(h("li", option, top, more));
     });
-    if (this.found.length > MAX_SHOWN) rows.push(h("li", { role: "presentation", class: "mx-heading" }, `${this.found.length - MAX_SHOWN} more: type to find them`));
-    if (!rows.length) rows.push(h("li", { role: "presentation", class: "mx-heading" }, this.model.get("models").length ? "No model fits" : "The models are not here yet"));
+    if (this.found.length > MAX_SHOWN) say(`${this.found.length - MAX_SHOWN} more: type to find them`);
+    if (!rows.length) say(this.model.get("models").length ? "No model fits" : "The models are not here yet");
     this.list.replaceChildren(...rows);
     this.open(true);
     this.mark(this.active);
@@ -104,8 +106,7 @@ class Picker {
   }
 
   set(chosen) {
-    this.model.set("chosen", chosen);
-    this.model.save_changes();
+    setTrait(this.model, "chosen", chosen);
     this.show();
   }
 
@@ -121,7 +122,7 @@ class Picker {
     const typed = this.field.value.trim();
     if (found && !this.list.hidden) this.choose(found.each[0]);
     // the kernel says what it is that no model fits, and takes what its catalog does not list yet
-    else if (typed) this.model.send({ typed });
+    else if (typed) this.model.send({ text: typed });
   }
 
   key({ key, target }) {
@@ -140,19 +141,15 @@ class Picker {
 
 function render({ model, el }) {
   const picker = new Picker(model, el);
-  const show = () => picker.show();
-  const receive = (message) => {
-    if (message.taken) picker.field.value = "";
-  };
-  const names = "change:models change:chosen change:placeholder";
   const unlisten = ownKeys(picker.root, (event) => picker.key(event));
-  model.on(names, show);
-  model.on("msg:custom", receive);
+  const unfollow = follow(model, {
+    "change:models change:chosen change:placeholder": () => picker.show(),
+    "msg:custom": ({ taken }) => taken && (picker.field.value = ""),
+  });
   picker.show();
   return () => {
     unlisten();
-    model.off(names, show);
-    model.off("msg:custom", receive);
+    unfollow();
   };
 }
 

@@ -1,27 +1,15 @@
-// A field for a key. What is typed goes to Python once, in a message, and is in no synced state.
+// A field for a key. What is typed goes to Python once, in a message {text}, and is in no synced state.
 
 function render({ model, el }) {
-  const form = document.createElement("form");
-  form.className = "mx-secret";
-  const label = document.createElement("label");
-  label.textContent = "API key";
-  const field = document.createElement("input");
-  field.type = "password";
-  field.autocomplete = "off";
-  field.spellcheck = false;
-  label.append(field);
-  const button = document.createElement("button");
-  button.type = "submit";
-  button.className = "mx-quiet";
-  button.textContent = "Use this key";
-  form.append(label, button);
-  form.addEventListener("submit", (event) => {
+  const field = h("input", { type: "password", autocomplete: "off", spellcheck: "false" });
+  const submit = (event) => {
     event.preventDefault();
-    const secret = field.value;
+    const text = field.value;
     field.value = "";
-    if (secret) model.send({ secret });
-  });
-  el.append(form);
+    if (text) model.send({ text });
+  };
+  const button = h("button", { type: "submit", class: "mx-quiet" }, "Use this key");
+  el.append(h("form", { class: "mx-secret", submit }, h("label", {}, "API key", field), button));
 }
 
 export default { render };

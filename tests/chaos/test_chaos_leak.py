@@ -97,7 +97,7 @@ form.actions.pick(item.key for item in form.create.results.gallery.items)
 for place in range(len(form.tabs.children)):
     form.tabs.selected_index = place
     time.sleep(1)
-form.connection.secret.on_message(None, {{"secret": os.environ["MODELLIX_API_KEY"]}}, [])
+form.connection.secret.on_message(None, {{"text": os.environ["MODELLIX_API_KEY"]}}, [])
 while "in use in this kernel" not in form.connection.status.view.value:
     time.sleep(0.05)
 # %%

@@ -113,6 +113,7 @@ def test_what_waits_has_the_shape_that_it_will_have() -> None:
     shapes = {
         (("size", "1024*768"),): "1024/768",
         (("aspect_ratio", "9:16"),): "9/16",
+        (("aspectRatio", "16:9"),): "16/9",
         (("width", 640), ("height", 480)): "640/480",
         (("size", "2K"), ("ratio", "4:3")): "4/3",
         (("size", "9999x1"),): "1/1",

@@ -19,7 +19,7 @@ from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Request, Status
 from modellix_jupyter.widgets import panel as panels
 from modellix_jupyter.widgets.cards import Item
-from modellix_jupyter.widgets.media import MediaField
+from modellix_jupyter.widgets.controls import MediaField
 
 from .panel_rig import HANG_S, Page, living, until
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     import ipywidgets
     import pytest
 
-    from modellix_jupyter.widgets.export import Export
     from modellix_jupyter.widgets.gallery import Gallery
+    from modellix_jupyter.widgets.picks import Export
 
 QWEN, BANANA, FLUX = (
     "alibaba/qwen-image-plus",
@@ -280,7 +280,7 @@ def test_what_is_missing_is_said_and_nothing_is_sent(page: Page, sandbox: Sandbo
     create.vary.value = "seed=1,2\nseed=3,4"
     page.click()
     page.until(lambda: "is given twice" in create.status.view.value)
-    page.say(create.model, {"typed": "alibaba/qwen-image-plsu"})
+    page.say(create.model, {"text": "alibaba/qwen-image-plsu"})
     assert "alibaba/qwen-image-plus" in create.status.view.value
     assert len(sandbox.submissions) == before
 
@@ -460,15 +460,14 @@ def test_a_variable_a_file_and_a_cell(
     page.pick(task.uid)
     page.say(page.gallery, {"do": "export"})
     assert export.view.layout.display == ""
+    _press(export, "Set the variable")
+    page.until(lambda: "no notebook" in export.status.view.value)
+    monkeypatch.setattr("modellix_jupyter.widgets.picks.shell", lambda: ip)
     for name in ("", "1st", "for", "a b"):
+        export.status.clear()
         export.variable.value = name
         _press(export, "Set the variable")
-        assert "no notebook" in export.status.view.value
-    monkeypatch.setattr("modellix_jupyter.widgets.export.shell", lambda: ip)
-    for name in ("", "1st", "for", "a b"):
-        export.variable.value = name
-        _press(export, "Set the variable")
-        assert "not the name of a variable" in export.status.view.value, name
+        page.until(lambda: "not the name of a variable" in export.status.view.value)
 
     export.variable.value = "kept"
     _press(export, "Set the variable")
@@ -488,7 +487,7 @@ def test_a_variable_a_file_and_a_cell(
 
     sent: list[dict[str, Any]] = []
     object.__setattr__(export.cells, "send", sent.append)
-    for message in (None, {"make": 7}, {"make": "token"}):
+    for message in (None, {"text": 7}, {"text": "token"}):
         page.say(export.cells, message)
     page.until(lambda: sent)
     assert (sent[0]["count"], sent[0]["to"]) == (1, "token")
@@ -515,7 +514,7 @@ def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> No
         lambda: "99" in panel.connection.state.value or "USD" in panel.connection.state.value
     )
     secret = panel.connection.secret
-    secret.on_message(secret, {"secret": key}, [])
+    secret.on_message(secret, {"text": key}, [])
     page.until(lambda: "in use in this kernel" in panel.connection.status.view.value)
     page.until(lambda: panel.context.session is not session)
     assert current_session.current().key().reveal() == key
@@ -526,7 +525,7 @@ def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> No
 
 def test_a_key_of_the_wrong_form_changes_nothing(page: Page, session: Session) -> None:
     secret = page.panel.connection.secret
-    secret.on_message(secret, {"secret": "two words"}, [])
+    secret.on_message(secret, {"text": "two words"}, [])
     page.until(lambda: "characters that no key has" in page.panel.connection.status.view.value)
     assert "two words" not in page.panel.connection.status.view.value
     assert current_session.current() is session
@@ -665,11 +664,13 @@ def test_what_changed_out_of_sight_is_sent_when_it_is_in_sight_again(
     page.say(page.gallery, {"view": "page", "see": [40, 41], "lack": [40]})
     page.until(lambda: not page.gallery._working)
     page.say(page.gallery, {"view": "page", "see": [0, 24], "lack": []})
-    page.panel.actions._rate(page.gallery.items[40], 3)
+    uid = page.gallery.items[40].uid
+    page.press(uid, "rate", 3)
+    page.until(lambda: page.panel.context.ratings.get(uid) == 3)
     page.until(lambda: not page.gallery._working)
     page.sent.clear()
     page.say(page.gallery, {"view": "page", "see": [40, 41], "lack": []})
-    page.until(lambda: page.seen().get(page.gallery.items[40].uid, {}).get("rating") == 3)
+    page.until(lambda: page.seen().get(uid, {}).get("rating") == 3)
 
 
 def test_what_is_in_sight_keeps_its_place_when_another_run_comes(page: Page) -> None:

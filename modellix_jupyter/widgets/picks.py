@@ -1,0 +1,214 @@
+"""What is picked: shown side by side, or taken to a file, to a variable, or as cells."""
+
+from __future__ import annotations
+
+import base64
+import keyword
+import unicodedata
+from pathlib import Path
+
+import ipywidgets as widgets
+
+from modellix_jupyter.errors import ConfigError, InvalidRequest, ModellixError
+from modellix_jupyter.html.markup import el
+from modellix_jupyter.html.table import table_html
+from modellix_jupyter.notebook.display import shell
+from modellix_jupyter.planning.cell_parser import cell_text
+from modellix_jupyter.results.results import Results
+from modellix_jupyter.widgets.actions import Actions
+from modellix_jupyter.widgets.cards import Listing, ratio_of
+from modellix_jupyter.widgets.controls import (
+    Cells,
+    StatusLine,
+    box,
+    button,
+    field,
+    fields,
+    set_visible,
+)
+from modellix_jupyter.widgets.panel_context import PanelContext
+
+# The ways to look at what is picked, and what each is for.
+MODES = {
+    "Pictures": "Large, to look into and to compare in the viewer",
+    "Grid": "Models across, prompts down",
+    "Summary": "Count, success, seconds and price by model",
+    "Plot": "Seconds by model",
+}
+EMPTY = {
+    "title": "Nothing picked",
+    "text": "Pick two or more pictures under Create or History, then look at them here.",
+}
+# Of a plot: grey is read on a light page and on a dark one.
+_INK = "#808080"
+FORMATS = ("html", "csv", "json", "jsonl", "parquet", "xlsx", "folder with originals")
+_FOLDER = FORMATS[-1]
+# Cells that are inserted at once; of more, the first.
+MAX_CELLS = 12
+
+
+class Compare:
+    """Several ways to look at what is picked."""
+
+    def __init__(self, context: PanelContext, actions: Actions) -> None:
+        self._context = context
+        self._actions = actions
+        self.status = StatusLine()
+        self.mode = widgets.ToggleButtons(options=list(MODES), tooltips=list(MODES.values()))
+        self.mode.style.button_width = "auto"
+        self.html = widgets.HTML()
+        self.html.add_class("mx-table-view")
+        self.gallery = actions.gallery(
+            mode="picks",
+            label="Picked pictures",
+            search_label="Search what is picked",
+            empty=EMPTY,
+            size=320,
+        )
+        self.view = box("mx-compare", self.mode, self.status.view, self.html, self.gallery)
+        set_visible(self.html, visible=False)
+        self.mode.observe(lambda _: self.refresh(), "value")
+        actions.on_picks.append(self.refresh)
+
+    def refresh(self) -> None:
+        """Show it anew, off this thread; of several calls in a row only the last is shown."""
+        pictures = self.mode.value == "Pictures" or not self._actions.picked
+        set_visible(self.gallery, visible=pictures)
+        set_visible(self.html, visible=not pictures)
+        self._context.do(self._read, self._show, self._fail, last_of=self)
+
+    def _read(self) -> tuple[Listing, str]:
+        session, items, mode = self._context.session, self._actions.picked, self.mode.value
+        tasks = {uid: session.engine.get(uid) for uid in dict.fromkeys(item.uid for item in items)}
+        ratios = [ratio_of(tasks[item.uid], item.place) for item in items]
+        pictures = mode == "Pictures" or not items
+        markup = "" if pictures else _RENDERERS[mode](session.results(tasks.values()))
+        return Listing(tuple(items), tuple(ratios)), markup
+
+    def _fail(self, error: ModellixError) -> None:
+        self.html.value = ""
+        self.status.error(error)
+
+    def _show(self, read: tuple[Listing, str]) -> None:
+        self.status.clear()
+        listing, self.html.value = read
+        self.gallery.show(listing)
+
+    def paint(self, changed: set[str]) -> None:
+        """Show it anew where a picked task has ended."""
+        get = self._context.session.engine.get
+        mine = {item.uid for item in self._actions.picked}
+        self.gallery.paint(changed)
+        if any(get(uid).is_final for uid in changed & mine):
+            self.refresh()
+
+
+def _grid(results: Results) -> str:
+    grid = results.grid()
+    return "".join(grid.page(number)._repr_html_() for number in range(1, grid.count + 1))
+
+
+def _summary(results: Results) -> str:
+    from modellix_jupyter.results.frame import rows_of
+
+    table = results.summary().reset_index()
+    return table_html([str(name) for name in table.columns], rows_of(table))
+
+
+def _plot(results: Results) -> str:
+    from modellix_jupyter.results.summary import plot_png
+
+    data = base64.b64encode(plot_png(results.frame(), "seconds", ink=_INK)).decode()
+    return el(
+        "img",
+        alt="Seconds by model, a point for each task",
+        src=f"data:image/png;base64,{data}",
+        style="max-width:100%",
+    )
+
+
+_RENDERERS = {"Grid": _grid, "Summary": _summary, "Plot": _plot}
+
+
+class Export:
+    """What opens at the button Export of a selection; one for all tabs, in each a view."""
+
+    def __init__(self, context: PanelContext, actions: Actions) -> None:
+        self._context = context
+        self._actions = actions
+        self.status = StatusLine()
+        self.format = field(widgets.Dropdown, "Format", options=FORMATS)
+        self.path = field(widgets.Text, "File", value="modellix.html")
+        self.variable = field(widgets.Text, "Variable", value="tasks")
+        self.cells = Cells(self._write)
+        save = fields(self.format, self.path, button("Save", self._export, button_style="primary"))
+        close = button("Close", lambda: self.open(visible=False))
+        more = fields(self.variable, button("Set the variable", self._bind), close)
+        self.view = box("mx-export", save, more, self.cells, self.status.view)
+        self.open(visible=False)
+        self.format.observe(lambda _: self._rename(), "value")
+        actions.export = lambda: self.open(visible=True)
+        actions.on_picks.append(self._on_picks)
+
+    def open(self, *, visible: bool) -> None:
+        """Show it, or take it away."""
+        self.status.clear()
+        set_visible(self.view, visible=visible)
+
+    def _on_picks(self) -> None:
+        if not self._actions.picked:
+            self.open(visible=False)
+
+    def _rename(self) -> None:
+        path = Path(self.path.value or "modellix.html")
+        stem = path.with_suffix("") if path.suffix else path
+        folder = self.format.value == _FOLDER
+        self.path.value = f"{stem}/" if folder else f"{stem}.{self.format.value}"
+
+    def _export(self) -> None:
+        wanted, actions = self.path.value.strip(), self._actions
+
+        def write() -> str:
+            if not wanted:
+                raise InvalidRequest("There is no file name.", "As in: modellix.html")
+            return f"Written: {actions.results().export(_unused(wanted))}"
+
+        self.status.message(f"Writing {wanted} …")
+        self._context.do(write, self.status.message, self.status.error)
+
+    def _bind(self) -> None:
+        ip, actions = shell(), self._actions
+        # the form under which Python looks for it
+        name = unicodedata.normalize("NFKC", self.variable.value.strip())
+
+        def bind() -> str:
+            if ip is None:
+                raise ConfigError("There is no notebook here.", "Export to a file instead.")
+            if not name.isidentifier() or keyword.iskeyword(name):
+                raise InvalidRequest("This is not the name of a variable.", "As in: tasks")
+            frame = ip.user_ns[name] = actions.results().frame()
+            return f"{name} is a DataFrame of {len(frame)} rows."
+
+        self._context.do(bind, self.status.message, self.status.error)
+
+    def _write(self, page: str) -> None:
+        """Send a page a cell for each different request, as they were made."""
+
+        def texts() -> list[str]:
+            requests = [task.request for task in self._actions.results()]
+            return list(dict.fromkeys(cell_text(r.prompt, r.model, r.params) for r in requests))
+
+        def send(cells: list[str]) -> None:
+            self.cells.send({"cells": cells[:MAX_CELLS], "count": len(cells), "to": page})
+
+        self._context.do(texts, send, self.status.error)
+
+
+def _unused(path: str) -> str:
+    """Return the path, or the first with a number behind it where there is such a file."""
+    target = Path(path)
+    if not target.exists() or path.endswith(("/", "\\")):
+        return path
+    numbers = range(2, 10_000)
+    others = (target.with_name(f"{target.stem}-{number}{target.suffix}") for number in numbers)
+    return str(next((other for other in others if not other.exists()), target))
