@@ -26,6 +26,7 @@ from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock, file_lo
 from modellix_jupyter.ledger.pending_counts import VERSION, check_version, refuse_newer
 from modellix_jupyter.ledger.tables import (
     UNKNOWN,
+    changing_row,
     file_rows,
     files,
     limits,
@@ -54,6 +55,12 @@ _T = TypeVar("_T")
 
 # What a row is like that was never sent.
 _UNSENT = (tasks.c.status == Status.SUBMITTING.value, tasks.c.submitted_at.is_(None))
+# Statements of every step of every task: to make one takes longer than to run it.
+_CHANGE_ANYBODYS = update(tasks).where(tasks.c.uid == bindparam("of"))
+_CHANGE = _CHANGE_ANYBODYS.where(tasks.c.owner == bindparam("by"))
+_SEND = _CHANGE.where(*_UNSENT)
+_FORGET_FILES = delete(files).where(files.c.uid == bindparam("of"))
+_ADD_FILES = insert(files)
 # Tasks of a model whose durations are looked at, newest first.
 _LEARN_FROM = 50
 _OF_UPLOAD = ("file_id", "url", "created_at", "expires_at")
@@ -209,7 +216,7 @@ class Ledger:
 
     @uninterrupted
     def save(self, *changed: Task, owner: str | None = None) -> list[Task]:
-        """Record how tasks stand now, all of them or none; owner and remarks stay as they are.
+        """Record how tasks stand now, all or none; what was asked for, owner and remarks stay.
 
         With an owner, `NotOwned` is raised where one of them is not that owner's any more, or is
         about to be sent and was sent before. One whose row is gone is recorded again, and returned;
@@ -225,8 +232,8 @@ class Ledger:
             _insert(connection, gone, owner, self._user)
             if found := file_rows(changed, self.files):
                 uids = [{"of": task.uid} for task in changed]
-                connection.execute(delete(files).where(files.c.uid == bindparam("of")), uids)
-                connection.execute(insert(files), found)
+                connection.execute(_FORGET_FILES, uids)
+                connection.execute(_ADD_FILES, found)
         return gone
 
     def claim(self, uid: str, owner: str | None, *, was: str | None) -> bool:
@@ -710,10 +717,10 @@ def _update(
     """Write rows that are still their owner's; return the tasks that have none any more."""
     if not changed:
         return []
-    change = update(tasks).where(tasks.c.uid == bindparam("of"))
-    if owner is not None:
-        change = change.where(tasks.c.owner == owner, *(_UNSENT if unsent else ()))
-    rows = [{**task_row(task), "of": task.uid} for task in changed]
+    change, by = _SEND if unsent else _CHANGE, {"by": owner}
+    if owner is None:
+        change, by = _CHANGE_ANYBODYS, {}
+    rows = [changing_row(task) | {"of": task.uid} | by for task in changed]
     count = connection.execute(change, rows).rowcount
     if count == len(rows) or owner is None:
         return []

@@ -160,13 +160,13 @@ versions = Table(
     PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 
-# Columns of `tasks` that are a task's fields of the same name.
-_SAME = (
-    *("uid", "batch", "origin", "task_id", "model_id"),
-    *("created_at", "submitted_at", "completed_at", "expires_at", "duration_ms"),
-    *("attempts", "price", "charged", "request_key", "reused_from", "parents"),
-    *("request_id", "error_code", "error_message"),
+# Columns of `tasks` that are a task's fields of the same name: those that stay, those that change.
+_STAYS = ("uid", "batch", "origin", "created_at", "request_key", "reused_from", "parents")
+_CHANGES = (
+    *("task_id", "model_id", "submitted_at", "completed_at", "expires_at", "duration_ms"),
+    *("attempts", "price", "charged", "request_id", "error_code", "error_message"),
 )
+_SAME = _STAYS + _CHANGES
 # Columns of `files` that are a resource's fields of the same name.
 _OF_FILE = tuple(c.name for c in files.c if c.name not in {"uid", "position", "shown"})
 _INT64 = range(-(2**63), 2**63)
@@ -175,17 +175,23 @@ _INT64 = range(-(2**63), 2**63)
 def task_row(task: Task) -> dict[str, Any]:
     """Return the columns of a task, but for its owner, its rating and its note."""
     request = task.request
-    row = {name: getattr(task, name) for name in _SAME} | {
+    row = {name: getattr(task, name) for name in _STAYS} | {
         "service": service_of(task.origin),
         "model": request.model,
         "prompt": request.prompt,
         "prompt_parameter": request.prompt_parameter,
         "params": json.dumps(dict(request.params), ensure_ascii=False, sort_keys=True),
+    }
+    return {name: storable(value) for name, value in row.items()} | changing_row(task)
+
+
+def changing_row(task: Task) -> dict[str, Any]:
+    """Return the columns of a task that change after it was recorded."""
+    return {name: storable(getattr(task, name)) for name in _CHANGES} | {
         "status": task.status.value,
         "is_final": task.is_final,
         "measured": task.measured,
     }
-    return {name: storable(value) for name, value in row.items()}
 
 
 def file_rows(of: Iterable[Task], prefix: str) -> list[dict[str, Any]]:
