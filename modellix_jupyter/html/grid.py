@@ -55,12 +55,17 @@ class Grid:
     @property
     def abreast(self) -> int:
         """The number of pictures in the fullest cell."""
-        return max((len(entries(cards, ())) for cards in self.cells.values()), default=1)
+        return max((len(self.entries(*at)) for at in self.cells), default=1)
 
     @property
     def flows(self) -> bool:
         """Whether rows of one picture each are shown side by side."""
         return len(self.columns) == 1 and self.abreast <= 1 < len(self.rows)
+
+    def entries(self, r: int, c: int) -> list[Entry]:
+        """Return the pictures of a cell, and one entry for each card that has none."""
+        cards = self.cells.get((r, c), ())
+        return [entry for card in cards for entry in _entries_of(card, self.captions)]
 
     def begins(self, r: int) -> bool:
         """Whether a section begins with this row."""
@@ -112,16 +117,11 @@ class Entry(NamedTuple):
     key: str = ""  # by which a viewer asks for the original
 
 
-def entries(cards: Iterable[Card], axes: Sequence[str]) -> list[Entry]:
-    """Return the pictures of the cards, and one entry for each card that has none."""
-    return [entry for card in cards for entry in _entries_of(card, axes)]
-
-
 def _entries_of(card: Card, axes: Sequence[str]) -> list[Entry]:
     shown = shown_of(card) if card.task.status is Status.SUCCESS else []
     facts = _facts(card, axes)
     return [
-        Entry(card, item, [*([] if i else facts), number], key)
+        Entry(card, item, [*([] if i else facts), *filter(None, [number])], key)
         for i, (key, item, number) in enumerate(shown)
     ] or [Entry(card, None, facts)]
 
@@ -182,7 +182,7 @@ def _flow(grid: Grid, box: int) -> Html:
         if grid.begins(r):
             parts.append(_section(grid, r))
         name = _named(grid.axes[1], heading, 90)
-        shown = entries(grid.cells.get((r, 0), ()), grid.captions)
+        shown = grid.entries(r, 0)
         tiles = [_tile(entry, box, name) for entry in shown]
         # Two to a row on a telephone; where calc() is not allowed, the width alone still holds.
         css = f"width:{box}px;max-width:calc(50% - {GAP // 2}px)"
@@ -240,7 +240,7 @@ def _span(content: Html, span: int, line: str) -> Html:
 
 
 def _cell(grid: Grid, r: int, c: int, box: int, abreast: int) -> Html:
-    shown = entries(grid.cells.get((r, c), ()), grid.captions)
+    shown = grid.entries(r, c)
     if not shown:
         return el("td", elements.dim("not run"), style=_CELL_STYLE)
     long = len(grid.rows) > LONG

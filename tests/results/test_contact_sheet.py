@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from grid_samples import card, product
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.results import contact_sheet
@@ -61,18 +61,40 @@ def test_tall_and_wide_pictures_keep_their_shape(tmp_path: Path) -> None:
     assert (pixels(path, RED), pixels(path, BLUE)) == (320 * 640, 640 * 160)
 
 
-def test_what_has_no_picture_is_written_in_words(tmp_path: Path, red: Media) -> None:
+class Written(NamedTuple):
+    """A text on a sheet."""
+
+    text: str
+    ink: str
+    font: str
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[Written]:
+    """Return what is written on sheets from now on."""
+    texts: list[Written] = []
+    draw = ImageDraw.ImageDraw.multiline_text
+
+    def recorded(pen: Any, at: Any, text: str, ink: str, font: Any) -> None:
+        assert all(font.getlength(line) <= 1.1 * pen.im.size[0] for line in text.split("\n"))
+        texts.append(Written(text, ink, font.getname()[0]))
+        draw(pen, at, text, ink, font)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "multiline_text", recorded)
+    return texts
+
+
+def test_what_has_no_picture_is_written_in_words(
+    tmp_path: Path, red: Media, written: list[Written]
+) -> None:
     failed = card("u1", model="a/x", status=Status.FAILED, error_message="too dark")
     film = Resource(url="", type="video", path="/films/v.mp4", width=1280, height=720)
     cards = [failed, card("u2", model="b/y", resources=(film,)), card("u3", red, prompt="new")]
-    layout = contact_sheet._Sheet(arrange(cards), 640)
-    shown = [c for group in layout.groups for line in group for c in line if c.reason]
-    assert [(c.reason, c.failed) for c in shown[:2]] == [
-        ("failed: too dark", True),
-        ("video · 1280×720 · v.mp4", False),  # noqa: RUF001 - the sign, not an x
-    ]
-    assert shown[2:][-1].reason == "not run"
     path = save_sheet(arrange(cards), tmp_path / "s.png")
+    inks = {one.text: one.ink for one in written}
+    assert inks["failed · too dark"] == contact_sheet.BAD
+    assert inks["video · 1280×720 · v.mp4"] == contact_sheet.INK  # noqa: RUF001 - the sign
+    assert [one.text for one in written].count("not run") == 1
     assert pixels(path, (180, 35, 40)) > 0  # the colour of a failure
 
 
@@ -115,9 +137,11 @@ def test_several_of_one_place_stand_side_by_side(tmp_path: Path, red: Media) -> 
     flowing = arrange(product(red, 1, 1, seeds=8))
     sections = arrange(product(red, 1, 2, seeds=3), rows="seed", pages="prompt")
     repeats = arrange([card(f"u{i}", red, model=m) for m in ("a/x", "b/y") for i in range(4)])
-    assert [contact_sheet._abreast(one) for one in (flowing, sections, repeats)] == [6, 3, 3]
-    with Image.open(save_sheet(flowing, tmp_path / "s.png")) as image:
-        assert image.width > image.height
+    widths = []
+    for one in (flowing, sections, repeats):
+        with Image.open(save_sheet(one, tmp_path / "s.png")) as image:
+            widths.append((image.width - 32) / (640 + 32))
+    assert widths == [6, 3, 2 * 3]
 
 
 @pytest.mark.parametrize("name", ["s.jpg", "s", "s.PNG.gz", "s.txt"])
@@ -154,7 +178,9 @@ def test_an_empty_grid_is_still_a_sheet(tmp_path: Path) -> None:
         assert save_sheet(arrange([]), tmp_path / f"s.{ending}").stat().st_size > 0
 
 
-def test_prompts_in_any_script_are_drawn_within_their_width(tmp_path: Path) -> None:
+def test_prompts_in_any_script_are_drawn_within_their_width(
+    tmp_path: Path, written: list[Written]
+) -> None:
     prompts = [
         "",
         " ",
@@ -167,18 +193,24 @@ def test_prompts_in_any_script_are_drawn_within_their_width(tmp_path: Path) -> N
     ]
     prompts += ["हिन्दी", "\u202egnp", "\ud800", "👩‍👩‍👧", "x\x00y", "word " * 999]
     cards = [card(f"u{i}", prompt=prompt) for i, prompt in enumerate(prompts)]
-    for ending in ("png", "pdf"):
-        assert save_sheet(arrange(cards), tmp_path / f"s.{ending}").exists()
-    font = contact_sheet._font("", 16)
-    for prompt in filter(str.strip, prompts):
-        lines = contact_sheet.wrap(prompt, font, 300, 3).split("\n")
-        assert len(lines) <= 3
-        assert all(font.getlength(line) <= 330 for line in lines), prompt
-    assert contact_sheet.wrap("word " * 50, font, 100, 2).endswith("…")
+    assert save_sheet(arrange(cards), tmp_path / "s.pdf").exists()
+    assert save_sheet(arrange(cards, columns="prompt"), tmp_path / "s.png").exists()
+    assert max(one.text.count("\n") for one in written) < contact_sheet.MAX_LINES
+    assert any(one.text.endswith("…") for one in written)
 
 
-def test_each_section_has_its_heading_once(red: Media) -> None:
+def test_each_section_has_its_heading_once(
+    tmp_path: Path, red: Media, written: list[Written]
+) -> None:
     sections = arrange(product(red, 2, 2), rows="model", columns="repeat", pages="prompt")
-    layout = contact_sheet._Sheet(sections, 96)
-    texts = [line[0].text for group in layout.groups for line in group if not line[0].reason]
-    assert texts == ["prompt 0", "prompt 1"]
+    save_sheet(sections, tmp_path / "s.png")
+    headings = [one.text for one in written if one.ink == contact_sheet.INK]
+    assert [text for text in headings if text.startswith("prompt")] == ["prompt 0", "prompt 1"]
+
+
+def test_a_text_has_the_font_that_knows_its_letters(tmp_path: Path, written: list[Written]) -> None:
+    save_sheet(arrange([card("u1", prompt="a cat"), card("u2", prompt="кот")]), tmp_path / "s.png")
+    fonts = {one.text.partition(" ·")[0]: one.font for one in written}
+    own = ImageFont.load_default(20)
+    assert fonts["a cat"] == own.getname()[0]  # type: ignore[union-attr]  # FreeType is there
+    assert fonts["кот"] != fonts["a cat"]
