@@ -1,11 +1,15 @@
-"""The view `history`: the one definition of the frame's columns, for us and for any SQL tool."""
+"""What the ledger shows: the view `history`, and pages of tasks that are searched and sorted.
+
+The view is the one definition of the frame's columns, for us and for any SQL tool.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import func, literal, or_, select
 from sqlalchemy.dialects import registry
 
 from modellix_jupyter.ledger.dialects import before, listed, moment, seconds
@@ -17,6 +21,10 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Select
 
 By = Literal["task", "resource"]
+Sort = Literal[
+    "created", "model", "status", "prompt", "seconds", "price", "rating", "attempts", "completed"
+]
+SORTS: tuple[Sort, ...] = get_args(Sort)
 
 # The columns in their order, and the kind of each.
 KINDS: dict[str, str] = {
@@ -127,3 +135,51 @@ def by_column(connection: Connection, query: Select[Any]) -> dict[str, list[Any]
         for column, values in zip(found, zip(*some, strict=True), strict=True):
             column.extend(values)
     return dict(zip(KINDS, found, strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Which tasks are wanted; what is None or empty does not narrow it.
+
+    `text` stands somewhere in the prompt, the model, the task's id or the note, in upper or lower
+    case; `since` is in microseconds since the epoch.
+    """
+
+    model: str | None = None
+    states: tuple[str, ...] = ()
+    text: str = ""
+    uids: tuple[str, ...] = ()
+    since: int | None = None
+    sort: Sort = "created"
+    descending: bool = True
+
+    def conditions(self, dialect: str) -> list[ColumnElement[bool]]:
+        """Return what each task has to fulfil."""
+        columns, text = tasks.c, self.text.strip()
+        found: list[ColumnElement[bool]] = [~columns.deleted]
+        if self.model:
+            found.append(columns.model == self.model)
+        if self.states:
+            found.append(columns.status.in_(self.states))
+        if self.uids:
+            found.append(columns.uid.in_(select(listed(self.uids, dialect).c.value)))
+        if text:
+            within = (columns.prompt, columns.model, columns.task_id, columns.note)
+            found.append(or_(*(each.icontains(text, autoescape=True) for each in within)))
+        if self.since is not None:
+            found.append(columns.created_at >= self.since)
+        return found
+
+    def order(self) -> list[ColumnElement[object]]:
+        """Return what they are sorted by; what has no value stands last, either way."""
+        columns = tasks.c
+        by: ColumnElement[object]
+        match self.sort:
+            case "created" | "completed":
+                by = columns[f"{self.sort}_at"]
+            case "seconds":
+                by = columns.completed_at - columns.submitted_at
+            case name:
+                by = columns[name]
+        keys = (by, columns.created_at, columns.id)
+        return [(key.desc() if self.descending else key.asc()).nulls_last() for key in keys]

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Executable, RowMapping, Select
 
-    from modellix_jupyter.ledger.search import Search
+    from modellix_jupyter.ledger.history import Search
     from modellix_jupyter.values import Task
 
 _T = TypeVar("_T")

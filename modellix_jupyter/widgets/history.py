@@ -9,7 +9,7 @@ import ipywidgets as widgets
 from modellix_jupyter.api.parsing import usable_task_id
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.html.markup import el, html
-from modellix_jupyter.ledger.search import SORTS, Search, Sort
+from modellix_jupyter.ledger.history import SORTS, Search, Sort
 from modellix_jupyter.values import Task
 from modellix_jupyter.widgets.actions import Actions
 from modellix_jupyter.widgets.cards import Item, Listing, title_of

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from ledger_samples import a_task
 
+from modellix_jupyter.ledger.history import SORTS, Search
 from modellix_jupyter.ledger.ledger import Ledger
-from modellix_jupyter.ledger.search import SORTS, Search
 from modellix_jupyter.values import Request, Status, Task
 
 BEGIN = 1_800_000_000_000_000
