@@ -44,7 +44,6 @@ from modellix_jupyter.values import MAX_UPLOAD, Activity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-    from types import TracebackType
 
     from modellix_jupyter.keys import SecretKey
     from modellix_jupyter.values import Accepted, Json, Model, TaskAnswer, UploadedFile
@@ -122,12 +121,7 @@ class AsyncClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
@@ -387,8 +381,8 @@ class AsyncClient:
             return body
         error = from_answer(response.status_code, body, call, attempt)
         if retry.is_429(error):
-            error.hint_s = retry.reset_hint(response.headers, self._clock())
             error = retry.named(error, response.headers)
+            error.hint_s = retry.reset_hint(response.headers, self._clock())
         raise error
 
     def _request(self, method: str, path: str, *, key: bool, **kwargs: Any) -> httpx.Request:  # noqa: ANN401 - handed to httpx as they are

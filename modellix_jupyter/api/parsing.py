@@ -266,21 +266,10 @@ def _slug(entry: dict[str, Json]) -> str | None:
 
 def _price(entry: dict[str, Json]) -> Price | None:
     """Find a display price; its field names are not published, so several are tried."""
-    for field in ("price", "display_price", "pricing", "price_usd"):
-        found = entry.get(field)
-        if isinstance(found, str | int | float):
-            found = {"amount": found}
-        if isinstance(found, dict):
-            return _price_of({"unit": _price_unit(entry), **found})
-    return _price_of({"unit": _price_unit(entry), **entry})
-
-
-def _price_unit(entry: dict[str, Json]) -> Json:
-    """Return the unit that stands beside a bare price."""
-    return entry.get("unit") or entry.get("price_unit")
-
-
-def _price_of(found: dict[str, Json]) -> Price | None:
+    places = (entry.get(field) for field in ("price", "display_price", "pricing", "price_usd"))
+    stated = next((each for each in places if isinstance(each, dict | str | int | float)), entry)
+    amounts = stated if isinstance(stated, dict) else {"amount": stated}
+    found = {"unit": entry.get("unit") or entry.get("price_unit"), **amounts}
     fixed = _amount(found, "amount", "value", "price", "fixed", "usd", "price_usd")
     low = _first((_amount(found, "min", "min_price"), fixed))
     high = _first((_amount(found, "max", "max_price"), fixed, low))

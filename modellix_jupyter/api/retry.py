@@ -118,11 +118,9 @@ def named(error: ApiError, headers: Mapping[str, str]) -> ApiError:
     places = "concurren" in message or ("rate limit" not in message and (remaining or 0) > 0)
     if not places:
         return error
-    found = ConcurrencyLimited(
+    return ConcurrencyLimited(
         error.answer, code=error.code, call=error.call, attempts=error.attempts
     )
-    found.hint_s = error.hint_s
-    return found
 
 
 def _credible_hint(error: ApiError, alike: int) -> float | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -12,12 +13,30 @@ from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Activity
 
+if TYPE_CHECKING:
+    import pytest
+
 KEY = "mdlx-5f1d7c0e9a34-secret"
 NOW = 1_704_103_200.0
 MODEL = "alibaba/qwen-image-plus"
 BODY: dict[str, Any] = {"prompt": "a cat"}
 
+# An address of the open Internet.
+PUBLIC = "93.184.216.34"
+
 Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+
+
+def resolve(monkeypatch: pytest.MonkeyPatch, look: Callable[[str], list[str] | None]) -> None:
+    """Let a function stand for the DNS: it returns the addresses of a host, or None."""
+
+    def look_up(host: Any, port: Any, *_: Any, **__: Any) -> list[Any]:
+        found = look(str(host))
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
 class Clock:

@@ -1,16 +1,17 @@
-"""What the environment says of connections, where files are fetched from, and what is logged."""
+"""What the environment says of connections and proxies, where files come from, what is logged."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
+from client_fakes import PUBLIC, Chunks, Service, page, raw, resolve
 
 from modellix_jupyter.api import downloads
 from modellix_jupyter.api.client import AsyncClient
@@ -18,6 +19,8 @@ from modellix_jupyter.errors import ConfigError, DownloadError, ModellixError
 from modellix_jupyter.settings import Settings
 
 KEY = "mdlx-echo'ed\\5f1d7c0e9a34"
+PROXY = "http://proxy.example:3128"
+FILE = raw(200, b"\x89PNG...")
 
 
 @pytest.fixture
@@ -26,6 +29,15 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     return monkeypatch
+
+
+@pytest.fixture
+def proxied(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Give an environment with a proxy for https, and names of this network alone."""
+    known = {"localhost": ["127.0.0.1"], "10.0.0.5": ["10.0.0.5"], "::1": ["::1"]}
+    resolve(environment, known.get)
+    environment.setenv("HTTPS_PROXY", PROXY)
+    return environment
 
 
 class Server(ThreadingHTTPServer):
@@ -92,12 +104,11 @@ def resolving(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[list
     """Let a name resolve to other addresses at each look; return what was asked for and got."""
     left, given = list(answers), list[list[str]]()
 
-    def look_up(host: Any, port: Any, *_: Any, **__: Any) -> list[Any]:
-        found = [str(host)] if str(host)[0].isdigit() else left.pop(0) if left[1:] else left[0]
-        given.append(found)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in found]
+    def look(host: str) -> list[str]:
+        given.append([host] if host[0].isdigit() else left.pop(0) if left[1:] else left[0])
+        return given[-1]
 
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    resolve(monkeypatch, look)
     return given
 
 
@@ -142,3 +153,99 @@ def test_no_line_of_the_log_has_the_key_that_a_server_sent_back(
     assert "[the key]" in caplog.text
     for form in (KEY, repr(KEY)[1:-1], "5f1d7c0e9a34"):
         assert form not in caplog.text
+
+
+class Network:
+    """A proxy and a direct way, on either of which a script answers."""
+
+    def __init__(self, *, proxy: Any = FILE, direct: Any = FILE) -> None:
+        self.proxy = Service([proxy])
+        self.direct = Service([direct])
+
+    def fetch(self, url: str) -> bytes:
+        return asyncio.run(self._fetch(url))
+
+    async def _fetch(self, url: str) -> bytes:
+        async with AsyncClient(KEY, settings=Settings()) as client:
+            http = client._files
+            http._transport = self.direct
+            http._mounts = {
+                pattern: transport and self.proxy for pattern, transport in http._mounts.items()
+            }
+            async with client.open(url) as response:
+                return await response.aread()
+
+    def refuses(self, url: str) -> None:
+        with pytest.raises(DownloadError, match="private network"):
+            self.fetch(url)
+
+
+@pytest.mark.usefixtures("proxied")
+def test_what_goes_by_the_proxy_is_resolved_there() -> None:
+    network = Network()
+    assert network.fetch("https://only-the-proxy-knows.example/x") == b"\x89PNG..."
+    assert (len(network.proxy.requests), network.direct.requests) == (1, [])
+
+
+@pytest.mark.usefixtures("proxied")
+def test_a_private_address_is_not_requested_of_a_proxy() -> None:
+    network = Network()
+    for host in ("10.0.0.5", "[::1]"):
+        network.refuses(f"https://{host}/x")
+    assert network.proxy.requests == []
+
+
+@pytest.mark.usefixtures("proxied")
+def test_a_proxy_for_https_is_none_for_http() -> None:
+    network = Network()
+    network.refuses("http://localhost:9000/x")
+    assert network.direct.requests == []
+
+
+@pytest.mark.usefixtures("proxied")
+def test_a_redirect_away_from_the_proxy_is_checked() -> None:
+    network = Network(proxy=page(302, location="http://localhost:9000/x"))
+    network.refuses("https://only-the-proxy-knows.example/x")
+    assert (len(network.proxy.requests), network.direct.requests) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["localhost", "*", "a.example, localhost", "https://localhost", "LOCALHOST", "localhost:9000"],
+)
+def test_what_httpx_sends_straight_is_checked(proxied: pytest.MonkeyPatch, entry: str) -> None:
+    proxied.delenv("HTTPS_PROXY")
+    proxied.setenv("ALL_PROXY", PROXY)
+    proxied.setenv("NO_PROXY", entry)
+    network = Network()
+    network.refuses("https://localhost:9000/x")
+    assert (network.proxy.requests, network.direct.requests) == ([], [])
+
+
+class Peer:
+    def get_extra_info(self, _name: str) -> Any:
+        return ("10.0.0.5", 443)
+
+
+def test_the_peer_is_checked_where_it_is_not_the_proxy(proxied: pytest.MonkeyPatch) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        extensions = {"network_stream": Peer()}
+        return httpx.Response(200, stream=Chunks([b"x"]), extensions=extensions)
+
+    network = Network(proxy=answer, direct=answer)
+    assert network.fetch("https://only-the-proxy-knows.example/x") == b"x"
+    resolve(proxied, lambda _: [PUBLIC])
+    network.refuses("http://cdn.example.com/x")
+
+
+@pytest.mark.usefixtures("proxied")
+def test_a_transport_of_the_callers_is_no_proxy() -> None:
+    service = Service([FILE])
+
+    async def fetch() -> None:
+        async with service.client() as client, client.open("https://localhost/x"):
+            pass
+
+    with pytest.raises(DownloadError, match="private network"):
+        asyncio.run(fetch())
+    assert service.requests == []

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Any
 
 import httpx
 import pytest
-from client_fakes import KEY, Answer, Chunks, Service, page, raw
+from client_fakes import KEY, PUBLIC, Answer, Chunks, Service, page, raw, resolve
 
 from modellix_jupyter.errors import BadAnswer, DownloadError, ModellixError, NoAnswer, ResultGone
 
@@ -19,18 +18,11 @@ FILE = raw(200, b"\x89PNG...")
 def _names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let one name be public and one private, and no other be known."""
     table = {
-        "cdn.example.com": "93.184.216.34",
-        "other.example.com": "93.184.216.35",
-        "inside.example.com": "10.0.0.5",
+        "cdn.example.com": [PUBLIC],
+        "other.example.com": ["93.184.216.35"],
+        "inside.example.com": ["10.0.0.5"],
     }
-
-    def look_up(host: Any, port: Any, *_: Any, **__: Any) -> list[Any]:
-        if host not in table and not str(host)[0].isdigit():
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        address = table.get(host, host)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    resolve(monkeypatch, lambda host: [host] if host[0].isdigit() else table.get(host))
 
 
 def fetch(service: Service, url: str = URL, **settings: Any) -> bytes:
@@ -59,8 +51,7 @@ def test_a_file_is_read_without_the_key() -> None:
 def test_not_even_the_base_url_gets_the_key_with_a_download(
     origin: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    public = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 443))]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_a, **_k: public)
+    resolve(monkeypatch, lambda _: [PUBLIC])
     service = Service([to(f"{origin}/b", 307), raw(200, b"x", headers={"set-cookie": "a=b"}), FILE])
     fetch(service, f"{origin}/a", base_url="https://api.modellix.ai")
     fetch(service, f"{origin}/a")

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from client_fakes import resolve
 
 from modellix_jupyter.api.downloads import check_peer, check_url, is_public, redirected
 from modellix_jupyter.errors import DownloadError
@@ -50,13 +50,7 @@ def check(url: str, *, allow_local: bool = False) -> None:
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     """Give a table of names that stands for the DNS."""
     table: dict[str, list[str]] = {}
-
-    def look_up(host: Any, port: Any, *_: Any, **__: Any) -> list[Any]:
-        if host not in table:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in table[host]]
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    resolve(monkeypatch, table.get)
     return table
 
 
