@@ -119,16 +119,12 @@ def _soon(ask: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever is asked
     return answer[0] if answer else None
 
 
-def _offered(line: str) -> list[str]:
-    return complete(line) if "%modellix" in line else []
-
-
 def _matcher(context: CompletionContext) -> dict[str, Any]:
     """Answer IPython's completer, in its second interface."""
     from IPython.core.completer import SimpleCompletion
 
     line = context.line_with_cursor[: context.cursor_position]
-    found = _offered(line)
+    found = complete(line)
     return {
         "completions": [SimpleCompletion(text=text, type="modellix") for text in found],
         "matched_fragment": _last_word(line),
@@ -144,7 +140,7 @@ def _matcher_of_7(ip: InteractiveShell) -> Callable[[str], list[str]]:
 
     def matcher(part: str) -> list[str]:
         line = ip.Completer.text_until_cursor
-        word, found = _last_word(line), _offered(line)
+        word, found = _last_word(line), complete(line)
         kept = len(word) - len(part)
         return [each[kept:] for each in found if kept == 0 or each.startswith(word)]
 
@@ -153,7 +149,7 @@ def _matcher_of_7(ip: InteractiveShell) -> Callable[[str], list[str]]:
 
 
 def _last_word(line: str) -> str:
-    return "" if line[-1:].isspace() else line.rsplit(maxsplit=1)[-1]
+    return re.split(r"\s", line)[-1]
 
 
 def register(ip: InteractiveShell) -> None:

@@ -99,7 +99,7 @@ def generate(
 
     """
     check_timeout(timeout)  # before anything is paid for
-    return _run_any(submit(prompt, model, yes=yes, **params), timeout)
+    return run(submit(prompt, model, yes=yes, **params), timeout)
 
 
 def compare(
@@ -147,7 +147,7 @@ def compare(
     slugs = [models] if isinstance(models, str) else list(models)
     with full_names():
         plan = make_plan(one_prompt(prompts), slugs, params=params, vary=vary, repeat=repeat)
-    return _run_any(current().submit(plan, confirm=ask_first(_YES, yes=yes)), timeout)
+    return run(current().submit(plan, confirm=ask_first(_YES, yes=yes)), timeout)
 
 
 def submit_frame(
@@ -228,7 +228,7 @@ async def agenerate(
         except asyncio.CancelledError:  # as which an interrupt of the cell arrives
             results._give_up()  # noqa: SLF001 - nothing that its user calls
             raise
-    return results.check()
+        return results.check()
 
 
 def _give_up(sending: asyncio.Future[Results]) -> None:
@@ -294,24 +294,24 @@ def describe(model: str) -> pd.DataFrame:
 
 
 def run(results: Results, timeout: float | None = None, *, raising: bool = True) -> Results:
-    """Show results live and wait for them; `raising` raises the error of tasks that all failed."""
+    """Show results live and wait for them; `raising` raises the error of tasks that all failed.
+
+    There are none where the answer was no.
+    """
+    if not results:
+        return results
     try:
-        with _shown(results, raising=raising):
+        with _shown(results):
             results.wait(timeout)
+            return results.check() if raising else results
     except WaitInterrupted:
         raise
     except KeyboardInterrupt:  # before or after the wait itself
         raise results._interrupted() from None  # noqa: SLF001 - nothing that its user calls
-    return results.check() if raising else results
-
-
-def _run_any(results: Results, timeout: float | None) -> Results:
-    """Wait for results as `run` does; there are none where the answer was no."""
-    return run(results, timeout) if results else results
 
 
 @contextmanager
-def _shown(results: Results, *, raising: bool = True) -> Iterator[None]:
+def _shown(results: Results) -> Iterator[None]:
     """Show results live while they are waited for, and say so where only the waiting ended."""
     view = results.show()
     if view is not None:
@@ -322,16 +322,12 @@ def _shown(results: Results, *, raising: bool = True) -> Iterator[None]:
         if view is not None:
             view.note(str(stop).partition("\n")[0])
         raise
-    if view is not None:
-        view.finish(reasons=not (raising and _raises(results)))
-
-
-def _raises(results: Results) -> bool:
-    try:
-        results.check()
     except ModellixError:
-        return True
-    return False
+        if view is not None:
+            view.finish(reasons=False)
+        raise
+    if view is not None:
+        view.finish()
 
 
 def upload(path: str | Path) -> str:

@@ -11,7 +11,6 @@ import base64
 import hashlib
 import re
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +29,9 @@ from modellix_jupyter.planning.inputs import (
     Input,
     Slot,
     as_input,
+    holds_input,
     inputs_in,
+    leaves,
     noun_of,
     place,
     replaced,
@@ -49,7 +50,7 @@ from modellix_jupyter.storage.thumbnails import data_uri, smaller
 from modellix_jupyter.values import MAX_UPLOAD, RESULT_LIFETIME_US, Media, Resource, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.planning.schema import ModelSchema
@@ -180,9 +181,7 @@ class _Finder:
 
     def _slots_of(self, request: Request, schema: ModelSchema | None) -> dict[str, Slot]:
         if schema is None:
-            return {
-                n: _ANYTHING for n, v in request.params.items() if any(True for _ in inputs_in(v))
-            }
+            return {n: _ANYTHING for n, v in request.params.items() if holds_input(v)}
         if request.model not in self._slots:
             self._slots[request.model] = slots_of(schema)
         return self._slots[request.model]
@@ -351,16 +350,9 @@ def _check_kind(name: str, slot: Slot, file: InputFile, shown: str) -> None:
 
 def shown(session: Session, task: Task) -> tuple[Media, ...]:
     """Return small pictures of the first few inputs of a task, as far as they are known here."""
-    found = (_shown(session, task, text) for text in _addresses_in(task.request.params))
+    texts = (each for each in leaves(task.request.params) if isinstance(each, str))
+    found = (_shown(session, task, text) for text in texts if _ADDRESS.match(text))
     return tuple(islice((media for media in found if media is not None), _SHOWN))
-
-
-def _addresses_in(value: object) -> Iterator[str]:
-    if isinstance(value, str) and _ADDRESS.match(value):
-        yield value
-    elif isinstance(value, Mapping | list | tuple):
-        for each in value.values() if isinstance(value, Mapping) else value:
-            yield from _addresses_in(each)
 
 
 def _shown(session: Session, task: Task, address: str) -> Media | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -88,12 +87,18 @@ def with_inputs(value: object, depth: int = 0) -> object:
     if found is not None or depth > _MAX_DEPTH:
         return value if found is None else found
     if isinstance(value, list | tuple):
-        items = [with_inputs(each, depth + 1) for each in value]
-        return items if any(map(operator.is_not, items, value)) else value
+        return [with_inputs(each, depth + 1) for each in value]
     if isinstance(value, dict):
-        inside = {name: with_inputs(each, depth + 1) for name, each in value.items()}
-        return inside if any(inside[name] is not value[name] for name in inside) else value
+        return {name: with_inputs(each, depth + 1) for name, each in value.items()}
     return value
+
+
+def as_json(value: object, plain: Callable[[object], Json]) -> Json:
+    """Return a value as JSON, by `plain`; what stands for media in it stays what it is."""
+    found = with_inputs(value)
+    if not holds_input(found):
+        return plain(value)
+    return mapped(found, lambda each: each if isinstance(each, Input) else plain(each))
 
 
 def _of_bytes(content: bytes) -> Input:
@@ -291,21 +296,37 @@ def noun_of(kind: str) -> str:
     return {"image": "picture", "audio": "sound", "media": "file"}.get(kind, kind)
 
 
-def inputs_in(value: object, depth: int = 0) -> Iterator[Input]:
-    """Yield every input in a value."""
-    if isinstance(value, Input):
+# -- through lists and objects
+
+
+def leaves(value: object, depth: int = 0) -> Iterator[object]:
+    """Yield whatever in a value is no list and no object."""
+    if not isinstance(value, Mapping | list | tuple):
         yield value
-    elif isinstance(value, Mapping | list | tuple) and depth <= _MAX_DEPTH:
+    elif depth <= _MAX_DEPTH:
         for each in value.values() if isinstance(value, Mapping) else value:
-            yield from inputs_in(each, depth + 1)
+            yield from leaves(each, depth + 1)
+
+
+def mapped(value: Any, change: Callable[[Any], Json]) -> Json:  # noqa: ANN401 - any JSON
+    """Return a value with each leaf in it exchanged."""
+    if isinstance(value, Mapping):
+        return {str(name): mapped(each, change) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [mapped(each, change) for each in value]
+    return change(value)
+
+
+def inputs_in(value: object) -> Iterator[Input]:
+    """Yield every input in a value."""
+    return (each for each in leaves(value) if isinstance(each, Input))
+
+
+def holds_input(value: object) -> bool:
+    """Whether there is an input in a value."""
+    return any(isinstance(each, Input) for each in leaves(value))
 
 
 def replaced(value: Json, change: Callable[[Input], Json]) -> Json:
     """Return a value with each input in it exchanged."""
-    if isinstance(value, Input):
-        return change(value)
-    if isinstance(value, dict):
-        return {name: replaced(each, change) for name, each in value.items()}
-    if isinstance(value, list):
-        return [replaced(each, change) for each in value]
-    return value
+    return mapped(value, lambda each: change(each) if isinstance(each, Input) else each)

@@ -18,11 +18,12 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from functools import partial
 from types import ModuleType
 from typing import Any, TypeAlias
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.planning.inputs import Input, with_inputs
+from modellix_jupyter.planning.inputs import Input, as_json, mapped
 from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json
 
@@ -168,14 +169,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _filled(value: Json, namespace: Namespace, where: str) -> Json:
     """Return JSON with the variables in its texts; the names in its objects stay as they are."""
-    if isinstance(value, list):
-        return [_filled(item, namespace, where) for item in value]
-    if isinstance(value, dict):
-        return {name: _filled(item, namespace, where) for name, item in value.items()}
-    if not isinstance(value, str):
-        return value
-    whole = _whole_variable(value, namespace, where)
-    return interpolate(value, namespace, where=where) if whole is None else whole[0]
+
+    def filled(leaf: Json) -> Json:
+        whole = _whole_variable(leaf, namespace, where) if isinstance(leaf, str) else (leaf,)
+        return whole[0] if whole else interpolate(str(leaf), namespace, where=where)
+
+    return mapped(value, filled)
 
 
 def _whole_variable(text: str, namespace: Namespace, where: str) -> tuple[Json] | None:
@@ -183,7 +182,8 @@ def _whole_variable(text: str, namespace: Namespace, where: str) -> tuple[Json] 
     match = _BRACED.fullmatch(text)
     if namespace is None or match is None or not match[1].isidentifier():
         return None
-    return (_json(match[1], _variable(match[1], namespace, where)),)
+    value = _variable(match[1], namespace, where)
+    return (as_json(value, partial(_json, match[1])),)
 
 
 def _variable(name: str, namespace: Mapping[str, object], where: str) -> object:
@@ -218,15 +218,7 @@ def _text(name: str, value: object) -> str:
 
 
 def _json(name: str, value: object) -> Json:
-    """Return a variable as JSON has it, or its text where JSON has no form for it.
-
-    What stands for media stays what it is.
-    """
-    value = with_inputs(value)
-    if isinstance(value, Input):
-        return value
-    if isinstance(value, list) and any(isinstance(each, Input) for each in value):
-        return [_json(name, each) for each in value]
+    """Return a variable as JSON has it, or its text where JSON has no form for it."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=_listed)
     except Exception:  # noqa: BLE001 - a variable's own methods may raise anything

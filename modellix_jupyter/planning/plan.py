@@ -15,11 +15,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.planning.inputs import Input, inputs_in, with_inputs
+from modellix_jupyter.planning.inputs import as_json, mapped
 from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json, Request, Status, Task, number
 
@@ -185,9 +186,10 @@ def _plain(name: str, value: object) -> Json:
 
     What stands for media stays what it is, until its model's schema is known.
     """
-    value = with_inputs(value)
-    if any(True for _ in inputs_in(value)):
-        return _plain_parts(name, value)
+    return as_json(value, partial(_sendable, name))
+
+
+def _sendable(name: str, value: object) -> Json:
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=_of_numpy)
         text.encode()  # half of a surrogate pair is a str, but is not UTF-8
@@ -198,16 +200,6 @@ def _plain(name: str, value: object) -> Json:
             "Use numbers, texts, true, false, null, and lists and objects of these.",
         ) from None
     return plain
-
-
-def _plain_parts(name: str, value: object) -> Json:
-    if isinstance(value, Input):
-        return value
-    if isinstance(value, list):
-        return [_plain_parts(name, each) for each in value]
-    if isinstance(value, dict):
-        return {str(key): _plain_parts(name, each) for key, each in value.items()}
-    return _plain(name, value)
 
 
 def _of_numpy(value: object) -> object:
@@ -347,22 +339,17 @@ def _digest(text: str) -> str | None:
 
 def canonical_text(value: object, digests: Mapping[str, str] = _NO_DIGESTS) -> str:
     """Return a text that equal JSON values share, and equal files in them."""
-    return json.dumps(_canonical(value, digests), sort_keys=True)
+    return json.dumps(mapped(value, partial(_canonical, digests)), sort_keys=True)
 
 
-def _canonical(value: Any, digests: Mapping[str, str]) -> Json:  # noqa: ANN401 - any JSON
-    """Return a value that equal ones share: 1 and 1.0 do, 1 and true do not.
+def _canonical(digests: Mapping[str, str], leaf: Json) -> Json:
+    """Return a leaf that equal ones share: 1 and 1.0 do, 1 and true do not.
 
     A text is marked as one, so that none is taken for the bytes of a file.
     """
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str):
-        digest = _digest(value) or digests.get(value)
-        return f"text {value}" if digest is None else f"bytes {digest}"
-    if isinstance(value, Mapping):
-        return {name: _canonical(one, digests) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(one, digests) for one in value]
-    plain: Json = value
-    return plain
+    if isinstance(leaf, float) and leaf.is_integer():
+        return int(leaf)
+    if isinstance(leaf, str):
+        digest = _digest(leaf) or digests.get(leaf)
+        return f"text {leaf}" if digest is None else f"bytes {digest}"
+    return leaf

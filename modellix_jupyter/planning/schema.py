@@ -11,7 +11,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
@@ -152,7 +152,8 @@ def _get(value: object, key: str) -> object:
 def _forms_of(schema: Schema) -> list[Form]:
     """Return the forms that a request may have, without the choices at the root of its schema."""
     found = list(islice(_forms(schema), _MAX_FORMS + 1))
-    named = [_named(form, number) for number, form in enumerate(found[:_MAX_FORMS], 1)]
+    numbered = enumerate(found[:_MAX_FORMS], 1)
+    named = [replace(form, title=form.title or f"Option {number}") for number, form in numbered]
     more = Form("anything", {}, extensible=True)  # too many to check them all
     return [*named, more] if len(found) > _MAX_FORMS else named
 
@@ -187,11 +188,6 @@ def _both(one: Form, other: Form) -> Form:
         one.required | other.required,
         one.extensible or other.extensible,
     )
-
-
-def _named(form: Form, number: int) -> Form:
-    title = form.title or f"Option {number}"
-    return Form(title, form.properties, form.required, form.extensible)
 
 
 def _parameter(name: str, forms: Sequence[Form]) -> Parameter:

@@ -117,6 +117,11 @@ def test_nothing_of_ours_is_offered_elsewhere(shell: Shell) -> None:
         assert ours.isdisjoint(shell.offered(code)), code
 
 
+def test_an_empty_line_is_no_error(shell: Shell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.offered("")
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
 def test_the_magics_themselves_are_offered(shell: Shell) -> None:
     assert "%%modellix" in shell.offered("%%modell")
 
