@@ -209,7 +209,7 @@ class Task:
     charged
         In USD, as the service billed it; None as long as it does not say so.
     request_key
-        What equal requests share; see `planning.reuse`.
+        What equal requests share; see `planning.plan`.
     reused_from
         The uid of the task whose result this is, where it was not asked for again.
     parents

@@ -63,7 +63,7 @@ def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | No
 
 def _finish(results: Results, command: CellCommand, folder: Path | None) -> Results:
     # beside the wait, so that an interrupt or --no-wait does not lose it
-    saving = None if folder is None else _save_when_done(results, folder)
+    saving = _save_when_done(results, folder)
     if not command.wait:
         results.show()
         _note_failure(saving, results)
@@ -71,19 +71,18 @@ def _finish(results: Results, command: CellCommand, folder: Path | None) -> Resu
     try:
         run(results, command.timeout)
     except BaseException:
-        if saving is not None and results.done:
+        if results.done:
             wait([saving])
         _note_failure(saving, results)
         raise
-    if saving is not None:
-        saving.result()
+    saving.result()
     return results
 
 
-def _save_when_done(results: Results, folder: Path) -> Future[None]:
+def _save_when_done(results: Results, folder: Path | None) -> Future[None]:
     """Copy the files once they are here; a copy that was begun is ended before the process is."""
 
-    def save() -> None:
+    def save(folder: Path) -> None:
         results.block()
         try:
             results.save(folder)
@@ -91,12 +90,12 @@ def _save_when_done(results: Results, folder: Path) -> Future[None]:
             raise InvalidRequest(f"--save: {error.message}", f"{_KEPT} {error.hint}") from None
 
     pool = ThreadPoolExecutor(1, "modellix-saver")
-    saving = pool.submit(save)
+    saving = pool.submit(save, folder) if folder else pool.submit(lambda: None)
     pool.shutdown(wait=False)
     return saving
 
 
-def _note_failure(saving: Future[None] | None, results: Results) -> None:
+def _note_failure(saving: Future[None], results: Results) -> None:
     """Say below the results of a cell that has ended that they were not copied."""
 
     def note(saved: Future[None]) -> None:
@@ -104,8 +103,7 @@ def _note_failure(saving: Future[None] | None, results: Results) -> None:
         if isinstance(error, ModellixError):
             results._say(f"{error.message} {error.hint}")  # noqa: SLF001 - nothing that its user calls
 
-    if saving is not None:
-        saving.add_done_callback(note)
+    saving.add_done_callback(note)
 
 
 def _prepared(save: str | None) -> Path | None:

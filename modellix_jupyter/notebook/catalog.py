@@ -13,10 +13,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from modellix_jupyter.api.parsing import max_age_s
-from modellix_jupyter.errors import ModellixError, UnknownModel
+from modellix_jupyter.errors import ModellixError, UnknownModel, did_you_mean, suggest
 from modellix_jupyter.planning.pricing import Pricing, pricing_of
 from modellix_jupyter.planning.schema import ModelSchema, check_request, parse_schema
-from modellix_jupyter.planning.suggestions import did_you_mean, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -98,7 +97,7 @@ class Catalog:
         known = await self.models()
         found = [known[name]] if name in known else _named(name, known)
         if len(found) != 1:
-            _check_model(name, known)
+            raise _unknown(name, known)
         schema = await self.schema(found[0].slug)
         if schema is None:
             raise ModellixError(
@@ -120,8 +119,9 @@ class Catalog:
         catalog = asyncio.ensure_future(self._soon(self.models))
         by_name = await self.schemas(names)
         known = await catalog or {}
-        for name in names:
-            _check_model(name, known)
+        strange = next((name for name in names if known and name not in known), None)
+        if strange is not None:
+            raise _unknown(strange, known)
         for request in requests:
             schema = by_name[request.model]
             if schema is None:
@@ -145,8 +145,6 @@ def _named(name: str, known: dict[str, Model]) -> list[Model]:
     return last or [m for slug, m in known.items() if name.lower() in slug.lower()]
 
 
-def _check_model(name: str, known: dict[str, Model]) -> None:
-    if not known or name in known:
-        return
+def _unknown(name: str, known: dict[str, Model]) -> UnknownModel:
     hint = f"{did_you_mean(name, known, 3)} `%modellix models` lists them all.".strip()
-    raise UnknownModel(f"There is no model `{name}`.", hint)
+    return UnknownModel(f"There is no model `{name}`.", hint)

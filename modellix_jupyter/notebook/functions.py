@@ -6,13 +6,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from modellix_jupyter.engine.waiting import check_timeout, is_number
-from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted
+from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted, did_you_mean
 from modellix_jupyter.html.formatting import price_range
 from modellix_jupyter.notebook.current_session import current, leave, push
 from modellix_jupyter.notebook.display import connect_viewer
 from modellix_jupyter.notebook.spending import Budget, ask_first, set_limit, standing_of
 from modellix_jupyter.planning.plan import make_plan
-from modellix_jupyter.planning.suggestions import did_you_mean
 from modellix_jupyter.results.results import one_prompt
 
 if TYPE_CHECKING:
@@ -214,7 +213,7 @@ async def agenerate(
         plan = make_plan(one_prompt(prompt), [model], params=params)
     order = await asyncio.to_thread(session.order, plan)
     # not on the thread: a question belongs to the cell that runs
-    if order.quote.needs_confirmation and not ask_first(_YES, yes=yes)(order.quote):
+    if order.quote.why_confirm and not ask_first(_YES, yes=yes)(order.quote):
         return session.results([])
     sending = asyncio.ensure_future(asyncio.to_thread(session.send, order))
     try:

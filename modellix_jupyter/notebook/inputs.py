@@ -24,6 +24,8 @@ from modellix_jupyter.errors import (
     ModellixError,
     TransportError,
     Unauthorized,
+    did_you_mean,
+    short,
 )
 from modellix_jupyter.planning.inputs import (
     Input,
@@ -37,7 +39,6 @@ from modellix_jupyter.planning.inputs import (
     replaced,
     slots_of,
 )
-from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.storage.files import is_there, local_copy
 from modellix_jupyter.storage.input_files import (
     PREVIEW_BYTES,
@@ -289,14 +290,16 @@ def _path_or_address(name: str, slot: Slot, value: str) -> Path | str:
         return path
     if not slot.sure:
         return value
-    try:
-        names = [each.name for each in path.parent.iterdir()]
-    except OSError:
-        names = []
     raise InvalidRequest(
         f"There is no file `{short(value)}` for `{name}`.",
-        f"{did_you_mean(path.name, names)} Paths begin in {Path.cwd()}.".strip(),
+        f"{_files_like(path)} Paths begin in {Path.cwd()}.".strip(),
     )
+
+
+def _files_like(path: Path) -> str:
+    with suppress(OSError):
+        return did_you_mean(path.name, [each.name for each in path.parent.iterdir()])
+    return ""
 
 
 def _resource_for(name: str, slot: Slot, task: Task) -> Resource:
@@ -319,9 +322,8 @@ def _content(name: str, source: object) -> bytes:
         with path.open("rb") as file:
             return file.read(8 * MAX_UPLOAD)
     except OSError as error:
-        names = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
         raise InvalidRequest(
-            f"{path} for `{name}` cannot be read: {error.strerror}.", did_you_mean(path.name, names)
+            f"{path} for `{name}` cannot be read: {error.strerror}.", _files_like(path)
         ) from None
 
 
@@ -402,15 +404,16 @@ class _Uploads:
         lacking = [each for each in self._pictures if found[each.sha256] is None]
         places = QUOTA - len(self._kept)
         old = self._ours_to_delete(list(found)) if len(lacking) > places else []
-        places += len(old)
-        by_value = {e.sha256 for e in lacking[::-1] if e.by_value}
-        if len(lacking) - len(by_value) > places:
-            raise _too_many(len(self._pictures))
-        while len(lacking) > places:
-            each = next(e for e in reversed(lacking) if e.by_value)
-            lacking.remove(each)
-            found[each.sha256] = each.data
-        for each in lacking:
+        beyond = max(0, len(lacking) - places - len(old))
+        by_value = [each for each in reversed(lacking) if each.by_value][:beyond]
+        if len(by_value) < beyond:
+            raise InvalidRequest(
+                f"The plan has {len(self._pictures)} pictures to upload, and the service keeps "
+                f"{QUOTA} at a time.",
+                "Send it in parts, or delete files of the account.",
+            )
+        found |= {each.sha256: each.data for each in by_value}
+        for each in (one for one in lacking if one not in by_value):
             if len(self._kept) >= QUOTA:
                 self._delete(old.pop(0))
             found[each.sha256] = self._upload(each)
@@ -479,10 +482,3 @@ class _Uploads:
         self._session.ledger.add_upload(self._origin, each.sha256, kept, small)
         self._kept[file.file_id] = kept
         return file.url
-
-
-def _too_many(count: int) -> InvalidRequest:
-    return InvalidRequest(
-        f"The plan has {count} pictures to upload, and the service keeps {QUOTA} at a time.",
-        "Send it in parts, or delete files of the account.",
-    )

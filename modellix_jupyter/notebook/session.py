@@ -274,7 +274,7 @@ class Session:
         """
         made = self.order(requests, batch=batch, reuse=reuse)
         made.check_limit(max_usd)
-        if made.quote.needs_confirmation and not confirm(made.quote):
+        if made.quote.why_confirm and not confirm(made.quote):
             return self.results([])
         return self.send(made)
 

@@ -18,7 +18,7 @@ from functools import cached_property
 from itertools import compress
 from typing import TYPE_CHECKING, cast
 
-from modellix_jupyter.errors import InvalidRequest, OverBudget
+from modellix_jupyter.errors import InvalidRequest, OverBudget, short
 from modellix_jupyter.html.formatting import money, money_range
 from modellix_jupyter.keys import not_for, shown
 from modellix_jupyter.ledger.budgets import PERIODS, Period, Standing
@@ -26,7 +26,6 @@ from modellix_jupyter.ledger.tables import service_of
 from modellix_jupyter.notebook import inputs
 from modellix_jupyter.planning.plan import GONE, best, is_reusable, request_keys
 from modellix_jupyter.planning.pricing import Pricing, Total, cost_of, most, total_cost
-from modellix_jupyter.planning.suggestions import short
 from modellix_jupyter.storage.files import is_there
 from modellix_jupyter.values import Request, Status, amount, to_datetime
 
@@ -63,11 +62,6 @@ class Quote:
         """Return the price of one of them, or why there is none."""
         cost = cost_of(request, self.prices)
         return f"not known: {cost}" if isinstance(cost, str) else money_range(*cost)
-
-    @property
-    def needs_confirmation(self) -> bool:
-        """Whether they are sent only after a yes."""
-        return bool(self.why_confirm)
 
     @property
     def why_confirm(self) -> str:
@@ -333,7 +327,7 @@ def send_unsent(session: Session, unsent: Sequence[Task], confirm: Confirm) -> l
     quote = Quote(
         [task.request for task in held], session.prices([t.request for t in held]), session.settings
     )
-    if not held or (quote.needs_confirmation and not confirm(quote)):
+    if not held or (quote.why_confirm and not confirm(quote)):
         return []
     hold_again(session, held, quote.prices)
     return session.engine.send(held)

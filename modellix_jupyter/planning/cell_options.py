@@ -16,8 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.planning.suggestions import short
+from modellix_jupyter.errors import InvalidRequest, short
 
 # The similarity from which an unknown option is taken for a typing error.
 #

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.errors import InvalidRequest, did_you_mean, short, suggest
 from modellix_jupyter.planning.cell_options import (
     COMMANDS,
     OPTIONS,
@@ -36,7 +36,6 @@ from modellix_jupyter.planning.interpolation import (
     values_of,
 )
 from modellix_jupyter.planning.plan import EXAMPLE_MODEL, check_slug
-from modellix_jupyter.planning.suggestions import did_you_mean, short, suggest
 from modellix_jupyter.values import Json
 
 _PARAMETER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.]{0,127}")

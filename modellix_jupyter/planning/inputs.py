@@ -269,8 +269,7 @@ def _placed(name: str, slot: Slot, value: Json, find: Callable[[str, Slot, str],
     if isinstance(value, list):
         if slot.many:
             return [_item(name, slot, each, find) for each in value]
-        inputs = sum(isinstance(each, Input) for each in value)
-        if inputs:
+        if any(isinstance(each, Input) for each in value):
             raise InvalidRequest(
                 f"`{name}` takes one {noun_of(slot.kind)}, and here are {len(value)}.",
                 f"Name one, as in {{images[0]}} of a variable, or use --vary {name}={{variable}}.",
@@ -285,8 +284,7 @@ def _item(name: str, slot: Slot, value: Json, find: Callable[[str, Slot, str], J
     if isinstance(value, str):
         found = find(name, slot, value)
         return found if slot.key is None else {slot.key: found}
-    inside = value.get(slot.key) if isinstance(value, dict) and slot.key else None
-    if isinstance(value, dict) and slot.key and isinstance(inside, str):
+    if isinstance(value, dict) and slot.key and isinstance(inside := value.get(slot.key), str):
         return {**value, slot.key: find(name, slot, inside)}
     return value
 

@@ -22,9 +22,8 @@ from functools import partial
 from types import ModuleType
 from typing import Any, TypeAlias
 
-from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.errors import InvalidRequest, did_you_mean, short
 from modellix_jupyter.planning.inputs import Input, as_json, mapped
-from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json
 
 # The notebook's variables, or None where braces are to be left alone.

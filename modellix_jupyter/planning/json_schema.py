@@ -17,7 +17,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple, TypeAlias, TypeGuard
 from urllib.parse import unquote, urlsplit
 
-from modellix_jupyter.planning.suggestions import short
+from modellix_jupyter.errors import short
 
 # A cleaned schema.
 Schema: TypeAlias = Mapping[str, Any]

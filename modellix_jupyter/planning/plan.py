@@ -19,9 +19,8 @@ from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.errors import InvalidRequest, did_you_mean, short
 from modellix_jupyter.planning.inputs import as_json, mapped
-from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json, Request, Status, Task, number
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from modellix_jupyter.errors import short
 from modellix_jupyter.planning.schema import ModelSchema, Parameter
-from modellix_jupyter.planning.suggestions import short
 from modellix_jupyter.values import Json, Price, Request, number
 
 

@@ -16,12 +16,11 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.errors import InvalidRequest, did_you_mean, short
 from modellix_jupyter.planning import json_schema
 from modellix_jupyter.planning.cell_options import option_named, typo_of
 from modellix_jupyter.planning.inputs import Slot, noun_of, slots_of
 from modellix_jupyter.planning.json_schema import Schema, figure_of, unchecked
-from modellix_jupyter.planning.suggestions import did_you_mean, short
 from modellix_jupyter.values import Json, Request
 
 # Forms of a request, after which the rest of a schema's choices is not checked.
@@ -110,7 +109,7 @@ def _model_schema(forms: Sequence[Form], unchecked: set[str]) -> ModelSchema:
 
 def check_request(request: Request, schema: ModelSchema) -> None:
     """Raise `InvalidRequest` for what the service would refuse, before it is sent."""
-    body, forms = request.body(), schema.forms or (_only_form(schema),)
+    body, forms = request.body(), schema.forms
     found = [(form, list(_form_problems(body, form))) for form in forms]
     if any(not problems for _, problems in found):
         return
@@ -246,13 +245,6 @@ def _inclusive(schema: Schema) -> tuple[float | None, float | None]:
         low = math.floor(above) + 1 if low is None and above is not None else low
         high = math.ceil(below) - 1 if high is None and below is not None else high
     return low, high
-
-
-def _only_form(schema: ModelSchema) -> Form:
-    """Return the form of a schema that was made of parameters."""
-    needed = frozenset(name for name, each in schema.parameters.items() if each.required)
-    known = {name: each.schema for name, each in schema.parameters.items()}
-    return Form("", known, needed, schema.extensible)
 
 
 # -- checking

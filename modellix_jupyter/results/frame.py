@@ -6,8 +6,7 @@ import importlib
 import json
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from modellix_jupyter.errors import InvalidRequest, MissingExtra
-from modellix_jupyter.planning.suggestions import did_you_mean
+from modellix_jupyter.errors import InvalidRequest, MissingExtra, did_you_mean
 from modellix_jupyter.values import TEXTS, text_of
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from functools import cached_property, partial
 from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from modellix_jupyter.errors import InvalidRequest
+from modellix_jupyter.errors import InvalidRequest, did_you_mean
 from modellix_jupyter.html.formatting import MAX_SETTINGS, counts, total_price, value_of
 from modellix_jupyter.html.grid import PARAM, Grid, grid_html, grid_text
-from modellix_jupyter.planning.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -10,14 +10,13 @@ from itertools import groupby
 import ipywidgets as widgets
 
 from modellix_jupyter.engine.engine import Stopped
-from modellix_jupyter.errors import InvalidRequest, ModellixError
+from modellix_jupyter.errors import InvalidRequest, ModellixError, did_you_mean
 from modellix_jupyter.html.formatting import money_range
 from modellix_jupyter.notebook.spending import Order
 from modellix_jupyter.planning.cell_parser import parse_cell, split_prompts
 from modellix_jupyter.planning.inputs import Input, noun_of
 from modellix_jupyter.planning.plan import check_slug, make_plan
 from modellix_jupyter.planning.schema import ModelSchema
-from modellix_jupyter.planning.suggestions import did_you_mean
 from modellix_jupyter.storage.input_files import preview
 from modellix_jupyter.storage.thumbnails import jpeg_of
 from modellix_jupyter.values import Json, Model, Request, Task

@@ -154,7 +154,7 @@ def test_the_sum_is_below_the_price_and_nobody_is_asked(
 def test_several_tasks_of_unknown_price_ask_and_one_does_not() -> None:
     plan = make_plan(["p"], ["a/x"], repeat=2)
     assert "no price is known" in Quote(plan, {}, Settings()).why_confirm
-    assert not Quote(plan[:1], {}, Settings()).needs_confirmation
+    assert not Quote(plan[:1], {}, Settings()).why_confirm
 
 
 def test_a_plan_that_may_cost_more_than_it_may_is_not_sent(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modellix_jupyter.planning.suggestions import did_you_mean, suggest
+from modellix_jupyter.errors import did_you_mean, suggest
 
 SLUGS = ["alibaba/qwen-image-plus", "openai/gpt-image-2", "google/nano-banana-2"]
 PARAMETERS = ["prompt", "size", "seed", "negative_prompt", "image_size"]
