@@ -298,7 +298,7 @@ def run(results: Results, timeout: float | None = None, *, raising: bool = True)
     There are none where the answer was no.
     """
     if not results:
-        return results
+        return results.wait(timeout)
     try:
         with _shown(results):
             results.wait(timeout)
