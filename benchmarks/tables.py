@@ -25,7 +25,7 @@ from benchmarks.figures import Figure
 from modellix_jupyter.ledger import history
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.notebook.session import Session
-from modellix_jupyter.results.table_files import write_table
+from modellix_jupyter.results.export import write_table
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Json, Request, Resource, Status, Task
 

@@ -19,7 +19,7 @@ from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.html.formatting import clip, dimensions, is_problem, state
 from modellix_jupyter.html.grid import Entry, Grid, entry_problem, label
 from modellix_jupyter.html.markup import plain
-from modellix_jupyter.results.table_files import replacing
+from modellix_jupyter.results.export import replacing
 from modellix_jupyter.storage.thumbnails import opened
 
 INK, SOFT, WELL, BAD = "#16181d", "#5c6370", "#f2f2f0", "#b42328"

@@ -12,8 +12,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modellix_jupyter.results.export import write_table
 from modellix_jupyter.results.frame import task_frame
-from modellix_jupyter.results.table_files import write_table
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - the full-width forms are meant
 

@@ -19,9 +19,9 @@ from pandas.testing import assert_frame_equal
 from PIL import Image
 
 from modellix_jupyter.errors import InvalidRequest, MissingExtra
-from modellix_jupyter.results import table_files
+from modellix_jupyter.results import export
+from modellix_jupyter.results.export import ENDINGS, write_table
 from modellix_jupyter.results.frame import cells, task_frame
-from modellix_jupyter.results.table_files import ENDINGS, write_table
 from modellix_jupyter.values import Status
 
 TABLE = [
@@ -224,7 +224,7 @@ def test_a_picture_keeps_its_shape_within_the_cell(
 def test_more_rows_than_excel_takes_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frame: pd.DataFrame
 ) -> None:
-    monkeypatch.setattr(table_files, "MAX_ROWS", 3)
+    monkeypatch.setattr(export, "MAX_ROWS", 3)
     with pytest.raises(InvalidRequest, match="3 rows") as caught:
         write_table(frame, tmp_path / "t.xlsx")
     assert ".parquet" in caught.value.hint

@@ -24,9 +24,8 @@ from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
-from modellix_jupyter.results.export import save_files
+from modellix_jupyter.results.export import ENDINGS, save_files
 from modellix_jupyter.results.results import Results
-from modellix_jupyter.results.table_files import ENDINGS
 from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.settings import Settings
 
