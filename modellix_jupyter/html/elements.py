@@ -3,16 +3,22 @@
 A notebook that is not trusted loses its ``<style>``, classes and scripts, so each element carries
 its own look. Text inherits its colour from the page, light or dark; a colour stands only in dots,
 bars and borders, and there beside a word that says the same.
+
+What a click on a picture opens is added from outside: the viewer's script, its style sheet, and
+what it shows of a task.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
 
 from modellix_jupyter.html import formatting
 from modellix_jupyter.html.markup import NOTHING, Html, data_uri_ok, el, file_anchor, html, join
-from modellix_jupyter.values import Card, Media, Resource, Status, Task
+from modellix_jupyter.values import Card, Media, Resource, Status, Task, to_datetime
 
 # Each has a contrast of at least 3 to white and to #111, which graphics need.
 GREEN = "#2e9e5b"
@@ -324,3 +330,42 @@ def frame(shape: str, lines: Sequence[Html], below: Html = NOTHING) -> Html:
         style=f"aspect-ratio:{shape};min-height:96px;{FILLED};border-radius:6px;overflow:hidden;"
         "display:flex;flex-direction:column;padding:10px;box-sizing:border-box;font-size:12px",
     )
+
+
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
+
+
+@cache
+def asset(name: str) -> str:
+    """Return a script or a style sheet of ours; the viewer's rules apply to nothing else."""
+    return files(__package__).joinpath(name).read_text("utf-8")
+
+
+@cache
+def module_js(name: str) -> str:
+    """Return JavaScript that defines a module of ours as one object that has only its exports.
+
+    An anywidget's module cannot import another, so the texts are joined: ``viewer`` is the viewer,
+    ``tables`` lets tables be sorted and searched.
+    """
+    text = asset(f"{name}.js")
+    names = ", ".join(_EXPORT.findall(text))
+    return f"const {name} = (() => {{\n{_EXPORT.sub('', text)}\nreturn {{ {names} }};\n}})();\n"
+
+
+def facts_of(task: Task, resource: Resource) -> dict[str, Any]:
+    """Return what the viewer shows of a picture, video or sound beside it."""
+    ended = to_datetime(task.completed_at)
+    known = {
+        "type": resource.type if resource.type in {"video", "audio"} else "image",
+        "width": resource.width,
+        "height": resource.height,
+        "prompt": task.request.prompt,
+        "model": task.request.model,
+        "params": dict(task.request.params),
+        "price": task.price if task.charged is None else None,
+        "charged": task.charged,
+        "seconds": task.elapsed_s,
+        "date": ended.astimezone().strftime("%d %b %Y, %H:%M") if ended else None,
+    }
+    return {name: value for name, value in known.items() if value is not None}

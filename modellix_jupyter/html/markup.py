@@ -6,6 +6,7 @@ escapes whatever is not of it. Text gets in through `html`; `el` makes elements.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from html import escape
@@ -79,6 +80,12 @@ def _attribute(key: str, value: str | float) -> str:
 def join(parts: Iterable[Html]) -> Html:
     """Return pieces of markup as one."""
     return Html("".join(parts))
+
+
+def script_json(value: object) -> Html:
+    """Return JSON that is safe in a script element."""
+    text = json.dumps(value)
+    return Html(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def data_uri_ok(uri: str | None, kind: str | None = None) -> bool:

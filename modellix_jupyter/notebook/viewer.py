@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 
 from modellix_jupyter.errors import ModellixError
-from modellix_jupyter.html.viewer import facts_of, tables_js, viewer_css, viewer_js
+from modellix_jupyter.html.elements import asset, facts_of, module_js
 from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.storage.thumbnails import read_part
 
@@ -59,8 +59,10 @@ class ViewerLink(anywidget.AnyWidget):
 
     def _answer(self, message: dict[str, Any]) -> None:
         if message.get("ask") == "script":
-            script = viewer_js() + tables_js() + talk_js() + _script("viewer_link.js")
-            self.send({"id": message["id"], "script": script, "style": viewer_css()})
+            script = (
+                module_js("viewer") + module_js("tables") + talk_js() + _script("viewer_link.js")
+            )
+            self.send({"id": message["id"], "script": script, "style": asset("viewer.css")})
             return
         answer, buffers = respond(current().ledger, message)
         self.send({"id": message["id"], **answer}, buffers=buffers)

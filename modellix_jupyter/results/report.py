@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from modellix_jupyter.errors import InvalidRequest, MissingExtra
-from modellix_jupyter.html.elements import media_html, shown_of
+from modellix_jupyter.html.elements import asset, facts_of, media_html, module_js, shown_of
 from modellix_jupyter.html.formatting import clip, listed, total_price, value_of
 from modellix_jupyter.html.grid import grid_html
-from modellix_jupyter.html.markup import Html, file_anchor, html
+from modellix_jupyter.html.markup import Html, file_anchor, html, script_json
 from modellix_jupyter.html.table import SHORT, THUMB, aligned, cell_text
-from modellix_jupyter.html.viewer import facts_of, page_js, script_json, viewer_css
 from modellix_jupyter.results.frame import rows_of
 from modellix_jupyter.results.grid import arrange, lighter, markup_bytes
 from modellix_jupyter.values import Media
@@ -90,9 +89,9 @@ def render(**parts: object) -> str:
         undefined=StrictUndefined,
         finalize=lambda value: value if isinstance(value, Html) else html(str(value)),
     )
-    script = page_js()
+    script = module_js("viewer") + module_js("tables") + asset("viewer_page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    ours = {"style": Html(viewer_css()), "script": Html(script), "digest": digest}
+    ours = {"style": Html(asset("viewer.css")), "script": Html(script), "digest": digest}
     return environment.get_template("report.html.jinja").render(parts | ours)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from modellix_jupyter.engine.engine import Stopped
 from modellix_jupyter.errors import ModellixError
+from modellix_jupyter.html.elements import asset, module_js
 from modellix_jupyter.html.formatting import varied
-from modellix_jupyter.html.viewer import viewer_css, viewer_js
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.notebook.viewer import respond, talk_js
 from modellix_jupyter.results.results import Results
@@ -33,8 +33,8 @@ _PERFORM: dict[str, Callable[[Session, Task], object]] = {
 class Viewer(Scripted):
     """The panel's viewer, which asks what the viewer of outputs asks; `answer` may wait."""
 
-    _esm = viewer_js() + talk_js() + esm("panel_viewer.js")
-    _css = viewer_css() + esm("panel.css")
+    _esm = module_js("viewer") + talk_js() + esm("panel_viewer.js")
+    _css = asset("viewer.css") + esm("panel.css")
 
     def __init__(self, context: PanelContext, answer: Callable[[dict[str, Any]], Answer]) -> None:
         self._context = context

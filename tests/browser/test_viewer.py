@@ -16,8 +16,8 @@ from PIL import Image
 from playwright.sync_api import expect
 from render_samples import INJECTIONS
 
+from modellix_jupyter.html.elements import asset, module_js
 from modellix_jupyter.html.markup import plain
-from modellix_jupyter.html.viewer import viewer_css, viewer_js
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -83,7 +83,9 @@ def width(request: pytest.FixtureRequest) -> int:
 def page(browser: Browser, tmp_path: Path, scheme: Scheme, width: int) -> Iterator[Page]:
     """Open a page that has the viewer and nothing else."""
     file = tmp_path / "viewer.html"
-    file.write_text(PAGE.format(css=viewer_css(), script=viewer_js() + HARNESS), "utf-8")
+    file.write_text(
+        PAGE.format(css=asset("viewer.css"), script=module_js("viewer") + HARNESS), "utf-8"
+    )
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, accept_downloads=True
     )

@@ -15,9 +15,8 @@ from render_samples import INJECTIONS, NOW, PAGE_TAGS, PIXEL, TAGS, Parsed, host
 
 from modellix_jupyter.html.cards import cards_html, cards_text
 from modellix_jupyter.html.grid import Grid, grid_html
-from modellix_jupyter.html.markup import data_uri_ok, file_anchor, html
+from modellix_jupyter.html.markup import data_uri_ok, file_anchor, html, script_json
 from modellix_jupyter.html.table import table_html
-from modellix_jupyter.html.viewer import script_json
 from modellix_jupyter.results.report import render, table
 from modellix_jupyter.values import Card, Status
 

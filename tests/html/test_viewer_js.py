@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from modellix_jupyter.html.viewer import viewer_css, viewer_js
+from modellix_jupyter.html.elements import asset, module_js
 
 MODULES = sorted((Path(__file__).parents[2] / "modellix_jupyter" / "html").glob("*.js"))
 
@@ -36,10 +36,12 @@ def test_the_pure_parts_in_node() -> None:
 
 
 def test_one_name_is_defined_and_nothing_is_exported() -> None:
-    script = viewer_js() + "\nif (typeof viewer.open !== 'function') throw new Error('no open');"
+    script = (
+        module_js("viewer") + "\nif (typeof viewer.open !== 'function') throw new Error('no open');"
+    )
     ran = subprocess.run([node(), "-e", script], capture_output=True, timeout=60, check=False)  # noqa: S603 - our own script
     assert ran.returncode == 0, ran.stderr
-    assert not re.search(r"^export|^import|[^.]import\(", viewer_js(), re.MULTILINE)
+    assert not re.search(r"^export|^import|[^.]import\(", module_js("viewer"), re.MULTILINE)
 
 
 def test_no_data_becomes_markup_and_nothing_is_loaded_from_elsewhere() -> None:
@@ -54,5 +56,5 @@ def test_no_data_becomes_markup_and_nothing_is_loaded_from_elsewhere() -> None:
     ):
         assert word not in source
     assert re.findall(r"https?://\S+", source) == ['http://www.w3.org/2000/svg";']  # a name
-    assert "url(" not in viewer_css()
-    assert "@import" not in viewer_css()
+    assert "url(" not in asset("viewer.css")
+    assert "@import" not in asset("viewer.css")

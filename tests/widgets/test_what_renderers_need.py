@@ -12,7 +12,7 @@ import anywidget
 import pytest
 
 import modellix_jupyter
-from modellix_jupyter.html.viewer import tables_js, viewer_css, viewer_js
+from modellix_jupyter.html.elements import asset, module_js
 from modellix_jupyter.notebook.display import LiveView
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.notebook.viewer import ViewerLink, talk_js
@@ -50,7 +50,10 @@ def scripts() -> dict[str, str]:
     """Return all code that a page runs: of each widget, and what the viewer is sent."""
     of_widgets = {each.__name__: vars(each)["_esm"] for each in widget_classes()}
     link = (PACKAGE / "notebook" / "viewer_link.js").read_text("utf-8")
-    return {**of_widgets, "the viewer": viewer_js() + tables_js() + talk_js() + link}
+    return {
+        **of_widgets,
+        "the viewer": module_js("viewer") + module_js("tables") + talk_js() + link,
+    }
 
 
 def test_the_widgets_are_found() -> None:
@@ -115,7 +118,7 @@ def test_the_panel_is_one_view_and_small_states(page: Page) -> None:
 
 
 def test_the_viewer_brings_its_own_style() -> None:
-    assert "var(--jp" in viewer_css()  # and falls back, as the sheets above are held to
+    assert "var(--jp" in asset("viewer.css")  # and falls back, as the sheets above are held to
 
 
 class Silent:
