@@ -441,7 +441,7 @@ _ROUTES: Mapping[Origin, Mapping[str, type[Answer]]] = {
         rf"/api/v1/({_SLUG})/({_SLUG})(?:/async)?": Submit,
         rf"/models/({_SLUG})/({_SLUG})/api_schema": Schema,
     },
-    "cdn": {r"/files/([\w.]+)": ResultFile, r"/media/([\w.]+)": Media},
+    "cdn": {r"/files/([\w.-]+)": ResultFile, r"/media/([\w.]+)": Media},
 }
 
 

@@ -82,7 +82,6 @@ class Task:
 
     id: str
     request_id: str
-    token: str
     model: Model
     body: Mapping[str, object]
     submitted_at: float
@@ -162,7 +161,6 @@ class TaskStore:
         self._seed = seed
         self._speed = speed
         self._tasks: dict[str, Task] = {}
-        self._by_token: dict[str, Task] = {}
         self._numbers = itertools.count()
         self._spent = 0.0
 
@@ -185,7 +183,6 @@ class TaskStore:
         task = Task(
             id=f"task-{secrets.token_hex(8)}",
             request_id=f"req-{secrets.token_hex(6)}",
-            token=secrets.token_hex(12),
             model=model,
             body=body,
             submitted_at=self.clock(),
@@ -196,7 +193,7 @@ class TaskStore:
             inputs=inputs,
         )
         self._forget_old(task.submitted_at)
-        self._tasks[task.id] = self._by_token[task.token] = task
+        self._tasks[task.id] = task
         self.submissions[task.id] = Submission(task.id, model.slug, body, task.submitted_at)
         self._spent += task.price
         return task
@@ -207,12 +204,8 @@ class TaskStore:
 
     def find(self, task_id: str) -> Task | None:
         """Return a task that is still known, or None."""
-        return self._known(self._tasks.get(task_id))
-
-    def find_by_token(self, token: str) -> Task | None:
-        """Return the task whose files' names begin with a token, if it has succeeded, or None."""
-        task = self._known(self._by_token.get(token))
-        return task if task and task.status(self.clock()) == "success" else None
+        task = self._tasks.get(task_id)
+        return None if task is None or task.gone(self.clock()) else task
 
     def running(self) -> int:
         """Return how many tasks have not ended."""
@@ -221,7 +214,7 @@ class TaskStore:
 
     def expire(self, task_id: str) -> None:
         """Forget a task, as if its time had passed; KeyError where there is none."""
-        del self._by_token[self._tasks.pop(task_id).token]
+        del self._tasks[task_id]
 
     def _forget_old(self, now: float) -> None:
         """Drop the oldest tasks once they are gone, so that memory stays bounded."""
@@ -231,11 +224,6 @@ class TaskStore:
                 return
             for kept in (self._tasks, self.submissions):
                 kept.pop(oldest.id, None)
-            self._by_token.pop(oldest.token)
-
-    def _known(self, task: Task | None) -> Task | None:
-        """Return the task unless its time has passed."""
-        return None if task is None or task.gone(self.clock()) else task
 
 
 class Limits:
@@ -398,7 +386,7 @@ class Site:
         )
         return [
             {
-                "url": f"{self.cdn_url}/files/{task.token}{index:02d}.{form}",
+                "url": f"{self.cdn_url}/files/{task.id}-{index}.{form}",
                 "type": media,
                 "width": width,
                 "height": height,
@@ -410,8 +398,10 @@ class Site:
 
     def task_of(self, name: str) -> Task | None:
         """Return the task that made a file, or None where there is no such file any longer."""
-        task = self.tasks.find_by_token(name[:24])
-        urls = [each["url"] for each in self.resources(task)] if task else []
+        task = self.tasks.find(name.rpartition("-")[0])
+        if task is None or task.status(self.tasks.clock()) != "success":
+            return None
+        urls = [each["url"] for each in self.resources(task)]
         return task if f"{self.cdn_url}/files/{name}" in urls else None
 
     async def content(self, task: Task, name: str) -> bytes:
@@ -422,7 +412,8 @@ class Site:
             return (files(__package__) / _RECORDINGS[task.model.media]).read_bytes()
         from modellix_jupyter.sandbox_server.painter import Artwork, paint
 
-        index, (width, height) = int(name[24:26]), canvas(task.values)
+        stem, _, form = name.partition(".")
+        index, (width, height) = int(stem.rpartition("-")[2]), canvas(task.values)
         artwork = Artwork(
             look=task.model.look,
             slug=task.model.slug,
@@ -430,7 +421,7 @@ class Site:
             key=json.dumps([task.model.slug, task.values, index], sort_keys=True),
             width=width,
             height=height,
-            format=name.rpartition(".")[2],
+            format=form,
         )
         given = tuple([await self._bytes(each) for each in task.inputs])
         # In a thread, as it would stall every other request on the loop.

@@ -60,8 +60,7 @@ def test_a_finished_task_answers_as_documented(run: Run, sandbox: Sandbox) -> No
     assert data["status"] == "success"
     assert 2000 / 50 <= data["duration"] <= 6000 / 50
     (resource,) = data["result"]["resources"]
-    url = resource.pop("url")
-    assert re.fullmatch(re.escape(sandbox.cdn_url) + r"/files/[0-9a-f]{26}\.png", url)
+    assert resource.pop("url") == f"{sandbox.cdn_url}/files/{data['task_id']}-0.png"
     assert resource == {
         "type": "image",
         "width": 1024,

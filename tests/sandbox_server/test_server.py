@@ -17,7 +17,7 @@ import pytest
 
 from modellix_jupyter.sandbox_server import Faults, Sandbox
 from modellix_jupyter.sandbox_server.catalog import MODELS
-from modellix_jupyter.sandbox_server.site import TaskStore
+from modellix_jupyter.sandbox_server.site import Limits, Site, TaskStore
 
 from .conftest import NO_TLS, get, post
 
@@ -160,10 +160,8 @@ def test_the_state_of_a_task_is_a_function_of_time() -> None:
     assert task.status(task.ended_at) == "success"
     now[0] = task.ended_at + 7 * 24 * 3600 - 1
     assert store.find(task.id) is task
-    assert store.find_by_token(task.token) is task
     now[0] += 1
     assert store.find(task.id) is None
-    assert store.find_by_token(task.token) is None
     store.accept(QWEN, {"prompt": "y"})
     assert task.id not in store.submissions
 
@@ -172,10 +170,14 @@ def test_files_are_not_there_before_the_task_is_done() -> None:
     now = [0.0]
     store = TaskStore(clock=lambda: now[0])
     task = store.accept(QWEN, {"prompt": "x"})
+    site, name = Site(store, [], Faults(), Limits(), 1.0), f"{task.id}-0.png"
 
-    assert store.find_by_token(task.token) is None
+    assert site.task_of(name) is None
     now[0] = task.ended_at
-    assert store.find_by_token(task.token) is task
+    assert site.task_of(name) is task
+    assert site.task_of(f"{task.id}-1.png") is None
+    now[0] = task.ended_at + 7 * 24 * 3600
+    assert site.task_of(name) is None
 
 
 def test_durations_repeat_with_the_seed_and_divide_by_the_speed() -> None:
