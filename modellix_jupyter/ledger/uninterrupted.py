@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
 from types import FrameType
-from typing import ParamSpec, TypeVar
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
 
 
 @contextmanager
@@ -35,12 +30,5 @@ def interrupts_held() -> Iterator[None]:
             before(*held[-1])
 
 
-def uninterrupted(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """Run a function to its end, whatever is pressed; the interrupt is raised when it has ended."""
-
-    @wraps(function)
-    def run(*args: _P.args, **kwargs: _P.kwargs) -> _T:
-        with interrupts_held():
-            return function(*args, **kwargs)
-
-    return run
+# Decorates what runs to its end, whatever is pressed; the interrupt is raised when it has ended.
+uninterrupted = interrupts_held()
