@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import httpcore
 import httpx
@@ -11,12 +11,8 @@ import httpx
 from modellix_jupyter.api.downloads import public_addresses
 from modellix_jupyter.api.responses import NoCookies, forms_of
 from modellix_jupyter.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from modellix_jupyter.keys import SecretKey
-    from modellix_jupyter.settings import Settings
+from modellix_jupyter.keys import SecretKey
+from modellix_jupyter.settings import Settings
 
 # Seconds for one of several addresses of a host.
 _ONE_ADDRESS_S = 4.0
@@ -24,6 +20,8 @@ _LOGGERS = (
     "httpx",
     *(f"httpcore.{n}" for n in ("connection", "http11", "http2", "proxy", "socks")),
 )
+# The keys that no line of these may have.
+_hidden: set[SecretKey] = set()
 
 
 def open_http(
@@ -108,28 +106,19 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         await self._inner.sleep(seconds)
 
 
-class _Redacting(logging.Filter):
-    """Takes keys out of what httpx and httpcore log: headers and status lines as they came."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.keys: set[SecretKey] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = clean = record.getMessage()
-        for key in tuple(self.keys):
-            for form in forms_of(key):
-                clean = clean.replace(form, "[the key]")
-        if clean != message:
-            record.msg, record.args = clean, None
-        return True
-
-
-_redacting = _Redacting()
+def _redacted(record: logging.LogRecord) -> bool:
+    """Take keys out of what httpx and httpcore log: headers and status lines as they came."""
+    message = clean = record.getMessage()
+    for key in tuple(_hidden):
+        for form in forms_of(key):
+            clean = clean.replace(form, "[the key]")
+    if clean != message:
+        record.msg, record.args = clean, None
+    return True
 
 
 def hide_in_logs(key: SecretKey) -> None:
     """Let no line that httpx or httpcore logs from now on have the key."""
-    _redacting.keys.add(key)
+    _hidden.add(key)
     for name in _LOGGERS:
-        logging.getLogger(name).addFilter(_redacting)
+        logging.getLogger(name).addFilter(_redacted)

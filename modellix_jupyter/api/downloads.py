@@ -9,8 +9,8 @@ import asyncio
 import ipaddress
 import re
 import socket
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -19,8 +19,7 @@ from modellix_jupyter.api.parsing import is_web
 from modellix_jupyter.api.responses import translated
 from modellix_jupyter.errors import BadAnswer, DownloadError, ResultGone
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_REDIRECTS = 5
 # None is asked for; gzip is what servers send all the same, and the store unpacks it.
@@ -101,9 +100,7 @@ def is_public(address: str) -> bool:
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or site_local)
 
 
-def _inner(
-    ip: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _inner(ip: _Address) -> _Address:
     """Return the IPv4 address that an IPv6 one only carries: mapped, 6to4 or NAT64."""
     if isinstance(ip, ipaddress.IPv4Address):
         return ip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
@@ -52,10 +52,7 @@ class RequestBudget:
         self._window: _Window | None = None
         self._unanswered = 0
         self._held_until = -math.inf
-        self._waiting: dict[Kind, deque[asyncio.Future[None]]] = {
-            "submission": deque(),
-            "poll": deque(),
-        }
+        self._waiting: dict[Kind, deque[asyncio.Future[None]]] = defaultdict(deque)
         self._pump: asyncio.Task[None] | None = None
 
     # -- before a request and after it

@@ -5,6 +5,7 @@ The view is the one definition of the frame's columns, for us and for any SQL to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -16,8 +17,6 @@ from modellix_jupyter.ledger.dialects import before, listed, moment, seconds
 from modellix_jupyter.ledger.tables import files, tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import ColumnElement, Connection, Select
 
 By = Literal["task", "resource"]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from modellix_jupyter.errors import LedgerError, LedgerTooNew
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # The number of the newest migration in `migrations.versions`.
 VERSION = 1

@@ -12,19 +12,17 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from modellix_jupyter.errors import ConfigError, MissingExtra, ModellixError
 from modellix_jupyter.storage.pictures import mark_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 MIB = 1024 * 1024
 # The beginning of the name of a file that is not whole yet.

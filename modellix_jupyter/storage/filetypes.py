@@ -9,11 +9,8 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO
 
 # Bytes that `sniff` looks at: an SVG may begin with a declaration and comments.
 SNIFFED = 4096

@@ -11,16 +11,15 @@ import os
 import threading
 import time
 import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modellix_jupyter.errors import ModellixError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
     from PIL.Image import Image as Picture
 
 # Four bytes each while decoded, and as much again while converted.

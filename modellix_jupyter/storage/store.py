@@ -9,21 +9,15 @@ import hashlib
 import os
 import tempfile
 import zlib
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
-from modellix_jupyter.errors import DownloadError
+from modellix_jupyter.errors import DownloadError, ModellixError
 from modellix_jupyter.storage import filetypes, pictures
-from modellix_jupyter.storage.files import MIB, PART
-from modellix_jupyter.values import to_datetime
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from modellix_jupyter.errors import ModellixError
-    from modellix_jupyter.storage.files import Files
-    from modellix_jupyter.values import Resource, Task
+from modellix_jupyter.storage.files import MIB, PART, Files
+from modellix_jupyter.values import Resource, Task, to_datetime
 
 # Seconds that a file may take to its place before it is put there in the background.
 _PUT_S = 120.0

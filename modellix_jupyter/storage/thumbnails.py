@@ -12,25 +12,22 @@ import base64
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.storage import filetypes, pictures
 from modellix_jupyter.storage.files import MIB, is_elsewhere, local_copy
-from modellix_jupyter.values import TEXTS, Media, text_of
+from modellix_jupyter.values import TEXTS, Media, Resource, Task, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-
     from PIL.Image import Image as Picture
-
-    from modellix_jupyter.values import Resource, Task
 
 PIXELS = 384
 PICTURE_BYTES = 64_000
