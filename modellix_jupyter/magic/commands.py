@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import InvalidRequest, MissingKey, ModellixError
 from modellix_jupyter.html.formatting import price_range
@@ -13,6 +13,7 @@ from modellix_jupyter.notebook.current_session import configure, current
 from modellix_jupyter.notebook.functions import budget, run, sandbox
 from modellix_jupyter.notebook.spending import Order, ask_first
 from modellix_jupyter.planning.cell_options import help_text
+from modellix_jupyter.planning.cell_parser import CellCommand, LineCommand
 from modellix_jupyter.planning.plan import make_plan, plan_rows
 from modellix_jupyter.planning.schema import (
     COLUMNS,
@@ -21,13 +22,8 @@ from modellix_jupyter.planning.schema import (
     parameter_rows,
     unchecked_in_words,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from modellix_jupyter.planning.cell_parser import CellCommand, LineCommand
-    from modellix_jupyter.results.results import Results
-    from modellix_jupyter.values import Request
+from modellix_jupyter.results.results import Results
+from modellix_jupyter.values import Request
 
 _PLAN_ROWS = 50
 _KEPT = "The originals are kept: `Results.save` copies them too."

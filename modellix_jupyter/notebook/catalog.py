@@ -8,20 +8,17 @@ unchecked, which is said once, and the service is the judge.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
+from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.api.parsing import max_age_s
 from modellix_jupyter.errors import ModellixError, UnknownModel, did_you_mean, suggest
 from modellix_jupyter.planning.pricing import Pricing, pricing_of
 from modellix_jupyter.planning.schema import ModelSchema, check_request, parse_schema
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
-
-    from modellix_jupyter.api.client import AsyncClient
-    from modellix_jupyter.values import Model, Request
+from modellix_jupyter.values import Model, Request
 
 _T = TypeVar("_T")
 

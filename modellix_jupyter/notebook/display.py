@@ -16,13 +16,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from modellix_jupyter.html.cards import cards_html, cards_text
-from modellix_jupyter.values import Card, Task
+from modellix_jupyter.values import Card, Json, Task, Update
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from modellix_jupyter.notebook.session import Session
-    from modellix_jupyter.values import Json, Update
 
     Bundle = dict[str, str]
 
@@ -222,8 +221,6 @@ class LiveView:
         over = self.over
         if over or self.due(time.monotonic()):
             self.draw(last=False)
-        if over:
-            self._unsubscribe()
         return not over
 
     def draw(self, *, last: bool) -> None:

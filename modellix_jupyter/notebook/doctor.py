@@ -117,14 +117,8 @@ def _answer(session: Session) -> str:
 
 
 def _home(session: Session) -> str:
-    try:
-        session.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with session.writing_home():
         tempfile.TemporaryFile(dir=session.home).close()
-    except OSError as error:
-        raise ConfigError(
-            f"The home folder {session.home} cannot be written: {error.strerror}.",
-            "Set MODELLIX_HOME to a folder that can be written.",
-        ) from error
     return str(session.home)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from modellix_jupyter.engine.waiting import check_timeout, is_number
 from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted, did_you_mean
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from modellix_jupyter.results.results import Results
+    from modellix_jupyter.results.results import Results, View
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.values import Json
 
@@ -312,21 +312,17 @@ def run(results: Results, timeout: float | None = None, *, raising: bool = True)
 @contextmanager
 def _shown(results: Results) -> Iterator[None]:
     """Show results live while they are waited for, and say so where only the waiting ended."""
-    view = results.show()
-    if view is not None:
-        view.waited = True
+    view = cast("View", results.show())  # None of no tasks, which nobody waits for
+    view.waited = True
     try:
         yield
     except (KeyboardInterrupt, TimeoutError) as stop:
-        if view is not None:
-            view.note(str(stop).partition("\n")[0])
+        view.note(str(stop).partition("\n")[0])
         raise
     except ModellixError:
-        if view is not None:
-            view.finish(reasons=False)
+        view.finish(reasons=False)
         raise
-    if view is not None:
-        view.finish()
+    view.finish()
 
 
 def upload(path: str | Path) -> str:

@@ -13,7 +13,7 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -165,7 +165,6 @@ class _Finder:
         self._session = session
         self._origin = session.settings.base_url
         self._now = time.time_ns() // 1000
-        self._known: dict[str, UploadedFile] | None = None
         self._slots: dict[str, dict[str, Slot]] = {}
         self._read: dict[object, Input] = {}
         self._parents: list[str] = []
@@ -248,15 +247,14 @@ class _Finder:
         file = input_file(content, f"{short(shown)} for `{name}`")
         _check_kind(name, slot, file, shown)
         sha256 = hashlib.sha256(file.content).hexdigest()
-        known = self._uploads().get(sha256)
+        known = self._uploads.get(sha256)
         kept = known is not None and (known.expires_at or 0) > self._now + _MARGIN_US
         text = known.url if kept and known is not None else shown
         return Input(text, Ready(file, sha256, slot.by_value))
 
+    @cached_property
     def _uploads(self) -> dict[str, UploadedFile]:
-        if self._known is None:
-            self._known = self._session.ledger.uploads(self._origin)
-        return self._known
+        return self._session.ledger.uploads(self._origin)
 
 
 def _routed(request: Request, schema: ModelSchema | None) -> Request:

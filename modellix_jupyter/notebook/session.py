@@ -10,14 +10,15 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modellix_jupyter.api.client import AsyncClient
-from modellix_jupyter.engine.engine import Engine
+from modellix_jupyter.engine.engine import Engine, Stopped
 from modellix_jupyter.engine.polling import PACE, Pace
 from modellix_jupyter.engine.waiting import wait_for
 from modellix_jupyter.errors import ConfigError, ModellixError
@@ -39,22 +40,18 @@ from modellix_jupyter.notebook.spending import (
     send_unsent,
 )
 from modellix_jupyter.planning.pricing import UNCHECKED, Pricing
+from modellix_jupyter.planning.schema import ModelSchema
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.settings import SETTING_NAMES, Settings, from_environment
 from modellix_jupyter.storage.files import MIB, Files
 from modellix_jupyter.storage.store import Limits, Store
 from modellix_jupyter.storage.thumbnails import Thumbnails, embed
-from modellix_jupyter.values import KEPT_US, Card, Media, Request, Resource, Status, Task
+from modellix_jupyter.values import KEPT_US, Card, Media, Model, Request, Resource, Status, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     import pandas as pd
 
-    from modellix_jupyter.engine.engine import Stopped
-    from modellix_jupyter.planning.schema import ModelSchema
     from modellix_jupyter.sandbox_server import Sandbox
-    from modellix_jupyter.values import Model
 
 _T = TypeVar("_T")
 
@@ -161,17 +158,22 @@ class Session:
     def kernel_lock(self) -> KernelLock | ServerLock:
         """The lock whose name stands in the ledger beside this session's tasks."""
         self._check_process()
-        with self._opening:
-            try:
-                self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-                if self._kernel_lock is None:
-                    self._kernel_lock = self.ledger.kernel_lock(self.home / "owners")
-            except OSError as error:
-                raise ConfigError(
-                    f"The home folder {self.home} cannot be written: {error.strerror}.",
-                    "Set MODELLIX_HOME to a folder that can be written.",
-                ) from error
+        with self._opening, self.writing_home():
+            if self._kernel_lock is None:
+                self._kernel_lock = self.ledger.kernel_lock(self.home / "owners")
             return self._kernel_lock
+
+    @contextmanager
+    def writing_home(self) -> Iterator[None]:
+        """Make the home; `ConfigError` where it, or what is in it, cannot be written."""
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            yield
+        except OSError as error:
+            raise ConfigError(
+                f"The home folder {self.home} cannot be written: {error.strerror}.",
+                "Set MODELLIX_HOME to a folder that can be written.",
+            ) from error
 
     @property
     def engine(self) -> Engine:
@@ -447,14 +449,10 @@ class Session:
 
     def inputs_of(self, task: Task) -> tuple[Media, ...]:
         """Return small pictures of what a task that ended began from, as far as they are known."""
-        if not task.status.ended:
-            return ()
-        if task.uid not in self._inputs:
-            try:
+        if task.status.ended and task.uid not in self._inputs:
+            with suppress(ModellixError):
                 self._inputs[task.uid] = inputs.shown(self, task)
-            except ModellixError:
-                return ()
-        return self._inputs[task.uid]
+        return self._inputs.get(task.uid, ())
 
     def show(self, uids: Sequence[str]) -> LiveView:
         """Show tasks in the cell that runs, kept up to date until they end."""

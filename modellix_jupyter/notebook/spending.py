@@ -20,20 +20,18 @@ from typing import TYPE_CHECKING, cast
 
 from modellix_jupyter.errors import InvalidRequest, OverBudget, short
 from modellix_jupyter.html.formatting import money, money_range
-from modellix_jupyter.keys import not_for, shown
+from modellix_jupyter.keys import SecretKey, not_for, shown
 from modellix_jupyter.ledger.budgets import PERIODS, Period, Standing
 from modellix_jupyter.ledger.tables import service_of
 from modellix_jupyter.notebook import inputs
 from modellix_jupyter.planning.plan import GONE, best, is_reusable, request_keys
 from modellix_jupyter.planning.pricing import Pricing, Total, cost_of, most, total_cost
 from modellix_jupyter.storage.files import is_there
-from modellix_jupyter.values import Request, Status, amount, to_datetime
+from modellix_jupyter.values import Request, Status, Task, amount, to_datetime
 
 if TYPE_CHECKING:
-    from modellix_jupyter.keys import SecretKey
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.settings import Settings
-    from modellix_jupyter.values import Task
 
 # Reasons for an unknown price that are named in one line.
 _REASONS = 2

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anywidget
 
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.html.elements import asset, facts_of, module_js
+from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.storage.thumbnails import read_part
-
-if TYPE_CHECKING:
-    from modellix_jupyter.ledger.ledger import Ledger
-    from modellix_jupyter.values import Resource, Task
+from modellix_jupyter.values import Resource, Task
 
 # Keys that one message may have, and characters of a note.
 MAX_KEYS, MAX_NOTE = 1000, 10_000
@@ -77,24 +76,19 @@ def respond(ledger: Ledger, message: dict[str, Any]) -> tuple[dict[str, Any], li
             case {"ask": "part", "key": str(key), "start": int(start)} if start >= 0:
                 part = read_part(_found(ledger, key)[1], start)
                 return {"size": part.size, "mime": part.mime}, [part.data]
-            case {"ask": str(ask), "key": str(key), "value": value}:
-                if _remark(ledger, _found(ledger, key)[0], ask, value):
-                    return {"done": True}, []
+            case {"ask": "rate", "key": str(key), "value": stars} if _is_rating(stars):
+                ledger.rate(_found(ledger, key)[0].uid, stars)
+                return {"done": True}, []
+            case {"ask": "note", "key": str(key), "value": str(note)} if len(note) <= MAX_NOTE:
+                ledger.note(_found(ledger, key)[0].uid, note or None)
+                return {"done": True}, []
     except ModellixError as error:
         return {"error": f"{error.message} {error.hint}".strip()}, []
     return {"error": "The viewer asked for what is not known here."}, []
 
 
-def _remark(ledger: Ledger, task: Task, ask: str, value: object) -> bool:
-    """Keep a rating or a note; False where it is neither."""
-    stars = type(value) is int and 1 <= value <= BEST
-    if ask == "rate" and (stars or value is None):
-        ledger.rate(task.uid, value if isinstance(value, int) else None)
-    elif ask == "note" and isinstance(value, str) and len(value) <= MAX_NOTE:
-        ledger.note(task.uid, value or None)
-    else:
-        return False
-    return True
+def _is_rating(value: object) -> bool:
+    return value is None or (type(value) is int and 1 <= value <= BEST)
 
 
 def _found(ledger: Ledger, key: str) -> tuple[Task, Resource]:
@@ -111,12 +105,10 @@ def facts(ledger: Ledger, keys: list[Any]) -> list[dict[str, Any]]:
     remarks = ledger.remarks()
     items = []
     for key in keys:
-        try:
+        with suppress(ModellixError):
             task, resource = _found(ledger, str(key))
-        except ModellixError:
-            continue
-        known = {**facts_of(task, resource), "path": resource.path}
-        items.append({"id": str(key), **known, **remarks.get(task.uid, {})})
+            known = {**facts_of(task, resource), "path": resource.path}
+            items.append({"id": str(key), **known, **remarks.get(task.uid, {})})
     return items
 
 

@@ -295,14 +295,12 @@ def request_keys(
 
 
 def is_reusable(request: Request, reuse: str) -> bool:
-    """Whether an earlier result may stand for a request: without a seed, others are wanted."""
-    return reuse == "always" or (reuse == "seeded" and is_seeded(request))
+    """Whether an earlier result may stand for a request: without a seed, others are wanted.
 
-
-def is_seeded(request: Request) -> bool:
-    """Whether it has an explicit seed; a negative one stands for any."""
+    A negative seed stands for any.
+    """
     seed = number(request.params.get("seed"))
-    return seed is not None and seed >= 0
+    return reuse == "always" or (reuse == "seeded" and seed is not None and seed >= 0)
 
 
 def best(known: Sequence[Task], origin: str) -> Task | None:

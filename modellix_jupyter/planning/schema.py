@@ -252,11 +252,10 @@ def _inclusive(schema: Schema) -> tuple[float | None, float | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Wrong:
-    """What is wrong with a body: a name that is not known or not given, or a value."""
+    """What is wrong with a body: a name that is not known, a value, or else a name not given."""
 
     name: str
     unknown: bool = False
-    missing: bool = False
     found: json_schema.Problem | None = None
 
 
@@ -265,7 +264,7 @@ def _form_problems(body: Mapping[str, Json], form: Form) -> Iterator[_Wrong]:
         yield from (_Wrong(name, unknown=True) for name in body if name not in form.properties)
     for name, schema in form.properties.items():
         if name in form.required and name not in body and _flat(schema).get("default") is None:
-            yield _Wrong(name, missing=True)
+            yield _Wrong(name)
     for name, value in body.items():
         found = json_schema.problem(form.properties.get(name, {}), value)
         if found is not None:
@@ -277,7 +276,7 @@ def _explained(request: Request, schema: ModelSchema, form: Form, wrong: _Wrong)
     if wrong.unknown:
         return _unknown(request, schema, form, wrong.name)
     parameter = schema.parameters[wrong.name]
-    if wrong.missing or wrong.found is None:
+    if wrong.found is None:
         message = f"{request.model} needs `{wrong.name}`, which is not given."
         return message, _how_to_give(parameter, schema)
     found = wrong.found

@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from modellix_jupyter.ledger.ledger import Ledger
-from modellix_jupyter.planning.plan import is_seeded
+from modellix_jupyter.planning.plan import is_reusable
 from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.values import Task
 
@@ -106,11 +106,13 @@ def test_a_second_run_of_an_example_pays_for_nothing_that_has_a_seed(
     paid = paid_for(tmp_path)
     taken = len(service.submissions)
     run_all(service, tmp_path, path)
-    seeds = [is_seeded(task.request) for task in paid]
+    seeds = [is_reusable(task.request, "seeded") for task in paid]
     assert any(seeds) == (path.stem in {"quickstart", "compare", "batch"})
     more = paid_for(tmp_path)[len(paid) :]
     assert [
-        (t.request.model, t.status, t.error_message) for t in more if is_seeded(t.request)
+        (t.request.model, t.status, t.error_message)
+        for t in more
+        if is_reusable(t.request, "seeded")
     ] == []
     # of the examples that start a sandbox of their own, this one sees nothing
     assert len(service.submissions) - taken in {len(more), 0}
