@@ -43,13 +43,14 @@ def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | No
         vary=command.vary,
         repeat=command.repeat,
     )
-    reuse = "off" if command.fresh else "always" if command.reuse else ""
     if command.dry_run:
-        _show_plan(_order_if_possible(requests, reuse), command)
+        _show_plan(_order_if_possible(requests, command.reuse), command)
         return None
     folder = _prepared(command.save)
     confirm = ask_first("--yes", yes=command.yes)
-    results = current().submit(requests, confirm=confirm, reuse=reuse, max_usd=command.max_usd)
+    results = current().submit(
+        requests, confirm=confirm, reuse=command.reuse, max_usd=command.max_usd
+    )
     if not results:
         return None
     if command.out:

@@ -30,19 +30,14 @@ def _help() -> str:
     return help_text()
 
 
-_KINDS: dict[str, type[TraitType[Any, Any]]] = {
-    "str": Unicode,
-    "int": Int,
-    "float": Float,
-    "bool": Bool,
-}
+_KINDS: dict[type, type[TraitType[Any, Any]]] = {str: Unicode, int: Int, float: Float, bool: Bool}
 
 
 def setting_traits() -> dict[str, TraitType[Any, Any]]:
     """Return a configurable trait for each setting, made from the table of settings."""
     made = {}
     for field in fields(Settings):
-        trait = _KINDS[str(field.type)](field.default, help=field.metadata["help"])
+        trait = _KINDS[type(field.default)](field.default, help=field.metadata["help"])
         made[field.name] = trait.tag(config=True)
     return made
 

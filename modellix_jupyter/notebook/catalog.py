@@ -50,10 +50,10 @@ class Catalog:
         self._lock = asyncio.Lock()
         self._ahead: asyncio.Future[dict[str, Model] | None] | None = None
 
-    async def models(self, *, fresh: bool = False) -> dict[str, Model]:
+    async def models(self) -> dict[str, Model]:
         """Return the models by slug, read again where that was long ago."""
         async with self._lock:
-            if fresh or monotonic() - self._read_at > MAX_AGE_S:
+            if monotonic() - self._read_at > MAX_AGE_S:
                 self._models = {m.slug: m for m in await self._client.models()}
                 self._read_at = monotonic()
         return self._models

@@ -51,7 +51,7 @@ from modellix_jupyter.storage.thumbnails import data_uri, smaller
 from modellix_jupyter.values import MAX_UPLOAD, RESULT_LIFETIME_US, Media, Resource, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.planning.schema import ModelSchema
@@ -107,17 +107,20 @@ def stand_ins(requests: Iterable[Request]) -> list[Request]:
 def digests(session: Session, requests: Iterable[Request]) -> dict[str, str]:
     """Return what the bytes of inputs are known by, for each text that stands for some."""
     found = session.ledger.upload_digests(session.settings.base_url)
+    return found | {text: ready.sha256 for text, ready in _ready_in(requests)}
+
+
+def _ready_in(requests: Iterable[Request]) -> Iterator[tuple[str, Ready]]:
+    """Yield the files of requests, each with the text that stands for it."""
     for request in requests:
         for each in inputs_in(request.params):
             if isinstance(each.source, Ready):
-                found[str(each)] = each.source.sha256
-    return found
+                yield str(each), each.source
 
 
 def sent(session: Session, requests: Sequence[Request]) -> list[Request]:
     """Upload the inputs of requests, and return the requests with their addresses."""
-    found = [each.source for request in requests for each in inputs_in(request.params)]
-    ready = {each.sha256: each for each in found if isinstance(each, Ready)}
+    ready = {each.sha256: each for _, each in _ready_in(requests)}
     if not ready:
         return list(requests)
     addresses = _addresses(session, list(ready.values()))

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import compress
 from typing import TYPE_CHECKING, cast
 
 from modellix_jupyter.errors import InvalidRequest, OverBudget, short
@@ -250,8 +249,7 @@ def _of_batch(session: Session, name: str) -> dict[str | None, Task]:
 
 def _readable(tasks: Iterable[Task]) -> list[Task]:
     """Return tasks but those with a file that is not on this disk any more."""
-    kept = (all(r.path is None or is_there(r.path) for r in task.resources) for task in tasks)
-    return list(compress(tasks, kept))
+    return [t for t in tasks if all(r.path is None or is_there(r.path) for r in t.resources)]
 
 
 def send(session: Session, made: Order) -> list[str]:

@@ -11,6 +11,7 @@ import re
 import shlex
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -65,8 +66,7 @@ class CellCommand:
     dry_run: bool = False
     yes: bool = False
     max_usd: float | None = None
-    fresh: bool = False
-    reuse: bool = False
+    reuse: str = ""
     save: str | None = None
     help: bool = False
 
@@ -106,8 +106,7 @@ def parse_cell(line: str, body: str, namespace: Mapping[str, object] | None = No
         dry_run="dry-run" in options,
         yes="yes" in options,
         max_usd=_read(options, "max-usd", usd_of),
-        fresh="fresh" in options,
-        reuse="reuse" in options,
+        reuse="off" if "fresh" in options else "always" if "reuse" in options else "",
         save=_read(options, "save", folder_of),
     )
 
@@ -356,11 +355,9 @@ def _parameter_text(name: str, value: Json) -> str:
 def _value_text(value: Json) -> str:
     """Write a value so that it is read as what it is: a text as text, where that is enough."""
     if isinstance(value, str) and "\n" not in value and "{" not in value:
-        try:
+        with suppress(InvalidRequest):
             if value_of(value, None, where="") == value:
                 return value
-        except InvalidRequest:
-            pass
     return _json(value)
 
 
