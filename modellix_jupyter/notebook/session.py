@@ -27,18 +27,9 @@ from modellix_jupyter.ledger.dialects import never_close
 from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.ledger.tables import service_of
-from modellix_jupyter.notebook import inputs
+from modellix_jupyter.notebook import inputs, spending
 from modellix_jupyter.notebook.catalog import Catalog
 from modellix_jupyter.notebook.display import LiveView, find_screen, painter
-from modellix_jupyter.notebook.spending import (
-    Confirm,
-    Order,
-    confirm_origin,
-    confirmed,
-    order,
-    send,
-    send_unsent,
-)
 from modellix_jupyter.planning.pricing import UNCHECKED, Pricing
 from modellix_jupyter.planning.schema import ModelSchema
 from modellix_jupyter.results.results import Results
@@ -217,7 +208,9 @@ class Session:
         One that was given for another service is asked about, and `ConfigError` where it is not
         to be sent.
         """
-        return self._argument or find_key(self.home, self.settings.base_url, confirm_origin)
+        return self._argument or find_key(
+            self.home, self.settings.base_url, spending.confirm_origin
+        )
 
     def key_for(self, settings: Settings) -> SecretKey | None:
         """Return the key that was given as an argument, for other settings of the same service."""
@@ -246,23 +239,25 @@ class Session:
 
     def order(
         self, requests: Sequence[Request], *, batch: str | None = None, reuse: str = ""
-    ) -> Order:
+    ) -> spending.Order:
         """Return what requests cost, and which of them have a result already; nothing is sent."""
-        return order(self, requests, batch=batch, reuse=reuse)
+        return spending.order(self, requests, batch=batch, reuse=reuse)
 
-    def send(self, made: Order) -> Results:
+    def send(self, made: spending.Order) -> Results:
         """Send an order that its user has seen; where an error is raised, nothing was sent."""
-        return Results(self, send(self, made))
+        return Results(self, spending.send(self, made))
 
-    def send_unsent(self, tasks: Sequence[Task], *, confirm: Confirm = confirmed) -> Results:
+    def send_unsent(
+        self, tasks: Sequence[Task], *, confirm: spending.Confirm = spending.confirmed
+    ) -> Results:
         """Send intents that were never sent and that no kernel is about to send."""
-        return self.results(send_unsent(self, tasks, confirm))
+        return self.results(spending.send_unsent(self, tasks, confirm))
 
     def submit(
         self,
         requests: Sequence[Request],
         *,
-        confirm: Confirm = confirmed,
+        confirm: spending.Confirm = spending.confirmed,
         batch: str | None = None,
         reuse: str = "",
         max_usd: float | None = None,
