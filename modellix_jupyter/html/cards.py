@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from modellix_jupyter.html import elements, formatting
 from modellix_jupyter.html.formatting import GAP, WIDTH, fit_line, terminal_width, wrap_lines
@@ -181,8 +182,7 @@ def _state_text(card: Card, now: float) -> str:
     return f"{formatting.state(card)} · {held}" if held else formatting.state(card)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
+class Tile(NamedTuple):
     """One resource of a card in a gallery, or a card that has none yet, and its captions."""
 
     card: Card
@@ -251,7 +251,7 @@ def affordable(tiles: Sequence[Tile], budget: int) -> list[Tile]:
         fits = weight <= remaining
         remaining -= weight if fits else 0
         light = tile.media if fits or not tile.media else replace(tile.media, src=None)
-        kept.append(replace(tile, media=light))
+        kept.append(tile._replace(media=light))
     return kept
 
 

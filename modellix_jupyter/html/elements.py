@@ -86,9 +86,8 @@ def dotted(parts: Sequence[str]) -> Html:
 
 def model_name(slug: str) -> Html:
     """Return the slug with its model in bold."""
-    provider, slash, model = slug.partition("/")
-    name = (f"{provider}/" if provider else "", model) if slash else ("", slug)
-    return el("span", dim(name[0]), el("strong", html(name[1])))
+    provider, slash, model = slug.rpartition("/")
+    return el("span", dim(provider + slash), el("strong", html(model)))
 
 
 def ticked(text: str) -> Html:
@@ -142,9 +141,8 @@ def media_of(card: Card) -> tuple[Media, ...]:
 
 
 def _linked(resource: Resource) -> Media:
-    kind = resource.type if resource.type in _NOUNS else "link"
     return Media(
-        kind=kind or "link",
+        kind=resource.type if resource.type in _NOUNS else "link",
         width=resource.width,
         height=resource.height,
         path=resource.path,

@@ -128,12 +128,8 @@ def file_size(size: int | None) -> str:
     """Return a size in decimal units, as file managers show it."""
     if size is None:
         return ""
-    value = float(size)
-    for unit in ("B", "kB", "MB"):
-        if value < 1000:  # noqa: PLR2004 -- the step of decimal units
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} GB"
+    power = min((len(str(size)) - 1) // 3, 3)
+    return f"{size / 1000**power:.{min(power, 1)}f} {('B', 'kB', 'MB', 'GB')[power]}"
 
 
 def is_saving(card: Card) -> bool:

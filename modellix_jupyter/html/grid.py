@@ -69,9 +69,7 @@ class Grid:
 
     def begins(self, r: int) -> bool:
         """Whether a section begins with this row."""
-        if not self.sections:
-            return False
-        return r == 0 or self.sections[r] != self.sections[r - 1]
+        return bool(self.sections) and (r == 0 or self.sections[r] != self.sections[r - 1])
 
     def section_ranges(self) -> list[range]:
         """Return the rows of each section; one range where there are no sections."""
@@ -152,19 +150,15 @@ def grid_html(grid: Grid) -> Html:
     box = BOXES.get(len(grid.rows) if flows else len(grid.columns) * abreast, THUMB)
     if flows:
         grid = replace(grid, common=((grid.axes[0], grid.columns[0]), *grid.common))
+    lead = (el("div", _named(*pair), style=_LINE) for pair in grid.common)
     return el(
         "div",
-        _lead(grid),
+        el("div", *lead, elements.dim(grid.facts), style="margin-bottom:8px"),
         _flow(grid, box) if flows else _table(grid, box, abreast),
         elements.note(grid.note),
         data_mx_group=True,
         style=elements.ROOT,
     )
-
-
-def _lead(grid: Grid) -> Html:
-    lines = [el("div", _named(*pair), style=_LINE) for pair in grid.common]
-    return el("div", *lines, elements.dim(grid.facts), style="margin-bottom:8px")
 
 
 def _named(axis: str, value: str, limit: int = 400) -> Html:
@@ -207,7 +201,9 @@ _CELL_STYLE = f"{_CELL};padding:0 {GAP}px 14px 0"
 
 
 def _table(grid: Grid, box: int, abreast: int) -> Html:
-    head = el("tr", *(_heading(grid.axes[0], name) for name in grid.columns), style=_PLAIN_ROW)
+    names = (_named(grid.axes[0], name, 120) for name in grid.columns)
+    style = f"{_CELL_STYLE};padding-bottom:4px;font-weight:400"
+    heads = (el("th", name, scope="col", style=style) for name in names)
     body = [part for r in range(len(grid.rows)) for part in _row(grid, r, box, abreast)]
     count = len(grid.columns)
     # Equal columns that shrink with the page to their minimum, and then scroll in the box around.
@@ -215,13 +211,10 @@ def _table(grid: Grid, box: int, abreast: int) -> Html:
         "border-collapse:collapse;border:0;margin:0;table-layout:fixed;font-size:13px;width:100%;"
         f"min-width:{count * (MIN_COLUMN + GAP)}px;max-width:{count * abreast * (box + GAP)}px"
     )
-    table = el("table", el("thead", head), el("tbody", *body), style=css)
+    table = el(
+        "table", el("thead", el("tr", *heads, style=_PLAIN_ROW)), el("tbody", *body), style=css
+    )
     return el("div", table, style="overflow-x:auto;max-width:100%")
-
-
-def _heading(axis: str, name: str) -> Html:
-    css = f"{_CELL_STYLE};padding-bottom:4px;font-weight:400"
-    return el("th", _named(axis, name, 120), scope="col", style=css)
 
 
 def _row(grid: Grid, r: int, box: int, abreast: int) -> list[Html]:
@@ -289,7 +282,6 @@ def grid_text(grid: Grid, *, width: int = WIDTH) -> str:
     if not grid.rows:
         return "no tasks"
     names = [label(grid.axes[0], name) for name in grid.columns]
-    lead = [label(*pair) for pair in grid.common]
     tables = [
         table_text(
             [_noun(grid.axes[1]) or grid.axes[1], *names],
@@ -302,7 +294,7 @@ def grid_text(grid: Grid, *, width: int = WIDTH) -> str:
         )
         for rows in grid.section_ranges()
     ]
-    above = [fit_line(text, width) for text in lead]
+    above = [fit_line(label(*pair), width) for pair in grid.common]
     return "\n".join([*above, "\n\n".join(tables), *wrap_lines(grid.note, width=width)])
 
 

@@ -45,15 +45,11 @@ _BESIDE = re.compile(r"(?!\.)[^/\\:]+(?:/(?!\.)[^/\\:]+)*")
 _VOID = frozenset({"img", "meta", "br", "source"})
 
 
-def _name_of(match: re.Match[str]) -> str:
-    """Return the code point in brackets."""
-    return f"[U+{ord(match[0]):04X}]"
-
-
 def plain(text: str, *, newlines: bool = False) -> str:
     r"""Return text with invisible and control characters as their code points."""
     lines = text.replace("\r\n", "\n").replace("\t", " ").split("\n")
-    return ("\n" if newlines else " ").join(_HIDDEN.sub(_name_of, line) for line in lines)
+    shown = (_HIDDEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", line) for line in lines)
+    return ("\n" if newlines else " ").join(shown)
 
 
 def html(text: str, *, newlines: bool = False) -> Html:

@@ -306,11 +306,13 @@ def _to_xlsx(frame: pd.DataFrame, thumbnails: Mapping[int, bytes]) -> bytes:
     out = BytesIO()
     with writer.Workbook(out, _OPTIONS) as book:
         sheet = book.add_worksheet("tasks")
+        sheet.add_write_handler(str, lambda sheet, *cell: sheet.write_string(*cell))  # {=1+1} too
         left = 1 if thumbnails else 0
         middle = book.add_format({"valign": "vcenter"})
         stamp = book.add_format({"valign": "vcenter", "num_format": _TIME_FORMAT})
         for at, column in enumerate(columns_of(frame), start=left):
-            _write_column(sheet, at, cells(column), stamp)
+            values = map(_excel_value, cells(column))
+            sheet.write_column(1, at, values, stamp if is_time(column) else None)
             sheet.set_column(at, at, _width(column), middle)
         names = ["picture", *labels(frame)] if thumbnails else labels(frame)
         bold = book.add_format({"bold": True, "bottom": 1})
@@ -323,21 +325,15 @@ def _to_xlsx(frame: pd.DataFrame, thumbnails: Mapping[int, bytes]) -> bytes:
     return out.getvalue()
 
 
-def _write_column(sheet: Any, at: int, values: list[Any], stamp: Any) -> None:  # noqa: ANN401 - no stubs
-    """Write each value by its own type; `sheet.write` would guess."""
-    for row, value in enumerate(values, start=1):
-        if value is None:
-            continue
-        if isinstance(value, bool):
-            sheet.write_boolean(row, at, value)
-        elif isinstance(value, int | float) and (
-            abs(value) <= EXACT if isinstance(value, int) else math.isfinite(value)
-        ):
-            sheet.write_number(row, at, value)
-        elif isinstance(value, datetime) and value.year >= _FIRST_YEAR:
-            sheet.write_datetime(row, at, value, stamp)
-        else:
-            sheet.write_string(row, at, _cell_text(str(value)))
+def _excel_value(value: Any) -> Any:  # noqa: ANN401 - a cell of any column
+    """Return what a workbook holds as it is; a text of anything else."""
+    if isinstance(value, datetime):
+        fits = value.year >= _FIRST_YEAR
+    elif isinstance(value, float):
+        fits = math.isfinite(value)
+    else:
+        fits = value is None or (isinstance(value, int) and abs(value) <= EXACT)
+    return value if fits else _cell_text(str(value))
 
 
 def _cell_text(text: str) -> str:

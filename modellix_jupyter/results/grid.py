@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import accumulate, chain, islice
@@ -325,15 +324,9 @@ def _shrunk(pictures: Sequence[Media], limit: int) -> Iterable[Media]:
     from modellix_jupyter.storage.thumbnails import smaller
 
     pixels = next((px for min_bytes, px in STEPS if limit >= min_bytes), MIN_PIXELS)
-    max_bytes = (limit - HEAD) // 4 * 3
-
-    def shrunk(item: Media) -> Media:
-        if _size(item) <= limit:
-            return item
-        return smaller(item, pixels=pixels, picture_bytes=max_bytes)
-
+    shrunk = partial(smaller, pixels=pixels, picture_bytes=(limit - HEAD) // 4 * 3)
     # Pillow releases the lock of the interpreter while it decodes, scales and encodes
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor() as pool:
         return list(pool.map(shrunk, pictures))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,13 +43,13 @@ class ShownFrame:
     frame
         With the column ``path``, and any others; ``type`` tells a film in an MP4 from a sound.
     columns
-        Which are shown, in this order; None is all.
+        Which are shown, in this order.
 
     """
 
-    def __init__(self, frame: pd.DataFrame, columns: Sequence[str] | None = None) -> None:
+    def __init__(self, frame: pd.DataFrame, columns: Sequence[str]) -> None:
         self._frame = frame
-        self._columns = [str(name) for name in frame.columns] if columns is None else [*columns]
+        self._columns = [*columns]
 
     def _repr_html_(self) -> str:
         shown = self._frame.head(ROWS)
@@ -65,8 +64,8 @@ class ShownFrame:
         return repr(self._frame[self._columns])
 
     def _caption(self) -> str:
-        more = len(self._frame) - ROWS
-        return f"{len(self._frame)} rows, the first {ROWS} shown" if more > 0 else ""
+        count = len(self._frame)
+        return f"{count} rows, the first {ROWS} shown" if count > ROWS else ""
 
 
 def show(frame: pd.DataFrame | Sequence[Task], columns: str | Sequence[str] | None = None) -> Any:  # noqa: ANN401 - what shows itself: ours, or the frame
@@ -166,9 +165,7 @@ def _plain(value: object) -> Html:
     return el("div", html(formatting.clip(cell_text(value), 200)), style="max-width:320px")
 
 
-def _date(value: object) -> Html:
-    if not isinstance(value, datetime):
-        return _plain(value)
+def _date(value: datetime) -> Html:
     local = datetime.fromtimestamp(value.timestamp()).astimezone()  # pandas' own has no local zone
     return el("span", html(local.strftime("%d %b %Y, %H:%M")), style="white-space:nowrap")
 
@@ -180,9 +177,6 @@ _CELLS: dict[str, Callable[[Any], Html]] = {
     "elapsed_s": lambda value: html(formatting.seconds(value)),
     "price": lambda value: html(formatting.money(value)),
     "charged": lambda value: html(formatting.money(value)),
-    "submitted_at": _date,
-    "completed_at": _date,
-    "expires_at": _date,
     "rating": lambda value: html("★" * int(value)),
 }
 
@@ -191,15 +185,17 @@ def _cell(name: str, value: object) -> Cell:
     """Return a value as people read it, and what it is sorted by."""
     if value is None:
         return Cell(html(""), "")
+    if isinstance(value, datetime):
+        return Cell(_date(value), value.isoformat())
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    key = value.isoformat() if isinstance(value, datetime) else float(value) if number else None  # type: ignore[arg-type]  # a number, as was just found
+    key = float(value) if number else None  # type: ignore[arg-type]  # as was just found
     return Cell(_CELLS.get(name, _plain)(value), key, right=number and name != "rating")
 
 
 def _pictures(frame: pd.DataFrame) -> list[Cell]:
     """Return the thumbnails of the rows, made on all cores."""
     rows = rows_of(frame.reindex(columns=[FILES, "type", "prompt"]))
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor() as pool:
         return list(pool.map(_picture, rows))
 
 
