@@ -1,1 +1,1 @@
-"""Layer 2: the REST client; the one place where HTTP becomes our values and errors."""
+"""Layer 3: the REST client; the one place where HTTP becomes our values and errors."""

@@ -177,7 +177,8 @@ class _Window:
         return cls(limit, min(remaining, limit), timer + rest)
 
     def take(self, now: float) -> None:
-        self._renew(now)
+        if now >= self.resets_at:
+            self.remaining, self.resets_at = self.limit, now + _MINUTE_S
         self.remaining -= 1
 
     def wait_s(self, now: float) -> float:
@@ -188,10 +189,6 @@ class _Window:
 
     def rest_s(self, now: float) -> float:
         return _MINUTE_S if now >= self.resets_at else max(1.0, self.resets_at - now)
-
-    def _renew(self, now: float) -> None:
-        if now >= self.resets_at:
-            self.remaining, self.resets_at = self.limit, now + _MINUTE_S
 
 
 class _Bucket:

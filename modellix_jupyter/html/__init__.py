@@ -1,1 +1,1 @@
-"""Layer 2: values to escaped HTML and plain text; pure."""
+"""Layer 3: values to escaped HTML and plain text; pure."""

@@ -1,1 +1,1 @@
-"""Layer 5: what people type into a cell, read purely and then run by the session."""
+"""Layer 7: what people type into a cell, read purely and then run by the session."""

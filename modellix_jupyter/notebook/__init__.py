@@ -1,1 +1,1 @@
-"""Layer 4: the session, and how a notebook waits, shows and recovers."""
+"""Layer 6: the session, and how a notebook waits, shows and recovers."""

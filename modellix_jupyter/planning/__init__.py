@@ -1,1 +1,1 @@
-"""Layer 2: from what was typed or clicked to a checked and priced plan; pure."""
+"""Layer 3: from what was typed or clicked to a checked and priced plan; pure."""

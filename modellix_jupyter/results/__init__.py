@@ -1,1 +1,1 @@
-"""Layer 4: results, their DataFrame, grid, plots and exports."""
+"""Layer 5: results, their DataFrame, grid, plots and exports."""

@@ -46,7 +46,6 @@ def _list(item: Schema, most: int, about: str) -> Schema:
     return _of("array", about, items=item, minItems=1, maxItems=most, example=example)
 
 
-_FAST = Pace(0.6, 0.5, 0.8)
 _RATIOS = "1:1 16:9 9:16 4:3 3:4"
 _SIZE = "Width and height in pixels."
 _LONG = "Pixels on the long side."
@@ -413,7 +412,6 @@ _SMALL: Mapping[str, Schema] = {
 }
 
 
-_MINUTE = Pace(60.0, 60.0, 60.0)
 _POLICY = "Content policy: the prompt was refused by the safety system"
 #: What the sandbox's own models do, by their names.
 _OWN: Mapping[str, tuple[str, Quirk]] = {
@@ -465,7 +463,7 @@ _ON_PURPOSE = [
         description=description,
         parameters=_SMALL,
         price=Price(0.001),
-        pace=_MINUTE if name == "slow" else _FAST,
+        pace=Pace(60.0, 60.0, 60.0) if name == "slow" else Pace(0.6, 0.5, 0.8),
         look=("facets", _OCEAN if name == "fast" else _CITRUS),
         quirk=quirk,
     )

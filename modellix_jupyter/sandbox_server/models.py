@@ -203,8 +203,7 @@ class Model:
             needs = " or ".join(f"'{', '.join(option.needs)}'" for option in self.options)
             return f"exactly one of these is required: {needs}"
         for name, schema in self.parameters.items():
-            wrong = problem(schema, body[name]) if name in body else None
-            if wrong:
+            if name in body and (wrong := problem(schema, body[name])):
                 return f"parameter '{name}' {wrong}"
         return None
 

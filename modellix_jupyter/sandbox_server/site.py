@@ -364,16 +364,12 @@ class Site:
     def _input(self, text: str) -> Input | None:
         """Return the input at a URL of the sandbox or in a data: URL; None for any other text."""
         folder, _, name = text.rpartition("/")
-        if folder == f"{self.cdn_url}/media":
-            upload = self.upload_named(name)
-            if upload is None:
-                raise KeyError(text)
+        if folder == f"{self.cdn_url}/media" and (upload := self.upload_named(name)):
             return upload.content
-        if folder == f"{self.cdn_url}/files":
-            task = self.task_of(name)
-            if task is None:
-                raise KeyError(text)
+        if folder == f"{self.cdn_url}/files" and (task := self.task_of(name)):
             return task, name
+        if folder in {f"{self.cdn_url}/media", f"{self.cdn_url}/files"}:
+            raise KeyError(text)
         head, comma, encoded = text.partition(";base64,")
         return base64.b64decode(encoded) if comma and head.startswith("data:") else None
 

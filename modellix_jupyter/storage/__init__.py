@@ -1,1 +1,1 @@
-"""Layer 2: the files of results: bounded downloads, file types, thumbnails."""
+"""Layer 3: the files of results: bounded downloads, file types, thumbnails."""

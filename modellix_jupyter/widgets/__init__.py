@@ -1,1 +1,1 @@
-"""Layer 5: the panel, made of ipywidgets."""
+"""Layer 7: the panel, made of ipywidgets."""
