@@ -9,9 +9,11 @@ from pathlib import Path
 from modellix_jupyter.errors import InvalidRequest, MissingKey, ModellixError
 from modellix_jupyter.html.formatting import price_range
 from modellix_jupyter.html.table import table_html, table_text
+from modellix_jupyter.keys import SecretKey, store
 from modellix_jupyter.notebook.current_session import configure, current
 from modellix_jupyter.notebook.functions import budget, run, sandbox
-from modellix_jupyter.notebook.spending import Order, ask_first
+from modellix_jupyter.notebook.recovery import report, resolve_unknown
+from modellix_jupyter.notebook.spending import Order, ask, ask_first, ask_hidden
 from modellix_jupyter.planning.cell_options import help_text
 from modellix_jupyter.planning.cell_parser import CellCommand, LineCommand
 from modellix_jupyter.planning.plan import make_plan, plan_rows
@@ -165,9 +167,7 @@ def run_command(command: LineCommand) -> object:
 
 def _key(_: Sequence[str]) -> None:
     """Ask for a key, check it with the service, use it, and offer to keep it."""
-    from modellix_jupyter.keys import SecretKey, store
     from modellix_jupyter.notebook.doctor import validate_key
-    from modellix_jupyter.notebook.spending import ask, ask_hidden
 
     key = SecretKey(ask_hidden("Modellix API key (not shown): "), "`%modellix key`")
     found = validate_key(key, current().settings)
@@ -219,8 +219,6 @@ def _wait(arguments: Sequence[str]) -> object:
 
 
 def _resume(arguments: Sequence[str]) -> object:
-    from modellix_jupyter.notebook.recovery import report, resolve_unknown
-
     session = current()
     if arguments:
         results = session.results(resolve_unknown(session, arguments))

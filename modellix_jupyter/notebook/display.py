@@ -163,7 +163,6 @@ class LiveView:
     def __init__(self, session: Session, uids: Sequence[str], screen: Screen) -> None:
         self._session = session
         self._uids = tuple(uids)
-        self._mine = frozenset(uids)
         self._screen = screen
         self._drawing = threading.RLock()
         self._changed = True
@@ -175,7 +174,7 @@ class LiveView:
         self.waited = False
         self._cell = execution_count()
         self._unsubscribe = session.engine.subscribe(self._on_update)
-        self._futures = [session.engine.future(uid) for uid in self._uids]
+        self._futures = {uid: session.engine.future(uid) for uid in self._uids}
         models = (session.engine.get(uid).request.model for uid in self._uids)
         self._unchecked = session.unchecked_note(models)
 
@@ -277,10 +276,10 @@ class LiveView:
     @property
     def over(self) -> bool:
         """Whether this engine is through with all of its tasks."""
-        return all(future.done() for future in self._futures)
+        return all(future.done() for future in self._futures.values())
 
     def _on_update(self, update: Update) -> None:
-        if update.task.uid in self._mine:
+        if update.task.uid in self._futures:
             self._session.media.begin([update.task])
             self._changed = True
 

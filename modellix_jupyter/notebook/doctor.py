@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING
 
 from modellix_jupyter.errors import (
     ConfigError,
@@ -16,13 +16,9 @@ from modellix_jupyter.errors import (
     ModellixError,
     Unauthorized,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from modellix_jupyter.keys import SecretKey
-    from modellix_jupyter.notebook.session import Session
-    from modellix_jupyter.settings import Settings
+from modellix_jupyter.keys import SecretKey
+from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.settings import Settings
 
 _EXTRAS = {
     "pyarrow": "parquet exports",
@@ -68,8 +64,6 @@ def validate_key(key: SecretKey, settings: Settings) -> str:
 
     The session in use is not touched, so a key that is refused changes nothing.
     """
-    from modellix_jupyter.notebook.session import Session
-
     session = Session(settings, key=key)
     try:
         if session.key_is_valid():

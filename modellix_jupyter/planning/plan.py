@@ -92,24 +92,20 @@ def check_slug(model: object) -> str:
     raise error
 
 
-def _check_prompts(prompts: Sequence[str | None]) -> None:
+def _check_prompts(prompts: Sequence[object]) -> None:
     if not prompts:
         raise InvalidRequest("There is no prompt.", "Give at least one.")
-    for index, prompt in enumerate(prompts, 1):
-        _check_prompt(prompt, f"Prompt {index} of {len(prompts)}" if prompts[1:] else "The prompt")
-
-
-def _check_prompt(prompt: object, where: str) -> None:
-    if prompt is None:
-        return
-    if not isinstance(prompt, str):
-        raise InvalidRequest(
-            f"{where} is not a text but of type {type(prompt).__name__}.",
-            "Use str(...), or leave it out.",
-        )
-    if not prompt.strip():
-        raise InvalidRequest(f"{where} is empty.", "Write it, or leave it out.")
-    _plain(where, prompt)
+    given = ((index, prompt) for index, prompt in enumerate(prompts, 1) if prompt is not None)
+    for index, prompt in given:
+        where = f"Prompt {index} of {len(prompts)}" if prompts[1:] else "The prompt"
+        if not isinstance(prompt, str):
+            raise InvalidRequest(
+                f"{where} is not a text but of type {type(prompt).__name__}.",
+                "Use str(...), or leave it out.",
+            )
+        if not prompt.strip():
+            raise InvalidRequest(f"{where} is empty.", "Write it, or leave it out.")
+        _plain(where, prompt)
 
 
 def _check_models(models: Sequence[str]) -> None:

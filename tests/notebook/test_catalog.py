@@ -11,7 +11,7 @@ from session_rig import HANG_S
 
 from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.api.parsing import max_age_s
-from modellix_jupyter.errors import ConnectFailed
+from modellix_jupyter.errors import ConnectFailed, UnknownModel
 from modellix_jupyter.notebook import catalog
 from modellix_jupyter.notebook.catalog import Catalog
 from modellix_jupyter.notebook.session import Session
@@ -51,6 +51,16 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
     monkeypatch.setattr(catalog, "monotonic", lambda: now)
     return pass_by
+
+
+def test_no_name_is_a_models_where_the_service_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def nothing(_: FakeClient) -> list[Model]:
+        return []
+
+    monkeypatch.setattr(FakeClient, "models", nothing)
+    models = Catalog(cast("AsyncClient", FakeClient()))
+    with pytest.raises(UnknownModel, match="no model `a/b`"):
+        asyncio.run(models.look_up(MODEL))
 
 
 def known(of: Catalog) -> list[str]:

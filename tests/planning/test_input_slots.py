@@ -78,6 +78,10 @@ def test_a_variable_in_a_cell_keeps_what_it_is() -> None:
     assert [type(each) for each in several] == [Input, Input]
     nested = value_of('[{"image": "{cat}"}]', variables, where="`--image_list`")
     assert nested == [{"image": "cat.png"}]
+    inside = value_of("{frame}", {"frame": {"image": path, "n": 1}}, where="`--frame`")
+    assert isinstance(inside, dict)
+    assert isinstance(inside["image"], Input)
+    assert inside["n"] == 1
     assert len(values_of("image", "{cats}", variables)) == 2
     assert type(value_of("{text}", variables, where="`--image`")) is str
 
