@@ -166,6 +166,7 @@ class _Finder:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._maker = session.ledger.maker
         self._origin = session.settings.base_url
         self._now = time.time_ns() // 1000
         self._slots: dict[str, dict[str, Slot]] = {}
@@ -195,37 +196,30 @@ class _Finder:
         if isinstance(source, Ready):
             return value
         if isinstance(source, str):
-            self._child_of(source)
+            self._child_of(None if source.startswith("data:") else self._maker(source))
             return source
         if isinstance(source, Task):
             return self._result(name, slot, source, _resource_for(name, slot, source))
         if isinstance(source, Resource):
-            maker = self._session.ledger.maker(source.url or source.path or "")
+            maker = self._maker(source.url or source.path or "")
             return self._result(name, slot, maker, source)
-        made = self._made(source) if isinstance(source, Path) else None
-        if made is not None:
-            return self._result(name, slot, *made)
+        if isinstance(source, Path):
+            path = str(source.expanduser().absolute())
+            maker = self._maker(path)
+            for resource in maker.resources if maker is not None else ():
+                if resource.path == path:
+                    return self._result(name, slot, maker, resource)
         return self._file(name, slot, source, value)
 
-    def _made(self, path: Path) -> tuple[Task, Resource] | None:
-        """Return the task that made a file, and which of its results it is."""
-        place = str(path.expanduser().absolute())
-        maker = self._session.ledger.maker(place)
-        found = [r for r in maker.resources if r.path == place] if maker is not None else []
-        return (maker, found[0]) if maker is not None and found else None
-
-    def _child_of(self, place: str) -> None:
-        if not place.startswith("data:"):
-            maker = self._session.ledger.maker(place)
-            if maker is not None:
-                self._parents.append(maker.task_id or maker.uid)
+    def _child_of(self, task: Task | None) -> None:
+        if task is not None:
+            self._parents.append(task.task_id or task.uid)
 
     def _result(self, name: str, slot: Slot, task: Task | None, resource: Resource) -> Json:
         """Return a result's address while the service keeps it, else its file."""
-        if task is not None:
-            self._parents.append(task.task_id or task.uid)
-            if resource.url and task.origin == self._origin and self._is_kept(task, slot, resource):
-                return resource.url
+        self._child_of(task)
+        if task is not None and resource.url and self._is_kept(task, slot, resource):
+            return resource.url
         if resource.path is None or not is_there(resource.path):
             raise InvalidRequest(
                 f"The result for `{name}` is gone from the service, and is not on this disk.",
@@ -238,7 +232,7 @@ class _Finder:
         sent = resource.type in {"image", None} or slot.by_value
         sure = task.expires_at or (task.completed_at or 0) + RESULT_LIFETIME_US
         until = sure if sent and is_there(resource.path) else task.kept_until
-        return self._now + _MARGIN_US < until
+        return task.origin == self._origin and self._now + _MARGIN_US < until
 
     def _file(self, name: str, slot: Slot, source: object, shown: str) -> Input:
         key = (source, slot)
