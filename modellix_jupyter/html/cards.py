@@ -150,10 +150,9 @@ def overview(cards: Sequence[Card], now: float, *, moving: bool = True) -> Html:
         ),
         elements.dim(" · ".join(_totals(cards, now)), elements.RIGHT if active else elements.DIM),
     )
-    if not active or not moving or len(cards) <= FEW:
-        return el("div", line, style=_MEASURE if active else None)
-    progress = el("div", _number_bar(cards), style="margin:5px 0 8px 0")
-    return el("div", line, progress, style=_MEASURE)
+    shown = active and moving and len(cards) > FEW
+    progress = el("div", _number_bar(cards), style="margin:5px 0 8px 0") if shown else NOTHING
+    return el("div", line, progress, style=_MEASURE if active else None)
 
 
 def _colour_of_all(cards: Sequence[Card]) -> str:

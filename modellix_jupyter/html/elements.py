@@ -264,7 +264,9 @@ def fallback(media: Media) -> Html:
         file_anchor(media.file, html(f"open the {noun}")) if media.file else NOTHING,
         dim(media.path or "", f"{DIM};font-size:11px"),
     )
-    shape = f"aspect-ratio:{shape_of(media)};" if plays else ""
+    usual = "16/9" if media.kind == "video" else "4/1"
+    ratio = f"{media.width}/{media.height}" if fit(media, 1)[0] else usual
+    shape = f"aspect-ratio:{ratio};" if plays else ""
     return el(
         "div",
         *(el("div", line) for line in lines if line),
@@ -272,13 +274,6 @@ def fallback(media: Media) -> Html:
         "overflow-wrap:anywhere;display:flex;flex-direction:column;justify-content:center;"
         "align-items:center;text-align:center",
     )
-
-
-def shape_of(media: Media) -> str:
-    """Return the aspect ratio for CSS; 16/9 for a video of unknown size."""
-    if fit(media, 1) == (None, None):
-        return {"video": "16/9", "audio": "4/1"}.get(media.kind, "1/1")
-    return f"{media.width}/{media.height}"
 
 
 def chips(parts: Sequence[str]) -> Html:

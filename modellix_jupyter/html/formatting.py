@@ -10,6 +10,7 @@ import time
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from itertools import accumulate
 
 from modellix_jupyter.html.markup import plain
 from modellix_jupyter.values import (
@@ -84,9 +85,7 @@ def price_range(price: Price | None) -> str:
 
 def money(value: float | None) -> str:
     """Return US dollars with two to four decimals."""
-    if value is None or not math.isfinite(value):
-        return ""
-    return amount(value)
+    return "" if value is None or not math.isfinite(value) else amount(value)
 
 
 def money_range(low: float, high: float) -> str:
@@ -368,13 +367,9 @@ def fit_line(text: str, width: int = WIDTH) -> str:
     text = plain(text)
     if terminal_width(text) <= width:
         return text
-    kept, used = "", 1  # one column is for the ellipsis
-    for char in text:
-        used += _width_of(char)
-        if used > width:
-            break
-        kept += char
-    return kept.rstrip() + "…"
+    ends = accumulate(map(_width_of, text))
+    kept = sum(end < width for end in ends)  # one column is for the ellipsis
+    return text[:kept].rstrip() + "…"
 
 
 def wrap_lines(text: str, indent: str = "", width: int = WIDTH) -> list[str]:

@@ -280,12 +280,6 @@ MAX_TEXT = 32_767
 # Excel keeps 15 digits of a number; a longer seed must be a text to survive.
 EXACT = 10**15 - 1
 
-_OPTIONS = {
-    "in_memory": True,
-    "strings_to_formulas": False,
-    "strings_to_urls": False,
-    "strings_to_numbers": False,
-}
 _TIME_FORMAT = 'yyyy-mm-dd hh:mm:ss.000 "UTC"'
 _FIRST_YEAR = 1900  # a workbook's calendar begins here
 
@@ -304,7 +298,7 @@ def _to_xlsx(frame: pd.DataFrame, thumbnails: Mapping[int, bytes]) -> bytes:
         message = f"{rows:,} rows and {columns:,} columns are more than a workbook takes."
         raise InvalidRequest(message, "Write a .parquet or .csv file, or fewer rows.")
     out = BytesIO()
-    with writer.Workbook(out, _OPTIONS) as book:
+    with writer.Workbook(out, {"in_memory": True}) as book:
         sheet = book.add_worksheet("tasks")
         sheet.add_write_handler(str, lambda sheet, *cell: sheet.write_string(*cell))  # {=1+1} too
         left = 1 if thumbnails else 0

@@ -161,21 +161,10 @@ def infer(values: Sequence[Any]) -> Array:
         return typed(values, "boolean")
     if kinds == {int} and all(v in INT64 for v in present):
         return typed(values, "integer")
-    if _are_numbers(kinds, present):
+    if kinds in ({float}, {int, float}) and all(type(v) is float or v in EXACT for v in present):
         return typed(values, "float")
-    write = storable if kinds <= {str} else _json
-    return typed([v if v is None else write(v) for v in values], "text")
-
-
-def _json(value: Any) -> str:  # noqa: ANN401 - any JSON value is what it is for
-    return storable(_ENCODER.encode(value))
-
-
-def _are_numbers(kinds: set[type], present: list[Any]) -> bool:
-    """Whether a float column holds them all exactly."""
-    if float not in kinds or not kinds <= {int, float}:
-        return False
-    return all(type(v) is float or v in EXACT for v in present)
+    write = str if kinds <= {str} else _ENCODER.encode
+    return typed([v if v is None else storable(write(v)) for v in values], "text")
 
 
 def naive_utc(column: pd.Series[Any]) -> np.ndarray[Any, Any]:

@@ -108,11 +108,11 @@ class ResultsGrid:
     def _pages(self) -> list[range]:
         return paginate(self.grid, self._budget)
 
-    @cached_property
+    @property
     def _shown(self) -> Grid:
-        """The page, with its pictures small enough."""
+        """The page, with its pictures still as they are."""
         rows = self._pages[self._number - 1]
-        return replace(fitted(self.grid.part(rows), self._budget), note=self._note(rows))
+        return replace(self.grid.part(rows), note=self._note(rows))
 
     def _note(self, rows: range) -> str:
         if self.count == 1:
@@ -127,11 +127,10 @@ class ResultsGrid:
         )
 
     def _repr_html_(self) -> str:
-        return grid_html(self._shown)
+        return grid_html(fitted(self._shown, self._budget))
 
     def __repr__(self) -> str:
-        rows = self._pages[self._number - 1]
-        return grid_text(replace(self.grid.part(rows), note=self._note(rows)))
+        return grid_text(self._shown)
 
 
 def arrange(
@@ -265,7 +264,7 @@ def paginate(grid: Grid, budget: Budget) -> list[range]:
 
 def fitted(grid: Grid, budget: Budget) -> Grid:
     """Return the same grid with its media small enough, or left out where that is not enough."""
-    remaining = budget.output - markup_bytes(grid) - NOTE
+    remaining = budget.output - markup_bytes(grid)
     return grid.mapped(lighter(grid.cards(), remaining, budget.picture))
 
 

@@ -361,10 +361,8 @@ class Results(Sequence["Task"]):
             raise InvalidRequest(f"There is no result {index}.", self._index_hint()) from None
 
     def _index_hint(self) -> str:
-        if len(self) == 1:
-            return "There is 1 result, 0."
-        count = len(self)
-        return f"There are {count} results, 0 to {count - 1}." if count else "There are none."
+        several = f"There are {len(self)} results, 0 to {len(self) - 1}."
+        return {0: "There are none.", 1: "There is 1 result, 0."}.get(len(self), several)
 
     def save(self, folder: str | Path) -> list[Path]:
         """Copy every file to a folder, named by prompt, model and seed; returns where they are."""

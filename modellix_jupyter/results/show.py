@@ -58,14 +58,13 @@ class ShownFrame:
             [picture, *map(_cell, names, row)]
             for picture, row in zip(_pictures(shown), rows_of(shown[names]), strict=True)
         ]
-        return media_table(["", *(_heading(name) for name in names)], rows, self._caption())
+        headings = [HEADINGS.get(name, name.removeprefix("param.")) for name in names]
+        count = len(self._frame)
+        caption = f"{count} rows, the first {ROWS} shown" if count > ROWS else ""
+        return media_table(["", *headings], rows, caption)
 
     def __repr__(self) -> str:
         return repr(self._frame[self._columns])
-
-    def _caption(self) -> str:
-        count = len(self._frame)
-        return f"{count} rows, the first {ROWS} shown" if count > ROWS else ""
 
 
 def show(frame: pd.DataFrame | Sequence[Task], columns: str | Sequence[str] | None = None) -> Any:  # noqa: ANN401 - what shows itself: ours, or the frame
@@ -146,10 +145,6 @@ def _usual(table: pd.DataFrame, known: Sequence[str]) -> list[str]:
     needless = {"price": not estimated, "charged": not charged.any()}
     usual = [name for name in USUAL[2:] if not needless.get(name)]
     return [*USUAL[:2], *params[:_MAX_PARAMS], *usual, *filled]
-
-
-def _heading(name: str) -> str:
-    return HEADINGS.get(name, name.removeprefix("param."))
 
 
 def _prompt(value: object) -> Html:
