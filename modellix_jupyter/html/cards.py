@@ -353,8 +353,7 @@ def _open_lines(card: Card, now: float) -> list[str]:
 def _text_bar(part: float | None) -> str:
     if part is None:
         return ""
-    filled = int(part * TEXT_BAR)
-    return f"[{'#' * filled}{'.' * (TEXT_BAR - filled)}]"
+    return f"[{'#' * int(part * TEXT_BAR):.<{TEXT_BAR}}]"
 
 
 def _ended_lines(card: Card, *, reasons: bool) -> list[str]:

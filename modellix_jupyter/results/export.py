@@ -287,7 +287,6 @@ _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # not allowed
 
 _PICTURE_BOX = (160, 96)  # in pixels: the column's width and the row's height
 _SAMPLE = 200  # rows that the widths are taken from
-_WIDTHS = (8, 48)  # in characters
 
 
 def _to_xlsx(frame: pd.DataFrame, thumbnails: Mapping[int, bytes]) -> bytes:
@@ -341,12 +340,11 @@ def _cell_text(text: str) -> str:
 
 def _width(column: pd.Series[Any]) -> float:
     """Return a width in characters that shows the name and most values."""
-    narrowest, widest = _WIDTHS
     if is_time(column):
         return len("2026-01-01 00:00:00.000 UTC")
     shown = [str(column.name), *(str(v) for v in cells(column.head(_SAMPLE)) if v is not None)]
     longest = max(len(text.partition("\n")[0]) for text in shown)
-    return min(max(longest + 3, narrowest), widest)  # the filter's arrow takes about 3
+    return min(max(longest + 3, 8), 48)  # the filter's arrow takes about 3
 
 
 def _write_pictures(sheet: Any, thumbnails: Mapping[int, bytes]) -> None:  # noqa: ANN401 - no stubs

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from functools import cached_property, partial
-from itertools import accumulate, chain, islice
+from itertools import accumulate, chain, count, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from modellix_jupyter.errors import InvalidRequest, did_you_mean
@@ -12,7 +13,7 @@ from modellix_jupyter.html.formatting import MAX_SETTINGS, counts, total_price, 
 from modellix_jupyter.html.grid import PARAM, Grid, grid_html, grid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from modellix_jupyter.values import Card, Media, Task
@@ -187,13 +188,9 @@ def _values(cards: Sequence[Card]) -> Values:
 
 def _repeats(tasks: Sequence[Task]) -> list[str]:
     """Return which of the tasks with one and the same request each is, from 1."""
-    counts: dict[str, int] = {}
-    out = []
-    for task in tasks:
-        same = f"{task.request.model} {value_of(task.request.body())}"
-        counts[same] = counts.get(same, 0) + 1
-        out.append(str(counts[same]))
-    return out
+    counters: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
+    same = (f"{task.request.model} {value_of(task.request.body())}" for task in tasks)
+    return [str(next(counters[request])) for request in same]
 
 
 def _varies(values: Values, axis: str) -> bool:
