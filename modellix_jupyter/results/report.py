@@ -125,15 +125,14 @@ def _title(cards: Sequence[Card]) -> str:
 
 def _facts(cards: Sequence[Card]) -> dict[str, object]:
     tasks = [card.task for card in cards]
-    facts: dict[str, object] = {
+    price = total_price(cards)
+    return {
         "tasks": len(tasks),
         "succeeded": sum(task.status.value == "success" for task in tasks),
         "models": len({task.request.model for task in tasks}),
         "files": sum(len(task.resources) for task in tasks),
+        **({"price": price} if price else {}),
     }
-    if price := total_price(cards):
-        facts["price"] = price
-    return facts
 
 
 def table(
@@ -141,10 +140,8 @@ def table(
 ) -> dict[str, Any]:
     """Return a table for the template; only the first `keys` columns are also printed."""
     numeric, full = aligned(len(columns), rows)
-    printed = len(columns) if keys is None else keys
-    kinds = [
-        ("n " if number else "") + ("" if i < printed else "x") for i, number in enumerate(numeric)
-    ]
+    printed = [""] * len(columns[:keys]) + ["x"] * len(columns)
+    kinds = [("n " if number else "") + x for number, x in zip(numeric, printed, strict=False)]
     body = [[_cell(value, kind) for value, kind in zip(row, kinds, strict=True)] for row in full]
     head = list(zip(columns, kinds, strict=True))
     return {"heading": heading, "count": "", "head": head, "rows": body}
