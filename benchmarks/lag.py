@@ -105,16 +105,17 @@ def _said(known: Summary) -> str:
 
 
 def _judged(
-    what: str, ours: Summary, two: Summary, against: str, goal_s: float, why: str = ""
+    what: str, ours: Summary, two: Summary, against: str, goal_s: float | None, why: str = ""
 ) -> Figure:
-    judged = f" {GOAL_FOR_S:g} s task" in what
+    if f" {GOAL_FOR_S:g} s task" not in what:
+        goal_s = None
     return Figure(
         what=what,
         ours=f"{_said(ours)} (mean {ours.mean_s:.2f} s)",
         against=against,
         ratio=ours.lag_s / two.lag_s,
-        goal=f"at most {goal_s:.3g} s{why}" if judged else "",
-        met=ours.lag_s <= goal_s if judged else None,
+        goal="" if goal_s is None else f"at most {goal_s:.3g} s{why}",
+        met=None if goal_s is None else ours.lag_s <= goal_s,
     )
 
 
@@ -138,7 +139,9 @@ def _live(model: str, duration: float, tasks: int) -> Iterator[Figure]:
     what = f"Lag of a {duration:g} s task on a real server, {LIVE_NAMES[model]}"
     said = _others(two, often)
     first = f"{what}: a first batch of {tasks}"
-    yield _judged(first, unseen, two, said, two.lag_s / 2, ": half of every 2 s")
+    # tasks of exactly 3.5 s happen to be seen early by a poll at 4 s
+    goal_s = None if model == EVEN else two.lag_s / 2
+    yield _judged(first, unseen, two, said, goal_s, ": half of every 2 s")
     yield _judged(f"{what}: seen before", seen, two, said, SEEN_S)
 
 
