@@ -14,9 +14,6 @@ from modellix_jupyter.errors import ConfigError
 from modellix_jupyter.keys import SecretKey
 from modellix_jupyter.settings import Settings
 
-# Idle connections that are kept. At every request httpcore looks whether each is still open; four
-# serve 100 requests a second of 40 ms.
-_KEPT = 4
 # Seconds for one of several addresses of a host.
 _ONE_ADDRESS_S = 4.0
 _LOGGERS = (
@@ -45,7 +42,7 @@ def open_http(
             # shorter than any common server's keep-alive: a submission must not be sent on a
             # connection that is just being closed, since that leaves its outcome unknown
             limits=httpx.Limits(
-                max_connections=64, max_keepalive_connections=_KEPT, keepalive_expiry=2.0
+                max_connections=64, max_keepalive_connections=16, keepalive_expiry=2.0
             ),
             # one layer of what zlib decodes: `read` can bound that, and not a bomb in a bomb
             headers={"User-Agent": "modellix-jupyter", "Accept-Encoding": "gzip, deflate"},
