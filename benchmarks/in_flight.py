@@ -44,10 +44,7 @@ def figures(scale: Scale) -> Iterator[Figure]:
         _run("ours", place, 5)  # so that the model was seen before
         alone = [int(_run(which, place, 1)["peak_kib"]) for which in ("ours", "bare")]
         for count in scale.in_flight:
-            # a thousand take long enough to be their own average
-            pairs = [
-                _pair(place, count) for _ in range(min(scale.repeats, 2) if count < _MANY else 1)
-            ]
+            pairs = [_pair(place, count) for _ in range(min(scale.repeats, 3))]
             yield from _compared(count, seconds, pairs, alone)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     Waiting = tuple[Task, asyncio.Future[None]]
 
 _T = TypeVar("_T")
+
+# The shortest time between the beginnings of two transactions, in seconds. What comes meanwhile is
+# written by one: 100 tasks a second take half the CPU for writing, and a row alone does not wait.
+_BETWEEN_S = 0.01
 
 
 class BatchWriter:
@@ -42,6 +47,7 @@ class BatchWriter:
         self._owner = owner
         self._lock = threading.Lock()
         self._waiting: deque[Waiting] = deque()
+        self._next_at = 0.0
         # one thread: writes go one after the other anyway, and other work has threads of its own
         self._thread = started_pool(1, "modellix-ledger")
 
@@ -90,10 +96,17 @@ class BatchWriter:
         self._thread.shutdown()
 
     def _write_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._gather()
         batch = self._take()
         for part, error in self._write(batch) if batch else ():
             with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits
                 loop.call_soon_threadsafe(_tell, part, error)
+
+    def _gather(self) -> None:
+        """Wait for what may go into one transaction with what waits already."""
+        if self._waiting:
+            time.sleep(max(0.0, self._next_at - time.monotonic()))
+            self._next_at = time.monotonic() + _BETWEEN_S
 
     def _take(self) -> list[Waiting]:
         """Take what waits, up to the second row of one task: each has to follow the one before."""

@@ -188,7 +188,7 @@ def _inflate(part: Path, room: int) -> None:
 
 
 def _described(part: Path, resource: Resource, kind: filetypes.Kind, mark: Path) -> Resource:
-    """Return the resource with what the file shows; a picture must decode whole.
+    """Return the resource with what the file shows; a picture must be whole.
 
     One that is not to be opened here, for its format or its size, was paid for all the same.
     """
@@ -199,8 +199,11 @@ def _described(part: Path, resource: Resource, kind: filetypes.Kind, mark: Path)
         return named
     try:
         with pictures.opened(part, kind.decoder, mark) as image:
-            image.load()
             shown = (image.format or "").lower()
+            if shown == "png":  # its parts have checksums, which take a tenth of the time
+                image.verify()
+            else:
+                image.load()
             return replace(resource, width=image.width, height=image.height, format=shown)
     except pictures.NotDecoded:
         return named

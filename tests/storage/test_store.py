@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from io import BytesIO
@@ -20,7 +21,7 @@ from typing import Never
 
 import pytest
 from PIL import Image
-from PIL.PngImagePlugin import PngImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 
 from modellix_jupyter.errors import DownloadError
 from modellix_jupyter.storage import filetypes, pictures
@@ -384,25 +385,26 @@ def test_a_sound_or_film_that_is_cut_off_is_not_kept(
 
 def large_picture() -> bytes:
     out = BytesIO()
-    Image.new("L", (2000, 1200)).save(out, "PNG")
-    assert len(out.getvalue()) < 20_000
+    Image.new("L", (2000, 1200)).save(out, "JPEG")
+    assert len(out.getvalue()) < 50_000
     return out.getvalue()
 
 
 def test_large_pictures_are_decoded_one_at_a_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load, inside = PngImageFile.load, threading.Lock()
+    load, inside, times = JpegImageFile.load, threading.Lock(), Counter[str]()
 
-    def alone(self: PngImageFile) -> object:
+    def alone(self: JpegImageFile) -> object:
         assert inside.acquire(blocking=False)
         try:
+            times["decoded"] += 1
             time.sleep(0.01)  # as long as another would take to come in between
             return load(self)
         finally:
             inside.release()
 
-    monkeypatch.setattr(PngImageFile, "load", alone)
+    monkeypatch.setattr(JpegImageFile, "load", alone)
     store, data = Store(Files(folder.parent), ROOMY), large_picture()
 
     async def all_at_once() -> list[Resource]:
@@ -411,6 +413,7 @@ def test_large_pictures_are_decoded_one_at_a_time(
         return await asyncio.gather(*saves)
 
     assert {r.width for r in asyncio.run(all_at_once())} == {2000}
+    assert times["decoded"] == 8
 
 
 MANY_AT_ONCE = """
@@ -443,17 +446,17 @@ def test_a_picture_that_ended_a_kernel_is_not_decoded_again(
     monkeypatch.setattr(pictures, "_DECODED_WITHIN_S", 0.0)
     killed = f"""
 import asyncio, os, sys
-from PIL.PngImagePlugin import PngImageFile
-PngImageFile.load = lambda self: os._exit(9)
+from PIL.JpegImagePlugin import JpegImageFile
+JpegImageFile.load = lambda self: os._exit(9)
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_store import folder, large_picture, save
 from pathlib import Path
 save(Path({str(folder)!r}), large_picture())
 """
     assert subprocess.run([sys.executable, "-c", killed], check=False).returncode == 9  # noqa: S603 - the test's own code
-    monkeypatch.setattr(PngImageFile, "load", lambda _: pytest.fail("it was decoded again"))
+    monkeypatch.setattr(JpegImageFile, "load", lambda _: pytest.fail("it was decoded again"))
     saved = save(folder, large_picture())
-    assert (saved.format, saved.width) == ("png", None)
+    assert (saved.format, saved.width) == ("jpg", None)
     assert Path(saved.path or "").read_bytes() == large_picture()
     assert "not decoded again" in str(embed(saved).problem)
 
@@ -465,6 +468,14 @@ def test_no_mark_is_left_where_all_goes_well_or_python_raises(folder: Path) -> N
     path.write_bytes(large_picture()[:-200])
     assert embed(Resource(url="", path=str(path), type="image")).problem
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_a_png_with_one_wrong_byte_is_not_kept(folder: Path) -> None:
+    whole = picture("PNG")
+    for at in range(whole.index(b"IDAT"), len(whole) - 16, 7):
+        wrong = bytearray(whole)
+        wrong[at] ^= 1
+        assert not refused(folder, bytes(wrong)).final
 
 
 def test_a_picture_of_garbage_is_not_kept(folder: Path) -> None:
