@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MODEL = "alibaba/qwen-image-plus"
 SPEED = 100.0
-GOAL_BYTES = 70_000
+GOAL_BYTES = 1000 * Settings().picture_kb
 
 
 def figures(scale: Scale) -> Iterator[Figure]:

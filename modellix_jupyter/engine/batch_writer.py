@@ -29,7 +29,7 @@ _T = TypeVar("_T")
 
 # The shortest time between the beginnings of two transactions, in seconds. What comes meanwhile is
 # written by one: 100 tasks a second take half the CPU for writing, and a row alone does not wait.
-_BETWEEN_S = 0.01
+_BETWEEN_S = 0.02
 
 
 class BatchWriter:
