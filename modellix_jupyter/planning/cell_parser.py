@@ -293,17 +293,29 @@ def _prompts(body: str, variables: Namespace, *, needed: bool) -> tuple[str, ...
         if needed:
             raise InvalidRequest("The cell has no prompt.", "Write it below the first line.")
         return ()
-    if any(line.startswith("%%modellix") for line in body.splitlines()):
-        raise InvalidRequest(
-            "A line of the prompt begins with `%%modellix`: several cells were pasted into one.",
-            "Nothing was sent; put each into a cell of its own.",
-        )
+    _refuse_misplaced(body)
     parts = split_prompts(body)
     count = f" of {len(parts)}" if parts[1:] else ""
     return tuple(
         _prompt(part, variables, f"prompt {index}{count}" if count else "the prompt")
         for index, part in enumerate(parts, 1)
     )
+
+
+def _refuse_misplaced(body: str) -> None:
+    """Refuse what stands below the first line and is no prompt: another cell, or options."""
+    if any(line.startswith("%%modellix") for line in body.splitlines()):
+        raise InvalidRequest(
+            "A line of the prompt begins with `%%modellix`: several cells were pasted into one.",
+            "Nothing was sent; put each into a cell of its own.",
+        )
+    option = _OPTION.fullmatch(body.split(maxsplit=1)[0])
+    if option and _PARAMETER.fullmatch(option["name"].replace("-", "_")):
+        raise InvalidRequest(
+            f"The prompt begins with `--{short(option['name'])}`: options belong in the first "
+            "line, after the model.",
+            "Nothing was sent; move it there or, if it is the prompt, put a word before it.",
+        )
 
 
 def _prompt(text: str, variables: Namespace, where: str) -> str:

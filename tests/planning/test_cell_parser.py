@@ -172,6 +172,9 @@ def test_without_variables_braces_stay() -> None:
         ("a\n----\nb", ("a\n----\nb",)),
         ("a\n--- b\nc --- d\n--", ("a\n--- b\nc --- d\n--",)),
         ("a --- b", ("a --- b",)),
+        ("a --size 512\n--yes", ("a --size 512\n--yes",)),
+        ("--> a cat", ("--> a cat",)),
+        ("-- a cat", ("-- a cat",)),
         ('{"a": {"b": []}}', ('{"a": {"b": []}}',)),
         ("猫 \u2028 {} é\ttab", ("猫 \u2028 {} é\ttab",)),
     ],
@@ -199,6 +202,9 @@ def test_a_body_makes_the_prompt_needless(body: str) -> None:
         ("a\n---\n{animl}", ["{animl}", "prompt 2 of 2", "`animal`", "--no-interpolate"]),
         ("a cat\n\n%%modellix a/x --seed 1\na dog", ["`%%modellix`", "several cells"]),
         ("a cat\r\n%%modellix\r\na dog", ["`%%modellix`", "several cells"]),
+        ("--size 512x512\na cat", ["`--size`", "first line", "a word before it"]),
+        ("\n \n  --yes", ["`--yes`", "first line"]),
+        ("--negative-prompt=blurry\n---\na cat", ["`--negative-prompt`", "first line"]),
     ],
 )
 def test_prompts_that_are_refused(body: str, words: list[str]) -> None:
@@ -462,12 +468,12 @@ def is_text(value: str) -> bool:
     return False
 
 
-@given(st.text().filter(is_text), st.text().filter(str.strip))
+@given(st.text().filter(is_text), st.text())
 @example('it\'s "both" \\ {x}\n#', "a")
 def test_a_quoted_value_comes_back_exact(value: str, body: str) -> None:
     quoted = shlex.quote(value)
     line = f"{MODEL} --style={quoted} --param out={quoted} --save={shlex.quote('./' + value)}"
-    command = parse_cell(line, body.replace("---", "--"))
+    command = parse_cell(line, f"a {body.replace('---', '--')}")
     assert command.params == {"style": value, "out": value}
     assert command.save == f"./{value}"
 
