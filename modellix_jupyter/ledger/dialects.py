@@ -66,6 +66,17 @@ def reason(error: BaseException) -> str:
     return told.partition("\n")[0]
 
 
+def server_hint(told: str) -> str:
+    """Return what to do about what a server, or its absence, said."""
+    # the driver has no state of an error that came before the connection: only these words
+    if "password authentication failed" in told or "no password supplied" in told:
+        return (
+            "The user name or password is wrong or missing: correct MODELLIX_LEDGER, PGPASSWORD "
+            "or ~/.pgpass."
+        )
+    return "Check MODELLIX_LEDGER, and whether its server runs."
+
+
 def interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
     """Return the interrupt for which a driver failed: it tidies up, and an answer is on its way."""
     behind: BaseException | None = error

@@ -158,7 +158,7 @@ class Ledger:
             if interrupt := dialects.interrupt_behind(error):
                 raise interrupt from None
             told = dialects.reason(error)
-            hint = None if self.path else "Check MODELLIX_LEDGER, and whether its server runs."
+            hint = None if self.path else dialects.server_hint(told)
             kind = LedgerUnavailable if dialects.is_passing(error) else LedgerError
             raise kind(f"The ledger {self.name} cannot be {done}: {told}.", hint) from error
 

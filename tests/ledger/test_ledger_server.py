@@ -54,12 +54,17 @@ def test_a_missing_driver_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_wrong_password_a_database_that_is_not_there_and_no_server(
     postgres: PostgresServer, home: Path
 ) -> None:
-    wrong = postgres.url("postgres", password=f"not-{PASSWORD}")
-    error = refused(lambda: Ledger(wrong, home), LedgerError)
-    assert "password authentication failed" in error.message
-    refused(lambda: Ledger(postgres.url("nowhere"), home), LedgerError)
-    nobody = f"postgresql://team:{PASSWORD}@127.0.0.1:1/x?password={PASSWORD}"
-    assert "127.0.0.1" in refused(lambda: Ledger(nobody, home), LedgerError).message
+    right = postgres.url("postgres")
+    for old, new in ((PASSWORD, f"not-{PASSWORD}"), ("team:", "nobody:"), (f":{PASSWORD}", "")):
+        wrong = right.replace(old, new)
+        error = refused(lambda wrong=wrong: Ledger(wrong, home), LedgerError)  # type: ignore[misc]  # bound now
+        assert "user name or password is wrong" in error.hint
+    nowhere = refused(lambda: Ledger(postgres.url("nowhere"), home), LedgerError)
+    away = f"postgresql://team:{PASSWORD}@127.0.0.1:1/x?password={PASSWORD}"
+    nobody = refused(lambda: Ledger(away, home), LedgerError)
+    assert "127.0.0.1" in nobody.message
+    assert "whether its server runs" in nobody.hint
+    assert nowhere.hint == nobody.hint
 
 
 def test_a_newer_ledger_is_refused(postgres: PostgresServer, home: Path) -> None:
