@@ -133,6 +133,8 @@ def parse_line(line: str) -> LineCommand:
 def _arguments(command: Command, words: list[str]) -> tuple[str, ...]:
     # A search is one text, with or without quotes around it.
     words = [" ".join(words)] if words and command.metavar == "[TEXT]" else words
+    if command.metavar == "[TASK_ID ...]":
+        _refuse_options(command, words)
     if command.takes(len(words)):
         return tuple(words)
     here = f"`{short(' '.join(words))}`" if words else "nothing"
@@ -141,6 +143,16 @@ def _arguments(command: Command, words: list[str]) -> tuple[str, ...]:
         f"`%modellix {command.name}` takes {command.metavar or 'nothing'}; here is {here}.",
         f"Write `%modellix {command.usage}`{quotes}.",
     )
+
+
+def _refuse_options(command: Command, words: list[str]) -> None:
+    option = next((word for word in words if word.startswith("-")), None)
+    if option is not None:
+        raise InvalidRequest(
+            f"`%modellix {command.name}` has no options and asks nothing; here is "
+            f"`{short(option)}`.",
+            f"Write `%modellix {command.name}` for every task, or put the ids of some after it.",
+        )
 
 
 def _words(line: str) -> list[str]:

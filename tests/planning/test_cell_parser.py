@@ -398,6 +398,8 @@ def test_commands(line: str, name: str, arguments: tuple[str, ...]) -> None:
         ("doctor 5", ["doctor", "nothing", "`5`"]),
         ("help me", ["help", "nothing", "`me`"]),
         ("export 'open", ["quote that never ends"]),
+        ("stop --yes", ["`--yes`", "no options", "asks nothing", "`%modellix stop`"]),
+        ("wait task-1 -a", ["`-a`", "no options", "`%modellix wait`"]),
     ],
 )
 def test_commands_that_are_refused(line: str, words: list[str]) -> None:
