@@ -16,7 +16,7 @@ from modellix_jupyter.notebook.recovery import report, resolve_unknown
 from modellix_jupyter.notebook.spending import Order, ask, ask_first, ask_hidden
 from modellix_jupyter.planning.cell_options import help_text
 from modellix_jupyter.planning.cell_parser import CellCommand, LineCommand
-from modellix_jupyter.planning.plan import make_plan, plan_rows
+from modellix_jupyter.planning.plan import EXAMPLE_MODEL, make_plan, plan_rows
 from modellix_jupyter.planning.schema import (
     COLUMNS,
     example_cell,
@@ -28,6 +28,11 @@ from modellix_jupyter.results.results import Results
 from modellix_jupyter.values import Request
 
 _PLAN_ROWS = 50
+_NO_TASK = (
+    f"No task was sent yet: a cell that begins with `%%modellix {EXAMPLE_MODEL}` sends the prompt "
+    "below that line."
+)
+_NOT_HERE = "No task was sent to this service yet: `%modellix history --all` has those of others."
 _KEPT = "The originals are kept: `Results.save` copies them too."
 # Columns of a table in a terminal, which wraps longer lines; a name that is cut is no use.
 _WIDEST = 400
@@ -238,7 +243,13 @@ def _history(arguments: Sequence[str]) -> object:
             f"`{arguments[0]}` is not an option of `%modellix history`.",
             "`%modellix history --all` shows the tasks of every service.",
         )
-    return current().history("all" if arguments else None)
+    session = current()
+    frame = session.history("all" if arguments else None)
+    elsewhere = session.ledger.count()
+    if len(frame) or (arguments and elsewhere):
+        return frame
+    print(_NOT_HERE if elsewhere else _NO_TASK)
+    return None
 
 
 def _budget(arguments: Sequence[str]) -> None:

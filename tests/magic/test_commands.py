@@ -202,6 +202,20 @@ def test_stop_takes_back_what_was_not_sent(shell: Shell) -> None:
     assert shell.run("%modellix stop no-such-task").lines[0].endswith("task `no-such-task`.")
 
 
+def test_a_history_without_tasks_says_so_and_what_to_do(shell: Shell) -> None:
+    for line in ("%modellix history", "%modellix history --all"):
+        ran = shell.good(line)
+        assert ran.value is None
+        assert ran.out.startswith("No task was sent yet: ")
+        assert "%%modellix alibaba/qwen-image-plus" in ran.out
+    shell.good("%%modellix sandbox/fast\na cat")
+    shell.good("%config Modellix.base_url = 'https://modellix.example'")
+    ran = shell.good("%modellix history")
+    assert ran.value is None
+    assert ran.out.startswith("No task was sent to this service yet: `%modellix history --all`")
+    assert len(shell.good("%modellix history --all").value) == 1
+
+
 def test_history_takes_only_all(shell: Shell) -> None:
     shell.good("%%modellix sandbox/fast\na cat")
     assert list(shell.good("%modellix history").value["service"]) == ["sandbox"]
