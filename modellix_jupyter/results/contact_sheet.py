@@ -5,12 +5,12 @@ One line of originals is decoded at a time and one page is held, so memory does 
 
 from __future__ import annotations
 
-import textwrap
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -143,14 +143,27 @@ def _shown(entry: Entry, side: int) -> Image.Image:
 
 
 def _written(text: str, side: int, width: int, ink: str, ground: str = "white") -> Image.Image:
-    """Draw a text in lines of about a width, by the mean width of its letters."""
-    text, size = plain(clip(text, 400)), max(side // 21, 9)
+    """Draw a text in lines of a width, in the font that knows most of its letters."""
+    text, size = " ".join(plain(clip(text, 400)).split()), max(side // 21, 9)
     font = max(_fonts(size), key=lambda f: len({bytes(f.getmask(x)) for x in {*text, NO_LETTER}}))
-    letters = int(0.93 * width * len(text) / max(font.getlength(text), 1))
-    lines = textwrap.wrap(text, max(letters, 1), max_lines=MAX_LINES, placeholder="…")
+    lines = list(islice(_lines(text, font, width), MAX_LINES + 1))
+    if len(lines) > MAX_LINES:
+        shorter = _lines(lines[MAX_LINES - 1], font, width - font.getlength("…"))
+        lines[MAX_LINES - 1 :] = [f"{next(shorter)}…"]
     picture = Image.new("RGB", (width, round(max(len(lines), 1) * size * 1.5)), ground)
     ImageDraw.Draw(picture).multiline_text((0, size // 6), "\n".join(lines), ink, font)
     return picture
+
+
+def _lines(text: str, font: ImageFont.FreeTypeFont, width: float) -> Iterator[str]:
+    """Break a text at its spaces, or within what has none, as Chinese; letters differ in width."""
+    while text:
+        sizes = range(1, len(text) + 1)
+        end = max(bisect_right(sizes, width, key=lambda n: font.getlength(text[:n])), 1)
+        space = text.rfind(" ", 0, end + 1)
+        end = space if space > 0 and end < len(text) else end
+        yield text[:end]
+        text = text[end:].lstrip()
 
 
 @cache
