@@ -256,7 +256,7 @@ def _short(axis: str, name: str) -> str:
 def _tile(entry: Entry, box: int, name: Html) -> Html:
     card, media, facts, key = entry
     shown = _reason(card) if media is None else _picture(card, media, box, key)
-    return figure(card.task, shown, [name, elements.dotted(facts)])
+    return figure(card.task, shown, [name, elements.dotted(facts)], f"max-width:{box}px")
 
 
 def _picture(card: Card, item: Media, box: int, key: str) -> Html:

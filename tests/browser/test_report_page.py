@@ -69,6 +69,17 @@ def opened(browser: Browser, file: Path) -> Page:
     return page
 
 
+def test_what_was_refused_is_as_large_as_a_picture(browser: Browser, report: Path) -> None:
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.goto(report.as_uri())
+    tops = page.locator("td figcaption").evaluate_all(
+        "all => all.map(e => Math.round(e.getBoundingClientRect().top))"
+    )
+    # two prompts with two seeds each: the captions of the models stand on four lines
+    assert (len(tops), len(set(tops))) == (12, 4)
+    page.close()
+
+
 def test_the_viewer_is_in_the_page(browser: Browser, report: Path) -> None:
     page = opened(browser, report)
     page.locator("[data-mx]").first.focus()
