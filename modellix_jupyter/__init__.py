@@ -112,7 +112,7 @@ def load_ipython_extension(ip: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(ip: InteractiveShell) -> None:
-    """End the engine and forget the magics: what ``%unload_ext`` calls."""
+    """End the engine and forget the magics: what ``%unload_ext`` calls; a sandbox goes on."""
     from modellix_jupyter.magic.magics import unload
 
     unload(ip)

@@ -159,11 +159,14 @@ def load(ip: InteractiveShell) -> None:
 
 
 def unload(ip: InteractiveShell) -> None:
-    """End the engine and forget the magics."""
+    """End the engine, unless a sandbox is in use, and forget the magics."""
     from modellix_jupyter.magic.completion import unregister
-    from modellix_jupyter.notebook.current_session import close_all
+    from modellix_jupyter.notebook.current_session import close_all, in_use
 
-    close_all()
+    session = in_use()
+    # after a reload, the next cell would go to a service that costs
+    if session is None or session.sandbox is None:
+        close_all()
     magics = getattr(ip, _LOADED, None)
     if magics is None:
         return

@@ -111,6 +111,24 @@ def test_unloading_ends_the_engine(shell: Shell) -> None:
     assert "modellix-engine" not in {t.name for t in threading.enumerate()}
 
 
+def test_a_reload_keeps_the_sandbox_and_its_tasks(shell: Shell, service: Sandbox) -> None:
+    sandbox = shell.good("import modellix_jupyter as mx\nmx.sandbox(speed=50)").value
+    shell.good("%config Modellix.thumbnail_px = 64")
+    running = shell.good("%%modellix sandbox/slow --no-wait\na cat").value
+    before = len(service.journal)
+    once = traces(shell)
+    shell.good("%reload_ext modellix_jupyter")
+    assert traces(shell) == once
+    assert shell.ip.run_line_magic("config", "Modellix.thumbnail_px") == 64
+    (task,) = shell.good("%%modellix sandbox/fast\na dog").value
+    assert task.origin == sandbox.base_url
+    running.wait()
+    assert running[0].status.value == "success"
+    assert len(service.journal) == before
+    sandbox.stop()
+    assert current_session.current().settings.base_url == service.base_url
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [
