@@ -22,6 +22,7 @@ from typing import Never
 import pytest
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from modellix_jupyter.errors import DownloadError
 from modellix_jupyter.storage import filetypes, pictures
@@ -91,7 +92,7 @@ def save(
 
 
 def save_again(folder: Path, data: bytes, task: Task) -> Resource:
-    """Save what is of no known kind: it has to come twice."""
+    """Save what is of no known kind, or has faults: it has to come twice."""
     store = Store(Files(folder.parent), ROOMY)
 
     async def both() -> Resource:
@@ -333,6 +334,35 @@ def test_a_picture_that_is_cut_short_is_not_kept(folder: Path, form: str, share:
     data = picture(form, (200, 200))
     error = refused(folder, data[: int(len(data) * share)])
     assert not error.final
+
+
+def test_a_whole_png_is_not_decoded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PngImageFile, "load", lambda _: pytest.fail("it was decoded"))
+    assert save(folder, picture()).width == 64
+
+
+def wrong_checksum(data: bytes, name: bytes) -> bytes:
+    at = data.index(name) - 4
+    end = at + 8 + int.from_bytes(data[at : at + 4])
+    return data[:end] + b"none" + data[end + 4 :]
+
+
+TEXT = b"\0\0\0\x03tEXta\0bnone"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda png: png[:-12],  # without its last chunk
+        lambda png: png[:-12] + TEXT + png[-12:],
+        lambda png: wrong_checksum(png, b"IDAT"),
+    ],
+)
+def test_a_png_with_faults_of_its_encoder_is_kept_where_it_comes_again_and_decodes(
+    folder: Path, odd: Callable[[bytes], bytes]
+) -> None:
+    saved = save_again(folder, odd(picture()), a_task())
+    assert (saved.width, saved.height, saved.problem) == (64, 48, None)
 
 
 def test_a_text_is_not_kept_as_a_picture_however_often_it_comes(folder: Path) -> None:
