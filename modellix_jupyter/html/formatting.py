@@ -118,7 +118,7 @@ def shape(request: Request) -> str:
     sides = f"{params.get('width')}x{params.get('height')}"
     for text in (sides, *(str(params.get(name, "")) for name in _SHAPES)):
         found = _PAIR.fullmatch(text)
-        if found and 1 / MAX_SHAPE <= float(found[1]) / max(float(found[2]), 1) <= MAX_SHAPE:
+        if found and 1 / MAX_SHAPE <= float(found[1]) / (float(found[2]) or math.inf) <= MAX_SHAPE:
             return f"{found[1]}/{found[2]}"
     return "1/1"
 

@@ -118,6 +118,9 @@ def test_what_waits_has_the_shape_that_it_will_have() -> None:
         (("size", "2K"), ("ratio", "4:3")): "4/3",
         (("size", "9999x1"),): "1/1",
         (("size", "0x0"),): "1/1",
+        (("size", "2*0"),): "1/1",
+        (("width", 4), ("height", 0)): "1/1",
+        (("ratio", "3:0.4"),): "1/1",
         (): "1/1",
     }
     for params, shape in shapes.items():
