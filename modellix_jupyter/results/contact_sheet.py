@@ -136,8 +136,10 @@ def _shown(entry: Entry, side: int) -> Image.Image:
     try:
         if media and media.path and media.kind == "image":
             return opened(media.path, side)
-    except (ModellixError, OSError) as error:
-        reason = [str(error)]
+    except ModellixError as error:
+        reason = [error.message]  # without the hint, which says where it is on this disk
+    except OSError:
+        reason = ["The file cannot be read."]
     ink = BAD if is_problem(card) else INK
     return _written(" · ".join(filter(None, reason)), side, side - side // 10, ink, WELL)
 

@@ -99,12 +99,18 @@ def test_what_has_no_picture_is_written_in_words(
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n broken", None])
-def test_a_picture_that_cannot_be_read_is_words_too(tmp_path: Path, content: bytes | None) -> None:
+def test_a_picture_that_cannot_be_read_is_words_too(
+    tmp_path: Path, content: bytes | None, written: list[Written]
+) -> None:
     bad = tmp_path / "bad.png"
     if content is not None:
         bad.write_bytes(content)
     media = Media(kind="image", path=str(bad))
     assert save_sheet(grid(media), tmp_path / "s.png").exists()
+    texts = " ".join(" ".join(one.text for one in written).split())
+    assert re.search("cannot be read|cannot be decoded|is no picture", texts)
+    assert "Errno" not in texts
+    assert "file itself" not in texts  # where it is tells strangers a home
 
 
 def test_a_pdf_has_as_many_pages_as_it_needs(tmp_path: Path, red: Media) -> None:
