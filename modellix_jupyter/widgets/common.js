@@ -59,6 +59,9 @@ function set(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
+/** What a picture that is dragged within the panel carries: the key of its card. */
+const RESULT_TYPE = "application/x-modellix-result";
+
 const unique = () => Math.random().toString(36).slice(2);
 
 function setTrait(model, name, value) {

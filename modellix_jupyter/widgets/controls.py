@@ -14,9 +14,12 @@ import traitlets
 from modellix_jupyter.errors import InvalidRequest, ModellixError
 from modellix_jupyter.html.formatting import clip, price_range
 from modellix_jupyter.html.markup import el, html
+from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.inputs import Input, Slot, as_input, noun_of
 from modellix_jupyter.storage.input_files import input_file, preview
-from modellix_jupyter.values import MAX_UPLOAD, Json, Model
+from modellix_jupyter.storage.thumbnails import jpeg_of
+from modellix_jupyter.values import MAX_UPLOAD, Json, Model, Task
+from modellix_jupyter.widgets.cards import Item, item_of
 from modellix_jupyter.widgets.panel_context import PanelContext
 
 _WIDE = {"width": "auto", "min_width": "0"}
@@ -224,6 +227,18 @@ class SendButton(Scripted):
         return True
 
 
+# A kind of media, what stands for it in a request, its name, and a small picture of it.
+_Found = tuple[str, Input, str, str | None]
+
+
+def result_input(session: Session, task: Task, place: int) -> _Found:
+    """Return a result of a task as an input; may wait for the disk."""
+    resource, source = task.resources[place], str(task.task_id or task.uid)
+    value = Input(resource.url or resource.path or source, resource)
+    src = preview(jpeg_of(session.media(resource)) or b"")
+    return resource.type or "image", value, f"{task.request.model} {source[:8]}", src
+
+
 class MediaField(Scripted):
     """The field of a parameter that takes media: files, addresses, and results of tasks.
 
@@ -284,6 +299,8 @@ class MediaField(Scripted):
                 self._take(file, name, bytes(buffers[0]), last=last)
             case {"text": str(text)} if text.strip():
                 self._context.later(lambda: self.add(text.strip(), text.strip(), None))
+            case {"result": key} if (item := item_of(key)) is not None:
+                self._check(lambda: self._result(item))
             case {"remove": int(index)} if 0 <= index < len(self.value):
                 self._context.later(lambda: self._remove(index))
 
@@ -299,17 +316,29 @@ class MediaField(Scripted):
             self._parts[file] = content
             return
 
-        def check() -> tuple[Input, str | None]:
-            kind = input_file(content, name).type
+        def read() -> _Found:
+            kind, source = input_file(content, name).type, as_input(content)
+            assert isinstance(source, Input)  # noqa: S101 - bytes always are one
+            return kind, source, name, preview(content)
+
+        self._check(read)
+
+    def _result(self, item: Item) -> _Found:
+        session = self._context.session
+        return result_input(session, session.engine.get(item.uid), item.place)
+
+    def _check(self, read: Callable[[], _Found]) -> None:
+        """Read what a page gave, and add it where it is of the right kind."""
+
+        def check() -> _Found:
+            kind, _, name, _ = found = read()
             if not self.takes(kind):
                 wanted = noun_of(self._slot.kind)
                 raise InvalidRequest(f"{name} is a {noun_of(kind)}, and this takes a {wanted}.")
-            source = as_input(content)
-            assert isinstance(source, Input)  # noqa: S101 - bytes always are one
-            return source, preview(content)
+            return found
 
         def fail(error: ModellixError) -> None:
             self.problem = ""  # so that the same one is said once more
             self.problem = error.message
 
-        self._context.do(check, lambda found: self.add(found[0], name, found[1]), fail)
+        self._context.do(check, lambda found: self.add(*found[1:]), fail)

@@ -17,12 +17,18 @@ from modellix_jupyter.planning.cell_parser import parse_cell, split_prompts
 from modellix_jupyter.planning.inputs import Input, noun_of
 from modellix_jupyter.planning.plan import check_slug, make_plan
 from modellix_jupyter.planning.schema import ModelSchema
-from modellix_jupyter.storage.input_files import preview
-from modellix_jupyter.storage.thumbnails import jpeg_of
 from modellix_jupyter.values import Json, Model, Request, Task
 from modellix_jupyter.widgets.actions import Actions
 from modellix_jupyter.widgets.cards import Listing, listing_of
-from modellix_jupyter.widgets.controls import Picker, SendButton, StatusLine, box, button, field
+from modellix_jupyter.widgets.controls import (
+    Picker,
+    SendButton,
+    StatusLine,
+    box,
+    button,
+    field,
+    result_input,
+)
 from modellix_jupyter.widgets.form import ModelForm
 from modellix_jupyter.widgets.panel_context import PanelContext
 
@@ -312,15 +318,9 @@ class Create:
 
     def use_as_input(self, task: Task, place: int) -> None:
         """Put a result into the form; without a field for it, into that of the next model."""
-        resource, session = task.resources[place], self._context.session
 
-        def read() -> str | None:
-            return preview(jpeg_of(session.media(resource)) or b"")
-
-        def give(src: str | None) -> None:
-            kind, source = resource.type or "image", str(task.task_id or task.uid)
-            value = Input(resource.url or resource.path or source, resource)
-            self._input = (kind, value, f"{task.request.model} {source[:8]}", src)
+        def give(found: tuple[str, Input, str, str | None]) -> None:
+            kind, *_ = self._input = found
             self._give()
             if self._input is not None:
                 verb = f"{kind}-to-"
@@ -330,7 +330,8 @@ class Create:
                     f"No chosen model takes a {noun_of(kind)}. Choose {names}: it gets this one."
                 )
 
-        self._context.do(read, give, self.status.error)
+        session = self._context.session
+        self._context.do(lambda: result_input(session, task, place), give, self.status.error)
 
     def _give(self) -> None:
         """Put a result that waits for a field into one, where there is one by now."""

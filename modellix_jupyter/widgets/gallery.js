@@ -103,6 +103,7 @@ class Entry {
     }
     this.prompt = h("div", { class: "mx-prompt" });
     this.media.addEventListener("click", () => this.gallery.open(this.index));
+    this.media.addEventListener("dragstart", (event) => event.dataTransfer.setData(RESULT_TYPE, this.card.key));
   }
 
   place(index, left, top, width, height) {
@@ -127,6 +128,7 @@ class Entry {
     set(this.stars, "aria-label", `Stars of ${card.title}`);
     set(this.stars, "data-rated", card.rating ? "" : null);
     [...this.stars.children].forEach((star, i) => set(star, "aria-pressed", i < (card.rating ?? 0)));
+    set(this.media, "draggable", card.actions.some(([action]) => action === "input"));
     const actions = JSON.stringify(card.actions);
     if (other || actions !== this.shownActions) this.showActions(card);
     this.shownActions = actions;
@@ -136,8 +138,10 @@ class Entry {
 
   showMedia(card, other) {
     const thumb = card && this.gallery.thumbs.get(card.key);
-    if (!other && thumb === this.shownThumb && this.media.childElementCount) return;
     this.shownThumb = thumb;
+    const shown = thumb ?? [card?.state, card?.file, card?.kind, card?.note].join();
+    if (!other && shown === this.shownMedia) return;
+    this.shownMedia = shown;
     this.media.replaceChildren(...this.mediaOf(card, thumb));
   }
 
@@ -150,7 +154,7 @@ class Entry {
       video.addEventListener("mouseleave", () => video.pause());
       return [video, h("span", { class: "mx-badge" }, icon("play"), "video")];
     }
-    if (card?.state !== "done" || card.file) return [h("div", { class: "mx-skeleton" })];
+    if (card?.state !== "done" || (card.file && !thumb)) return [h("div", { class: "mx-skeleton" })];
     const kind = { video: "play", audio: "sound" }[card.kind];
     return [h("div", { class: "mx-no-picture" }, icon(kind ?? "unknown"), h("span", {}, card.note || card.kind || "no file"))];
   }
@@ -227,6 +231,12 @@ class Row extends Entry {
   place(index, left, top, width, height) {
     super.place(index, left, top, width, height);
     set(this.root, "aria-rowindex", index + 2);
+  }
+
+  /** A tile says over its place why there is no picture; here the icon has the place. */
+  mediaOf(card, thumb) {
+    if (thumb || !["failed", "held", "unknown"].includes(card?.state)) return super.mediaOf(card, thumb);
+    return [h("div", { class: "mx-no-picture" }, icon(ICONS[card.state]))];
   }
 
   showState(card) {

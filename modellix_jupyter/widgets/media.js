@@ -1,7 +1,9 @@
-// The field of a parameter that takes media: drop, paste or choose files, or write an address or a path.
+// The field of a parameter that takes media: drop, paste or choose files, drag a picture of the gallery
+// onto it, or write an address or a path.
 //
 // Synced traits: label, tip, accept, limit (bytes of a file), items ([{name, src}]) and problem.
-// To Python: {file, name, last} with a part of the file as a buffer, {text} and {remove: index}.
+// To Python: {file, name, last} with a part of the file as a buffer, {text}, {result: key of a card}
+// and {remove: index}.
 
 const PART_BYTES = 1 << 20;
 
@@ -41,10 +43,12 @@ class Media {
 
   take(event, data) {
     set(this.root, "data-over", null);
-    if (!data.files.length) return;
+    const result = data.getData(RESULT_TYPE);
+    if (!data.files.length && !result) return;
     event.preventDefault();
     event.stopPropagation(); // the notebook would upload it too
-    this.send([...data.files]);
+    if (result) this.model.send({ result });
+    else this.send([...data.files]);
   }
 
   async send(files) {

@@ -137,6 +137,19 @@ def test_a_refused_prompt_and_a_wrong_key(panel: Panel) -> None:
     expect(secret).to_have_value("")
 
 
+def test_what_has_no_picture_says_what_it_is(panel: Panel) -> None:
+    panel.choose("minimax/speech-2.6")
+    panel.prompt("hello").press("Control+Enter")
+    expect(panel.cards(DONE)).to_contain_text("audio")
+    panel.button("minimax/speech-2.6 ✕").click()
+    panel.choose("sandbox/refuses")
+    panel.prompt("no").press("Control+Enter")
+    expect(panel.cards("failed")).to_have_count(1)
+    panel.tab("History")
+    rows = panel.page.get_by_role("grid", name="History").get_by_role("row")
+    expect(rows.filter(has_text="failed").locator(".mx-thumb .mx-icon")).to_be_visible()
+
+
 def test_stopped_and_taken_up_again_and_there_after_a_reload(panel: Panel) -> None:
     panel.choose("google/veo-3-fast")
     panel.prompt("the sea").press("Control+Enter")
@@ -172,6 +185,10 @@ def test_pictures_as_inputs_from_a_file_a_tile_and_the_viewer(panel: Panel, tmp_
     card = panel.cards().first
     card.hover()
     card.get_by_role("button", name="Use as input").click()
+    expect(inputs.get_by_role("img", name=EDIT)).to_be_visible()
+    panel.button(f"Remove {inputs.get_by_role('img').get_attribute('alt')}").click()
+    expect(inputs.get_by_role("img")).to_have_count(0)
+    card.get_by_role("img").drag_to(panel.button("Upload for image *"))
     expect(inputs.get_by_role("img", name=EDIT)).to_be_visible()
     panel.button(f"Remove {inputs.get_by_role('img').get_attribute('alt')}").click()
     expect(inputs.get_by_role("img")).to_have_count(0)

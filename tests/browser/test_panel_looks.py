@@ -88,6 +88,8 @@ def test_a_narrow_page_holds_the_whole_panel(browser: Browser, lab: Lab, tmp_pat
     panel = opened(context.new_page(), lab.notebook(file))
     generate_two(panel)
     assert_boxes(panel)
+    facts = panel.page.locator(".mx-run .mx-dim").first
+    assert facts.evaluate("e => e.scrollWidth <= e.clientWidth"), "what became of a run is cut"
     for name in TABS:
         panel.tab(name)
         wide = panel.page.locator(".mx-panel").evaluate("e => e.scrollWidth - e.clientWidth")

@@ -345,6 +345,10 @@ def test_a_picture_is_dropped_or_taken_from_an_earlier_result(page: Page, sessio
 
     page.say(field, {"remove": 0})
     page.until(lambda: field.value == ())
+    page.say(field, {"result": f"{edited.uid}/0"})
+    page.until(lambda: field.items and edited.request.model in field.items[0]["name"])
+    page.say(field, {"remove": 0})
+    page.until(lambda: field.value == ())
     uploads = partial(session.ledger.uploads, session.settings.base_url)
     content = Path(earlier.path or "").read_bytes()
     for at in range(0, len(content), 1000):
@@ -368,10 +372,15 @@ def test_what_is_no_picture_is_said_beside_the_field_and_is_not_kept(page: Page)
     for content, message in ((b"no picture at all", "no picture, video or sound"), (b"", "empty")):
         field.on_message(field, {"file": "f", "name": "x.png", "last": True}, [content])
         page.until(partial(_says, field, message))
+    (sound,) = page.generate("hello", "minimax/speech-2.6")
+    page.say(field, {"result": f"{sound.uid}/0"})
+    page.until(partial(_says, field, "is a sound, and this takes a picture"))
+    page.say(field, {"result": "no such task/0"})
+    page.until(lambda: field.problem and "is a sound" not in field.problem)
     assert field.value == ()
     page.say(field, {"text": "https://example.com/cat.png"})
     page.until(lambda: field.get() == "https://example.com/cat.png")
-    for nonsense in ({"remove": 9}, {"remove": "x"}, {"text": 7}, {"file": 1}, None):
+    for nonsense in ({"remove": 9}, {"remove": "x"}, {"text": 7}, {"file": 1}, {"result": 1}, None):
         page.say(field, nonsense)
     assert field.get() == "https://example.com/cat.png"
 
