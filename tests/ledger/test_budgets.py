@@ -111,6 +111,24 @@ def test_what_is_sent_only_now_counts_now(ledger: Ledger) -> None:
     assert standing(ledger) == (1.5, 0)
 
 
+def test_what_was_read_before_it_was_held_again_still_counts_now(ledger: Ledger) -> None:
+    (left,) = priced(1.0, at=NOW - DAY_US)
+    ledger.add([left], "me")
+    ledger.hold_again([left], [1.0], NOW)
+    ledger.save(replace(left, status=Status.PENDING, submitted_at=NOW, task_id="t"), owner="me")
+    assert standing(ledger, "day") == (1.0, 0)
+
+
+def test_what_was_read_before_it_was_deleted_brings_no_word_of_it_back(ledger: Ledger) -> None:
+    done = replace(a_task(price=1.0), status=Status.SUCCESS, submitted_at=NOW, task_id="t")
+    ledger.add([done], "me")
+    assert ledger.delete([done.uid])[0] == [done.uid]
+    ledger.save(replace(done, charged=0.5), owner="me")
+    kept = ledger.get(done.uid)
+    assert kept is not None
+    assert (kept.request.prompt, dict(kept.request.params), kept.charged) == (None, {}, 0.5)
+
+
 def test_a_limit_that_was_set_meanwhile_holds_for_what_was_recorded_before_it(
     ledger: Ledger,
 ) -> None:
