@@ -111,7 +111,7 @@ def _grid(results: Results) -> str:
 def _summary(results: Results) -> str:
     from modellix_jupyter.results.frame import rows_of
 
-    table = results.summary().reset_index()
+    table = results.summary()
     return table_html([str(name) for name in table.columns], rows_of(table))
 
 
@@ -123,7 +123,7 @@ def _plot(results: Results) -> str:
         "img",
         alt="Seconds by model, a point for each task",
         src=f"data:image/png;base64,{data}",
-        style="max-width:100%",
+        style="width:750px;max-width:100%",
     )
 
 

@@ -52,6 +52,7 @@ def test_two_models_are_sent_seen_and_compared(page: Page) -> None:
     for mode, sign in (("Grid", "<img"), ("Summary", "success_rate"), ("Plot", "data:")):
         panel.compare.mode.value = mode
         page.until(partial(_shows, page, sign))
+        assert ">index<" not in panel.compare.html.value
 
 
 def _shows(page: Page, sign: str) -> bool:
