@@ -82,7 +82,9 @@ def assert_boxes(panel: Panel) -> None:
         assert share >= 0.7
 
 
-def test_a_narrow_page_holds_the_whole_panel(browser: Browser, lab: Lab, tmp_path: Path) -> None:
+def test_screenshot_of_a_narrow_page_that_holds_the_whole_panel(
+    browser: Browser, lab: Lab, tmp_path: Path
+) -> None:
     context = browser.new_context(viewport={"width": 400, "height": 900})
     file = lab.add(notebook(tmp_path, "narrow", START, ""))
     panel = opened(context.new_page(), lab.notebook(file))
