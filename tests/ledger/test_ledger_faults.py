@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from select import select
 from typing import Any
 
 import pytest
@@ -226,6 +227,7 @@ def test_who_stands_still_in_the_middle_of_a_write_is_cut_off_by_a_takeover(
                     raw.execute("UPDATE tasks SET note = 'x'")
                     raw.pgconn.send_flush_request()
                     raw.pgconn.flush()
+                    assert select([raw.pgconn.socket], [], [], 30)[0]  # the row is locked now
                     other.take_over([task.uid], "other")
 
         with pytest.raises(LedgerUnavailable):
