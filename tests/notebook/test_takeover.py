@@ -87,7 +87,8 @@ def test_its_tasks_are_taken_over_and_sent_once(
 ) -> None:
     del stopped
     session = sessions(ledger=ledger)
-    assert len(session.resume()) == COUNT
+    # the first may have its file by now: the third is sent once the service is done with it
+    assert len(session.resume()) == COUNT - len(ended(session))
     lines = [line for line in report(session, session.resume()) if "take-over" in line]
     assert lines
     assert lines[0].startswith(f"{COUNT - len(ended(session))} driven by another kernel")
