@@ -30,6 +30,7 @@ from modellix_jupyter.values import Status, Task
 pytestmark = pytest.mark.slow
 
 EACH = 100 if FULL else 40
+AT_ONCE = 16
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_both_end_with_the_same_rows_and_nothing_is_downloaded_twice(
 
 
 def test_the_other_takes_over_when_one_is_killed_halfway(sandbox: Sandbox, home: Path) -> None:
-    quick = settings(sandbox, home, requests_per_second=200.0, max_in_flight=16)
+    quick = settings(sandbox, home, requests_per_second=200.0, max_in_flight=AT_ONCE)
     names = ("stays", "killed")
     stays, killed = (start(submit_and_watch_all, quick, name, EACH) for name in names)
     for child in (stays, killed):
@@ -99,7 +100,7 @@ def test_the_other_takes_over_when_one_is_killed_halfway(sandbox: Sandbox, home:
     assert len(with_status(outcome.known.values(), Status.SUCCESS)) > EACH
     # the kill may have come between a file's last byte and its row: then, and only then, once more
     twice = [path for path, times in asked_for(sandbox).items() if times > 1]
-    assert len(twice) <= 8, "more than can have been on their way at once"
+    assert len(twice) <= AT_ONCE, "more than can have been on their way at once"
     assert max(asked_for(sandbox).values()) <= 2
     mine = {path_of(r.url) for p, t in outcome.known.items() if "stays" in p for r in t.resources}
     assert not mine & set(twice)
