@@ -85,8 +85,12 @@ def _finish(results: Results, command: CellCommand, folder: Path | None) -> Resu
 
 def _save_when_done(results: Results, folder: Path | None) -> Future[None]:
     """Copy the files once they are here; a copy that was begun is ended before the process is."""
+    if folder is None:
+        nothing: Future[None] = Future()
+        nothing.set_result(None)
+        return nothing
 
-    def save(folder: Path) -> None:
+    def save() -> None:
         results.block()
         try:
             results.save(folder)
@@ -94,7 +98,7 @@ def _save_when_done(results: Results, folder: Path | None) -> Future[None]:
             raise InvalidRequest(f"--save: {error.message}", f"{_KEPT} {error.hint}") from None
 
     pool = ThreadPoolExecutor(1, "modellix-saver")
-    saving = pool.submit(save, folder) if folder else pool.submit(lambda: None)
+    saving = pool.submit(save)
     pool.shutdown(wait=False)
     return saving
 
@@ -245,8 +249,10 @@ def _history(arguments: Sequence[str]) -> object:
         )
     session = current()
     frame = session.history("all" if arguments else None)
+    if len(frame):
+        return frame
     elsewhere = session.ledger.count()
-    if len(frame) or (arguments and elsewhere):
+    if arguments and elsewhere:
         return frame
     print(_NOT_HERE if elsewhere else _NO_TASK)
     return None
