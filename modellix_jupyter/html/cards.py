@@ -81,8 +81,7 @@ def _single(tile: Tile, now: float, *, moving: bool) -> Html:
     path = (media.file or media.path) if media and media.src else None
     lines.append(elements.dim(path or "", f"{elements.DIM};font-size:11px"))
     if media is None:
-        width, height = map(float, formatting.shape(card.task.request).split("/"))
-        box = round(LARGE * min(width / height, 1))
+        box = round(LARGE * min(formatting.ratio(card.task.request), 1))
     else:
         box = elements.fit(media, LARGE)[0] or LARGE
     shown = _content(tile, now, moving=moving)

@@ -123,6 +123,12 @@ def shape(request: Request) -> str:
     return "1/1"
 
 
+def ratio(request: Request) -> float:
+    """Return the requested width for a height of 1."""
+    width, height = map(float, shape(request).split("/"))
+    return width / height
+
+
 def file_size(size: int | None) -> str:
     """Return a size in decimal units, as file managers show it."""
     if size is None:

@@ -109,8 +109,7 @@ def ratio_of(task: Task, index: int) -> float:
         resource = task.resources[index]
         if resource.width and resource.height:
             return round(resource.width / resource.height, 4)
-    wide, high = formatting.shape(task.request).split("/")
-    return round(float(wide) / float(high), 4)
+    return round(formatting.ratio(task.request), 4)
 
 
 # -- one card
