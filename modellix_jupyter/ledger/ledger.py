@@ -190,7 +190,7 @@ class Ledger:
         self, unsent: Sequence[Task], prices: Sequence[float | None], now_us: int
     ) -> None:
         """Hold these prices for intents that are sent only now; `OverBudget` as above."""
-        change = update(tasks).where(tasks.c.uid == bindparam("of"), *_UNSENT)
+        change = _CHANGE_ANYBODYS.where(*_UNSENT)
         change = change.values(created_at=now_us, price=bindparam("usd"))
         priced = [(task, price) for task, price in zip(unsent, prices, strict=True)]
         # what counts already is left alone: another machine may be writing it
