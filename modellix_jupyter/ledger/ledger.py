@@ -1,29 +1,20 @@
-"""The ledger: a row for every task, written before it is sent and after each change.
-
-Writes go through one connection under a lock and are durable when they return (WAL with
-``synchronous=FULL``): a row stands for money. Each read opens a connection of its own, so that a
-long one never holds up a write; WAL lets them see a consistent past.
-"""
+"""The ledger: a row for every task, written before it is sent and after each change."""
 
 from __future__ import annotations
 
 import json
 import os
-import threading
-import weakref
 from collections import defaultdict
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, false, func, insert, or_, select, text, true, update
-from sqlalchemy.exc import ResourceClosedError
 
 from modellix_jupyter.errors import LedgerError, LedgerUnavailable, NotOwned, RowGone
 from modellix_jupyter.ledger import budgets, dialects, history
-from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock, file_lock
-from modellix_jupyter.ledger.pending_counts import VERSION, check_version, refuse_newer
+from modellix_jupyter.ledger.database import Database
 from modellix_jupyter.ledger.tables import (
     UNKNOWN,
     changing_row,
@@ -37,21 +28,18 @@ from modellix_jupyter.ledger.tables import (
     task_row,
     tasks,
     uploads,
-    versions,
 )
 from modellix_jupyter.ledger.uninterrupted import uninterrupted
 from modellix_jupyter.values import Status, UploadedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement, Connection, Executable, RowMapping, Select
+    from sqlalchemy import ColumnElement, Connection, RowMapping, Select
 
     from modellix_jupyter.ledger.history import Search
     from modellix_jupyter.values import Task
-
-_T = TypeVar("_T")
 
 # What a row is like that was never sent.
 _UNSENT = (tasks.c.status == Status.SUBMITTING.value, tasks.c.submitted_at.is_(None))
@@ -73,15 +61,7 @@ _DELETED = {
 }
 
 
-def _make_private(path: Path) -> None:
-    """Let nobody else read a ledger; SQLite gives its mode to the write-ahead log."""
-    path.touch(mode=0o600)
-    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        with suppress(OSError):  # not there, or another user's, who opened it to this one
-            file.chmod(0o600)
-
-
-class Ledger:
+class Ledger(Database):
     """Tasks in a database; safe from several threads, processes and machines.
 
     The database is a file of SQLite, which is made with its folder where it is not there, or the
@@ -95,82 +75,7 @@ class Ledger:
         # Rows that were skipped because they are damaged: what is wrong with each, by its uid.
         self.damaged: dict[str, str] = {}
         self._user = user
-        self._lock = threading.RLock()
-        self._of_thread = threading.local()
-        self._write: Connection | None = None
-        self._closed = False
-        self._file: tuple[int, int] | None = None
-        self._kernel_lock: KernelLock | ServerLock | None = None
-        if isinstance(place, str):
-            url = dialects.parse_url(place)
-            self.path = None
-            self.name = str(url.set(password=None, query={}))
-            self._engine = dialects.open_postgres(url)
-        else:
-            self.path = place
-            self.name = str(place)
-        with self._explained("opened"):
-            try:
-                self._open()
-            except BaseException:
-                self.close()
-                raise
-
-    def _open(self) -> None:
-        if self.path is not None:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._check_file(self.path)
-            self._engine = dialects.open_sqlite(self.path)
-            self._write = dialects.writer(self._engine)
-            self._file = _identity(self.path)
-        with self._engine.connect() as connection:
-            version = dialects.stored_version(connection)
-        refuse_newer(version, self.name)
-        if version < VERSION:
-            with self._begin() as connection:
-                # another kernel may have been quicker: from here on there is only this one
-                dialects.advisory_lock(connection, dialects.ADVISORY)
-                _bring_up_to_date(connection, dialects.stored_version(connection))
-
-    def _check_file(self, path: Path) -> None:
-        """Check a file's version and make it private, where this process has not opened it yet.
-
-        It would lose its locks: POSIX drops them all when one descriptor of the file is closed.
-        """
-        file = _identity(path)
-        if file in _inherited:
-            raise LedgerError(
-                f"This process was forked from one that has the ledger {path} open, and SQLite "
-                "does not bear that.",
-                "Send from that process, or start this one by the method `spawn`.",
-            )
-        if all(other._file != file for other in _open if other is not self):  # noqa: SLF001 - of its own kind
-            check_version(path)
-            _make_private(path)
-        _open.add(self)
-
-    @contextmanager
-    def _explained(self, done: str) -> Iterator[None]:
-        """Translate whatever a database raises: the one place that does."""
-        try:
-            yield
-        except dialects.foreign() as error:
-            if interrupt := dialects.interrupt_behind(error):
-                raise interrupt from None
-            told = dialects.reason(error)
-            hint = None if self.path else dialects.server_hint(told)
-            kind = LedgerUnavailable if dialects.is_passing(error) else LedgerError
-            raise kind(f"The ledger {self.name} cannot be {done}: {told}.", hint) from error
-
-    def close(self) -> None:
-        """Close the connections; what was written is on the disk already."""
-        with self._lock:
-            self._closed = True
-            _open.discard(self)
-            if self._write is not None:
-                self._write.close()
-            if self.path is None:
-                self._engine.dispose()
+        super().__init__(place)
 
     # -- writing
 
@@ -300,46 +205,6 @@ class Ledger:
         with self._alone("uploads", 2):
             yield
 
-    @contextmanager
-    def _alone(self, what: str, number: int) -> Iterator[None]:
-        with ExitStack() as held:
-            with self._explained("locked"):
-                if self.path is not None:
-                    held.enter_context(file_lock(self.path.with_name(f"{what}.lock")))
-                else:
-                    held.enter_context(self._server_lock(dialects.ADVISORY + number))
-            yield
-
-    @contextmanager
-    def _server_lock(self, key: int) -> Iterator[None]:
-        """Hold a lock of the server's on a connection, on which this thread writes meanwhile.
-
-        Where that connection breaks, the lock is gone, and nothing can be written any more.
-        """
-        before = self._locked()
-        with self._engine.connect() as connection:
-            try:
-                dialects.session_lock(connection, key)
-                self._of_thread.locked = connection
-                yield
-            finally:
-                self._of_thread.locked = before
-                connection.invalidate()  # the server lets go, however this connection stands
-
-    def _locked(self) -> Connection | None:
-        """Return the connection on which this thread holds a lock of the server's."""
-        found: Connection | None = getattr(self._of_thread, "locked", None)
-        return found
-
-    def kernel_lock(self, folder: Path) -> KernelLock | ServerLock:
-        """Return a new kernel's lock: a file in the folder, or the server's."""
-        if self.path is not None:
-            self._kernel_lock = KernelLock(folder)
-        else:
-            with self._explained("locked"):
-                self._kernel_lock = ServerLock(self._engine, self._explained)
-        return self._kernel_lock
-
     def add_upload(
         self, origin: str, sha256: str, file: UploadedFile, preview: str | None = None
     ) -> None:
@@ -397,36 +262,6 @@ class Ledger:
             gone_rows = update(tasks).where(tasks.c.uid.in_(select(mine.c.value)))
             connection.execute(gone_rows.values(_DELETED))
         return gone, [path for path in paths if path]
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with self._lock, self._explained("written"), self._begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _begin(self) -> Iterator[Connection]:
-        """Begin a transaction that writes: on the one connection, or on any that works."""
-        if self._closed:
-            raise ResourceClosedError("it is closed")
-        if self._kernel_lock is not None:
-            self._kernel_lock.hold()
-        if self.path is None:
-            locked = self._locked()
-            with self._engine.begin() if locked is None else _begun(locked) as connection:
-                yield connection
-            return
-        if _identity(self.path) != self._file:
-            self._open_again()
-        write = dialects.without_open_transaction(self._write)
-        with write.begin():
-            yield write
-        if _identity(self.path) != self._file:
-            raise FileNotFoundError("another file took its place meanwhile")
-
-    def _open_again(self) -> None:
-        """Open the file that stands where this one's was: somebody removed it or put one back."""
-        dialects.never_close(self._write)
-        self._open()
 
     # -- reading
 
@@ -641,34 +476,6 @@ class Ledger:
                 raise LedgerError(f"A row of the ledger is damaged: {self.damaged[uid]}.", "")
         return None
 
-    def _rows(self, query: Select[Any]) -> Sequence[Any]:
-        return self._query(lambda connection: connection.execute(query).all())
-
-    def _scalar(self, query: Executable) -> Any:  # noqa: ANN401 - whatever the query asks for
-        return self._query(lambda connection: connection.execute(query).scalar())
-
-    def _query(self, read: Callable[[Connection], _T], *, bad_text: str = "surrogateescape") -> _T:
-        """Read with a connection; where text is none, once more, with this for bad bytes."""
-        with self._explained("read"):
-            try:
-                with self._reading() as connection:
-                    return read(connection)
-            except dialects.foreign() as error:
-                if not dialects.is_bad_text(error):
-                    raise
-            with self._reading() as connection:
-                dialects.read_any_text(connection, bad_text)
-                return read(connection)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        finally:
-            if self._closed and self.path is None:
-                self._engine.dispose()
-
 
 def _rows_with_files(
     connection: Connection, query: Select[Any]
@@ -739,49 +546,6 @@ def _insert(
     if new:
         whose = {"owner": owner, "user": user}
         connection.execute(insert(tasks), [{**task_row(task), **whose} for task in new])
-
-
-@contextmanager
-def _begun(connection: Connection) -> Iterator[Connection]:
-    with connection.begin():
-        yield connection
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another of the same name; None where there is none."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-# The ledgers in files that this process has open, and the files that it inherited open.
-_open: weakref.WeakSet[Ledger] = weakref.WeakSet()
-_inherited: set[tuple[int, int] | None] = set()
-
-
-def _inherit() -> None:
-    """Remember the files whose connections and locks, as SQLite knows them, are of another."""
-    _inherited.update(ledger._file for ledger in _open if ledger._file)  # noqa: SLF001 - of its own kind
-    _open.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_inherit)
-
-
-def _bring_up_to_date(connection: Connection, version: int) -> None:
-    """Make the tables, or take the steps that are missing, in the caller's transaction."""
-    if version == 0:
-        metadata.create_all(connection, checkfirst=False)
-        connection.execute(insert(versions).values(version_num=str(VERSION)))
-    elif version < VERSION:
-        from modellix_jupyter.ledger.migrations import migrate  # Alembic, which takes a while
-
-        migrate(connection)
-    history.create_view(connection)
-    dialects.store_version(connection, VERSION)
 
 
 def insert_tasks(

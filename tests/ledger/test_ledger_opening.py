@@ -16,8 +16,7 @@ from alembic.migration import MigrationContext
 from ledger_samples import ORIGIN, a_task
 
 from modellix_jupyter.errors import LedgerError, LedgerTooNew
-from modellix_jupyter.ledger import dialects, migrations, pending_counts
-from modellix_jupyter.ledger import ledger as ledger_module
+from modellix_jupyter.ledger import database, dialects, migrations, pending_counts
 from modellix_jupyter.ledger.history import create_view
 from modellix_jupyter.ledger.ledger import Ledger
 from modellix_jupyter.ledger.pending_counts import VERSION
@@ -223,7 +222,7 @@ def next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NextStep:
         step = f"{lines}\ndef upgrade(): {upgrade}\n"
         (folder / "versions" / "next.py").write_text(step)
         monkeypatch.setattr(migrations, "FOLDER", folder)
-        monkeypatch.setattr(ledger_module, "VERSION", VERSION + 1)
+        monkeypatch.setattr(database, "VERSION", VERSION + 1)
         monkeypatch.setattr(pending_counts, "VERSION", VERSION + 1)
 
     return make
