@@ -138,9 +138,10 @@ def _matcher_of_7(ip: InteractiveShell) -> Callable[[str], list[str]]:
     It replaces a part of the word only where that has a sign in it, as in 1024*1024.
     """
 
-    def matcher(part: str) -> list[str]:
+    def matcher(_: str) -> list[str]:
         line = ip.Completer.text_until_cursor
         word, found = _last_word(line), complete(line)
+        part: str = ip.Completer.splitter.split_line(line)  # type: ignore[no-untyped-call]  # IPython has no types here
         kept = len(word) - len(part)
         return [each[kept:] for each in found if kept == 0 or each.startswith(word)]
 
@@ -157,12 +158,14 @@ def register(ip: InteractiveShell) -> None:
     try:
         from IPython.core.completer import context_matcher
     except ImportError:
-        ip.Completer.custom_matchers.append(_matcher_of_7(ip))
+        # its custom matchers have Python's names, and all magics, beside what they answer
+        ip.Completer.magic_arg_matchers.append(_matcher_of_7(ip))
     else:
         ip.Completer.custom_matchers.append(context_matcher(identifier=_NAME)(_matcher))
 
 
 def unregister(ip: InteractiveShell) -> None:
     """Complete no more."""
-    matchers = ip.Completer.custom_matchers
-    matchers[:] = [m for m in matchers if getattr(m, "matcher_identifier", "") != _NAME]
+    for name in ("custom_matchers", "magic_arg_matchers"):
+        matchers = getattr(ip.Completer, name, [])
+        matchers[:] = [m for m in matchers if getattr(m, "matcher_identifier", "") != _NAME]

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-import IPython
 import pytest
 from IPython.core.completer import provisionalcompleter
 from magic_shell import Shell, a_loaded_shell
@@ -20,7 +19,6 @@ from modellix_jupyter.sandbox_server import Sandbox
 pytest_plugins = ["magic_fixtures"]
 
 FAST = "%%modellix sandbox/fast "
-IPYTHON_7 = IPython.version_info < (8,)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +56,7 @@ OFFERED = {
     FAST + "--s": ["--save", "--seed", "--size"],
     "%%modellix alibaba/qwen-image-plus --neg": ["--negative-prompt"],
     FAST + "--size 2": ["256x256"],
+    FAST + "--size ": ["1024x1024", "256x256", "512x512", "512x768", "768x512"],
     FAST + "--seed 7 --re": ["--repeat", "--reuse"],
     "%modellix mo": ["models"],
     "%modellix ": sorted(command.name for command in COMMANDS),
@@ -66,12 +65,7 @@ OFFERED = {
 
 
 def test_what_may_stand_here_is_offered(shell: Shell) -> None:
-    offered = {line: sorted(shell.offered(line)) for line in OFFERED}
-    if IPYTHON_7:  # it offers Python's names beside what an extension offers
-        offered = {
-            line: [w for w in found if w in OFFERED[line]] for line, found in offered.items()
-        }
-    assert offered == OFFERED
+    assert {line: sorted(shell.offered(line)) for line in OFFERED} == OFFERED
 
 
 def test_a_word_with_a_sign_in_it_is_replaced_whole(shell: Shell) -> None:
@@ -88,8 +82,7 @@ def test_the_older_interface_offers_the_same(shell: Shell) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PendingDeprecationWarning)
             _, found = shell.ip.complete(line.rpartition(" ")[2], line, len(line))
-        expected = [w for w in found if w in OFFERED[line]] if IPYTHON_7 else found
-        assert sorted(expected) == OFFERED[line]
+        assert sorted(found) == OFFERED[line]
 
 
 def test_every_option_is_offered(shell: Shell) -> None:
