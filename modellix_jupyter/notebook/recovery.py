@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from modellix_jupyter.values import Task
 
 _VANISHES = (
-    "Colab deletes this machine with the ledger and the files on it; set MODELLIX_LEDGER and "
-    "MODELLIX_FILES to keep them, or save what you need. docs/front-ends.md says how."
+    "Colab deletes this machine. To keep the ledger, set MODELLIX_LEDGER to the URL of a database "
+    "before this cell; SQLite on a mounted Drive gets damaged, as Drive has no locks. Files go to "
+    "{files}; MODELLIX_FILES may name a bucket, or a folder of the Drive."
 )
 # Characters of a task's uid that are shown, and that name it.
 SHORT = 8
@@ -39,9 +40,11 @@ def announce() -> None:
 
     A ledger on a server is asked in the background too: it may be slow, or gone.
     """
-    if "google.colab" in sys.modules and not settings().ledger:
-        print(f"Modellix: {_VANISHES}")
-    if settings().ledger:
+    ours = settings()
+    if "google.colab" in sys.modules and not (ours.ledger and ours.files):
+        place = ours.files or ours.folder() / "files"
+        print(f"Modellix: {_VANISHES.format(files=place)}")
+    if ours.ledger:
         threading.Thread(target=_announce, name="modellix-resume", daemon=True).start()
     else:
         _announce()

@@ -43,11 +43,9 @@ def traces(shell: Shell) -> dict[str, int]:
 
 
 def _matchers(ip: Any) -> int:
-    """Count what completes, in the way of this IPython: 7 has hooks only."""
-    ours = ip.strdispatchers["complete_command"].regexs
-    return len(ip.Completer.custom_matchers) + sum(
-        "modellix" in pattern.pattern for pattern in ours
-    )
+    """Count what completes, in the way of this IPython: 7 has another list for it."""
+    lists = (getattr(ip.Completer, name, ()) for name in ("custom_matchers", "magic_arg_matchers"))
+    return sum("modellix" in matcher.__module__ for each in lists for matcher in each)
 
 
 def test_loading_says_and_writes_nothing_where_nothing_is_unfinished(
@@ -74,14 +72,15 @@ def test_unloading_leaves_nothing(bare: Shell) -> None:
 
 
 def test_on_colab_the_first_cell_says_how_what_is_made_is_kept(
-    bare: Shell, monkeypatch: pytest.MonkeyPatch
+    bare: Shell, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     assert bare.good("%load_ext modellix_jupyter").out == ""
     monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
     (line,) = bare.good("%reload_ext modellix_jupyter").out.splitlines()
     assert line.startswith("Modellix: Colab deletes this machine")
-    assert "MODELLIX_LEDGER" in line
-    assert "MODELLIX_FILES" in line
+    assert "MODELLIX_LEDGER to the URL" in line
+    assert "Drive has no locks" in line
+    assert f"Files go to {home / 'files'}; MODELLIX_FILES" in line
 
 
 @pytest.mark.parametrize("again", ["load_ext", "reload_ext"])

@@ -463,13 +463,27 @@ def test_nothing_is_announced_where_there_is_nothing(
     assert capsys.readouterr().out == ""
 
 
-def test_on_colab_it_says_how_to_keep_the_ledger(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("kept", "lines"),
+    [
+        ({}, 1),
+        ({"ledger": "postgresql://db/kept"}, 1),
+        ({"files": "s3://kept"}, 1),
+        ({"ledger": "postgresql://db/kept", "files": "s3://kept"}, 0),
+    ],
+)
+def test_on_colab_it_says_what_is_not_kept(
+    kept: dict[str, str],
+    lines: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    ours = Settings(**kept)  # type: ignore[arg-type]  # all of these are texts
+    monkeypatch.setattr(recovery, "settings", lambda: ours)
+    monkeypatch.setattr(recovery, "_announce", lambda: None)
     recovery.announce()
-    (line,) = capsys.readouterr().out.splitlines()
-    assert "MODELLIX_LEDGER" in line
+    assert capsys.readouterr().out.count("\n") == lines
 
 
 def test_what_is_unfinished_is_announced_and_taken_up(
