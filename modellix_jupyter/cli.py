@@ -92,7 +92,8 @@ def _history(_: argparse.Namespace) -> int:
     from modellix_jupyter.notebook.current_session import current
 
     frame = current().history("all")
-    shown = ["task_id", "status", "model", "prompt", "submitted_at", "elapsed_s", "price"]
+    shown = ["task_id", "status", "service", "model", "prompt", "submitted_at", "elapsed_s"]
+    shown += ["price", "charged"]
     print(frame[shown].to_string() if len(frame) else "The ledger has no tasks yet.")
     return 0
 

@@ -7,6 +7,7 @@ SQLite stores and what pandas reads without a copy.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import math
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from modellix_jupyter.errors import (
     API_ERRORS,
@@ -37,6 +39,19 @@ RESULT_LIFETIME_US = 24 * 3600 * 1_000_000
 KEPT_US = 7 * RESULT_LIFETIME_US
 # Bytes of an uploaded picture at most (the notes on the API).
 MAX_UPLOAD = 16 * 1024 * 1024
+
+
+def service_of(origin: str) -> str:
+    """Return the host of a base URL; a service on this machine is a sandbox."""
+    try:
+        host = urlsplit(origin).hostname or origin
+    except ValueError:
+        return origin
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    return "sandbox" if local else host
 
 
 class Status(StrEnum):
@@ -245,6 +260,11 @@ class Task:
     error_code: int | None = None
     error_message: str | None = None
     user: str | None = field(default=None, compare=False)
+
+    @property
+    def service(self) -> str:
+        """The host of its service, or ``sandbox``."""
+        return service_of(self.origin)
 
     @property
     def elapsed_s(self) -> float | None:

@@ -142,6 +142,9 @@ class AsyncClient:
     ) -> Accepted:
         """Submit one task; from the moment this returns it costs money.
 
+        Nothing asks first, no limit of `budget` holds, and the ledger has no row of it: `submit` of
+        the package does all that.
+
         Parameters
         ----------
         model

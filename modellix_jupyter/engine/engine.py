@@ -184,9 +184,10 @@ class Engine:
         """Send intents that were never sent, because their kernel ended first.
 
         Shared, all that is not over is taken up: followed while another kernel drives it, and sent,
-        if it was not yet, once none does.
+        if it was not yet, once none does. What was meant for another service stays unsent: its
+        price is not this one's.
         """
-        known = list(tasks)
+        known = [task for task in tasks if task.origin == self._origin]
         with self._sending:  # from the claim to the start: no other thread's claim in between
             offered = [t for t in known if shared or (self.watches(t.uid) and t.unsent)]
             sent = {task.uid: task for task in offered if self._offer(task)}

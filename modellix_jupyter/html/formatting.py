@@ -270,8 +270,20 @@ def cost(task: Task) -> str:
 
 
 def total_price(cards: Sequence[Card]) -> str:
-    """Return what was charged, and apart from it the price of what succeeded without a bill."""
-    tasks = [card.task for card in cards]
+    """Return what was charged, and apart from it the price of what succeeded without a bill.
+
+    Each service has a sum of its own: the sandbox's money is none.
+    """
+    by_service: dict[str, list[Task]] = {}
+    for card in cards:
+        by_service.setdefault(card.task.service, []).append(card.task)
+    sums = {service: _sum_of(tasks) for service, tasks in by_service.items()}
+    if len(sums) == 1:
+        return next(iter(sums.values()))
+    return "; ".join(f"{service}: {total}" for service, total in sums.items() if total)
+
+
+def _sum_of(tasks: Sequence[Task]) -> str:
     bills = [task.charged for task in tasks if task.charged is not None]
     charged = f"{money(math.fsum(bills))} charged" if bills else ""
     done = [t.price for t in tasks if t.charged is None and t.status is Status.SUCCESS]

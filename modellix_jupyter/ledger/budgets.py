@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 from sqlalchemy import delete, func, insert, select, update
 
 from modellix_jupyter.errors import OverBudget
-from modellix_jupyter.ledger.tables import budgets, service_of, tasks
+from modellix_jupyter.ledger.tables import budgets, tasks
 from modellix_jupyter.values import EPOCH, amount, to_datetime
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def hold(connection: Connection, held: Sequence[Task], now_us: int) -> None:
     """
     if not held:
         return
-    service = service_of(held[0].origin)
+    service = held[0].service
     for standing in standings(connection, service, now_us, lock=True):
         if standing.limit is None:
             continue

@@ -144,6 +144,7 @@ class Search:
     case; `since` is in microseconds since the epoch.
     """
 
+    service: str | None = None
     model: str | None = None
     states: tuple[str, ...] = ()
     text: str = ""
@@ -156,6 +157,8 @@ class Search:
         """Return what each task has to fulfil."""
         columns, text = tasks.c, self.text.strip()
         found: list[ColumnElement[bool]] = [~columns.deleted]
+        if self.service is not None:
+            found.append(columns.service == self.service)
         if self.model:
             found.append(columns.model == self.model)
         if self.states:

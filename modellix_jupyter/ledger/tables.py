@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import (
     REAL,
@@ -176,7 +174,7 @@ def task_row(task: Task) -> dict[str, Any]:
     """Return the columns of a task, but for its owner, its rating and its note."""
     request = task.request
     row = {name: getattr(task, name) for name in _STAYS} | {
-        "service": service_of(task.origin),
+        "service": task.service,
         "model": request.model,
         "prompt": request.prompt,
         "prompt_parameter": request.prompt_parameter,
@@ -237,19 +235,6 @@ def _params(text: str) -> dict[str, Any]:
 def _resource(row: RowMapping, prefix: str) -> Resource:
     known = {name: row[name] for name in _OF_FILE}
     return Resource(**known | {"path": _full(row["path"], prefix), "lost": bool(row["lost"])})
-
-
-def service_of(origin: str) -> str:
-    """Return the host of a base URL; a service on this machine is a sandbox."""
-    try:
-        host = urlsplit(origin).hostname or origin
-    except ValueError:
-        return origin
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    return "sandbox" if local else host
 
 
 def storable(value: Any) -> Any:  # noqa: ANN401 - a column's value

@@ -26,7 +26,6 @@ from modellix_jupyter.keys import SecretKey, find_key
 from modellix_jupyter.ledger.dialects import never_close
 from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock
 from modellix_jupyter.ledger.ledger import Ledger
-from modellix_jupyter.ledger.tables import service_of
 from modellix_jupyter.notebook import inputs, spending
 from modellix_jupyter.notebook.catalog import Catalog
 from modellix_jupyter.notebook.display import LiveView, find_screen, painter
@@ -37,7 +36,17 @@ from modellix_jupyter.settings import SETTING_NAMES, Settings, from_environment
 from modellix_jupyter.storage.files import MIB, Files
 from modellix_jupyter.storage.store import Limits, Store
 from modellix_jupyter.storage.thumbnails import Thumbnails, embed
-from modellix_jupyter.values import KEPT_US, Card, Media, Model, Request, Resource, Status, Task
+from modellix_jupyter.values import (
+    KEPT_US,
+    Card,
+    Media,
+    Model,
+    Request,
+    Resource,
+    Status,
+    Task,
+    service_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -247,11 +256,16 @@ class Session:
         """Send an order that its user has seen; where an error is raised, nothing was sent."""
         return Results(self, spending.send(self, made))
 
-    def send_unsent(
-        self, tasks: Sequence[Task], *, confirm: spending.Confirm = spending.confirmed
-    ) -> Results:
+    def order_unsent(self, tasks: Sequence[Task]) -> spending.Order:
+        """Return what intents cost that no kernel is about to send; nothing is sent."""
+        return spending.order_unsent(self, tasks)
+
+    def send_unsent(self, tasks: Sequence[Task], *, confirm: spending.Confirm) -> Results:
         """Send intents that were never sent and that no kernel is about to send."""
-        return self.results(spending.send_unsent(self, tasks, confirm))
+        made = self.order_unsent(tasks)
+        if not made.requests or (made.quote.why_confirm and not confirm(made.quote)):
+            return self.results([])
+        return self.send(made)
 
     def submit(
         self,

@@ -21,12 +21,11 @@ from modellix_jupyter.errors import InvalidRequest, OverBudget, short
 from modellix_jupyter.html.formatting import money, money_range
 from modellix_jupyter.keys import SecretKey, not_for, shown
 from modellix_jupyter.ledger.budgets import PERIODS, Period, Standing
-from modellix_jupyter.ledger.tables import service_of
 from modellix_jupyter.notebook import inputs
 from modellix_jupyter.planning.plan import GONE, best, is_reusable, request_keys
 from modellix_jupyter.planning.pricing import Pricing, Total, cost_of, most, total_cost
 from modellix_jupyter.storage.files import is_there
-from modellix_jupyter.values import Request, Status, Task, amount, to_datetime
+from modellix_jupyter.values import Request, Status, Task, amount, service_of, to_datetime
 
 if TYPE_CHECKING:
     from modellix_jupyter.notebook.session import Session
@@ -269,13 +268,14 @@ def send(session: Session, made: Order) -> list[str]:
 
 
 def _send(session: Session, made: Order, batch: str) -> list[str]:
-    engine, held = session.engine, [task for task in made.found if task and task.uid in made.held]
+    engine = session.engine
     # of a ledger on a server, other machines may work on the batch at the same time
     shared = made.batch is not None and session.ledger.path is None
     with session.ledger.continuing() if made.may_change else nullcontext():
         # another kernel may have sent the same since
         made = _with_found(session, made, made.missing) if made.may_change else made
-        hold_again(session, held, made.prices)
+        held = [task for task in made.found if task and task.uid in made.held]
+        _hold_again(session, held, made.prices)
         kept = [None if _is_copied(task, made.batch) else task for task in made.found]
         new = [i for i, task in enumerate(kept) if task is None]
         requests = _with_inputs(session, made, new)
@@ -311,22 +311,25 @@ def _is_copied(task: Task | None, batch: str | None) -> bool:
     )
 
 
-def hold_again(session: Session, unsent: Sequence[Task], prices: Mapping[str, Pricing]) -> None:
+def _hold_again(session: Session, unsent: Sequence[Task], prices: Mapping[str, Pricing]) -> None:
     """Hold what intents cost that were never sent: at today's prices, within today's limits."""
     most_each = [most(task.request, prices) for task in unsent]
     session.ledger.hold_again(unsent, most_each, time.time_ns() // 1000)
 
 
-def send_unsent(session: Session, unsent: Sequence[Task], confirm: Confirm) -> list[Task]:
-    """Send intents that their kernel left behind, or that nobody waits for any more."""
-    held = [task for task in unsent if session.engine.is_held(task)]
-    quote = Quote(
-        [task.request for task in held], session.prices([t.request for t in held]), session.settings
+def order_unsent(session: Session, unsent: Sequence[Task]) -> Order:
+    """Price intents for this service that nobody is about to send; nothing is sent."""
+    here, is_held = session.settings.base_url, session.engine.is_held
+    held = [task for task in unsent if task.origin == here and is_held(task)]
+    requests = [task.request for task in held]
+    return Order(
+        requests,
+        [task.request_key or "" for task in held],
+        held,
+        frozenset(task.uid for task in held),
+        session.prices(requests),
+        session.settings,
     )
-    if not held or (quote.why_confirm and not confirm(quote)):
-        return []
-    hold_again(session, held, quote.prices)
-    return session.engine.send(held)
 
 
 # -- limits

@@ -163,7 +163,8 @@ def _summary(frame: pd.DataFrame) -> list[dict[str, Any]]:
     sums = summarise(frame, "model")
     sums["success_rate"] = sums["success_rate"] * 100
     sums = sums.round({"success_rate": 1, "median_s": 2, "p90_s": 2, "images_per_minute": 2})
-    return [table("Summary", list(SUMMARY.values()), rows_of(sums[list(SUMMARY)]))]
+    headings = {"service": "service"} | SUMMARY if "service" in sums else SUMMARY
+    return [table("Summary", list(headings.values()), rows_of(sums[list(headings)]))]
 
 
 def _parameters(cards: Sequence[Card]) -> list[dict[str, Any]]:

@@ -27,13 +27,16 @@ def summarise(frame: pd.DataFrame, by: str | Sequence[str] = "model") -> pd.Data
     A group's column that one of the measures shares its name with is called ``by.NAME``. `price` is
     what the service charged, where it said so for every success of the group, else the sum of the
     estimates: they are never added together. What was rejected costs nothing; tasks that were paid
-    for in vain count in `price_per_image`.
+    for in vain count in `price_per_image`. Tasks of several services are groups of their own, so
+    that the sandbox's money is in no sum with real money.
     """
     keys = list(dict.fromkeys([by] if isinstance(by, str) else by))
     if not keys:
         raise InvalidRequest("A summary needs a column to group by.", "Say by='model', say.")
     check_columns(frame, [*keys, *_NEEDED])
     rows = frame.reset_index(drop=True)
+    if "service" not in keys and "service" in rows and len(rows["service"].dropna().unique()) > 1:
+        keys.append("service")
     groups = _parts(rows).groupby(
         [rows[key].rename(str(i)) for i, key in enumerate(keys)], dropna=False, observed=True
     )

@@ -13,7 +13,7 @@ from modellix_jupyter.html.formatting import varied
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.notebook.viewer import respond, talk_js
 from modellix_jupyter.results.results import Results
-from modellix_jupyter.values import Card, Request, Task
+from modellix_jupyter.values import Card, Task
 from modellix_jupyter.widgets.cards import Item, item_of, page_card
 from modellix_jupyter.widgets.controls import Scripted, esm
 from modellix_jupyter.widgets.gallery import MAX_PICKED, Gallery
@@ -25,7 +25,6 @@ Answer = tuple[dict[str, Any], list[bytes]]
 # What concerns the engine alone; each may wait for the disk.
 _PERFORM: dict[str, Callable[[Session, Task], object]] = {
     "take_up": lambda session, task: session.engine.resume([task]),
-    "send": lambda session, task: session.send_unsent([task]),
     "never": lambda session, task: session.engine.resolve_unknown(task, None),
 }
 
@@ -60,8 +59,9 @@ class Viewer(Scripted):
 class Actions:
     """Makes galleries, and does what is clicked in them and in the viewer.
 
-    `use` loads a task's settings into the form, `as_input` puts a picture into it, `send` sends a
-    request again, `stopped` tells what a stop did, and `export` and `delete` open what they need.
+    `use` loads a task's settings into the form, `as_input` puts a picture into it, `again` sends a
+    request again and `send` what was never sent, `stopped` tells what a stop did, and `export` and
+    `delete` open what they need.
     """
 
     def __init__(self, context: PanelContext) -> None:
@@ -74,7 +74,8 @@ class Actions:
         self.viewer = Viewer(context, self._answer)
         self.on_picks: list[Callable[[], None]] = []
         self.use: Callable[[Task], None] = lambda _: None
-        self.send: Callable[[Sequence[Request]], None] = lambda _: None
+        self.again: Callable[[Task], None] = lambda _: None
+        self.send: Callable[[Task], None] = lambda _: None
         self.stopped: Callable[[Stopped], None] = lambda _: None
         self.as_input: Callable[[Task, int], None] = lambda _, __: None
         self.export: Callable[[], None] = lambda: None
@@ -101,11 +102,12 @@ class Actions:
             card,
             item,
             watched=watched,
-            rating=self._context.ratings.get(item.uid),
+            origin=session.settings.base_url,
             names=self._names.get(card.task.batch, ()),
             now=time.time(),
         )
-        return {**made, "click": self._clicks.get(item.uid, 0)}
+        rating = self._context.ratings.get(item.uid)
+        return {**made, "rating": rating, "click": self._clicks.get(item.uid, 0)}
 
     def name_runs(self, runs: Iterable[Sequence[Task]]) -> None:
         """Remember what tells the tasks of each run apart."""
@@ -192,7 +194,7 @@ class Actions:
                 lambda: _PERFORM[action](session, session.engine.get(item.uid)),
                 lambda _: self._context.touch(item.uid),
             )
-        elif action in {"use", "again", "input"}:
+        elif action in {"use", "again", "send", "input"}:
             self._context.do(
                 lambda: session.engine.get(item.uid),
                 lambda task: self._take(action, task, item, value),
@@ -203,10 +205,12 @@ class Actions:
             self.use(task)
         elif action == "input":
             self.as_input(task, item.place)
+        elif action == "send":
+            self.send(task)
         elif value == self._clicks.get(item.uid, 0):
             self._clicks[item.uid] = self._clicks.get(item.uid, 0) + 1
             self.paint({item.uid})
-            self.send([task.request])
+            self.again(task)
 
     def _answer(self, message: dict[str, Any]) -> Answer:
         """Do or read what the viewer asks for; may wait for the disk."""

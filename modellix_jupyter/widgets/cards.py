@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from modellix_jupyter.html import formatting
-from modellix_jupyter.values import Card, Resource, Status, Task, number
+from modellix_jupyter.values import Card, Resource, Status, Task, number, service_of
 
 # Characters of a prompt that a card holds; the viewer shows all of it.
 MAX_PROMPT = 600
@@ -120,12 +120,16 @@ def page_card(
     item: Item,
     *,
     watched: bool,
-    rating: int | None,
+    origin: str,
     names: Sequence[str] = (),
     now: float,
 ) -> dict[str, Any]:
-    """Return a card for the page, of which every text is plain text."""
+    """Return a card for the page, of which every text is plain text.
+
+    `origin` is that of the service in use: what another one made is not sent to this one.
+    """
     task = card.task
+    elsewhere = "" if task.service == service_of(origin) else task.service
     resource = task.resources[item.place] if item.place < len(task.resources) else None
     state, word, note = _state(card, resource, watched=watched, now=now)
     began = task.submitted_at or task.created_at
@@ -140,13 +144,12 @@ def page_card(
         "prompt": formatting.clip(_one_line(task), MAX_PROMPT),
         "title": title_of(task),
         "alt": formatting.alternative(task),
-        "facts": _facts(card, names),
-        "model": task.request.model,
+        "facts": _facts(card, names, elsewhere),
+        "model": " · ".join(filter(None, (task.request.model, elsewhere))),
         "seconds": formatting.seconds(task.elapsed_s),
         "price": formatting.cost(task),
         "made": task.created_at // 1000,
-        "rating": rating,
-        "actions": _actions(task, resource, watched=watched),
+        "actions": _actions(task, resource, origin, watched=watched),
         "kind": (resource.type or "") if resource else "",
         "file": resource is not None and resource.path is not None,
     }
@@ -189,16 +192,18 @@ def _sentences(*texts: str) -> str:
     )
 
 
-def _facts(card: Card, names: Sequence[str]) -> list[str]:
-    """Return the model, the seed, what differs in the run, the seconds, the price, and whose."""
+def _facts(card: Card, names: Sequence[str], elsewhere: str = "") -> list[str]:
+    """Return the model, another service, seed, what differs in the run, seconds, price, whose."""
     task = card.task
     model = task.request.model.rpartition("/")[2]
     settings = formatting.settings_of(task, names, 24)
     ended = formatting.seconds(task.elapsed_s), formatting.cost(task), formatting.by(task)
-    return list(filter(None, [model, *settings, *ended]))
+    return list(filter(None, [model, elsewhere, *settings, *ended]))
 
 
-def _actions(task: Task, resource: Resource | None, *, watched: bool) -> list[tuple[str, str]]:
+def _actions(
+    task: Task, resource: Resource | None, origin: str, *, watched: bool
+) -> list[tuple[str, str]]:
     """Return the name and the label of each action that a task has, the most urgent first.
 
     What is paid for stands last, where nothing stood that a second click could have meant.
@@ -206,14 +211,17 @@ def _actions(task: Task, resource: Resource | None, *, watched: bool) -> list[tu
     open_, unknown = not task.is_final, task.status is Status.UNKNOWN
     accepted = not unknown and task.status is not Status.SUBMITTING
     stop = "Take back" if task.unsent else "Stop waiting"
+    here = task.origin == origin
+    again = task.service == service_of(origin)
+    price = f", {formatting.money(task.price)}" if task.price else ""
     fitting = {
         ("stop", stop): open_ and not task.in_flight and (watched or task.unsent),
-        ("take_up", "Take up again"): open_ and not watched and accepted,
+        ("take_up", "Take up again"): open_ and not watched and accepted and here,
         ("never", "It was never accepted"): unknown,
         ("open", "Open"): task.path is not None,
         ("input", "Use as input"): bool(resource and resource.path and resource.type in _INPUTS),
         ("use", "Use these settings"): True,
-        ("again", "Run again"): task.status.ended and not unknown,
-        ("send", "Send it now"): task.unsent and not watched,
+        ("again", "Run again"): task.status.ended and not unknown and again,
+        ("send", f"Send it now{price}"): task.unsent and not watched and here,
     }
     return [action for action, fits in fitting.items() if fits]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 
 import ipywidgets as widgets
 
 from modellix_jupyter.engine.engine import Stopped
 from modellix_jupyter.errors import InvalidRequest, ModellixError, did_you_mean
-from modellix_jupyter.html.formatting import money_range
+from modellix_jupyter.html.formatting import money, money_range
 from modellix_jupyter.notebook.spending import Order
 from modellix_jupyter.planning.cell_parser import parse_cell, split_prompts
 from modellix_jupyter.planning.inputs import Input, noun_of
@@ -49,7 +50,10 @@ GENERATE = "Generate"
 
 
 class Create:
-    """The form and the pictures; `on_spent` is called when something was sent or taken back."""
+    """The form and the pictures.
+
+    `on_spent` is called when something was sent or taken back, `on_question` when it asks.
+    """
 
     def __init__(self, context: PanelContext, actions: Actions) -> None:
         self._context = context
@@ -59,10 +63,12 @@ class Create:
         self._waiting: str | None = None
         # What is to be done when the fields of the models that are chosen next are there.
         self._then: Callable[[], None] = lambda: None
-        self._asked: tuple[Sequence[Request], str, str] | None = None
+        # What is ordered after a yes, and what the button said of it.
+        self._asked: tuple[Callable[[], Order | None], str] | None = None
         # A result that is to be an input of the next model which takes one, as `give` has it.
         self._input: tuple[str, str, str, str | None] | None = None
         self.on_spent: Callable[[], None] = lambda: None
+        self.on_question: Callable[[], None] = lambda: None
         self.status = StatusLine()
         self.prompt = field(
             widgets.Textarea,
@@ -214,70 +220,91 @@ class Create:
 
     def generate(self, label: str) -> None:
         """Send what the form says, where that is what the button said; else ask."""
+        session = self._context.session
 
-        def requests() -> Sequence[Request]:
-            if self._is_read:
-                return self._requests()
-            self._waiting = label
-            return ()
+        def order() -> Order | None:
+            with self._context.lock:
+                if not self._is_read:
+                    self._waiting = label
+                    return None
+                requests = self._requests()
+            return session.order(requests)
 
         self.status.clear()
-        self._submit(requests, label)
+        self._submit(order, lambda made: _why_ask(made, label))
 
-    def send(self, requests: Sequence[Request]) -> None:
-        """Send requests that were made before once more, and ask first where it is much."""
-        self._submit(lambda: requests, GENERATE, reuse="off")
+    def send_again(self, task: Task) -> None:
+        """Send the request of a task once more, and ask first where its card said less."""
+        session = self._context.session
+        self._submit(
+            lambda: session.order([task.request], reuse="off"), partial(_why_ask_again, task)
+        )
+
+    def send_held(self, task: Task) -> None:
+        """Send what was never sent, and ask first where its card said less."""
+        session = self._context.session
+
+        def order() -> Order | None:
+            made = session.order_unsent([task])
+            return made if made.requests else None  # it was sent since
+
+        self._submit(order, partial(_why_ask_again, task), again=order)
 
     def _yes(self) -> None:
         asked = self._asked
         self._no()
         if asked is not None:
-            requests, label, reuse = asked
-            self._submit(lambda: requests, label, reuse=reuse, confirmed=True)
+            order, label = asked
+            self._submit(order, lambda made: _why_ask(made, label, confirmed=True))
 
     def _no(self) -> None:
         self._asked, self.button.question = None, ""
 
     def _submit(
         self,
-        requests: Callable[[], Sequence[Request]],
-        label: str,
-        *,
-        reuse: str = "",
-        confirmed: bool = False,
+        order: Callable[[], Order | None],
+        why_ask: Callable[[Order], str],
+        again: Callable[[], Order | None] | None = None,
     ) -> None:
-        """Order requests, and send the order if it is what the button said, or was confirmed."""
+        """Order requests, and send the order unless there is a reason to ask first.
+
+        After a yes, `again` orders it anew; by default it orders the same requests.
+        """
         self.button.busy = True
         session = self._context.session
 
         def work() -> tuple[Order, str] | None:
-            with self._context.lock:
-                wanted = requests()
-            if not wanted:
-                return None
-            order = session.order(wanted, reuse=reuse)
-            why = _why_ask(order, label, confirmed=confirmed)
-            if not why:
-                session.send(order)
-            return order, why
-
-        def done(made: tuple[Order, str] | None) -> None:
+            made = order()
             if made is None:
+                return None
+            why = why_ask(made)
+            if not why:
+                session.send(made)
+            return made, why
+
+        def done(found: tuple[Order, str] | None) -> None:
+            self.button.busy = self._waiting is not None
+            if found is None:
                 return  # it goes on when the parameters are there
-            self.button.busy = False
-            order, why = made
+            made, why = found
             if why:
-                self._asked = order.requests, label_of(order), reuse
-                self.button.confirm = f"Send {order.quote.count}"
-                self.button.question = f"{why}. Send {order.words}?"
+                same = again or (lambda: session.order(made.requests, reuse=made.reuse))
+                self._ask(made, why, same)
                 return
-            if not order.quote.count:
-                self.status.message(f"Nothing was sent: {order.words}.")
+            if not made.quote.count:
+                self.status.message(f"Nothing was sent: {made.words}.")
             self.results.refresh()
             self._show_cost()
             self.on_spent()
 
         self._context.do(work, done, self._refused)
+
+    def _ask(self, made: Order, why: str, again: Callable[[], Order | None]) -> None:
+        """Ask whether to send an order, on the button."""
+        self._asked = again, label_of(made)
+        self.button.confirm = f"Send {made.quote.count}"
+        self.button.question = f"{why}. Send {made.words}?"
+        self.on_question()
 
     def _refused(self, error: ModellixError) -> None:
         self.button.busy, self._waiting = False, None
@@ -387,11 +414,20 @@ def label_of(order: Order) -> str:
     return f"{GENERATE} {', '.join([*parts, *([f'{there} made before'] if there else [])])}"
 
 
-def _why_ask(order: Order, label: str, *, confirmed: bool) -> str:
+def _why_ask(order: Order, label: str, *, confirmed: bool = False) -> str:
     """Return why an order is sent only after a yes to what it is now; empty where it is not."""
     if label not in {GENERATE, label_of(order)}:
         return f"The button said {label}"
     return "" if confirmed else order.quote.why_confirm
+
+
+def _why_ask_again(task: Task, order: Order) -> str:
+    """Return why the request of a task is sent only after a yes; empty where it is not."""
+    total = order.quote.total
+    if not total.unknown and total.cost.high > (task.price or 0.0):
+        said = "no price" if task.price is None else money(task.price)
+        return f"Its card said {said}"
+    return order.quote.why_confirm
 
 
 def _searched(task: Task) -> str:

@@ -10,7 +10,7 @@ from modellix_jupyter.api.parsing import usable_task_id
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.ledger.history import SORTS, Search, Sort
-from modellix_jupyter.values import Task
+from modellix_jupyter.values import Task, service_of
 from modellix_jupyter.widgets.actions import Actions
 from modellix_jupyter.widgets.cards import Item, Listing, title_of
 from modellix_jupyter.widgets.controls import (
@@ -63,14 +63,16 @@ class History:
         self.model = field(widgets.Dropdown, "Of model", options=[ANY_MODEL])
         self.state = field(widgets.Dropdown, "State", options=list(STATES))
         self.time = field(widgets.Dropdown, "Made in", options=list(TIMES))
+        self.everywhere = checkbox("Every service")
         self.gallery = actions.gallery(
             mode="table", label="History", search_label="Search the history", empty=EMPTY
         )
-        filters = fields(self.model, self.state, self.time, button("Refresh", self.refresh))
+        refresh = button("Refresh", self.refresh)
+        filters = fields(self.model, self.state, self.time, self.everywhere, refresh)
         self.open_box = self._make_open_box()
         self.delete_box = self._make_delete_box()
         self.top = box("mx-history-top", self.status.view, self.open_box, self.delete_box, filters)
-        for control in (self.model, self.state, self.time):
+        for control in (self.model, self.state, self.time, self.everywhere):
             control.observe(lambda _: self.refresh(), "value")
         self.gallery.observe(lambda _: self.refresh(), ["search", "sort", "descending"])
         actions.delete = self.ask_to_delete
@@ -84,6 +86,7 @@ class History:
         self.status.clear()
 
         def read() -> Read:
+            session.end_ended()
             models = session.ledger.recent_models(session.settings.base_url, MODELS)
             open_ = [*session.unknown(), *session.unfinished()]
             return session.ledger.found(self._search()), open_, models
@@ -93,7 +96,9 @@ class History:
     def _search(self) -> Search:
         gallery, model, span = self.gallery, self.model.value, TIMES[self.time.value]
         sort: Sort = next((name for name in SORTS if name == gallery.sort), "created")
+        in_use = service_of(self._context.session.settings.base_url)
         return Search(
+            service=None if self.everywhere.value else in_use,
             model=None if model == ANY_MODEL else model,
             states=STATES[self.state.value],
             text=gallery.search,

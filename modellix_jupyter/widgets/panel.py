@@ -110,7 +110,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _start(self) -> None:
         self.tabs.observe(lambda _: self._refresh_tab(), "selected_index")
-        self.actions.use, self.actions.send = self._use, self.create.send
+        self.actions.use = self._use
+        self.actions.again, self.actions.send = self.create.send_again, self.create.send_held
+        self.create.on_question = lambda: self._turn_to("Create")
         self.actions.as_input = self._use_as_input
         self.actions.stopped = self.create.stopped
         self.create.on_spent = self.connection.on_limit = self._show_head
@@ -136,7 +138,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
                 view.refresh()
             self._refresh_tab()
             if not has_key:
-                self.tabs.selected_index = TABS.index("Connection")
+                self._turn_to("Connection")
 
     def _show_head(self) -> None:
         """Say what is in use and what was spent, which is read off this thread."""
@@ -173,6 +175,9 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         views = (None, self.compare, self.history, self.connection)
         return views[self.tabs.selected_index or 0]
 
+    def _turn_to(self, tab: str) -> None:
+        self.tabs.selected_index = TABS.index(tab)
+
     def _refresh_tab(self) -> None:
         view = self._tab_view()
         if view is not None:
@@ -180,11 +185,11 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _use(self, task: Task) -> None:
         self.create.use(task)
-        self.tabs.selected_index = TABS.index("Create")
+        self._turn_to("Create")
 
     def _use_as_input(self, task: Task, place: int) -> None:
         self.create.use_as_input(task, place)
-        self.tabs.selected_index = TABS.index("Create")
+        self._turn_to("Create")
 
     def _on_presence(self) -> None:
         """Stop while no page shows the panel, and start when one does."""

@@ -87,6 +87,12 @@ def test_a_total_says_of_how_many_the_price_is_known() -> None:
     assert total_price([Card(task=task(Status.FAILED))]) == ""
 
 
+def test_the_money_of_a_sandbox_is_in_no_sum_with_real_money() -> None:
+    fake = Card(task=replace(done().task, origin="http://127.0.0.1:8765"))
+    assert total_price([fake, fake]) == "$0.08"
+    assert total_price([done(), fake, done()]) == "api.modellix.ai: $0.08; sandbox: $0.04"
+
+
 def test_the_cost_is_the_charge_where_it_is_known() -> None:
     known = done().task
     assert cost(known) == "$0.04"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from session_rig import UNPOLLED, Sessions, wait_until_accepted
 
-from modellix_jupyter.ledger.tables import service_of
 from modellix_jupyter.notebook import current_session, doctor, functions, recovery
 from modellix_jupyter.notebook.recovery import SANDBOX_ENDED
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.values import service_of
 
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 

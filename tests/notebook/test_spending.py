@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -15,13 +16,13 @@ from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.errors import InvalidRequest, OverBudget, TransportError, UserError
 from modellix_jupyter.notebook import current_session, functions
 from modellix_jupyter.notebook.session import Session
-from modellix_jupyter.notebook.spending import Quote
+from modellix_jupyter.notebook.spending import Quote, confirmed
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.planning.pricing import Pricing
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.settings import Settings
-from modellix_jupyter.values import Model, Price
+from modellix_jupyter.values import Model, Price, Request, Status
 
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
@@ -220,3 +221,23 @@ def test_the_question_says_the_price_as_far_as_it_is_known(
 ) -> None:
     plan = make_plan(["p", "q"], ["a/x", "b/y"])
     assert Quote(plan, prices, Settings()).words == f"4 tasks {words}"
+
+
+def test_an_intent_for_another_service_is_not_sent_to_this_one(sessions: Sessions) -> None:
+    session = sessions()
+    made = session.submit([Request("sandbox/fast", "a cat")]).wait()[0]
+    there = replace(
+        made,
+        uid="c" * 32,
+        status=Status.SUBMITTING,
+        task_id=None,
+        resources=(),
+        submitted_at=None,
+        completed_at=None,
+        origin="https://modellix.example",
+    )
+    session.ledger.add([there], "a-kernel-that-is-gone")
+    assert len(session.send_unsent([there], confirm=confirmed)) == 0
+    assert session.engine.send([there]) == []
+    assert session.engine.get(there.uid).unsent
+    assert sessions.posts() == 1

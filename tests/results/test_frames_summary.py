@@ -162,3 +162,15 @@ def test_no_column_is_an_error() -> None:
 def test_a_table_without_the_measured_columns_is_an_error() -> None:
     with pytest.raises(InvalidRequest, match="'price'"):
         summarise(task_frame([samples.task()]).drop(columns="price"))
+
+
+def test_each_service_is_a_group_of_its_own_where_there_are_several() -> None:
+    real = took(1, price=0.2)
+    fake = took(1, price=0.1, origin="http://127.0.0.1:8765")
+    table = summarise(task_frame([real, fake, real]))
+    assert list(table.columns) == ["model", "service", *MEASURES]
+    assert dict(zip(table["service"], table["price"], strict=True)) == {
+        real.service: pytest.approx(0.4),
+        "sandbox": pytest.approx(0.1),
+    }
+    assert "service" not in summarise(task_frame([fake, fake]))

@@ -16,7 +16,7 @@ from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.cell_parser import parse_cell
 from modellix_jupyter.sandbox_server import Sandbox
 from modellix_jupyter.settings import Settings
-from modellix_jupyter.values import Request, Status
+from modellix_jupyter.values import Request, Status, Task
 from modellix_jupyter.widgets import panel as panels
 from modellix_jupyter.widgets.cards import Item
 from modellix_jupyter.widgets.controls import MediaField
@@ -217,29 +217,93 @@ def test_what_was_never_sent_is_held_and_sent_at_its_price(
 ) -> None:
     before = len(sandbox.submissions)
     (made,) = page.generate("a cat", "sandbox/fast")
-    held = replace(
-        made,
-        uid="c" * 32,
-        status=Status.SUBMITTING,
-        task_id=None,
-        resources=(),
-        submitted_at=None,
-        completed_at=None,
-    )
-    other = replace(held, uid="d" * 32)
-    session.ledger.add([held, other], "a-kernel-that-is-gone")
+    held, other = _left_unsent(session, made, "c"), _left_unsent(session, made, "d")
     card = page.panel.actions.card(Item(held.uid))
     assert card is not None
     assert card["word"] == "held"
     # what is paid for stands at the other end, where Stop never stood
     assert card["actions"][0] == ("stop", "Take back")
-    assert card["actions"][-1] == ("send", "Send it now")
+    assert card["actions"][-1] == ("send", "Send it now, $0.001")
     page.press(other.uid, "stop")
     page.until(lambda: session.engine.get(other.uid).status is Status.REJECTED)
     page.until(lambda: "1 taken back" in page.create.status.view.value)
-    page.press(held.uid, "send")
+    for _ in range(4):  # as they queue up while a cell runs
+        page.press(held.uid, "send")
     page.until(lambda: session.engine.get(held.uid).status is Status.SUCCESS)
     assert len(sandbox.submissions) == before + 2
+    assert page.create.button.question == ""
+
+
+def _left_unsent(session: Session, made: Task, letter: str, **changes: Any) -> Task:
+    """Record the request of a task as an intent that its kernel left behind."""
+    none: dict[str, Any] = dict.fromkeys(("task_id", "submitted_at", "completed_at", "charged"))
+    left = {"uid": letter * 32, "status": Status.SUBMITTING, "resources": ()}
+    held = replace(made, **none | left | changes)
+    session.ledger.add([held], "a-kernel-that-is-gone")
+    return held
+
+
+def test_what_was_never_sent_is_asked_about_as_everything_is(
+    page: Page, session: Session, sandbox: Sandbox
+) -> None:
+    (made,) = page.generate("a cat", QWEN)
+    before, button = len(sandbox.submissions), page.create.button
+    cheaper = _left_unsent(session, made, "c", price=0.02)  # the price has risen since
+    page.open("History")
+    page.press(cheaper.uid, "send")
+    page.until(lambda: button.question)
+    assert button.question == "Its card said $0.02. Send 1 task for $0.03?"
+    assert page.panel.tabs.selected_index == 0  # where the question stands
+    page.say(button, {"no": True})
+    assert session.engine.get(cheaper.uid).unsent
+
+    session.adjust(session.settings.changed(ask_above_usd=0.02))
+    dear = _left_unsent(session, made, "d")
+    page.press(dear.uid, "send")
+    page.until(lambda: "1 task for $0.03, and more than $0.02 needs a yes" in button.question)
+    assert len(sandbox.submissions) == before
+    yes = {"yes": button.ticket}
+    for _ in range(2):
+        page.say(button, yes)
+    page.until(lambda: session.engine.get(dear.uid).status is Status.SUCCESS)
+    assert len(sandbox.submissions) == before + 1
+
+
+def test_to_run_again_what_was_free_asks_first(
+    page: Page, session: Session, sandbox: Sandbox
+) -> None:
+    seeded = Request(QWEN, "a cat", {"seed": 7})
+    session.submit([seeded]).wait()
+    (again,) = session.submit([seeded]).wait()
+    before, button = len(sandbox.submissions), page.create.button
+    page.until(lambda: again.uid in page.seen())
+    assert "$0.00" in page.seen()[again.uid]["facts"]
+    page.press(again.uid, "again", page.seen()[again.uid]["click"])
+    page.until(lambda: button.question)
+    assert button.question == "Its card said $0.00. Send 1 task for $0.03?"
+    page.say(button, {"yes": button.ticket})
+    page.until(lambda: len(sandbox.submissions) == before + 1)
+    page.until_final()
+
+
+def test_the_history_is_of_the_service_in_use(page: Page, session: Session) -> None:
+    history = page.panel.history
+    (here,) = page.generate("a cat", "sandbox/fast")
+    real = {"origin": "https://modellix.example", "status": Status.SUCCESS}
+    made = _left_unsent(session, here, "c", **real)
+    unsent = _left_unsent(session, here, "d", origin="https://modellix.example")
+    page.open("History")
+    page.until(lambda: _uids(history.gallery) == [here.uid])
+    history.everywhere.value = True
+    page.until(lambda: set(_uids(history.gallery)) == {here.uid, made.uid, unsent.uid})
+    cards = [page.panel.actions.card(Item(task.uid)) or {} for task in (here, made, unsent)]
+    assert [card["model"] for card in cards] == [
+        "sandbox/fast",
+        *["sandbox/fast · modellix.example"] * 2,
+    ]
+    # its price is not the one that its card says
+    offered = [{name for name, _ in card["actions"]} & {"again", "send"} for card in cards]
+    assert offered == [{"again"}, set(), set()]
 
 
 def test_what_is_spent_stands_at_the_head_and_has_a_limit(page: Page, sandbox: Sandbox) -> None:
