@@ -1,1 +1,1 @@
-"""Layer 3: every task ever paid for, in SQLite; who drives it; and how the table grew."""
+"""Layer 3: every task ever paid for, in SQLite or PostgreSQL, and which kernel drives it."""

@@ -1,8 +1,8 @@
-"""What may be spent at a service in a day, in a month or in all, and how much of it was.
+"""Spending limits of a service by day, by month and in all, and how much was spent.
 
-What a task may cost is held from the moment of its row: the most that it may cost, until the
-service says what it charged. A refusal has no price, so it holds nothing; an unknown outcome keeps
-what it held. Days and months are those of UTC, the same for every kernel on the ledger.
+A task reserves its maximum price as soon as its row is written, and until the service says what it
+charged. A refused task reserves nothing; one of unknown outcome keeps its reservation. Days and
+months are in UTC, the same for every kernel on the ledger.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 Period = Literal["day", "month", "all"]
 PERIODS: tuple[Period, ...] = get_args(Period)
 _WORDS = {"day": "today", "month": "this month", "all": "in all"}
-# A hundredth of what the service counts in: sums of prices are no exact numbers.
+# A hundredth of the smallest amount that the service charges: sums of floats are not exact.
 _TOLERANCE_USD = 1e-6
 
 
 class Standing(NamedTuple):
-    """What was spent or held at a service in USD, of which limit, and how many have no price."""
+    """What a service's tasks cost in a period, and the limit, in USD; `unpriced` counts tasks."""
 
     service: str
     period: Period
@@ -52,7 +52,7 @@ def set_budget(connection: Connection, service: str, period: str, usd: float | N
     known = (budgets.c.service == service) & (budgets.c.period == period)
     if usd is None:
         connection.execute(delete(budgets).where(known))
-    # changed in place: who waits for the lock of a deleted row would see no limit
+    # updated in place: a transaction that waits for the lock of a deleted row would see no limit
     elif not connection.execute(update(budgets).where(known).values(usd=usd)).rowcount:
         row = {"service": service, "period": period, "usd": usd}
         connection.execute(insert(budgets).values(row))
@@ -61,9 +61,9 @@ def set_budget(connection: Connection, service: str, period: str, usd: float | N
 def standings(
     connection: Connection, service: str, now_us: int, *, lock: bool = False
 ) -> list[Standing]:
-    """Return how each period stands; `lock` lets no other kernel spend where there is a limit."""
+    """Return the standing of each period; with `lock`, other kernels wait before they spend."""
     query = select(budgets.c.period, budgets.c.usd).where(budgets.c.service == service)
-    if lock:  # in one order, so that no two wait for each other; SQLite has one writer anyway
+    if lock:  # always in the same order, against deadlocks; SQLite has one writer anyway
         query = query.order_by(budgets.c.period).with_for_update()
     limits = {str(period): usd for period, usd in connection.execute(query)}
     return [
@@ -87,7 +87,7 @@ def _standing(
 
 
 def bounds(period: Period, now_us: int) -> tuple[int, datetime | None]:
-    """Return when a period began, in microseconds since the epoch, and when the next one does."""
+    """Return when the current period began, in microseconds since the epoch, and when it ends."""
     if period == "all":
         return 0, None
     now = to_datetime(now_us) or EPOCH
@@ -101,14 +101,14 @@ def bounds(period: Period, now_us: int) -> tuple[int, datetime | None]:
 
 
 def is_held_now(task: Task, price: float | None, now_us: int) -> bool:
-    """Whether what a task may cost is held already, and counts in each of today's periods."""
+    """Whether a task's price is reserved already, in the current day, month and in all."""
     return task.price == price and task.created_at >= bounds("day", now_us)[0]
 
 
 def hold(connection: Connection, held: Sequence[Task], now_us: int) -> None:
-    """Raise `OverBudget` where tasks, whose rows are written already, are beyond a limit now.
+    """Raise `OverBudget` if the tasks, whose rows are already written, exceed a limit.
 
-    The transaction is the caller's, and ends with the error: all of the tasks or none.
+    The error ends the caller's transaction, so either all tasks are recorded or none.
     """
     if not held:
         return

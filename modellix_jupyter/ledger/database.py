@@ -1,4 +1,4 @@
-"""A database that a ledger is in: opened, written and read alike on SQLite and PostgreSQL.
+"""The database of a ledger: SQLite and PostgreSQL are opened, written and read the same way.
 
 Writes go through one connection under a lock and are durable when they return (WAL with
 ``synchronous=FULL``): a row stands for money. Each read opens a connection of its own, so that a
@@ -32,10 +32,10 @@ _T = TypeVar("_T")
 
 
 def _make_private(path: Path) -> None:
-    """Let nobody else read a ledger; SQLite gives its mode to the write-ahead log."""
+    """Make a ledger readable by its owner only; SQLite gives the write-ahead log the same mode."""
     path.touch(mode=0o600)
     for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-        with suppress(OSError):  # not there, or another user's, who opened it to this one
+        with suppress(OSError):  # it does not exist, or belongs to another user
             file.chmod(0o600)
 
 
@@ -79,14 +79,14 @@ class Database:
         refuse_newer(version, self.name)
         if version < VERSION:
             with self._begin() as connection:
-                # another kernel may have been quicker: from here on there is only this one
+                # another kernel may have been first; with the lock held, there is only this one
                 dialects.advisory_lock(connection, dialects.ADVISORY)
                 _bring_up_to_date(connection, dialects.stored_version(connection))
 
     def _check_file(self, path: Path) -> None:
-        """Check a file's version and make it private, where this process has not opened it yet.
+        """Check a file's version and make it private, unless this process has it open already.
 
-        It would lose its locks: POSIX drops them all when one descriptor of the file is closed.
+        POSIX drops all locks of a file when the process closes any descriptor of it.
         """
         file = _identity(path)
         if file in _inherited:
@@ -102,7 +102,7 @@ class Database:
 
     @contextmanager
     def _explained(self, done: str) -> Iterator[None]:
-        """Translate whatever a database raises: the one place that does."""
+        """Translate every error of a database into ours; the only place that does."""
         try:
             yield
         except dialects.foreign() as error:
@@ -114,7 +114,7 @@ class Database:
             raise kind(f"The ledger {self.name} cannot be {done}: {told}.", hint) from error
 
     def close(self) -> None:
-        """Close the connections; what was written is on the disk already."""
+        """Close the connections; everything written is already on the disk."""
         with self._lock:
             self._closed = True
             _open.discard(self)
@@ -130,7 +130,7 @@ class Database:
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
-        """Begin a transaction that writes: on the one connection, or on any that works."""
+        """Begin a write transaction: on SQLite's one writer, or on a connection of the pool."""
         if self._closed:
             raise ResourceClosedError("it is closed")
         if self._kernel_lock is not None:
@@ -149,7 +149,7 @@ class Database:
             raise FileNotFoundError("another file took its place meanwhile")
 
     def _open_again(self) -> None:
-        """Open the file that stands where this one's was: somebody removed it or put one back."""
+        """Open the file that is now at this path: somebody deleted or replaced ours."""
         dialects.never_close(self._write)
         self._open()
 
@@ -165,9 +165,9 @@ class Database:
 
     @contextmanager
     def _server_lock(self, key: int) -> Iterator[None]:
-        """Hold a lock of the server's on a connection, on which this thread writes meanwhile.
+        """Hold an advisory lock on a connection, which this thread also writes on meanwhile.
 
-        Where that connection breaks, the lock is gone, and nothing can be written any more.
+        If that connection breaks, the lock is lost, and writes fail.
         """
         before = self._locked()
         with self._engine.connect() as connection:
@@ -177,15 +177,15 @@ class Database:
                 yield
             finally:
                 self._of_thread.locked = before
-                connection.invalidate()  # the server lets go, however this connection stands
+                connection.invalidate()  # the server releases the lock, whatever state this is in
 
     def _locked(self) -> Connection | None:
-        """Return the connection on which this thread holds a lock of the server's."""
+        """Return the connection on which this thread holds an advisory lock, or None."""
         found: Connection | None = getattr(self._of_thread, "locked", None)
         return found
 
     def kernel_lock(self, folder: Path) -> KernelLock | ServerLock:
-        """Return a new kernel's lock: a file in the folder, or the server's."""
+        """Return the lock of a new kernel: on a file in the folder, or an advisory lock."""
         if self.path is not None:
             self._kernel_lock = KernelLock(folder)
         else:
@@ -200,7 +200,7 @@ class Database:
         return self._query(lambda connection: connection.execute(query).scalar())
 
     def _query(self, read: Callable[[Connection], _T], *, bad_text: str = "surrogateescape") -> _T:
-        """Read with a connection; where text is none, once more, with this for bad bytes."""
+        """Run a read; if a text is not UTF-8, read again with `bad_text` as the error handler."""
         with self._explained("read"):
             try:
                 with self._reading() as connection:
@@ -229,7 +229,7 @@ def _begun(connection: Connection) -> Iterator[Connection]:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another of the same name; None where there is none."""
+    """Return device and inode of a file, or None if it does not exist."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -237,13 +237,13 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-# The databases in files that this process has open, and the files that it inherited open.
+# SQLite databases that this process has open, and the files that its parent had open at the fork.
 _open: weakref.WeakSet[Database] = weakref.WeakSet()
 _inherited: set[tuple[int, int] | None] = set()
 
 
 def _inherit() -> None:
-    """Remember the files whose connections and locks, as SQLite knows them, are of another."""
+    """After a fork, remember the files whose connections and locks belong to the parent."""
     _inherited.update(each._file for each in _open if each._file)  # noqa: SLF001 - of its own kind
     _open.clear()
 
@@ -253,12 +253,12 @@ if hasattr(os, "register_at_fork"):
 
 
 def _bring_up_to_date(connection: Connection, version: int) -> None:
-    """Make the tables, or take the steps that are missing, in the caller's transaction."""
+    """Create the tables or run the missing migrations, in the caller's transaction."""
     if version == 0:
         metadata.create_all(connection, checkfirst=False)
         connection.execute(insert(versions).values(version_num=str(VERSION)))
     elif version < VERSION:
-        from modellix_jupyter.ledger.migrations import migrate  # Alembic, which takes a while
+        from modellix_jupyter.ledger.migrations import migrate  # Alembic is slow to import
 
         migrate(connection)
     history.create_view(connection)

@@ -1,4 +1,4 @@
-"""What differs between databases: how one is opened, and expressions that they do not share."""
+"""Differences between SQLite and PostgreSQL: opening, errors, locks and SQL expressions."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine, TableValuedAlias
 
-# How long a write waits for another process's, in seconds.
+# How long a write waits for another process, in seconds.
 BUSY_S = 10.0
-# What reading and writing may raise; the last three of a row that is damaged.
+# What reading and writing may raise; the last three come from damaged rows.
 _FOREIGN = (SQLAlchemyError, sqlite3.Error, OSError, ValueError, TypeError, OverflowError)
 _CONNECT_S = 10
-# States of PostgreSQL's errors that pass: connections, resources, locks, a server that ends, and
-# a connection that it ended because this process stood still.
+# SQLSTATEs of PostgreSQL's transient errors: connections, resources, locks, a server that shuts
+# down, and a connection that timed out because this process was suspended.
 _PASSING = ("08", "53", "55P03", "57P0", "40", "25P03")
-# When a silent connection is given up, by the client and by the server, in seconds.
+# When client and server give up a silent connection, in seconds.
 _DEAD_AFTER = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _UNANSWERED_MS = 20_000
 _APPLICATION = "modellix-jupyter"
-# How long a lock is waited for, and how long a kernel that stands still may hold one.
+# How long to wait for a lock, and how long a suspended kernel may hold one, in milliseconds.
 _SERVER = {"lock_timeout": 30_000, "idle_in_transaction_session_timeout": 20_000}
-# The key of the lock for making tables; the next one is that for adding to a batch.
+# The advisory lock for creating tables; the next numbers are for batches and for uploads.
 ADVISORY = 0x6D6F64656C6C6978
 
 
 def foreign() -> tuple[type[BaseException], ...]:
-    """Return what a database may raise; a driver that is not loaded raises nothing."""
+    """Return the exceptions that a database may raise; a driver is included once it is loaded."""
     driver = sys.modules.get("psycopg")
     return (*_FOREIGN, driver.Error) if driver else _FOREIGN
 
 
 def reason(error: BaseException) -> str:
-    """Return what a foreign error says, without the statement and its values."""
+    """Return the message of a database's error, without the statement and its values."""
     if isinstance(error, DBAPIError):
         error = error.orig or error
     told = getattr(error, "strerror", None) or str(error)
@@ -67,8 +67,8 @@ def reason(error: BaseException) -> str:
 
 
 def server_hint(told: str) -> str:
-    """Return what to do about what a server, or its absence, said."""
-    # the driver has no state of an error that came before the connection: only these words
+    """Return a hint for a server's error message, or for a server that cannot be reached."""
+    # an error before the connection has no SQLSTATE, only a message
     if "password authentication failed" in told or "no password supplied" in told:
         return (
             "The user name or password is wrong or missing: correct MODELLIX_LEDGER, PGPASSWORD "
@@ -78,7 +78,7 @@ def server_hint(told: str) -> str:
 
 
 def interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
-    """Return the interrupt for which a driver failed: it tidies up, and an answer is on its way."""
+    """Return the KeyboardInterrupt that made a driver fail while it cleaned up, or None."""
     behind: BaseException | None = error
     while behind is not None and not isinstance(behind, KeyboardInterrupt):
         behind = behind.__context__
@@ -86,7 +86,7 @@ def interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the same may succeed later: another program writes, or the server is away."""
+    """Whether a retry may succeed: another program writes, or the server is unreachable."""
     if isinstance(error, DBAPIError):
         error = error.orig or error
     if isinstance(error, sqlite3.Error):
@@ -102,18 +102,18 @@ def is_passing(error: BaseException) -> bool:
 
 
 def is_bad_text(error: BaseException) -> bool:
-    """Whether a file's row has text that is not UTF-8."""
+    """Whether the error is about a text in SQLite that is not UTF-8."""
     return "Could not decode to UTF-8" in str(error)
 
 
 def read_any_text(connection: Connection, errors: str) -> None:
-    """Read bytes that are no text too, with what Python makes of them."""
+    """Let this connection read texts that are not UTF-8, with an error handler of Python's."""
     raw: Any = connection.connection.dbapi_connection
     raw.text_factory = lambda text: text.decode("utf-8", errors)
 
 
 def without_open_transaction(write: Connection | None) -> Connection:
-    """Return a file's writer; nobody could write while it has a transaction that was left open."""
+    """Return SQLite's writer, after a rollback of a transaction that an error left open."""
     if write is None:
         raise ResourceClosedError("it is closed")
     write.rollback()
@@ -124,21 +124,21 @@ def without_open_transaction(write: Connection | None) -> Connection:
 
 
 def never_close(held: object) -> None:
-    """Keep something for the life of the process.
+    """Keep an object alive until the process ends.
 
-    SQLite removes a database's log with its last connection, by name: by now it may be another's.
-    And a connection that a forked process inherited is still the other process's.
+    Closing SQLite's last connection deletes the log by its name, which may be another database's by
+    now. A connection that was inherited at a fork still belongs to the parent.
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
 
 
 def open_sqlite(path: Path | None) -> Engine:
-    """Return the engine of a file, or of a database in memory; every write is durable."""
+    """Return the engine of an SQLite file, or of a database in memory; every write is durable."""
     where = {"poolclass": NullPool} if path else {"poolclass": StaticPool}
     engine = create_engine(
         URL.create("sqlite", database=str(path) if path else None),
         connect_args={"timeout": BUSY_S, "isolation_level": None, "check_same_thread": False},
-        hide_parameters=True,  # prompts are nothing for an error's text
+        hide_parameters=True,  # prompts do not belong in error messages
         **where,
     )
     event.listen(engine, "connect", _prepare)
@@ -147,7 +147,7 @@ def open_sqlite(path: Path | None) -> Engine:
 
 
 def parse_url(given: str) -> URL:
-    """Return a URL of PostgreSQL; the errors never repeat it, because it may hold a password."""
+    """Parse a URL of PostgreSQL; errors never repeat it, because it may contain a password."""
     try:
         url = make_url(given)
     except (ArgumentError, ValueError):
@@ -161,7 +161,7 @@ def parse_url(given: str) -> URL:
 
 
 def open_postgres(url: URL) -> Engine:
-    """Return the engine of a server; a connection that broke is replaced before it is used."""
+    """Return the engine of a PostgreSQL server; broken connections are replaced before use."""
     alive = {f"tcp_{name}": str(seconds) for name, seconds in _DEAD_AFTER.items()}
     server = " ".join(f"-c {name}={value}" for name, value in {**alive, **_SERVER}.items())
     known = {
@@ -174,7 +174,7 @@ def open_postgres(url: URL) -> Engine:
             url,
             pool_pre_ping=True,
             hide_parameters=True,
-            # a sum read after a lock must have what the lock's last holder wrote
+            # a sum that is read after a lock must include what the previous holder wrote
             isolation_level="READ COMMITTED",
             connect_args={**known, **_DEAD_AFTER, "options": server},
         )
@@ -183,21 +183,21 @@ def open_postgres(url: URL) -> Engine:
 
 
 def session_lock(connection: Connection, key: int) -> None:
-    """Wait for a lock of the server's that is let go of when the connection ends.
+    """Wait for an advisory lock that is released when the connection ends.
 
-    It is held in no transaction: one that does nothing for long would be ended, and the lock lost.
+    It is not held in a transaction: the server would end an idle one, and the lock with it.
     """
     connection.execute(func.pg_advisory_lock(key).select())
     connection.commit()
 
 
 def advisory_lock(connection: Connection, key: int) -> None:
-    """Wait for a lock of the server's that is let go of when the transaction ends."""
+    """Wait for an advisory lock that is released when the transaction ends; not on SQLite."""
     if connection.dialect.name == "postgresql":
         connection.execute(func.pg_advisory_xact_lock(key).select())
 
 
-# A client that stands still in a pipeline is active to the server, and no timeout of its ends it.
+# To the server, a client that is suspended within a pipeline is active, so no timeout ends it.
 _CUT_OFF = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE datname = current_database() AND usename = current_user AND application_name = %s
@@ -206,14 +206,14 @@ AND wait_event = 'ClientRead' AND xact_start < now() - interval '1 second'
 
 
 def prepare_takeover(connection: Connection, *, cut_off: bool) -> None:
-    """Wait two seconds at most for a lock; cut off who has held one that long and does nothing."""
+    """Wait at most two seconds for a lock; `cut_off` first ends connections that hold one idly."""
     connection.exec_driver_sql("SET LOCAL lock_timeout = 2000")
     if cut_off:
         connection.exec_driver_sql(_CUT_OFF, (_APPLICATION,))
 
 
 def writer(engine: Engine) -> Connection:
-    """Return a connection whose transactions take the lock for writing at their beginning."""
+    """Return a connection whose transactions take the write lock when they begin."""
     return engine.connect().execution_options(writes=True)
 
 
@@ -230,7 +230,7 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            # SQLite's own patience does not cover two that do so to a new file at once
+            # SQLite's busy timeout does not apply when two processes do this to a new file
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(0.01)
@@ -239,7 +239,7 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
 
 
 def stored_version(connection: Connection) -> int:
-    """Return the number of the last migration; 0 for a new database."""
+    """Return the version of the tables, the last migration's number; 0 if there are none."""
     if connection.dialect.name == "sqlite":
         return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
     if not inspect(connection).has_table("alembic_version"):
@@ -249,13 +249,13 @@ def stored_version(connection: Connection) -> int:
 
 
 def store_version(connection: Connection, version: int) -> None:
-    """Record the number of the last migration where a file's header shows it."""
+    """Record the version in the header of an SQLite file, where it is read without SQLAlchemy."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql(f"PRAGMA user_version = {version}")
 
 
 def listed(values: Iterable[str], dialect: str) -> TableValuedAlias:
-    """Return texts as a table of `key` (their order) and `value`: one parameter, however many."""
+    """Return texts as a table of `key` (their order) and `value`; always one SQL parameter."""
     given = json.dumps(list(values))
     if dialect == "postgresql":
         elements = func.json_array_elements_text(cast(literal(given), JSON))
@@ -271,7 +271,7 @@ def before(column: ColumnElement[str], mark: str, dialect: str) -> ColumnElement
 
 
 def moment(column: ColumnElement[int], dialect: str) -> ColumnElement[Any]:
-    """Return microseconds since the epoch as what the database's own tools take for a time."""
+    """Return microseconds since the epoch as a time in the database's own format."""
     if dialect == "postgresql":
         return text("timestamptz 'epoch'") + column * text("interval '1 microsecond'")
     whole = func.strftime("%Y-%m-%dT%H:%M:%S", column.op("/")(1_000_000), "unixepoch", type_=Text)

@@ -1,6 +1,6 @@
-"""What the ledger shows: the view `history`, and pages of tasks that are searched and sorted.
+"""The view `history`, and searches of tasks by page.
 
-The view is the one definition of the frame's columns, for us and for any SQL tool.
+The view is the only definition of the frame's columns, for this package and for any SQL tool.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Sort = Literal[
 ]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
-# The columns in their order, and the kind of each.
+# The columns in order, and the type of each.
 KINDS: dict[str, str] = {
     "task_id": "text",
     "status": "text",
@@ -58,16 +58,16 @@ KINDS: dict[str, str] = {
     "rating": "integer",
     "note": "text",
 }
-# Stands for no time among microseconds, as in NumPy.
+# A missing time, among microseconds; NumPy's NaT has the same value.
 NO_TIME = -(2**63)
 _TIMES = [name for name, kind in KINDS.items() if kind == "time"]
 _LITERALS = {"literal_binds": True}
-# Rows that are read at once: few enough that Python's collector never looks at them.
+# Rows fetched at once: few enough not to trigger Python's garbage collector.
 _AT_ONCE = 1000
 
 
 def _columns(dialect: str) -> dict[str, ColumnElement[Any]]:
-    """Return what each column is of, times in microseconds and paths within the place of files."""
+    """Return the expression of each column; times in microseconds, paths relative."""
     counted = files.alias()
     count = select(func.count()).select_from(counted).where(counted.c.uid == tasks.c.uid)
     made: dict[str, ColumnElement[Any]] = {
@@ -89,7 +89,7 @@ def _select(columns: dict[str, ColumnElement[Any]], by: By = "task") -> Select[A
 
 
 def create_view(connection: Connection) -> None:
-    """Make the view anew: it holds no data, so it is always of this version's columns."""
+    """Create the view, or replace it, so that it always has the columns of this version."""
     connection.exec_driver_sql("DROP VIEW IF EXISTS history")
     connection.exec_driver_sql(f"CREATE VIEW history AS {_view(connection.dialect.name)}")
 
@@ -109,10 +109,10 @@ def rows(
     by: By = "task",
     service: str | None = None,
 ) -> Select[Any]:
-    """Return the query for the view's rows, of all or of one service, oldest first.
+    """Return the query for the view's rows, of every service or of one, oldest first.
 
-    With names of tasks it is of these, in their order. Times are microseconds (`NO_TIME` where
-    there is none), and paths begin with the prefix.
+    With `uids`, it returns these tasks in this order. Times are in microseconds (`NO_TIME` if
+    missing), and paths begin with the prefix.
     """
     columns = _columns(dialect)
     read = {name: func.coalesce(columns[name], literal(NO_TIME)) for name in _TIMES}
@@ -127,7 +127,7 @@ def rows(
 
 
 def by_column(connection: Connection, query: Select[Any]) -> dict[str, list[Any]]:
-    """Return what a query for the view's rows finds, each column as a list."""
+    """Run a query for the view's rows; return each column as a list."""
     cursor = connection.execute(query).cursor
     found: list[list[Any]] = [[] for _ in KINDS]
     while some := cursor.fetchmany(_AT_ONCE):
@@ -138,9 +138,9 @@ def by_column(connection: Connection, query: Select[Any]) -> dict[str, list[Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """Which tasks are wanted; what is None or empty does not narrow it.
+    """A search for tasks; a condition that is None or empty does not filter.
 
-    `text` stands somewhere in the prompt, the model, the task's id or the note, in upper or lower
+    `text` is searched in the prompt, the model, the task's id and the note, without regard to
     case; `since` is in microseconds since the epoch.
     """
 
@@ -154,7 +154,7 @@ class Search:
     descending: bool = True
 
     def conditions(self, dialect: str) -> list[ColumnElement[bool]]:
-        """Return what each task has to fulfil."""
+        """Return the conditions of the query."""
         columns, text = tasks.c, self.text.strip()
         found: list[ColumnElement[bool]] = [~columns.deleted]
         if self.service is not None:
@@ -173,7 +173,7 @@ class Search:
         return found
 
     def order(self) -> list[ColumnElement[object]]:
-        """Return what they are sorted by; what has no value stands last, either way."""
+        """Return the sort keys; tasks without a value come last in both directions."""
         columns = tasks.c
         by: ColumnElement[object]
         match self.sort:

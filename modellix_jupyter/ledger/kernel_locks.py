@@ -1,9 +1,9 @@
-"""Which kernel drives a task, and whether that kernel still lives.
+"""Locks that show which kernels are alive, and so which tasks have an owner.
 
-Each engine holds a lock on a file of its own for as long as its process lives; the operating system
-lets go of it however the process ends, even by SIGKILL, and a laptop that slept changes nothing. So
-"is its owner alive?" is "is its file locked?", with no heartbeat and no clock. Where the ledger is
-on a server, the lock is the server's: it lets go when the process or its machine is gone.
+Each engine locks a file of its own while its process lives. The operating system releases the lock
+however the process ends, even by SIGKILL, and keeps it while a laptop sleeps. So an owner is alive
+if its file is locked; no heartbeat and no clock is needed. With a ledger on PostgreSQL it is an
+advisory lock, which the server releases when the process or its machine is gone.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
-# How long to wait between two tries to lock a file that another process has locked, in seconds.
+# The pause between two attempts to lock a file that another process holds, in seconds.
 _PAUSE_S = 0.02
-# How long a kernel's own lock file may be held by one who only looks at it, in seconds.
+# How long another process may hold a kernel's lock file, only to test it, in seconds.
 _LOOKED_AT_S = 5.0
-# How long a server that was away is back before a kernel without a lock counts as dead, in seconds.
+# After a server was unreachable: the seconds in which other kernels can take their locks again.
 _RETAKEN_S = 5.0
 
 if sys.platform == "win32":
@@ -47,7 +47,7 @@ else:
 
 
 def _locked(path: Path, *, create: bool = True) -> int | None:
-    """Lock a file; return its descriptor, or None where another process has locked it."""
+    """Lock a file and return its descriptor, or None if another process holds the lock."""
     descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
     try:
         _lock(descriptor)
@@ -59,7 +59,7 @@ def _locked(path: Path, *, create: bool = True) -> int | None:
 
 @contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Be the only one, of all threads and processes, that holds the lock of a file."""
+    """Hold the lock of a file, exclusively among all threads and processes."""
     while (descriptor := _locked(path)) is None:
         time.sleep(_PAUSE_S)
     try:
@@ -69,7 +69,7 @@ def file_lock(path: Path) -> Iterator[None]:
 
 
 class KernelLock:
-    """An engine's name, and its lock in the folder of all engines of one ledger."""
+    """An engine's name and its lock file, in the folder that the engines of a ledger share."""
 
     def __init__(self, folder: Path) -> None:
         self.name = uuid.uuid4().hex
@@ -85,7 +85,7 @@ class KernelLock:
         return self._folder / self.name
 
     def hold(self) -> None:
-        """Lock the file again where somebody removed it: a folder of locks may be cleaned."""
+        """Lock the file again if somebody deleted it, as a clean-up of the folder does."""
         with self._guard:
             if self._closed or self._is_held():
                 return
@@ -106,7 +106,7 @@ class KernelLock:
             return False
 
     def is_alive(self, name: str | None) -> bool:
-        """Whether the engine of that name still runs, on this machine."""
+        """Whether the engine with this name still runs, on this machine."""
         if name is None or not name.isalnum():
             return False
         if name == self.name:
@@ -124,7 +124,7 @@ class KernelLock:
         return False
 
     def forget(self) -> None:
-        """Be no kernel's, in a process that was forked from it: to unlock would unlock it there."""
+        """In a forked child, drop the lock without unlocking it: that would unlock the parent's."""
         self._closed = True
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
@@ -145,7 +145,7 @@ _kernel_locks: weakref.WeakSet[KernelLock] = weakref.WeakSet()
 
 
 def _forget_all() -> None:
-    """Let go of what a forked process inherited, or a dead kernel would seem to live in it."""
+    """Close the locks that a forked child inherited: they would keep a dead kernel alive."""
     for lock in tuple(_kernel_locks):
         lock.forget()
 
@@ -155,7 +155,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class ServerLock:
-    """An engine's name, and its advisory lock on PostgreSQL, on a connection of its own."""
+    """An engine's name and its advisory lock on PostgreSQL, on a connection of its own."""
 
     def __init__(
         self, engine: Engine, explained: Callable[[str], AbstractContextManager[None]]
@@ -174,7 +174,7 @@ class ServerLock:
         return connection
 
     def hold(self) -> None:
-        """Take the lock again where the connection broke, as when the server was restarted."""
+        """Take the lock again if the connection broke, as after a restart of the server."""
         from sqlalchemy.exc import SQLAlchemyError
 
         with self._lock, self._explained("locked"):
@@ -188,7 +188,7 @@ class ServerLock:
                 self._taken_again_at = time.monotonic()
 
     def is_alive(self, name: str | None) -> bool:
-        """Whether the engine of that name still runs, on whichever machine."""
+        """Whether the engine with this name still runs, on any machine."""
         if name == self.name:
             return True
         key = _signed(name)
@@ -196,7 +196,7 @@ class ServerLock:
             return False
         self.hold()
         if time.monotonic() - self._taken_again_at < _RETAKEN_S:
-            return True  # the others' locks went with ours, and they take them again too
+            return True  # the other kernels lost their locks too, and need time to take them again
         halves = (key >> 32 & 0xFFFFFFFF, key & 0xFFFFFFFF)
         with self._explained("read"), self._engine.connect() as connection:
             return connection.exec_driver_sql(_HELD, halves).scalar() is not None
@@ -205,7 +205,7 @@ class ServerLock:
         """Let go: whatever this engine drove is free for another."""
         with self._lock:
             if not self._closed:
-                # closed for good and not put back into the pool, which would keep the lock
+                # not returned to the pool, which would keep the connection and its lock
                 self._connection.invalidate()
                 self._connection.close()
             self._closed = True
@@ -219,7 +219,7 @@ AND classid::bigint = %s AND objid::bigint = %s AND objsubid = 1
 
 
 def _signed(name: str | None) -> int | None:
-    """Return an owner's name as a key of a lock: 64 bits with a sign."""
+    """Return the key of an owner's advisory lock, a signed 64-bit integer."""
     try:
         return int.from_bytes(bytes.fromhex(name or "")[:8], signed=True) if name else None
     except ValueError:

@@ -41,19 +41,19 @@ if TYPE_CHECKING:
     from modellix_jupyter.ledger.history import Search
     from modellix_jupyter.values import Task
 
-# What a row is like that was never sent.
+# The conditions of a task that was never sent.
 _UNSENT = (tasks.c.status == Status.SUBMITTING.value, tasks.c.submitted_at.is_(None))
-# Statements of every step of every task: to make one takes longer than to run it.
+# Statements of every task's every step, built once: building one takes longer than running it.
 _CHANGE_ANYBODYS = update(tasks).where(tasks.c.uid == bindparam("of"))
 _CHANGE = _CHANGE_ANYBODYS.where(tasks.c.owner == bindparam("by"))
 _SEND = _CHANGE.where(*_UNSENT)
 _FORGET_FILES = delete(files).where(files.c.uid == bindparam("of"))
 _ADD_FILES = insert(files)
-# Tasks of a model whose durations are looked at, newest first.
+# How many of a model's latest tasks its durations are learned from.
 _LEARN_FROM = 50
 _OF_UPLOAD = ("file_id", "url", "created_at", "expires_at")
 _OLDEST_FIRST = (tasks.c.created_at, tasks.c.id)
-# What is left of a deleted task's own words.
+# The new values of a deleted task's columns: nothing the user wrote is kept.
 _DELETED = {
     **dict.fromkeys(("prompt", "rating", "note", "request_key", "error_message")),
     "params": "{}",
@@ -62,17 +62,17 @@ _DELETED = {
 
 
 class Ledger(Database):
-    """Tasks in a database; safe from several threads, processes and machines.
+    """The tasks in a database; safe for several threads, processes and machines.
 
-    The database is a file of SQLite, which is made with its folder where it is not there, or the
-    URL of one on PostgreSQL. `files` is the folder of the downloads, or its address, `user` stands
-    beside what is added. Every method raises `LedgerError` where the database fails.
+    `place` is the path of an SQLite file, which is created if it does not exist, or the URL of a
+    PostgreSQL database. `files` is the folder of the downloads, or its URL; `user` is recorded with
+    new tasks. Every method raises `LedgerError` if the database fails.
     """
 
     def __init__(self, place: Path | str, files: Path | str, *, user: str | None = None) -> None:
-        # what the paths of the place's files begin with
+        # the prefix of all paths of files
         self.files = files if isinstance(files, str) else f"{files}{os.sep}"
-        # Rows that were skipped because they are damaged: what is wrong with each, by its uid.
+        # What is wrong with each damaged row that was skipped, by uid.
         self.damaged: dict[str, str] = {}
         self._user = user
         super().__init__(place)
@@ -81,9 +81,9 @@ class Ledger(Database):
 
     @uninterrupted
     def add(self, new: Sequence[Task], owner: str | None) -> None:
-        """Record intents, all of them or none, before any is sent; with no owner, for any.
+        """Record new tasks, all or none, before any is sent; without an owner, any kernel may.
 
-        What they may cost is held from here on; `OverBudget` where a limit does not leave it.
+        Their prices are reserved from now on; raises `OverBudget` if they exceed a limit.
         """
         with self._transaction() as connection:
             insert_tasks(connection, new, self.files, owner, self._user)
@@ -94,11 +94,11 @@ class Ledger(Database):
     def hold_again(
         self, unsent: Sequence[Task], prices: Sequence[float | None], now_us: int
     ) -> None:
-        """Hold these prices for intents that are sent only now; `OverBudget` as above."""
+        """Reserve these prices for tasks that were recorded earlier; `OverBudget` as above."""
         change = _CHANGE_ANYBODYS.where(*_UNSENT)
         change = change.values(created_at=now_us, price=bindparam("usd"))
         priced = [(task, price) for task, price in zip(unsent, prices, strict=True)]
-        # what counts already is left alone: another machine may be writing it
+        # a row that is counted already stays untouched: another machine may be writing it
         rows = [
             {"of": task.uid, "usd": price}
             for task, price in priced
@@ -111,21 +111,21 @@ class Ledger(Database):
             budgets.hold(connection, held, now_us)
 
     def set_budget(self, service: str, period: budgets.Period, usd: float | None) -> None:
-        """Set what may be spent at a service in a period, for every kernel; None is no limit."""
+        """Set the spending limit of a service for a period, for every kernel; None removes it."""
         with self._transaction() as connection:
             budgets.set_budget(connection, service, period, usd)
 
     def standings(self, service: str, now_us: int) -> list[budgets.Standing]:
-        """Return how each limit of a service stands."""
+        """Return the standing of a service in each period."""
         return self._query(lambda connection: budgets.standings(connection, service, now_us))
 
     @uninterrupted
     def save(self, *changed: Task, owner: str | None = None) -> list[Task]:
-        """Record how tasks stand now, all or none; what was asked for, owner and remarks stay.
+        """Record the state of tasks, all or none; request, owner, rating and note do not change.
 
-        With an owner, `NotOwned` is raised where one of them is not that owner's any more, or is
-        about to be sent and was sent before. One whose row is gone is recorded again, and returned;
-        where it is about to be sent, `RowGone` is raised.
+        With an owner, `NotOwned` is raised if a task has another owner by now, or is about to be
+        sent but was sent before. A task whose row was deleted is recorded again, and returned; if
+        it is about to be sent, `RowGone` is raised.
         """
         leaving = [task for task in changed if task.in_flight]
         others = [task for task in changed if not task.in_flight]
@@ -142,7 +142,7 @@ class Ledger(Database):
         return gone
 
     def claim(self, uid: str, owner: str | None, *, was: str | None) -> bool:
-        """Take a task over from the owner that it had; False where another was quicker."""
+        """Take a task over from its last owner; False if another kernel was first."""
         return self.claim_all([uid], owner, was=was) == [uid]
 
     @uninterrupted
@@ -155,9 +155,9 @@ class Ledger(Database):
         unsent: bool = False,
         limit: int | None = None,
     ) -> list[str]:
-        """Take over what nobody else takes at this moment, or leave it to any with no owner.
+        """Take tasks over from their last owner, or release them if `owner` is None.
 
-        With `unsent`, only what was never sent. Returns the tasks that it were.
+        With `unsent`, only tasks that were never sent. Returns the uids that were claimed.
         """
         wanted = dialects.listed(uids, self._engine.dialect.name)
         free = select(tasks.c.id).where(
@@ -165,7 +165,7 @@ class Ledger(Database):
         )
         if unsent:
             free = free.where(*_UNSENT)
-        # what another kernel is just taking is left to it, not waited for
+        # rows that another kernel is claiming now are skipped, not waited for
         free = free.order_by(tasks.c.id).limit(limit).with_for_update(skip_locked=unsent)
         change = update(tasks).where(tasks.c.id.in_(select(free.cte("free").c.id)))
         with self._transaction() as connection:
@@ -174,7 +174,7 @@ class Ledger(Database):
 
     @uninterrupted
     def take_over(self, uids: Sequence[str], owner: str) -> None:
-        """Give tasks another owner, whoever has them and though he stands still in a write."""
+        """Give tasks another owner, even if the last one is suspended within a write."""
         try:
             self._take_over(uids, owner)
         except LedgerUnavailable:
@@ -192,23 +192,23 @@ class Ledger(Database):
 
     @contextmanager
     def continuing(self) -> Iterator[None]:
-        """Be the only one, of all threads and kernels, that adds to a batch by its name.
+        """Hold the lock for adding to named batches, exclusively among all threads and kernels.
 
-        What a batch lacks is read, and then added: two that did so at once would both send it.
+        The rows that a batch lacks are read, then added: without a lock, two kernels could do so.
         """
         with self._alone("batches", 1):
             yield
 
     @contextmanager
     def uploading(self) -> Iterator[None]:
-        """Be the only one that uploads: two that did so at once would both send the same file."""
+        """Hold the lock for uploads: without it, two kernels could upload the same file."""
         with self._alone("uploads", 2):
             yield
 
     def add_upload(
         self, origin: str, sha256: str, file: UploadedFile, preview: str | None = None
     ) -> None:
-        """Record an upload to a service, with a small picture of it."""
+        """Record an upload to a service, with a thumbnail of it as a ``data:`` URL."""
         row: dict[str, Any] = {name: getattr(file, name) for name in _OF_UPLOAD}
         row |= {"origin": origin, "sha256": sha256, "preview": preview}
         same = (uploads.c.origin == origin) & (uploads.c.url == file.url)
@@ -217,17 +217,17 @@ class Ledger(Database):
             connection.execute(insert(uploads), [row])
 
     def forget_upload(self, origin: str, file_id: str) -> None:
-        """Record that the service does not keep an upload any more."""
+        """Record that the service no longer keeps an upload."""
         which = (uploads.c.origin == origin) & (uploads.c.file_id == file_id)
         with self._transaction() as connection:
             connection.execute(update(uploads).where(which).values(expires_at=0))
 
     def rate(self, uid: str, rating: int | None) -> None:
-        """Record a choice, from 1 to 5, or take it back with None."""
+        """Record a rating, from 1 to 5; None removes it."""
         self._remark(uid, rating=rating)
 
     def note(self, uid: str, note: str | None) -> None:
-        """Record a note, or take it back with None."""
+        """Record a note; None removes it."""
         self._remark(uid, note=note)
 
     @uninterrupted
@@ -237,7 +237,7 @@ class Ledger(Database):
             connection.execute(update(tasks).where(tasks.c.uid == uid).values(values))
 
     def check_rights(self) -> None:
-        """Raise `LedgerError` where rows cannot be added, changed or removed; none is."""
+        """Raise `LedgerError` unless rows may be inserted, updated and deleted; changes nothing."""
         nothing = select(files).where(false())
         with self._transaction() as connection:
             connection.execute(update(tasks).where(false()).values(note=None))
@@ -245,9 +245,9 @@ class Ledger(Database):
             connection.execute(delete(files).where(false()))
 
     def delete(self, uids: Iterable[str]) -> tuple[list[str], list[str]]:
-        """Delete what is over of these tasks, but for what was spent.
+        """Delete those of these tasks that have ended, but keep what they cost.
 
-        Returns the deleted uids, and the paths of files that no task names any more.
+        Returns the deleted uids, and the paths of files that no other task refers to.
         """
         with self._transaction() as connection:
             given = dialects.listed(uids, connection.dialect.name)
@@ -266,27 +266,27 @@ class Ledger(Database):
     # -- reading
 
     def get(self, uid: str) -> Task | None:
-        """Return one task by our own name for it."""
+        """Return a task by its uid, or None."""
         return self._one(select(tasks).where(tasks.c.uid == uid))
 
     def of_file(self, beginning: str) -> Task | None:
-        """Return one task by the beginning of our name for it that stands in the names of files."""
+        """Return a task by the beginning of its uid, as it is in the names of files, or None."""
         known = tasks.c.uid.startswith(beginning, autoescape=True)
         return self._one(select(tasks).where(known).limit(1))
 
     def find(self, task_id: str) -> Task | None:
-        """Return the newest task with an id of the service's, or with our own name."""
+        """Return the newest task with this id of the service, or with this uid, or None."""
         known = or_(tasks.c.task_id == task_id, tasks.c.uid == task_id)
         query = select(tasks).where(known).order_by(tasks.c.created_at.desc()).limit(1)
         return self._one(query)
 
     def owner(self, uid: str) -> str | None:
-        """Return who drives a task."""
+        """Return the owner of a task, or None."""
         found: str | None = self._scalar(select(tasks.c.owner).where(tasks.c.uid == uid))
         return found
 
     def rows(self, uids: Sequence[str]) -> dict[str, tuple[str | None, Task]]:
-        """Return the owner and the row of each of some tasks, of those that have one."""
+        """Return owner and task by uid, of those of these tasks that have a row."""
         wanted = dialects.listed(uids, self._engine.dialect.name)
         query = select(tasks).where(tasks.c.uid.in_(select(wanted.c.value)))
         return {task.uid: (row["owner"], task) for row, task in self._read(query)}
@@ -296,35 +296,35 @@ class Ledger(Database):
         return self._select(~tasks.c.deleted)
 
     def uids(self, service: str | None) -> list[str]:
-        """Return our own names of a service's tasks, or of all, oldest first."""
+        """Return the uids of a service's tasks, or of all, oldest first."""
         of = true() if service is None else tasks.c.service == service
         query = select(tasks.c.uid).where(of, ~tasks.c.deleted).order_by(*_OLDEST_FIRST)
         return [uid for (uid,) in self._rows(query)]
 
     def count(self) -> int:
-        """Return how many tasks there are."""
+        """Return the number of tasks."""
         return int(self._scalar(select(func.count()).where(~tasks.c.deleted)))
 
     def search(self, search: Search, offset: int = 0, limit: int = 50) -> tuple[list[Task], int]:
-        """Return a page of tasks, and how many there are on all pages."""
+        """Return a page of the tasks found, and their number on all pages."""
         wanted = search.conditions(self._engine.dialect.name)
         query = select(tasks).where(*wanted).order_by(*search.order()).limit(limit).offset(offset)
         count = select(func.count()).select_from(tasks).where(*wanted)
         return self._tasks(query), int(self._scalar(count))
 
     def found(self, search: Search) -> list[str]:
-        """Return our own names of all tasks that fit, in order."""
+        """Return the uids of all tasks found, in order."""
         wanted = search.conditions(self._engine.dialect.name)
         query = select(tasks.c.uid).where(*wanted).order_by(*search.order())
         return [uid for (uid,) in self._rows(query)]
 
     def batch(self, name: str) -> list[Task]:
-        """Return the tasks that were started together, in their order."""
+        """Return the tasks of a batch, in order."""
         found = tasks.c.batch == storable(name)
         return self._tasks(select(tasks).where(found).order_by(tasks.c.id))
 
     def requested(self, keys: Sequence[str]) -> dict[str, list[Task]]:
-        """Return the tasks of each request key, oldest first; those that were reused are copies."""
+        """Return the tasks of each request key, oldest first, but not those that reused one."""
         wanted = dialects.listed(keys, self._engine.dialect.name)
         found: dict[str, list[Task]] = defaultdict(list)
         for task in self._select(
@@ -334,7 +334,7 @@ class Ledger(Database):
         return found
 
     def remarks(self) -> dict[str, dict[str, Any]]:
-        """Return rating and note of every task that has either, by our own name of it."""
+        """Return rating and note of every task that has one of them, by uid."""
         columns = tasks.c
         made = or_(columns.rating.is_not(None), columns.note.is_not(None))
         rows = self._rows(select(columns.uid, columns.rating, columns.note).where(made))
@@ -346,23 +346,23 @@ class Ledger(Database):
         by: history.By = "task",
         service: str | None = None,
     ) -> dict[str, list[Any]]:
-        """Return the view `history` by column: of all, of a service, or of these in their order."""
+        """Return the columns of the view `history`: of all tasks, a service's, or these."""
         query = history.rows(self._engine.dialect.name, self.files, uids, by, service)
         return self._query(lambda c: history.by_column(c, query), bad_text="replace")
 
     def unfinished(self, origin: str) -> list[Task]:
-        """Return the tasks of a service that are not over, oldest first; this user's, if shared."""
+        """Return a service's unfinished tasks, oldest first; on a shared ledger, this user's."""
         return self._select(tasks.c.origin == origin, ~tasks.c.is_final, self._mine())
 
     def given_up(self, origin: str, since: int) -> list[Task]:
-        """Return the tasks of a service, as above, that ended since then without their result."""
+        """Return the tasks, as above, that ended since then without a result."""
         lost = select(files.c.uid).where(files.c.lost)
         over = or_(tasks.c.status == Status.EXPIRED.value, tasks.c.uid.in_(lost))
         recent = tasks.c.created_at > since
         return self._select(tasks.c.origin == origin, tasks.c.is_final, recent, over, self._mine())
 
     def unfinished_of(self, service: str) -> list[Task]:
-        """Return the tasks of all services of one name that are not over, as above."""
+        """Return the unfinished tasks of all services with this name, as above."""
         return self._select(tasks.c.service == service, ~tasks.c.is_final, self._mine())
 
     def unknown(self, origin: str) -> list[Task]:
@@ -370,22 +370,22 @@ class Ledger(Database):
         return self._select(tasks.c.origin == origin, UNKNOWN, self._mine())
 
     def _mine(self) -> ColumnElement[bool]:
-        """Return which tasks a kernel takes up unasked: on a server, not another user's."""
+        """Return which tasks a kernel may resume by itself: on a shared ledger, its user's."""
         if self.path is not None:
             return true()
         return tasks.c.user.is_not_distinct_from(self._user)
 
     def users(self) -> dict[str, int]:
-        """Return how many tasks each user added."""
+        """Return the number of tasks of each user."""
         query = select(tasks.c.user, func.count()).group_by(tasks.c.user).order_by(tasks.c.user)
         return {user or "nobody": count for user, count in self._rows(query)}
 
     def server_version(self) -> str | None:
-        """Return what the server says that it is; None where the ledger is a file."""
+        """Return the version of the PostgreSQL server; None for SQLite."""
         return None if self.path else str(self._scalar(text("SHOW server_version")))
 
     def uploads(self, origin: str) -> dict[str, UploadedFile]:
-        """Return the last upload of each file to a service, by its digest, oldest first."""
+        """Return the last upload of each file to a service, by SHA-256, oldest first."""
         columns = (uploads.c[name] for name in ("sha256", *_OF_UPLOAD))
         query = select(*columns).where(uploads.c.origin == origin).order_by(uploads.c.created_at)
         with self._reading() as connection:
@@ -393,18 +393,18 @@ class Ledger(Database):
         return {r["sha256"]: UploadedFile(**{n: r[n] for n in _OF_UPLOAD}) for r in rows}
 
     def upload_digests(self, origin: str) -> dict[str, str]:
-        """Return the digest of everything that was ever uploaded to a service, by its address."""
+        """Return the SHA-256 of every upload to a service, by URL."""
         query = select(uploads.c.url, uploads.c.sha256).where(uploads.c.origin == origin)
         return dict(self._rows(query))
 
     def upload_preview(self, origin: str, url: str) -> str | None:
-        """Return the small picture of an upload to a service, by its address."""
+        """Return the thumbnail of an upload to a service, by URL, or None."""
         which = (uploads.c.origin == origin) & (uploads.c.url == storable(url))
         found: str | None = self._scalar(select(uploads.c.preview).where(which))
         return found
 
     def maker(self, place: str) -> Task | None:
-        """Return the task that made a result, by the result's address or by its file."""
+        """Return the task that made a file, by the file's URL or path, or None."""
         name = relative(place, self.files)
         made = files.c.url == storable(place)
         made |= files.c.path == storable(name)
@@ -412,7 +412,7 @@ class Ledger(Database):
         return next(iter(self._select(tasks.c.uid.in_(wanted))), None)
 
     def durations(self, model: str, origin: str) -> list[float]:
-        """Return what a model's latest successful tasks took at a service, in seconds."""
+        """Return the durations of a model's latest successful tasks at a service, in seconds."""
         columns = tasks.c
         took = columns.completed_at - columns.submitted_at
         query = select(took).where(
@@ -428,21 +428,21 @@ class Ledger(Database):
         return [us / 1e6 for (us,) in rows]
 
     def places(self, origin: str) -> int | None:
-        """Return how many tasks may run at once at a service, as this user saw last, or None."""
+        """Return how many tasks a service last let this user run at once, or None if unknown."""
         mine = (limits.c.origin == origin, limits.c.user == (self._user or ""))
         found: int | None = self._scalar(select(limits.c.places).where(*mine))
         return found
 
     @uninterrupted
     def keep_places(self, origin: str, places: int) -> None:
-        """Record how many tasks may run at once at a service."""
+        """Record how many tasks a service lets this user run at once."""
         row = {"origin": origin, "user": self._user or ""}
         with self._transaction() as connection:
             connection.execute(delete(limits).filter_by(**row))
             connection.execute(insert(limits).values(**row, places=places))
 
     def recent_models(self, origin: str, limit: int = 8) -> list[str]:
-        """Return the models used last, the latest first."""
+        """Return the models used most recently, the latest first."""
         query = select(tasks.c.model).where(tasks.c.origin == origin).group_by(tasks.c.model)
         latest = func.max(tasks.c.created_at).desc()
         return [model for (model,) in self._rows(query.order_by(latest).limit(limit))]
@@ -454,7 +454,7 @@ class Ledger(Database):
         return [task for _, task in self._read(query)]
 
     def _read(self, query: Select[Any]) -> list[tuple[RowMapping, Task]]:
-        """Return rows with their tasks; a row that is damaged is skipped, and remembered."""
+        """Return rows with their tasks; damaged rows are skipped and added to `damaged`."""
         found = self._query(lambda connection: _rows_with_files(connection, query))
         good = []
         for row, of in found:
@@ -466,7 +466,7 @@ class Ledger(Database):
         return good
 
     def _one(self, query: Select[Any]) -> Task | None:
-        """Return the one task of a query; a damaged row is an error here."""
+        """Return the task of a query, or None; here a damaged row is an error."""
         found = self._tasks(query)
         if found:
             return found[0]
@@ -480,7 +480,7 @@ class Ledger(Database):
 def _rows_with_files(
     connection: Connection, query: Select[Any]
 ) -> list[tuple[RowMapping, list[RowMapping]]]:
-    """Return rows of `tasks`, and beside each its rows of `files`."""
+    """Return rows of `tasks`, each with its rows of `files`."""
     rows = connection.execute(query).mappings().all()
     wanted = dialects.listed([row["uid"] for row in rows], connection.dialect.name)
     found = connection.execute(
@@ -493,13 +493,13 @@ def _rows_with_files(
 
 
 def _check_text(*rows: RowMapping) -> None:
-    """Raise `UnicodeError` where a row has bytes that were no text."""
+    """Raise `UnicodeError` if a row has text that is not UTF-8."""
     for row in rows:
         "".join(value for value in row.values() if isinstance(value, str)).encode()
 
 
 def _bad_text(row: RowMapping) -> str:
-    """Return the column whose bytes were no text."""
+    """Return the name of the column whose text is not UTF-8."""
     for name, value in row.items():
         if isinstance(value, str) and any("\udc80" <= c <= "\udcff" for c in value):
             return str(name)
@@ -521,7 +521,7 @@ def _damage(row: RowMapping, error: Exception) -> str:
 def _update(
     connection: Connection, changed: Sequence[Task], owner: str | None, *, unsent: bool = False
 ) -> list[Task]:
-    """Write rows that are still their owner's; return the tasks that have none any more."""
+    """Update rows that still have this owner; return the tasks whose rows were deleted."""
     if not changed:
         return []
     change, by = _SEND if unsent else _CHANGE, {"by": owner}
@@ -555,14 +555,14 @@ def insert_tasks(
     owner: str | None,
     user: str | None = None,
 ) -> None:
-    """Write tasks that the tables do not have yet."""
+    """Insert tasks and their files."""
     _insert(connection, new, owner, user)
     if found := file_rows(new, prefix):
         connection.execute(insert(files), found)
 
 
 def columns_of(given: Sequence[Task], by: history.By) -> dict[str, list[Any]]:
-    """Return the view `history` of tasks that may be in no ledger, by way of one in memory."""
+    """Return the view `history` of any tasks, recorded or not, by a database in memory."""
     engine = dialects.open_sqlite(None)
     try:
         with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""What a ledger's file says without SQLAlchemy: its version, and how much is unfinished."""
+"""What is read from an SQLite ledger without SQLAlchemy: its version and its unfinished tasks."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ VERSION = 1
 _MAGIC = b"SQLite format 3\0"
 _VERSION_OFFSET = 60
 _VERSION_BYTES = 4
-# How long counting waits for a writer, in seconds.
+# How long counting waits while another process writes, in seconds.
 _BUSY_S = 10.0
 _COUNT = "SELECT count(*) FROM tasks WHERE origin = ? AND "
 
 
 class PendingCounts(NamedTuple):
-    """How many tasks of a service are not over, and how many are of unknown outcome."""
+    """The numbers of a service's unfinished tasks and of those with unknown outcome."""
 
     unfinished: int
     unknown: int
 
 
 def check_version(path: Path) -> None:
-    """Raise `LedgerTooNew` by the file's header alone, so that a newer file is not touched."""
+    """Raise `LedgerTooNew` by the file's header only, so that a newer file stays untouched."""
     try:
         with path.open("rb") as file:
             head = file.read(_VERSION_OFFSET + _VERSION_BYTES)
     except FileNotFoundError:
         return
-    if head.startswith(_MAGIC):  # what is no database has no version
+    if head.startswith(_MAGIC):  # not a database: opening it will say so
         refuse_newer(int.from_bytes(head[_VERSION_OFFSET:], "big"), path)
 
 
 def refuse_newer(version: int, path: Path | str) -> None:
-    """Raise `LedgerTooNew` for a version that this package does not know."""
+    """Raise `LedgerTooNew` for a version newer than this package."""
     if version > VERSION:
         raise LedgerTooNew(
             f"The ledger {path} is of version {version}, and this package knows {VERSION}."
@@ -47,14 +47,14 @@ def refuse_newer(version: int, path: Path | str) -> None:
 
 
 def pending_counts(path: Path, origin: str) -> PendingCounts:
-    """Count what is unfinished at a service, by two indexes; raise `LedgerError` where it fails."""
+    """Count a service's unfinished tasks, by two indexes; raises `LedgerError` if that fails."""
     try:
         check_version(path)
-        # not read-only: what a killed kernel left in the write-ahead log may have to be recovered
+        # not read-only: a write-ahead log that a killed kernel left may have to be recovered
         place = f"{path.absolute().as_uri()}?mode=rw"
         with closing(sqlite3.connect(place, uri=True, timeout=_BUSY_S)) as connection:
             if connection.execute("PRAGMA user_version").fetchone() == (0,):
-                return PendingCounts(0, 0)  # another kernel is just making it
+                return PendingCounts(0, 0)  # another kernel is creating it right now
             found = (
                 connection.execute(_COUNT + which, (origin,)).fetchone()[0]
                 for which in ("is_final = 0", "status = 'unknown'")

@@ -1,4 +1,4 @@
-"""The tables, once for every database, and how a task is written to them and read back."""
+"""The tables, defined once for both databases, and the conversion of tasks to rows and back."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
     from sqlalchemy.types import TypeEngine
 
-# SQLite's strict tables know few names of types
+# SQLite's strict tables allow few names of types
 WHOLE = BigInteger().with_variant(Integer(), "sqlite")
 NUMBER: TypeEngine[float] = Double().with_variant(REAL(), "sqlite")
 FLAG = Boolean().with_variant(Integer(), "sqlite")
 
 metadata = MetaData()
 
-# One row a task; times are microseconds since the epoch, `params` JSON with sorted keys.
+# One row per task; times are microseconds since the epoch, `params` is JSON with sorted keys.
 tasks = Table(
     "tasks",
     metadata,
@@ -75,13 +75,13 @@ tasks = Table(
     Column("error_message", Text),
     Column("rating", WHOLE),
     Column("note", Text),
-    # Of a deleted task only what was spent is kept: it still counts against a budget.
+    # A deleted task keeps only what it cost, which still counts against a budget.
     Column("deleted", FLAG, nullable=False, default=False),
     CheckConstraint("rating BETWEEN 1 AND 5", name="rating_is_1_to_5"),
     sqlite_strict=True,
 )
 
-# What may be spent at a service: one row a period, which is `day`, `month` or `all`; in USD.
+# The spending limits of a service, in USD: one row per period, `day`, `month` or `all`.
 budgets = Table(
     "budgets",
     metadata,
@@ -91,8 +91,8 @@ budgets = Table(
     sqlite_strict=True,
 )
 
-# Pictures that were uploaded as inputs, by what they are: `sha256` is of what was sent,
-# `preview` a small picture of it as a ``data:`` address.
+# Files that were uploaded as inputs: `sha256` is of the bytes that were sent, `preview` a
+# thumbnail as a ``data:`` URL.
 uploads = Table(
     "uploads",
     metadata,
@@ -106,7 +106,7 @@ uploads = Table(
     sqlite_strict=True,
 )
 
-# How many tasks may run at once at a service, as it showed a user by refusing more.
+# How many tasks a service lets a user run at once, as learned from its refusals.
 limits = Table(
     "limits",
     metadata,
@@ -116,7 +116,7 @@ limits = Table(
     sqlite_strict=True,
 )
 
-# One row a resource; `shown` is the one that stands for its task, `path` is within the place.
+# One row per resource; `shown` marks the one that represents its task; `path` is relative.
 files = Table(
     "files",
     metadata,
@@ -142,15 +142,15 @@ Index("tasks_task_id", tasks.c.task_id)
 Index("tasks_batch", tasks.c.batch)
 Index("tasks_request_key", tasks.c.request_key)
 Index("tasks_service", tasks.c.service, tasks.c.created_at)
-# Both are counted whenever the extension is loaded, however long the ledger is. A query finds
-# them where its condition is written out as theirs is, not where it is a parameter.
+# Both are counted whenever the extension is loaded, so these partial indexes keep that fast. SQLite
+# uses them only if a query's condition is a literal, as theirs is, not a parameter.
 Index(
     "tasks_open", tasks.c.origin, sqlite_where=~tasks.c.is_final, postgresql_where=~tasks.c.is_final
 )
 UNKNOWN = tasks.c.status == literal_column(f"'{Status.UNKNOWN.value}'")
 Index("tasks_unknown", tasks.c.origin, sqlite_where=UNKNOWN, postgresql_where=UNKNOWN)
 
-# Alembic's own table, as Alembic makes it.
+# Alembic's own table, as Alembic creates it.
 versions = Table(
     "alembic_version",
     metadata,
@@ -158,20 +158,20 @@ versions = Table(
     PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 
-# Columns of `tasks` that are a task's fields of the same name: those that stay, those that change.
+# Columns of `tasks` with the names of a task's fields: first the constant ones, then the others.
 _STAYS = ("uid", "batch", "origin", "created_at", "request_key", "reused_from", "parents")
 _CHANGES = (
     *("task_id", "model_id", "submitted_at", "completed_at", "expires_at", "duration_ms"),
     *("attempts", "price", "charged", "request_id", "error_code", "error_message"),
 )
 _SAME = _STAYS + _CHANGES
-# Columns of `files` that are a resource's fields of the same name.
+# Columns of `files` with the names of a resource's fields.
 _OF_FILE = tuple(c.name for c in files.c if c.name not in {"uid", "position", "shown"})
 _INT64 = range(-(2**63), 2**63)
 
 
 def task_row(task: Task) -> dict[str, Any]:
-    """Return the columns of a task, but for its owner, its rating and its note."""
+    """Return a task's row, without owner, rating and note."""
     request = task.request
     row = {name: getattr(task, name) for name in _STAYS} | {
         "service": task.service,
@@ -184,7 +184,7 @@ def task_row(task: Task) -> dict[str, Any]:
 
 
 def changing_row(task: Task) -> dict[str, Any]:
-    """Return the columns of a task that change after it was recorded."""
+    """Return the columns of a task that can change after it was recorded."""
     return {name: storable(getattr(task, name)) for name in _CHANGES} | {
         "status": task.status.value,
         "is_final": task.is_final,
@@ -193,7 +193,7 @@ def changing_row(task: Task) -> dict[str, Any]:
 
 
 def file_rows(of: Iterable[Task], prefix: str) -> list[dict[str, Any]]:
-    """Return a row for each resource; paths are relative, so that a home or a bucket can move."""
+    """Return a row for each resource; paths are relative, so a home or a bucket can be moved."""
     return [row for task in of for row in _file_rows(task, prefix)]
 
 
@@ -209,9 +209,9 @@ def _file_rows(task: Task, prefix: str) -> Iterator[dict[str, Any]]:
 def task_of(
     row: RowMapping, found: Iterable[RowMapping], prefix: str, *, shared: bool = False
 ) -> Task:
-    """Return the task of a row of `tasks` and of its rows of `files`, in their order.
+    """Return the task of a row of `tasks` and its rows of `files`, in order.
 
-    Of a ledger that several share, it says whose it is.
+    On a shared ledger it includes the user.
     """
     return Task(
         **{name: row[name] for name in _SAME},
@@ -238,19 +238,19 @@ def _resource(row: RowMapping, prefix: str) -> Resource:
 
 
 def storable(value: Any) -> Any:  # noqa: ANN401 - a column's value
-    """Replace half of a surrogate pair, as requests do, and NUL; drop too large integers."""
+    """Replace lone surrogates and NUL in texts; return None for integers above 64 bits."""
     if isinstance(value, str):  # PostgreSQL refuses NUL
         return value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
     return None if isinstance(value, int) and value not in _INT64 else value
 
 
 def relative(path: str | None, prefix: str) -> str | None:
-    """Return a path within the folder of the results, as rows have it."""
+    """Return a path relative to the place of files, as it is in rows."""
     return path and path.replace("\\", "/").removeprefix(prefix.replace("\\", "/"))
 
 
 def _full(path: str | None, prefix: str) -> str | None:
-    """Return a path as it was, whatever the place; one of a folder in this system's form."""
+    """Return the full path of a file, with this system's separators if the place is a folder."""
     if path is None or "://" in path:
         return path
     return f"{prefix}{path}" if "://" in prefix else str(Path(prefix) / path)

@@ -1,4 +1,4 @@
-"""Calls that an interrupt neither ends nor parts."""
+"""Calls that an interrupt does not end halfway."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from types import FrameType
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Hold an interrupt back until the end of this: Python raises it in the main thread only.
+    """Delay an interrupt until the end of the block; it can only come in the main thread.
 
-    In Python's own locks it would leave them locked, and all other threads waiting for them.
+    An interrupt within one of Python's own locks would leave it locked for all other threads.
     """
     main = threading.current_thread() is threading.main_thread()
     before = signal.getsignal(signal.SIGINT) if main else None
@@ -30,5 +30,5 @@ def interrupts_held() -> Iterator[None]:
             before(*held[-1])
 
 
-# Decorates what runs to its end, whatever is pressed; the interrupt is raised when it has ended.
+# A decorator that delays an interrupt until the call has ended.
 uninterrupted = interrupts_held()
