@@ -467,7 +467,10 @@ class TaskAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """A display price of the catalog, in USD: fixed where both ends are one; see `pricing_of`."""
+    """A display price of the catalog, in USD: fixed where both ends are one; see `pricing_of`.
+
+    The upper end is infinite where the catalog does not state one.
+    """
 
     low: float
     high: float

@@ -9,6 +9,7 @@ a schema library refuses a whole message where one optional field is odd.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, NoReturn, TypeVar
@@ -272,8 +273,12 @@ def _price(entry: dict[str, Json]) -> Price | None:
     found = {"unit": entry.get("unit") or entry.get("price_unit"), **amounts}
     fixed = _amount(found, "amount", "value", "price", "fixed", "usd", "price_usd")
     low = _first((_amount(found, "min", "min_price"), fixed))
-    high = _first((_amount(found, "max", "max_price"), fixed, low))
-    if low is None or high is None or low < 0 or high < low:
+    high = _first((_amount(found, "max", "max_price"), fixed))
+    if low is None and high is None:
+        return None
+    # of which only one end is stated: the other is not guessed
+    low, high = low or 0.0, math.inf if high is None else high
+    if low < 0 or high < low:
         return None
     return Price(low=low, high=high, unit=_text(found.get("unit")))
 

@@ -91,6 +91,8 @@ def money(value: float | None) -> str:
 def money_range(low: float, high: float) -> str:
     """Return a range of amounts: ``$0.40 to 0.60``, or one amount if both are equal."""
     first, last = money(low), money(high)
+    if not last:
+        return f"from {first}"
     return first if first == last else f"{first} to {last.removeprefix('$')}"
 
 

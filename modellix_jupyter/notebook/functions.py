@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, cast
 
 from modellix_jupyter.engine.waiting import check_timeout, is_number
-from modellix_jupyter.errors import InvalidRequest, ModellixError, WaitInterrupted, did_you_mean
+from modellix_jupyter.errors import (
+    InvalidRequest,
+    ModellixError,
+    WaitInterrupted,
+    did_you_mean,
+    short,
+)
 from modellix_jupyter.html.formatting import price_range
 from modellix_jupyter.notebook.current_session import current, leave, push
 from modellix_jupyter.notebook.display import connect_viewer
@@ -143,7 +150,8 @@ def compare(
 
     """
     check_timeout(timeout)
-    slugs = [models] if isinstance(models, str) else list(models)
+    several = isinstance(models, Iterable) and not isinstance(models, str)
+    slugs = list(models) if several else [cast("str", models)]
     with full_names():
         plan = make_plan(one_prompt(prompts), slugs, params=params, vary=vary, repeat=repeat)
     return run(current().submit(plan, confirm=ask_first(_YES, yes=yes)), timeout)
@@ -183,6 +191,10 @@ def submit_frame(
     """
     from modellix_jupyter.planning.plan import requests_of
 
+    if batch is not None and not (isinstance(batch, str) and batch.strip()):
+        raise InvalidRequest(
+            f"batch={short(batch)!r} is no name.", 'Write a text: batch="animals".'
+        )
     return current().submit(
         requests_of(frame, model), confirm=ask_first(_YES, yes=yes), batch=batch
     )
@@ -208,12 +220,12 @@ async def agenerate(
     import asyncio
 
     check_timeout(timeout)
-    session = current()
+    session, confirm = current(), ask_first(_YES, yes=yes)
     with full_names():
         plan = make_plan(one_prompt(prompt), [model], params=params)
     order = await asyncio.to_thread(session.order, plan)
     # not on the thread: a question belongs to the cell that runs
-    if order.quote.why_confirm and not ask_first(_YES, yes=yes)(order.quote):
+    if order.quote.why_confirm and not confirm(order.quote):
         return session.results([])
     sending = asyncio.ensure_future(asyncio.to_thread(session.send, order))
     try:

@@ -170,6 +170,10 @@ def confirmed(_: Quote) -> bool:
 
 def ask_first(option: str, *, yes: bool) -> Confirm:
     """Return what asks the user of the cell that runs, unless they said yes by this option."""
+    if not isinstance(yes, bool):  # "no" would be a yes
+        raise InvalidRequest(
+            f"yes={short(yes)} is neither True nor False.", f"Nothing was sent; write {option}."
+        )
 
     def confirm(quote: Quote) -> bool:
         needed = f"The plan has {quote.why_confirm}."

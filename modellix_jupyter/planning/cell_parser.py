@@ -296,7 +296,15 @@ def _model(word: str) -> str:
 
 
 def split_prompts(body: str) -> list[str]:
-    """Return the prompts of a text, between lines of three dashes; none of a blank one."""
+    """Return the prompts of a text, between lines of three dashes; none of a blank one.
+
+    Raises `InvalidRequest` where the text has another cell in it.
+    """
+    if any(line.lstrip().startswith("%%modellix") for line in body.splitlines()):
+        raise InvalidRequest(
+            "A line of the prompt begins with `%%modellix`: several cells were pasted into one.",
+            "Nothing was sent; put each into a cell of its own.",
+        )
     return [part.strip() for part in _SEPARATOR.split(body)] if body.strip() else []
 
 
@@ -305,7 +313,7 @@ def _prompts(body: str, variables: Namespace, *, needed: bool) -> tuple[str, ...
         if needed:
             raise InvalidRequest("The cell has no prompt.", "Write it below the first line.")
         return ()
-    _refuse_misplaced(body)
+    _refuse_misplaced_option(body)
     parts = split_prompts(body)
     count = f" of {len(parts)}" if parts[1:] else ""
     return tuple(
@@ -314,13 +322,8 @@ def _prompts(body: str, variables: Namespace, *, needed: bool) -> tuple[str, ...
     )
 
 
-def _refuse_misplaced(body: str) -> None:
-    """Refuse what stands below the first line and is no prompt: another cell, or options."""
-    if any(line.startswith("%%modellix") for line in body.splitlines()):
-        raise InvalidRequest(
-            "A line of the prompt begins with `%%modellix`: several cells were pasted into one.",
-            "Nothing was sent; put each into a cell of its own.",
-        )
+def _refuse_misplaced_option(body: str) -> None:
+    """Refuse options that stand below the first line."""
     option = _OPTION.fullmatch(body.split(maxsplit=1)[0])
     if option and _PARAMETER.fullmatch(option["name"].replace("-", "_")):
         raise InvalidRequest(

@@ -69,20 +69,23 @@ class Pricing:
 
     def cost(self, request: Request) -> Cost | str:
         """Return the cost of a request, or why it cannot be known."""
-        if self.price is None or not math.isfinite(self.price.high):
+        if self.price is None:
             return self.why
+        if not math.isfinite(self.price.high):
+            return "the catalog says only what it costs at least"
         try:
-            units = self._units(_singular(self.price.unit or ""), request)
+            units = self._units(_plain_unit(self.price.unit or ""), request)
         except _Unknown as why:
             return str(why)
         cost = Cost(self.price.low, self.price.high).times(units)
         return cost if cost.high < _BEYOND_BELIEF else "its price is beyond belief"
 
-    def _units(self, unit: str, request: Request) -> Cost:
+    def _units(self, stated: str, request: Request) -> Cost:
+        unit = stated.removesuffix("s") if len(stated) > 1 else stated
         if unit in _FLAT_UNITS:
             return _ONE
         if unit and unit not in _FILE_UNITS and unit not in _TIME_UNITS:
-            raise _Unknown(f"its price is per {short(unit, 40)}, which cannot be counted")
+            raise _Unknown(f"its price is per {short(stated, 40)}, which cannot be counted")
         files = self._files(request)
         if unit in _FILE_UNITS:
             if self.parameters is None and not any(name in request.params for name in _COUNTS):
@@ -193,6 +196,5 @@ def cost_of(request: Request, prices: Mapping[str, Pricing]) -> Cost | str:
     return "the catalog could not be read" if pricing is None else pricing.cost(request)
 
 
-def _singular(unit: str) -> str:
-    word = unit.lower().strip(" /").removeprefix("usd").strip(" /").removeprefix("per ").strip()
-    return word.removesuffix("s") if len(word) > 1 else word
+def _plain_unit(unit: str) -> str:
+    return unit.lower().strip(" /").removeprefix("usd").strip(" /").removeprefix("per ").strip()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Protocol, overload
 
@@ -502,9 +502,9 @@ def one_prompt(prompt: object) -> list[str | None]:
     """
     if prompt is None or isinstance(prompt, str):
         return [prompt]
-    try:
-        return list(prompt)  # type: ignore[call-overload, no-any-return]  # the plan checks each
-    except TypeError:
-        raise InvalidRequest(
-            f"The prompt is of type {type(prompt).__name__}.", "Give a text, or a list of texts."
-        ) from None
+    # of bytes and of a mapping, a list would be something else than what is meant
+    if isinstance(prompt, Iterable) and not isinstance(prompt, bytes | bytearray | Mapping):
+        return list(prompt)  # the plan checks each
+    raise InvalidRequest(
+        f"The prompt is of type {type(prompt).__name__}.", "Give a text, or a list of texts."
+    )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -520,7 +521,8 @@ def test_odd_entries_are_left_out_and_odd_fields_empty() -> None:
         ({"price": 0}, Price(low=0, high=0)),
         ({"display_price": {"amount": 4, "unit": "image"}}, Price(low=4, high=4, unit="image")),
         ({"pricing": {"min": 0.1, "max": 0.5, "unit": "s"}}, Price(low=0.1, high=0.5, unit="s")),
-        ({"price": {"min": 0.1}}, Price(low=0.1, high=0.1)),
+        ({"price": {"min": 0.1}}, Price(low=0.1, high=math.inf)),
+        ({"min_price": 0.1}, Price(low=0.1, high=math.inf)),
         ({"price": {"value": 2}}, Price(low=2, high=2)),
         ({"price": {"fixed": 2}}, Price(low=2, high=2)),
         ({"price": {"price": 2}}, Price(low=2, high=2)),
@@ -530,7 +532,7 @@ def test_odd_entries_are_left_out_and_odd_fields_empty() -> None:
         ({"price_usd": "0.1"}, Price(low=0.1, high=0.1)),
         ({"pricing": {"usd": 0.1}}, Price(low=0.1, high=0.1)),
         ({"min_price": 0.1, "max_price": "0.2"}, Price(low=0.1, high=0.2)),
-        ({"price": {"max": 2}}, None),
+        ({"price": {"max": 2}}, Price(low=0, high=2)),
         ({"price": {"min": 3, "max": 2}}, None),
         ({"price": -1}, None),
         ({"price": True}, None),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 
@@ -17,13 +18,14 @@ from modellix_jupyter.html.formatting import (
     left,
     money,
     price,
+    price_range,
     seconds,
     span,
     total_price,
     varied,
     waiting,
 )
-from modellix_jupyter.values import Activity, Card, Json, Request, Status
+from modellix_jupyter.values import Activity, Card, Json, Price, Request, Status
 
 
 @pytest.mark.parametrize(
@@ -85,6 +87,10 @@ def test_a_total_says_of_how_many_the_price_is_known() -> None:
     assert total_price([done(), done(price=None)]) == "$0.04 for 1 of 2"
     assert total_price([done(price=None)]) == ""
     assert total_price([Card(task=task(Status.FAILED))]) == ""
+
+
+def test_a_price_of_which_only_the_lower_end_is_known_says_so() -> None:
+    assert price_range(Price(low=0.1, high=math.inf, unit="per image")) == "from $0.10 / image"
 
 
 def test_the_money_of_a_sandbox_is_in_no_sum_with_real_money() -> None:

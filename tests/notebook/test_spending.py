@@ -136,6 +136,39 @@ def test_every_way_asks_alike(
     assert len(asked) == 1
 
 
+@pytest.mark.usefixtures("limit")
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_only_true_is_a_yes(way: Callable[..., Results], sessions: Sessions) -> None:
+    with pytest.raises(InvalidRequest, match="yes=no is neither True nor False") as caught:
+        way(yes="no")
+    assert "yes=True" in caught.value.hint
+    assert sessions.posts() == 0
+
+
+@pytest.mark.usefixtures("limit")
+@pytest.mark.parametrize("prompt", [{"a cat": 1}, b"a cat", 3])
+def test_what_is_no_text_and_no_list_is_no_prompt(prompt: Any, sessions: Sessions) -> None:
+    for way in (functions.submit, functions.generate, functions.compare):
+        with pytest.raises(InvalidRequest, match="The prompt is of type"):
+            way(prompt, FAST)
+    assert sessions.posts() == 0
+
+
+@pytest.mark.usefixtures("limit")
+@pytest.mark.parametrize("models", [None, 3, [None], ""])
+def test_what_names_no_model_is_compared_with_nothing(models: Any) -> None:
+    with pytest.raises(InvalidRequest, match="is not the name of a model"):
+        functions.compare("a cat", models)
+
+
+@pytest.mark.usefixtures("limit")
+@pytest.mark.parametrize("batch", ["", " ", 3, True])
+def test_a_batch_is_named_by_a_text(batch: Any, sessions: Sessions) -> None:
+    with pytest.raises(InvalidRequest, match="is no name"):
+        functions.submit_frame(pd.DataFrame({"prompt": ["a cat"]}), FAST, batch=batch)
+    assert sessions.posts() == 0
+
+
 def test_above_a_price_it_asks_though_there_is_one_task(
     sessions: Sessions, asked: list[str]
 ) -> None:

@@ -202,6 +202,7 @@ def test_a_body_makes_the_prompt_needless(body: str) -> None:
         ("a\n---\n{animl}", ["{animl}", "prompt 2 of 2", "`animal`", "--no-interpolate"]),
         ("a cat\n\n%%modellix a/x --seed 1\na dog", ["`%%modellix`", "several cells"]),
         ("a cat\r\n%%modellix\r\na dog", ["`%%modellix`", "several cells"]),
+        ("a cat\n  %%modellix a/x\na dog", ["`%%modellix`", "several cells"]),
         ("--size 512x512\na cat", ["`--size`", "first line", "a word before it"]),
         ("\n \n  --yes", ["`--yes`", "first line"]),
         ("--negative-prompt=blurry\n---\na cat", ["`--negative-prompt`", "first line"]),

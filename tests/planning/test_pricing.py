@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -84,6 +85,15 @@ def test_a_price_for_a_second_goes_by_the_duration(unit: str, name: str) -> None
 
 def test_a_price_for_a_minute_goes_by_its_seconds() -> None:
     assert cost(fixed("minute"), duration=30) == 0.25
+
+
+def test_what_cannot_be_counted_is_said_as_the_catalog_says_it() -> None:
+    said = cost(fixed("per 1000 characters"))
+    assert said == "its price is per 1000 characters, which cannot be counted"
+
+
+def test_where_only_the_lower_end_is_stated_there_is_no_price() -> None:
+    assert cost(Price(low=0.1, high=math.inf)) == "the catalog says only what it costs at least"
 
 
 def test_a_range_is_multiplied_at_both_ends() -> None:

@@ -339,6 +339,9 @@ def test_what_is_missing_is_said_and_nothing_is_sent(page: Page, sandbox: Sandbo
     page.choose(QWEN)
     page.click()
     page.until(lambda: "prompt is empty" in create.status.view.value)
+    create.prompt.value = "a cat\n%%modellix a/x\na dog"
+    page.click()
+    page.until(lambda: "several cells were pasted" in create.status.view.value)
     create.prompt.value, create.vary.value = "a cat", "seed"
     page.click()
     page.until(lambda: "no equals sign" in create.status.view.value)
