@@ -1,4 +1,4 @@
-"""The output of a cell as HTML and as text, its gallery included: a function of its tasks."""
+"""Render the tasks of a cell as HTML, with a gallery, and as plain text; pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modellix_jupyter.html.formatting import GAP, WIDTH, fit_line, terminal_widt
 from modellix_jupyter.html.markup import NOTHING, Html, el, html, plain
 from modellix_jupyter.values import Card, Media, Status
 
-# Up to so many tasks, each has a bar of its own; above, they share one.
+# With more tasks than this, one more bar shows how many have ended.
 FEW = 8
 MAX_PROBLEMS = 5
 MAX_PICTURES = 24
@@ -23,11 +23,11 @@ MAX_TEXT = 2_000
 # Columns of a bar in a terminal.
 TEXT_BAR = 20
 
-# Pixels of the only picture of an output, at most; the embedded thumbnails are as large.
+# Maximal pixels of the only picture of an output; embedded thumbnails have the same size.
 LARGE = 512
-# The least width of a tile, the gap between two, and how wide the tiles of a small run get.
+# In pixels: minimal width of a tile, gap between tiles, maximal width of a tile in a small run.
 TILE_PX, GAP_PX, WIDE_PX = 220, 12, 384
-# Default bytes of one output; media beyond them are linked instead.
+# Default limit of bytes of one output; media beyond it become text.
 BUDGET = 2_000_000
 # Bytes of a tile without its picture.
 TILE = 1_200
@@ -47,8 +47,8 @@ def cards_html(
 ) -> Html:
     """Return the tasks as ``text/html``, for a page that may keep only inline styles.
 
-    Below the pictures stands a note; where the note is that the waiting stopped, nothing moves.
-    Without `reasons`, what failed is named and no more: the error that the cell raises says why.
+    `stopped` or `note` is shown below the pictures; `stopped` also removes the progress bars.
+    Without `reasons`, failed tasks have no error message: the cell raises it.
     """
     if not cards:
         return el("div", html("no tasks"), style=f"{elements.ROOT};{elements.DIM}")
@@ -77,7 +77,7 @@ def _single(tile: Tile, now: float, *, moving: bool) -> Html:
     card, media = tile.card, tile.media
     lines = [elements.two_lines(card.task.request.prompt), elements.inputs(card.inputs)]
     lines.append(_one_line(card, now))
-    # The text in place of a picture has the path already.
+    # The text in place of a picture already contains the path.
     path = (media.file or media.path) if media and media.src else None
     lines.append(elements.dim(path or "", f"{elements.DIM};font-size:11px"))
     if media is None:
@@ -89,7 +89,7 @@ def _single(tile: Tile, now: float, *, moving: bool) -> Html:
 
 
 def _one_line(card: Card, now: float) -> Html:
-    """Return model, seed, seconds and price of a task; of one that runs, how long it has run."""
+    """Return model, seed, seconds and price of a task; of an open task, state and elapsed time."""
     task = card.task
     known = [task.request.model, *formatting.settings_of(task, ("seed",))]
     if formatting.is_open(card):
@@ -98,7 +98,7 @@ def _one_line(card: Card, now: float) -> Html:
 
 
 def _facts_of_all(cards: Sequence[Card]) -> Html:
-    """Return the prompt and the model, where all have the same, and what differs."""
+    """Return prompt and model if all cards share them, and the values that differ."""
     prompts = {card.task.request.prompt for card in cards}
     models = {card.task.request.model for card in cards}
     common = [*models] if len(models) == 1 else []
@@ -119,7 +119,7 @@ def _same_inputs(cards: Sequence[Card]) -> bool:
 
 
 def _names(cards: Sequence[Card]) -> list[str]:
-    """Return the parameters that tell the cards apart; of inputs, the pictures do."""
+    """Return the parameters that differ, without media inputs: those are shown as pictures."""
     params = [card.task.request.params for card in cards]
     inputs = {name for each in params for name, value in each.items() if _is_address(value)}
     return [name for name in formatting.varied(cards) if name not in inputs]
@@ -132,14 +132,14 @@ def _is_address(value: object) -> bool:
 
 
 def _values(cards: Sequence[Card], name: str) -> str:
-    """Return the values of a parameter, shortened where there are many."""
+    """Return the distinct values of a parameter as text, shortened if there are many."""
     given = (card.task.request.params for card in cards)
     values = dict.fromkeys(formatting.value_of(p[name]) for p in given if name in p)
     return formatting.listed([formatting.clip(value, 40) for value in values], MAX_VALUES)
 
 
 def overview(cards: Sequence[Card], now: float, *, moving: bool = True) -> Html:
-    """Return one line for all tasks, and a bar of their number while many of them run."""
+    """Return one line about all tasks; while there are many and some are open, also a bar."""
     active = any(formatting.is_open(card) for card in cards)
     line = elements.row(
         el(
@@ -181,7 +181,7 @@ def _state_text(card: Card, now: float) -> str:
 
 
 class Tile(NamedTuple):
-    """One resource of a card in a gallery, or a card that has none yet, and its captions."""
+    """A resource of a card, or a card without any, and its captions in a gallery."""
 
     card: Card
     key: str = ""
@@ -190,7 +190,7 @@ class Tile(NamedTuple):
 
 
 def tiles_of(cards: Sequence[Card]) -> list[Tile]:
-    """Return a tile for each picture of the tasks, and for each task that is still open."""
+    """Return a tile for each resource, and one for each task without any; none for failed tasks."""
     names = _names(cards)
     many = len({card.task.request.prompt for card in cards}) > 1
     models = len({card.task.request.model for card in cards}) > 1
@@ -208,22 +208,22 @@ def tiles_of(cards: Sequence[Card]) -> list[Tile]:
         for key, item, number in elements.shown_of(card) or [elements.Shown()]:
             last = elements.dotted([*facts, number])
             out.append(Tile(card=card, key=key, media=item, captions=(*captions, last)))
-            facts = []  # they stand once
+            facts = []  # only below the first
     return out
 
 
 def gallery(
     tiles: Sequence[Tile], now: float, budget: int = BUDGET, *, moving: bool = True
 ) -> Html:
-    """Return the tiles side by side, in as many columns as the page has room for."""
+    """Return the tiles side by side, in as many columns as fit into the page."""
     if not tiles:
         return NOTHING
-    if len(tiles) > MAX_PICTURES:  # what is done before what is not, each in its order
+    if len(tiles) > MAX_PICTURES:  # ended tasks first; within each group the order stays
         tiles = sorted(tiles, key=lambda tile: formatting.is_open(tile.card))
     shown = affordable(tiles[:MAX_PICTURES], budget)
     more = len(tiles) - len(shown)
     widest = len(shown) * (WIDE_PX + GAP_PX)
-    # a few pictures are large, many are small; at least two in a line, also on a telephone
+    # a few pictures are large, many are small; at least two fit on a line, even on a phone
     column = WIDE_PX * 3 // 4 if len(shown) <= FEW_TILES else TILE_PX
     columns = f"repeat(auto-fill,minmax(max(130px,min({column}px,46%)),1fr))"
     contents = [(tile, _content(tile, now, moving=moving)) for tile in shown]
@@ -240,7 +240,7 @@ def gallery(
 
 
 def affordable(tiles: Sequence[Tile], budget: int) -> list[Tile]:
-    """Return the tiles within a budget of bytes: what is too heavy is a tile of text."""
+    """Return the tiles that fit into a budget of bytes; media that are too large become text."""
     kept: list[Tile] = []
     inputs = (len(media.src or "") for tile in tiles for media in tile.card.inputs)
     remaining = budget - TILE * len(tiles) - sum(inputs)
@@ -254,7 +254,7 @@ def affordable(tiles: Sequence[Tile], budget: int) -> list[Tile]:
 
 
 def _content(tile: Tile, now: float, *, moving: bool) -> Html:
-    """Return the picture, or in its place a frame of its shape with how far it is."""
+    """Return the picture, or a frame of its shape that shows the progress of the task."""
     card, item = tile.card, tile.media
     if item is not None:
         return elements.media_html(item, formatting.alternative(card.task), LARGE, tile.key)
@@ -272,7 +272,7 @@ def _content(tile: Tile, now: float, *, moving: bool) -> Html:
 
 
 def problems_html(cards: Sequence[Card], *, reasons: bool = True) -> list[Html]:
-    """Return what went wrong, the same reason once for all the tasks that it stopped."""
+    """Return the errors of the tasks; tasks with the same error share one entry."""
     groups: dict[tuple[object, ...], list[Card]] = {}
     for card in cards:
         task = card.task
@@ -309,7 +309,7 @@ def cards_text(
     """Return the tasks as ``text/plain``; see `cards_html`."""
     if not cards:
         return "no tasks"
-    # What will end first is at the top; what is being saved has ended at the service.
+    # The task that ends next is on top; one that is being saved has already ended at the service.
     order = (Status.PROCESSING, Status.PENDING, Status.SUBMITTING)
     waited = [card for card in cards if formatting.is_saving(card)]
     waited += [card for status in order for card in cards if card.task.status is status]
@@ -327,7 +327,7 @@ def cards_text(
 
 
 def _totals(cards: Sequence[Card], now: float) -> list[str]:
-    """Return how long all of them took together, and what they cost, as far as it is known."""
+    """Return the total time, the time left and the total price, as far as they are known."""
     active = any(formatting.is_open(card) for card in cards)
     passed = formatting.seconds(formatting.span(cards, now), live=active)
     parts = (passed, formatting.left(cards), formatting.total_price(cards))
@@ -335,7 +335,7 @@ def _totals(cards: Sequence[Card], now: float) -> list[str]:
 
 
 def _open_lines(card: Card, now: float) -> list[str]:
-    """Return an open task on one line, and where that is too long, what it waits for below."""
+    """Return an open task on one line; if that is too long, its reason to wait is below."""
     clock, held = formatting.clock(card, now), formatting.waiting(card.activity, now)
     parts = [
         card.task.request.model,

@@ -1,11 +1,11 @@
-"""Inline styles, and the elements that every page is made of: dots, bars, notes, pictures.
+"""Inline styles, and the elements of every page: dots, bars, notes, pictures.
 
-A notebook that is not trusted loses its ``<style>``, classes and scripts, so each element carries
-its own look. Text inherits its colour from the page, light or dark; a colour stands only in dots,
-bars and borders, and there beside a word that says the same.
+An untrusted notebook loses its ``<style>``, classes and scripts, so each element has inline styles.
+Text inherits its colour from the page, light or dark. Only dots, bars and borders have a colour of
+their own, each beside a word of the same meaning.
 
-What a click on a picture opens is added from outside: the viewer's script, its style sheet, and
-what it shows of a task.
+The viewer needs a script, which is added from outside. Its script, its style sheet and the facts
+that it shows of a task are read here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from modellix_jupyter.html import formatting
 from modellix_jupyter.html.markup import NOTHING, Html, data_uri_ok, el, file_anchor, html, join
 from modellix_jupyter.values import Card, Media, Resource, Status, Task, to_datetime
 
-# Each has a contrast of at least 3 to white and to #111, which graphics need.
+# Each has a contrast of at least 3 to white and to #111, the minimum for graphics.
 GREEN = "#2e9e5b"
 RED = "#e5484d"
 BLUE = "#3b82f6"
@@ -30,7 +30,7 @@ GREY = "#868e96"
 FILLED = "background-color:rgba(128,128,128,0.13)"
 LINE = "rgba(128,128,128,0.30)"
 
-# The first is what JupyterLab leaves of the two in a notebook that is not trusted.
+# In an untrusted notebook, JupyterLab keeps only the first of the two.
 BREAK = "overflow-wrap:break-word;overflow-wrap:anywhere"
 ROOT = f"font-size:13px;line-height:1.5;max-width:100%;{BREAK};padding:4px 0"
 ROW = "display:flex;flex-wrap:wrap;align-items:baseline;gap:0 10px"
@@ -46,16 +46,16 @@ COLOURS: Mapping[str, str] = {
     Status.UNKNOWN: AMBER,
     Status.PROCESSING: BLUE,
 }
-# Seconds in which the mark of a bar of unknown progress goes there and back.
+# Seconds in which the mark in a bar of unknown progress sweeps to the end and back.
 SWEEP_S = 4
 SWEEP_WIDTH = 30
-# The height of the pictures of what a task began from.
+# Height in pixels of the input pictures of a task.
 INPUT_PX = 40
 _NOUNS = {"image": "picture", "video": "video", "audio": "sound"}
 
 
 def colour_of(card: Card) -> str:
-    """Return the colour of the card's dot: amber while something holds it up."""
+    """Return the colour of the card's dot: amber while it waits for a known time."""
     held = card.activity is not None and card.activity.until is not None
     return AMBER if held and formatting.is_open(card) else COLOURS.get(card.task.status, GREY)
 
@@ -70,7 +70,7 @@ def dot(colour: str) -> Html:
 
 
 def row(*parts: Html) -> Html:
-    """Return pieces on one line, or on more where the page is narrow."""
+    """Return parts on one line, which wraps on a narrow page."""
     return el("div", *parts, style=ROW)
 
 
@@ -101,12 +101,12 @@ def ticked(text: str) -> Html:
 
 
 def note(text: str) -> Html:
-    """Return a remark below the rest."""
+    """Return a dimmed note below other content, or nothing for an empty text."""
     return el("div", ticked(text), style=f"{DIM};margin-top:6px") if text else NOTHING
 
 
 def bar(part: float | None, elapsed_s: float, *, label: str) -> Html:
-    """Return a progress bar; where `part` is unknown, a mark sweeps through it."""
+    """Return a progress bar; if `part` is unknown, a mark sweeps through it."""
     if part is not None:
         return track([(100 * part, BLUE, "")], label=label, value=int(part * 100))
     phase = elapsed_s % SWEEP_S / SWEEP_S
@@ -116,7 +116,7 @@ def bar(part: float | None, elapsed_s: float, *, label: str) -> Html:
 
 
 def track(segments: Iterable[tuple[float, str, str]], *, label: str, value: int | None) -> Html:
-    """Return a bar of several segments: per cent, colour and further style of each."""
+    """Return a bar of segments, each of which has per cent, a colour and further style."""
     filled = [
         el("div", style=f"width:{size:.1f}%;height:5px;background-color:{colour};{more}")
         for size, colour, more in segments
@@ -136,7 +136,7 @@ def track(segments: Iterable[tuple[float, str, str]], *, label: str, value: int 
 
 
 def media_of(card: Card) -> tuple[Media, ...]:
-    """Return what the card shows: its media, or else a link for each resource of the task."""
+    """Return the media of a card, or else a link for each resource of its task."""
     return card.media or tuple(_linked(resource) for resource in card.task.resources)
 
 
@@ -161,7 +161,7 @@ def fit(media: Media, box: int) -> tuple[int | None, int | None]:
 
 
 class Shown(NamedTuple):
-    """A file of a card, the key by which a viewer asks for its original, and which of how many."""
+    """A file of a card, the key of its original for the viewer, and its number of how many."""
 
     key: str = ""
     media: Media | None = None
@@ -169,7 +169,7 @@ class Shown(NamedTuple):
 
 
 def shown_of(card: Card) -> list[Shown]:
-    """Return what the card shows; of a card that is still open, what is here already."""
+    """Return the files of a card; of an open card, those that are already downloaded."""
     if formatting.is_open(card) and not card.media:
         return []
     resources = card.task.resources
@@ -184,9 +184,9 @@ def shown_of(card: Card) -> list[Shown]:
 
 
 def media_html(media: Media, alt: str, box: int, key: str = "") -> Html:
-    """Return the element that shows a resource in a square, or text without one.
+    """Return an element that shows a resource within a square, or a text in its place.
 
-    With a key, a click or Enter on it opens the viewer where a kernel runs.
+    With a key, a click or Enter on it opens the viewer, if our script is loaded.
     """
     if media.text is not None:
         return _text(media.text)
@@ -196,14 +196,14 @@ def media_html(media: Media, alt: str, box: int, key: str = "") -> Html:
 
 
 def opens(shown: Html, media: Media, key: str, css: str = "width:100%") -> Html:
-    """Return what opens the viewer on a click or Enter, where a script of ours listens."""
+    """Wrap content so that a click or Enter opens the viewer, if our script is loaded."""
     kind = media.kind if media.kind in {"video", "audio"} else None
     style = f"cursor:zoom-in;{css}"
     return el("div", shown, data_mx=key, data_mx_type=kind, tabindex=0, style=style)
 
 
 def _text(text: str) -> Html:
-    """Return a text as it is, in a box that scrolls where it is long."""
+    """Return a text unchanged, in a box that scrolls if the text is long."""
     style = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:16em;overflow:auto;width:100%"
     return el("div", html(text), style=f"{style};{FILLED};border-radius:6px;padding:10px")
 
@@ -225,8 +225,8 @@ def _embedded(media: Media, alt: str, box: int) -> Html:
 
 def _image(media: Media, alt: str, box: int) -> Html:
     width, height = fit(media, box)
-    # As wide as its place, and no wider than its box or the original; the attributes are for pages
-    # that take the style away, and hold the place while the picture is decoded.
+    # As wide as its container, but no wider than the box or the original. The attributes are for
+    # pages that remove the style, and reserve the space while the picture is decoded.
     limit = f"width:100%;max-width:{width}px" if width else f"max-width:100%;max-height:{box}px"
     picture = el(
         "img",
@@ -241,7 +241,7 @@ def _image(media: Media, alt: str, box: int) -> Html:
 
 
 def inputs(media: Sequence[Media]) -> Html:
-    """Return small pictures of what a task began from, on a line."""
+    """Return the input pictures of a task, small and on one line."""
     style = f"height:{INPUT_PX}px;width:auto;border-radius:4px;display:block;margin:0"
     pictures = [
         el("img", src=each.src, alt="input", height=INPUT_PX, title=each.path, style=style)
@@ -277,7 +277,7 @@ def fallback(media: Media) -> Html:
 
 
 def chips(parts: Sequence[str]) -> Html:
-    """Return short texts, each in a frame of its own."""
+    """Return short texts, each in its own frame."""
     style = (
         f"display:inline-block;border:1px solid {LINE};border-radius:9px;padding:0 7px;"
         "margin:2px 4px 0 0;font-size:11px;line-height:17px"
@@ -286,7 +286,7 @@ def chips(parts: Sequence[str]) -> Html:
 
 
 def two_lines(text: str | None, css: str = "") -> Html:
-    """Return a prompt on two lines at most; it keeps its own direction."""
+    """Return a prompt on at most two lines, in its own text direction."""
     line = " ".join((text or "").split())
     if not line:
         return NOTHING
@@ -330,16 +330,16 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", r
 
 @cache
 def asset(name: str) -> str:
-    """Return a script or a style sheet of ours; the viewer's rules apply to nothing else."""
+    """Return the text of one of our scripts or style sheets."""
     return files(__package__).joinpath(name).read_text("utf-8")
 
 
 @cache
 def module_js(name: str) -> str:
-    """Return JavaScript that defines a module of ours as one object that has only its exports.
+    """Return JavaScript that defines one of our modules as an object of its exports.
 
-    An anywidget's module cannot import another, so the texts are joined: ``viewer`` is the viewer,
-    ``tables`` lets tables be sorted and searched.
+    The module of an anywidget cannot import another one, so their texts are joined. ``viewer`` is
+    the viewer; ``tables`` makes tables sortable and searchable.
     """
     text = asset(f"{name}.js")
     names = ", ".join(_EXPORT.findall(text))
@@ -347,7 +347,7 @@ def module_js(name: str) -> str:
 
 
 def facts_of(task: Task, resource: Resource) -> dict[str, Any]:
-    """Return what the viewer shows of a picture, video or sound beside it."""
+    """Return the facts that the viewer shows beside a picture, video or sound."""
     ended = to_datetime(task.completed_at)
     known = {
         "type": resource.type if resource.type in {"video", "audio"} else "image",

@@ -1,4 +1,4 @@
-"""The text and numbers of a task, for a page and for a terminal alike."""
+"""Format the texts and numbers of a task, for HTML and for a terminal."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ MAX_SETTINGS = 4
 WIDTH = 80
 GAP = "  "
 
-# Parameters with the aspect ratio of a result, and the largest ratio that is drawn.
-_SHAPES = ("size", "imagesize", "resolution", "aspectratio", "ratio")  # as `plain_name` has them
+# Parameters with the aspect ratio of a result, as from `plain_name`; the largest ratio drawn.
+_SHAPES = ("size", "imagesize", "resolution", "aspectratio", "ratio")
 MAX_SHAPE = 4
 
 _COUNTED = {
@@ -51,18 +51,18 @@ _COUNTED = {
 
 
 def clip(text: str, limit: int) -> str:
-    """Return at most `limit` characters, with an ellipsis where there were more."""
+    """Return at most `limit` characters, with an ellipsis if the text was cut."""
     return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"
 
 
 def listed(texts: Sequence[str], limit: int) -> str:
-    """Return the first texts, and how many more there are: ``1, 2, 3 and 4 more``."""
+    """Return the first texts and the number of the others: ``1, 2, 3 and 4 more``."""
     more = f" and {len(texts) - limit} more" if len(texts) > limit else ""
     return f"{', '.join(texts[:limit])}{more}"
 
 
 def seconds(value: float | None, *, live: bool = False) -> str:
-    """Return a duration: ``7.4 s``, ``1 min 05 s``, ``2 h 03 min``; empty where there is none."""
+    """Return a duration: ``7.4 s``, ``1 min 05 s``, ``2 h 03 min``; empty if unknown."""
     if value is None or not math.isfinite(value):
         return ""
     value = max(value, 0.0)
@@ -97,12 +97,12 @@ def money_range(low: float, high: float) -> str:
 
 
 def dimensions(width: int | None, height: int | None) -> str:
-    """Return width and height, or nothing where one of them is not known."""
+    """Return width and height, or an empty text if one of them is unknown."""
     return f"{width}×{height}" if width and height else ""  # noqa: RUF001 -- the sign, not an x
 
 
 def plain_name(name: str) -> str:
-    """Return a parameter's name without case and underscores: models write it either way."""
+    """Return a parameter's name in lower case, without underscores: models differ in both."""
     return name.replace("_", "").lower()
 
 
@@ -115,7 +115,7 @@ _PAIR = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*[xX*\u00d7:/]\s*(\d{1,5}(?:\.\d+)?
 
 
 def shape(request: Request) -> str:
-    """Return the requested aspect ratio for CSS; square where none is requested."""
+    """Return the requested aspect ratio for CSS; square if none is requested."""
     params = plain_params(request)
     sides = f"{params.get('width')}x{params.get('height')}"
     for text in (sides, *(str(params.get(name, "")) for name in _SHAPES)):
@@ -140,22 +140,22 @@ def file_size(size: int | None) -> str:
 
 
 def is_saving(card: Card) -> bool:
-    """Whether the service is done and the files are on their way."""
+    """Whether the task has ended and its files are being downloaded."""
     return card.task.status.ended and card.activity is not None and bool(card.task.missing)
 
 
 def is_open(card: Card) -> bool:
-    """Whether something is still to be waited for."""
+    """Whether the task has not ended or its files are being downloaded."""
     return not card.task.status.ended or is_saving(card)
 
 
 def is_problem(card: Card) -> bool:
-    """Whether it ended with nothing to show."""
+    """Whether the task ended without success."""
     return card.task.status.ended and card.task.status is not Status.SUCCESS
 
 
 def elapsed(task: Task, now: float) -> float:
-    """Return the seconds since the task was sent, or was made where it was not sent yet."""
+    """Return the seconds since the task was submitted, or since it was created if not submitted."""
     return max(now - _start_us(task) / 1e6, 0.0)
 
 
@@ -164,7 +164,7 @@ def _start_us(task: Task) -> int:
 
 
 def span(cards: Sequence[Card], now: float) -> float | None:
-    """Return the seconds from the first submission to the last end, or to now."""
+    """Return the seconds from the first submission to the last end, or to now if a task is open."""
     cards = [card for card in cards if card.task.reused_from is None] or cards
     starts = [_start_us(card.task) for card in cards]
     if any(is_open(card) for card in cards):
@@ -174,7 +174,7 @@ def span(cards: Sequence[Card], now: float) -> float | None:
 
 
 def fraction(elapsed_s: float, usual_s: float | None) -> float | None:
-    """Return the estimated progress of a task, below 1, or None where it is unknown."""
+    """Return the estimated progress of a task, below 1, or None if it is unknown."""
     if usual_s is None or not math.isfinite(usual_s) or usual_s <= 0:
         return None
     part = max(elapsed_s, 0.0) / usual_s
@@ -189,7 +189,7 @@ def progress(card: Card, now: float) -> float | None:
 
 
 def waiting(activity: Activity | None, now: float) -> str:
-    """Return what is being waited for: ``rate limited, goes on in 12 s, attempt 2 of 4``."""
+    """Return what a task waits for: ``rate limited, goes on in 12 s, attempt 2 of 4``."""
     if activity is None:
         return ""
     parts = [activity.what]
@@ -203,14 +203,14 @@ def waiting(activity: Activity | None, now: float) -> str:
 
 
 def state(card: Card) -> str:
-    """Return its state in one or two words."""
+    """Return the state of a card in one or two words."""
     if card.held:
         return "held"
     return "done, saving" if is_saving(card) else str(card.task.status)
 
 
 def clock(card: Card, now: float) -> str:
-    """Return the time that has passed, and what is usual: ``7 s (usually 20 s)``."""
+    """Return the elapsed time and the usual one: ``7 s (usually 20 s)``."""
     passed = seconds(elapsed(card.task, now), live=True)
     usual = seconds(card.usual_s, live=True)
     known = fraction(0, card.usual_s) == 0 and not is_saving(card)
@@ -229,7 +229,7 @@ def counts(cards: Sequence[Card]) -> str:
 
 
 def _queue(cards: Sequence[Card]) -> Counter[str]:
-    """Return what those wait for that were not sent yet, and how many wait for each."""
+    """Return the number of unsent cards for each reason to wait."""
     found: Counter[str] = Counter()
     until: dict[str, float] = {}
     for card in cards:
@@ -247,7 +247,7 @@ def _until(moment: float) -> str:
 
 
 def left(cards: Sequence[Card]) -> str:
-    """Return how long all of them take yet, where that is known: ``about 40 s left``."""
+    """Return the time until all tasks have ended, if it is known: ``about 40 s left``."""
     known = [card.left_s for card in cards if not card.task.status.ended]
     if not known or None in known:
         return ""
@@ -255,7 +255,7 @@ def left(cards: Sequence[Card]) -> str:
 
 
 def price(task: Task) -> str:
-    """Return what a task was charged, or its price; an end without a bill may cost nothing."""
+    """Return the charge of a task, or else its price if it succeeded: a failed task may be free."""
     if task.reused_from:
         moment = to_datetime(task.submitted_at or task.created_at)
         return f"$0.00, reused from {moment:%Y-%m-%d %H:%M} UTC"
@@ -263,7 +263,7 @@ def price(task: Task) -> str:
 
 
 def cost(task: Task) -> str:
-    """Return the same in one amount."""
+    """Return only the amount that `price` shows."""
     if task.reused_from:
         return money(0)
     if task.charged is not None:
@@ -272,9 +272,9 @@ def cost(task: Task) -> str:
 
 
 def total_price(cards: Sequence[Card]) -> str:
-    """Return what was charged, and apart from it the price of what succeeded without a bill.
+    """Return the sum of the charges, and separately the prices of successes without a charge.
 
-    Each service has a sum of its own: the sandbox's money is none.
+    Each service has its own sum: the sandbox's prices are not real money.
     """
     by_service: dict[str, list[Task]] = {}
     for card in cards:
@@ -299,7 +299,7 @@ def _sum_of(tasks: Sequence[Task]) -> str:
 
 
 def facts(card: Card) -> list[str]:
-    """Return what is known of a task that ended: seconds, the pictures' size, price, and whose."""
+    """Return the facts of an ended task: seconds, size of the pictures, price and user."""
     task = card.task
     sizes = {dimensions(item.width, item.height) for item in card.media or task.resources}
     size = sizes.pop() if len(sizes) == 1 else ""
@@ -307,12 +307,12 @@ def facts(card: Card) -> list[str]:
 
 
 def by(task: Task) -> str:
-    """Return whose a task is, where its ledger is shared."""
+    """Return the user of a task, if its ledger is shared."""
     return f"by {clip(task.user, 40)}" if task.user else ""
 
 
 def value_of(value: object) -> str:
-    """Return a parameter's value as it was typed: text as it is, anything else as JSON."""
+    """Return a parameter's value as it was typed: a text unchanged, anything else as JSON."""
     if isinstance(value, str):
         return value
     try:
@@ -322,7 +322,7 @@ def value_of(value: object) -> str:
 
 
 def varied(cards: Sequence[Card]) -> tuple[str, ...]:
-    """Return the parameters that tell the cards apart: the seed, and what has several values."""
+    """Return the parameters that distinguish cards: the seed, and those with several values."""
     seen: dict[str, set[str]] = {}
     for card in cards:
         for name, value in card.task.request.params.items():
@@ -338,7 +338,7 @@ def settings_of(task: Task, names: Sequence[str], limit: int = 40) -> list[str]:
 
 
 def reason(task: Task) -> tuple[str, str]:
-    """Return what went wrong and what to do about it; both empty where nothing did."""
+    """Return the error message and the hint of a task; both are empty if there is no error."""
     error = task.error()
     if error is None:
         return "", ""
@@ -348,7 +348,7 @@ def reason(task: Task) -> tuple[str, str]:
 
 
 def missing(cards: Sequence[Card]) -> str:
-    """Return which files are missing and not being downloaded, and what to do."""
+    """Return a note on files that are missing and not being downloaded, and what to do."""
     tasks = [card.task for card in cards if not is_open(card)]
     told = [t.error_message for t in tasks if t.status is Status.SUCCESS and t.error_message]
     notes = [_not_fetched(tasks), *(f"{reason}." for reason in dict.fromkeys(told))]
@@ -365,7 +365,7 @@ def _not_fetched(tasks: Sequence[Task]) -> str:
 
 
 def alternative(task: Task) -> str:
-    """Return the text in place of a picture: the prompt, clipped, or else the model."""
+    """Return the alternative text of a picture: the clipped prompt, or else the model."""
     prompt = task.request.prompt
     line = " ".join(prompt.split()) if prompt else ""
     return clip(line, 160) or f"made by {task.request.model}"
@@ -383,7 +383,7 @@ def _width_of(char: str) -> int:
 
 
 def fit_line(text: str, width: int = WIDTH) -> str:
-    """Return the text, safe for a terminal, in at most so many columns."""
+    """Return the text, safe for a terminal, in at most `width` columns."""
     text = plain(text)
     if terminal_width(text) <= width:
         return text
@@ -393,7 +393,7 @@ def fit_line(text: str, width: int = WIDTH) -> str:
 
 
 def wrap_lines(text: str, indent: str = "", width: int = WIDTH) -> list[str]:
-    """Return the text as lines of at most so many columns, each after the indent."""
+    """Wrap the text into lines of at most `width` columns, each with the indent."""
     remaining = max(width - len(indent), 1)
     text = plain(text)
     # The standard wrapper counts characters, and wide ones take two columns.

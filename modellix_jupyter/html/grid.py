@@ -1,7 +1,7 @@
-"""A comparison: models across, prompts down, or whatever else two axes hold.
+"""A comparison as a grid of two axes: models across and prompts down, or others.
 
-Each heading of a row stands above its pictures, over the whole width, so that on a telephone the
-pictures have the whole width. Where there is only one column, the pictures flow instead.
+The heading of a row is above its pictures, not beside them, so that the pictures have the whole
+width of a phone. If there is only one column, the pictures flow instead.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from modellix_jupyter.html.markup import NOTHING, Html, el, html
 from modellix_jupyter.html.table import table_text
 from modellix_jupyter.values import Card, Media, Status
 
-# Pixels of a picture by how many stand in a line; of more, each has `THUMB`.
+# Pixels of a picture by the number of pictures in a line; `THUMB` if there are more.
 BOXES = {1: 512, 2: 512, 3: 360}
 THUMB = 320
-# Minimal width of a column in pixels; in less, the grid scrolls in its own box.
+# Minimal width of a column in pixels; on a narrower page, the grid scrolls in its own box.
 MIN_COLUMN = 124
 GAP = 12
-# Pictures of one cell in a line.
+# Maximal number of pictures of one cell in a line.
 MAX_ABREAST = 4
-# Rows above which each picture names its column: the heading may be a screen away.
+# With more rows than this, each picture names its column: the heading may be out of sight.
 LONG = 4
-# What an axis begins with that is a parameter, as the frame's columns do.
+# Prefix of an axis that is a parameter, as in the frame's columns.
 PARAM = "param."
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """What was compared."""
+    """Cards arranged in columns, rows and sections."""
 
     columns: tuple[str, ...]
     rows: tuple[str, ...]
     cells: Mapping[tuple[int, int], tuple[Card, ...]]  # by row and column, from 0
-    # What the columns, the rows and the sections are: model, prompt, repeat or param.NAME.
+    # The axes of columns, rows and sections: model, prompt, repeat or param.NAME.
     axes: tuple[str, str, str] = ("model", "prompt", "")
     sections: tuple[str, ...] = ()  # the heading of the section of each row
-    captions: tuple[str, ...] = ()  # axes whose values stand below each picture
+    captions: tuple[str, ...] = ()  # axes whose values are shown below each picture
     common: tuple[tuple[str, str], ...] = ()  # axes with one value for all cards
-    facts: str = ""  # about all cards, of the whole grid also on a part of it
+    facts: str = ""  # about all cards; a part keeps those of the whole grid
     note: str = ""  # below the grid
 
     def cards(self) -> list[Card]:
@@ -63,7 +63,7 @@ class Grid:
         return len(self.columns) == 1 and self.abreast <= 1 < len(self.rows)
 
     def entries(self, r: int, c: int) -> list[Entry]:
-        """Return the pictures of a cell, and one entry for each card that has none."""
+        """Return the pictures of a cell, and one entry for each card without any."""
         cards = self.cells.get((r, c), ())
         return [entry for card in cards for entry in _entries_of(card, self.captions)]
 
@@ -72,7 +72,7 @@ class Grid:
         return bool(self.sections) and (r == 0 or self.sections[r] != self.sections[r - 1])
 
     def section_ranges(self) -> list[range]:
-        """Return the rows of each section; one range where there are no sections."""
+        """Return the rows of each section; one range if there are no sections."""
         starts = [r for r in range(len(self.rows)) if r == 0 or self.begins(r)]
         return [range(start, end) for start, end in pairwise([*starts, len(self.rows)])]
 
@@ -92,7 +92,7 @@ class Grid:
         )
 
     def mapped(self, change: Callable[[Card], Card]) -> Grid:
-        """Return the same with each card changed."""
+        """Return the grid with `change` applied to each card."""
         cells = {at: tuple(map(change, cards)) for at, cards in self.cells.items()}
         return replace(self, cells=cells)
 
@@ -107,12 +107,12 @@ def _noun(axis: str) -> str:
 
 
 class Entry(NamedTuple):
-    """A picture of a card, or None where it has none to show, and the facts of its caption."""
+    """A picture of a card, or None if it has none, and the facts of its caption."""
 
     card: Card
     media: Media | None
     facts: list[str]
-    key: str = ""  # by which a viewer asks for the original
+    key: str = ""  # identifies the original for the viewer
 
 
 def _entries_of(card: Card, axes: Sequence[str]) -> list[Entry]:
@@ -125,7 +125,7 @@ def _entries_of(card: Card, axes: Sequence[str]) -> list[Entry]:
 
 
 def _facts(card: Card, axes: Sequence[str]) -> list[str]:
-    """Return what is known of a card: seconds, what tells it apart, and the price."""
+    """Return the caption of a card: its values of the axes, seconds and price."""
     task = card.task
     names = [axis.removeprefix(PARAM) for axis in axes if axis.startswith(PARAM)]
     model = [task.request.model] if "model" in axes else []
@@ -143,7 +143,7 @@ def entry_problem(card: Card) -> str:
 
 
 def grid_html(grid: Grid) -> Html:
-    """Return the comparison, its pictures as large as their number allows, with inline styles."""
+    """Return the comparison with inline styles; the fewer pictures in a line, the larger."""
     if not grid.rows:
         return el("div", html("no tasks"), style=f"{elements.ROOT};{elements.DIM}")
     flows, abreast = grid.flows, min(max(grid.abreast, 1), MAX_ABREAST)
@@ -178,7 +178,7 @@ def _flow(grid: Grid, box: int) -> Html:
         name = _named(grid.axes[1], heading, 90)
         shown = grid.entries(r, 0)
         tiles = [_tile(entry, box, name) for entry in shown]
-        # Two to a row on a telephone; where calc() is not allowed, the width alone still holds.
+        # Two in a row on a phone; if calc() is not allowed, the width still applies.
         css = f"width:{box}px;max-width:calc(50% - {GAP // 2}px)"
         parts.append(el("div", *tiles, style=css))
     return el(
@@ -195,7 +195,7 @@ def _section(grid: Grid, r: int) -> Html:
 _PLAIN_ROW = "background-color:transparent"
 _CELL = "text-align:left;vertical-align:top;border:0;white-space:normal"
 _LINE = "max-width:640px;max-width:min(640px,85vw)"
-# So that a heading is read whole where the grid scrolls under it.
+# Keep a heading in sight while the grid scrolls sideways.
 _STAYS = f"display:inline-block;position:sticky;left:0;{_LINE}"
 _CELL_STYLE = f"{_CELL};padding:0 {GAP}px 14px 0"
 
@@ -206,7 +206,7 @@ def _table(grid: Grid, box: int, abreast: int) -> Html:
     heads = (el("th", name, scope="col", style=style) for name in names)
     body = [part for r in range(len(grid.rows)) for part in _row(grid, r, box, abreast)]
     count = len(grid.columns)
-    # Equal columns that shrink with the page to their minimum, and then scroll in the box around.
+    # Equal columns shrink with the page to their minimal width; then the box around them scrolls.
     css = (
         "border-collapse:collapse;border:0;margin:0;table-layout:fixed;font-size:13px;width:100%;"
         f"min-width:{count * (MIN_COLUMN + GAP)}px;max-width:{count * abreast * (box + GAP)}px"
@@ -241,7 +241,7 @@ def _cell(grid: Grid, r: int, c: int, box: int, abreast: int) -> Html:
     tiles = [_tile(entry, box, name) for entry in shown]
     if abreast == 1:
         return el("td", el("div", *tiles, style=f"max-width:{box}px"), style=_CELL_STYLE)
-    # As many in a line as fit, none wider than its picture, the same in every cell.
+    # As many pictures in a line as fit, none wider than its box, the same in every cell.
     track = f"repeat(auto-fit,minmax(min(100%,{box * 3 // 4}px),1fr))"
     css = f"display:grid;gap:{GAP}px;grid-template-columns:{track}"
     return el("td", el("div", *tiles, style=css), style=_CELL_STYLE)
@@ -262,7 +262,7 @@ def _tile(entry: Entry, box: int, name: Html) -> Html:
 def _picture(card: Card, item: Media, box: int, key: str) -> Html:
     alt = f"{formatting.alternative(card.task)} ({card.task.request.model})"
     width, _ = fit(item, box)
-    # a part of the column and not pixels, so that a tall picture shrinks with it
+    # per cent of the column, not pixels, so that a tall picture shrinks with the column
     css = f"max-width:{100 * width / box:.0f}%" if width and item.src else None
     return el("div", media_html(item, alt, box, key), style=css)
 

@@ -1,7 +1,7 @@
 """The only place where text becomes markup.
 
-`Html` is a type of its own, so that mypy refuses raw text where markup is expected, and Jinja
-escapes whatever is not of it. Text gets in through `html`; `el` makes elements.
+`Html` is a separate type: mypy refuses plain text where markup is expected, and Jinja escapes
+every other value. `html` turns text into markup; `el` makes elements.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ class Html(str):
     __slots__ = ()
 
     def __html__(self) -> Self:
-        """Return it as it is: Jinja asks so whether it must escape."""
+        """Return the markup itself: Jinja does not escape a value with this method."""
         return self
 
 
 NOTHING = Html("")
 _HIDDEN = re.compile(
     "["
-    "\x00-\x1f\x7f-\x9f"  # control characters: ESC drives a terminal, NUL ends a page
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction: the text is read in another order
-    "\u00ad\u180e\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"  # unseen
+    "\x00-\x1f\x7f-\x9f"  # control characters: ESC controls a terminal, NUL ends a page
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction marks: they reorder text
+    "\u00ad\u180e\u200b\u2028\u2029\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb"  # invisible
     "\U000e0000-\U000e007f"  # tags: an invisible second text
     "\ud800-\udfff"  # lone surrogates cannot be written to a file
     "]"
@@ -85,13 +85,13 @@ def script_json(value: object) -> Html:
 
 
 def data_uri_ok(uri: str | None, kind: str | None = None) -> bool:
-    """Whether an element may load it: base64 of a picture, a video or a sound of a known type."""
+    """Whether an element may load a URI: base64 of a picture, video or sound of a known type."""
     match = None if uri is None else _DATA.fullmatch(uri)
     return match is not None and (kind is None or match.lastgroup == kind)
 
 
 def file_anchor(path: str | None, content: Html) -> Html:
-    """Return markup as a link to a file below the folder of the page, or without one."""
+    """Return markup as a link to a file below the page's folder; for any other path, unchanged."""
     if path is None or not _BESIDE.fullmatch(path):
         return content
     return el(
@@ -100,6 +100,6 @@ def file_anchor(path: str | None, content: Html) -> Html:
         href=quote(path, errors="replace"),
         target="_blank",
         rel="noopener noreferrer",
-        # Inherited, because the browser's own blue cannot be read on a dark page.
+        # Inherited, because the browser's blue is not readable on a dark page.
         style="color:inherit;text-decoration:underline",
     )

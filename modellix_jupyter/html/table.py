@@ -1,4 +1,4 @@
-"""Lists: the models, the plan of a dry run, what the doctor found."""
+"""Tables as HTML and as text: models, the plan of a dry run, the doctor's findings, frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modellix_jupyter.values import Media
 
 THUMB = 72
 MIN_COLUMN = 6
-# Characters of a cell that stay on one line; a longer one wraps, in a column of some width.
+# Characters of a cell that stay on one line; a longer cell wraps in a column of limited width.
 SHORT = 26
 MAX_DECIMALS = 4
 
@@ -24,7 +24,7 @@ Rows = Sequence[Sequence[object]]
 
 
 def cell_text(value: object) -> str:
-    """Return a cell as text: nothing for None and not-a-number, yes and no for truth values."""
+    """Return a cell as text: empty for None and NaN, yes or no for a bool."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, bool):
@@ -37,7 +37,7 @@ def cell_text(value: object) -> str:
 
 
 def aligned(count: int, rows: Rows) -> tuple[list[bool], list[list[object]]]:
-    """Return which columns hold numbers only, and full rows, in which those have equal decimals."""
+    """Return which columns are numeric, and full rows with equal decimals in those columns."""
     full = [[row[i] if i < len(row) else None for i in range(count)] for row in rows]
     numeric = [_all_numbers([row[i] for row in full]) for i in range(count)]
     for i in range(count):
@@ -96,7 +96,7 @@ def _table(
     *,
     sorts: bool = False,
 ) -> Html:
-    # A row's own background takes the stripes of the notebook's style sheet away.
+    # A background of its own removes the stripes that the notebook's style sheet gives a row.
     plain = "background-color:transparent"
     return el(
         "table",
@@ -109,7 +109,7 @@ def _table(
 
 
 class Cell(NamedTuple):
-    """What a cell of a table of media shows, and what else it is sorted by."""
+    """Content of a cell in a media table, and its sort key if that is not its text."""
 
     content: Html
     key: str | float | None = None
@@ -117,7 +117,7 @@ class Cell(NamedTuple):
 
 
 def media_table(columns: Columns, rows: Sequence[Sequence[Cell]], caption: str = "") -> Html:
-    """Return a table for people: lines of one height, pictures of one size, a wide one scrolls."""
+    """Return a table that can be sorted and contain thumbnails; a wide one scrolls in its box."""
     css = f"{_CELL};vertical-align:middle;padding:6px 16px 6px 0;text-align:"
     heading = f"{css}left;font-weight:600;{_LINE}"
     head = [el("th", html(name), scope="col", style=heading) for name in columns]
@@ -135,7 +135,7 @@ def media_table(columns: Columns, rows: Sequence[Sequence[Cell]], caption: str =
 
 
 def thumbnail(media: Media, alt: str, key: str = "") -> Html:
-    """Return a picture in a square of one size for all; of what is no picture, its sign."""
+    """Return a picture in a square of fixed size; for other media, a sign."""
     shown = media.kind == "image" and media.src
     mark = html("▶" if media.kind in {"video", "audio"} else "-")
     inner = media_html(media, alt, THUMB, key) if shown else el("span", mark)
@@ -152,7 +152,7 @@ def thumbnail(media: Media, alt: str, key: str = "") -> Html:
 def table_text(
     columns: Columns, rows: Rows, *, caption: str | None = None, width: int = WIDTH
 ) -> str:
-    """Return a table for a terminal, its widest columns cut until it fits."""
+    """Return a table for a terminal; its widest columns are cut until it fits."""
     numeric, full = aligned(len(columns), rows)
     cells = [[fit_line(cell_text(value), 10 * width) for value in row] for row in full]
     heads = [fit_line(name, width) for name in columns]
@@ -164,7 +164,7 @@ def table_text(
 
 
 def _narrowed(wide: list[int], width: int) -> list[int]:
-    """Return the sizes with the widest cut until all fit, or until none can be cut."""
+    """Return the widths after cutting the widest until all fit, or until none can be cut."""
     remaining = width - len(GAP) * (len(wide) - 1)
     while sum(wide) > remaining and max(wide) > MIN_COLUMN:
         wide[wide.index(max(wide))] -= 1

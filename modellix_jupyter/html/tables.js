@@ -1,11 +1,11 @@
-// Lets tables with `data-mx-table` be sorted by a click on a heading, and searched.
+// Makes tables with `data-mx-table` searchable, and sortable by a click on a heading.
 //
-// The tables are plain HTML that is read without any script. What is added here, is added where a
-// script may run: in a notebook with a kernel, and in an exported page.
+// The tables are plain HTML, readable without a script. This script is added only where scripts may
+// run: in a notebook with a kernel, and in an exported page.
 
-const PAUSE_MS = 250; // between two looks for new tables
+const PAUSE_MS = 250; // between two searches for new tables
 
-/** Return what a cell is sorted by: a number, a text in lower case, or null for nothing. */
+/** Return the sort key of a cell: a number, a text in lower case, or null if it is empty. */
 export function keyOf(text) {
   const key = (text ?? "").trim();
   if (key === "") return null;
@@ -13,14 +13,14 @@ export function keyOf(text) {
   return Number.isNaN(number) ? key.toLowerCase() : number;
 }
 
-/** Compare two keys: numbers by size and before texts. */
+/** Compare two keys: numbers by value, and before texts. */
 export function compare(a, b) {
   if (typeof a === "number" && typeof b === "number") return a - b;
   if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
   return a < b ? -1 : Number(a > b);
 }
 
-/** Return the indexes in the order of their keys; what has none stands last, whatever the order. */
+/** Return the indexes in the order of their keys; null keys are last in both directions. */
 export function ordered(keys, descending) {
   const indexes = keys.map((_, i) => i);
   const sign = descending ? -1 : 1;
@@ -31,7 +31,7 @@ export function ordered(keys, descending) {
   });
 }
 
-/** Whether a text has every word of a search. */
+/** Whether a text contains every word of a search. */
 export function matches(text, wanted) {
   const low = text.toLowerCase();
   return wanted.toLowerCase().split(/\s+/).every((word) => low.includes(word));
@@ -92,7 +92,7 @@ function field(table) {
     "border-radius:6px;padding:3px 9px;width:min(260px,60%)";
   input.addEventListener("input", () => search(table, input.value, count));
   const line = document.createElement("div");
-  line.dataset.lmSuppressShortcuts = "true"; // of JupyterLab, while somebody types
+  line.dataset.lmSuppressShortcuts = "true"; // JupyterLab's shortcuts, while the user types
   line.addEventListener("keydown", (event) => event.stopPropagation());
   line.style.padding = "2px 0 8px";
   line.append(input, count);
@@ -110,7 +110,7 @@ function enliven() {
   }
 }
 
-/** Do so with the tables of the page, and with those that come later. */
+/** Add sorting and search to the tables of the page, now and when more appear. */
 export function watch() {
   let waiting = false;
   const later = () => {

@@ -2,25 +2,25 @@
 //
 //   open(items, index, callbacks, compare)  ->  { close(), update(items) }
 //
-// An item is plain values, and each but `id` may be missing:
+// An item is a plain object; all of its properties but `id` are optional:
 //   id, type ("image", "video" or "audio"), src (an address) or load(onProgress, signal) -> Blob or
 //   address, poster, width, height, prompt, model, params, seed, price, charged, seconds, date, rating,
 //   note, path, name.
-// Callbacks, each of which may be missing and may return a promise:
+// Callbacks are optional and may return a promise:
 //   rate(item, stars or null), note(item, text), use(item), closed().
-// No framework, no build step, nothing from elsewhere. All text is set as text, never as markup.
+// No framework, no build step, nothing from other hosts. Text is always set as text, never as markup.
 
 const STARS = 5;
 const LETTERS = "ABCDEFGHI";
-const MAX_ZOOM = 32; // pixels of the screen for one of the picture
-const UPSCALE = 2; // how far a small picture is enlarged to fit
+const MAX_ZOOM = 32; // pixels of the screen for one pixel of the picture
+const UPSCALE = 2; // by how much a small picture is enlarged at most to fit
 const STRIP = 24; // pictures in the strip to each side of the current one
-const KEPT = 24; // originals that stay in memory
+const KEPT = 24; // originals kept in memory
 const BLINK_MS = 800;
 const FRAME_S = 1 / 24;
-const DRIFT_S = 0.08; // what two videos may be apart before one is moved
+const DRIFT_S = 0.08; // how far apart two videos may be before one is moved
 
-// -- pure: where a picture lies
+// -- pure: the position of a picture
 
 /** Return the scale at which a picture fits into a box. */
 export function fitScale(size, box) {
@@ -28,7 +28,10 @@ export function fitScale(size, box) {
   return Math.min(scale, UPSCALE);
 }
 
-/** Return a look that shows as much as there is: the look's centre in parts, its zoom 1 for fit. */
+/**
+ * Limit a look to the picture, and return it with scale and position in the box. A look is a zoom,
+ * 1 to fit, and the centre x, y in fractions of the picture.
+ */
 export function place(size, box, look) {
   const fit = fitScale(size, box);
   const zoom = Math.min(Math.max(look.zoom, 1), Math.max(MAX_ZOOM / fit, 1));
@@ -44,7 +47,7 @@ export function place(size, box, look) {
   return { look: { zoom, x, y }, scale, left, top };
 }
 
-/** Return the look after zooming by a factor; the point (in the box, from its centre) stays. */
+/** Return the look after zooming by a factor around a point, given from the centre of the box. */
 export function zoomed(size, box, look, factor, point = { x: 0, y: 0 }) {
   const before = place(size, box, look);
   const after = place(size, box, { ...before.look, zoom: before.look.zoom * factor });
@@ -54,7 +57,7 @@ export function zoomed(size, box, look, factor, point = { x: 0, y: 0 }) {
   return place(size, box, { zoom: after.look.zoom, x, y }).look;
 }
 
-/** Return the look after the picture was dragged by so many pixels of the page. */
+/** Return the look after dragging the picture by dx, dy pixels of the page. */
 export function panned(size, box, look, dx, dy) {
   const { scale } = place(size, box, look);
   const x = look.x - dx / (size.width * scale);
@@ -62,7 +65,7 @@ export function panned(size, box, look, dx, dy) {
   return place(size, box, { ...look, x, y }).look;
 }
 
-// -- pure: what is said of an item
+// -- pure: texts about an item
 
 export function seconds(value) {
   if (typeof value !== "number" || !Number.isFinite(value)) return "";
@@ -77,16 +80,16 @@ export function money(value) {
   return `$${whole}.${cents.replace(/0+$/, "").padEnd(2, "0")}`;
 }
 
-/** Return a moment of a video: 1:05. */
+/** Return a time in a video as text: 1:05. */
 export function clock(value) {
   const whole = Math.max(0, Math.floor(Number.isFinite(value) ? value : 0));
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
-// what hides, drives or turns round the text beside it
+// invisible characters, control characters and direction marks
 const HIDDEN = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
 
-/** Return text with every character that hides or deceives spelled out. */
+/** Return text with invisible characters, control characters and direction marks as code points. */
 export function legible(text) {
   return String(text ?? "").replace(HIDDEN, (char) => {
     return `[U+${char.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}]`;
@@ -97,7 +100,7 @@ function written(value) {
   return legible(typeof value === "string" ? value : JSON.stringify(value));
 }
 
-/** Return name and text of all that is known of an item, in the order of interest. */
+/** Return [name, text] of each known fact of an item, the most interesting first. */
 export function factsOf(item) {
   const known = { Model: item.model };
   if (item.seed !== undefined && item.seed !== null) known.seed = item.seed;
@@ -111,7 +114,7 @@ export function factsOf(item) {
   return pairs.filter(([, text]) => text !== "");
 }
 
-/** Return the facts of several items, each with whether they differ in it. */
+/** Return each fact with its values in several items, and whether they differ. */
 export function compared(items) {
   const all = items.map((item) => new Map([["Prompt", legible(item.prompt)], ...factsOf(item)]));
   const names = [...new Set(all.flatMap((facts) => [...facts.keys()]))];
@@ -121,19 +124,19 @@ export function compared(items) {
   });
 }
 
-/** Return the nearest index there is. */
+/** Return the index after a step, limited to the valid ones. */
 export function step(index, by, count) {
   return Math.min(Math.max(index + by, 0), count - 1);
 }
 
-/** Return the indexes that the strip shows: as many as `2 * STRIP + 1` around the current. */
+/** Return the indexes that the strip shows: at most `2 * STRIP + 1`, around the current one. */
 export function around(index, count) {
   const first = Math.max(0, Math.min(index - STRIP, count - 2 * STRIP - 1));
   const last = Math.min(count, first + 2 * STRIP + 1);
   return Array.from({ length: last - first }, (_, i) => first + i);
 }
 
-/** Return how many panes stand in a line, so that pictures of this shape are largest. */
+/** Return the number of columns in which pictures of this shape are largest. */
 export function columnsFor(count, box, shape) {
   let best = [0, 1];
   for (let columns = 1; columns <= count; columns++) {
@@ -151,7 +154,7 @@ const ENDINGS = {
   "audio/flac": "flac",
 };
 
-/** Return a name for a download, whatever the item is called. */
+/** Return a safe file name for a download. */
 export function fileName(item, mime = "") {
   const given = String(item.name || (item.path ?? "").split(/[\\/]/).pop() || "");
   const safe = given.replace(/[^\p{L}\p{N}._ -]/gu, "-").replace(/^\.+/, "").slice(-120);
@@ -159,10 +162,10 @@ export function fileName(item, mime = "") {
   return `${safe || item.type || "picture"}.${ENDINGS[mime] ?? "bin"}`;
 }
 
-// data of a kind that cannot run, what a page has made itself, or a file beside the page
+// data that cannot run scripts, a blob of this page, or a file next to the page
 const SAFE = /^(data:(image|video|audio)\/(?!svg)[\w.+-]+;base64,|blob:|[\p{L}\p{N}%_-][\p{L}\p{N}%._ /-]*$)/u;
 
-/** Return an address, or nothing where an element had better not load it. */
+/** Return an address, or an empty text if an element must not load it. */
 export function safe(address) {
   return typeof address === "string" && SAFE.test(address) ? address : "";
 }
@@ -212,7 +215,7 @@ function icon(name) {
   return svg;
 }
 
-/** Return a button with an icon; its name is read aloud, and shown with its key on hover. */
+/** Return a button with an icon, an accessible name, and a title that names its key. */
 function tool(name, label, key, click, text = "") {
   const title = key ? `${label} (${key})` : label;
   const attributes = { "aria-label": text ? `${text}` : label };
@@ -230,14 +233,14 @@ function reshape(button, name, label) {
 
 // -- originals
 
-/** What was loaded of the items, as addresses that an element takes; the oldest is let go. */
+/** Loaded originals, as addresses for elements; if there are more than KEPT, the oldest is released. */
 class Originals {
   constructor() {
     this.made = new Map();
     this.aborting = new AbortController();
   }
 
-  /** Return the address of an item's original; `onProgress` hears a part from 0 to 1, or what to say. */
+  /** Return the address of an item's original; `onProgress` gets a part from 0 to 1, or a message. */
   get(item, onProgress = () => {}) {
     const found = this.made.get(item.id);
     if (found) {
@@ -247,7 +250,7 @@ class Originals {
     const entry = { heard: [onProgress], blob: null, url: "" };
     const tell = (part) => entry.heard.forEach((hear) => hear(part));
     entry.address = this.load(item, entry, tell);
-    entry.address.catch(() => this.made.delete(item.id)); // another look tries again
+    entry.address.catch(() => this.made.delete(item.id)); // the next call tries again
     this.made.set(item.id, entry);
     if (this.made.size > KEPT) this.drop(this.made.keys().next().value);
     return entry.address;
@@ -277,7 +280,7 @@ class Originals {
   }
 }
 
-/** Return a picture, or the frame that a video shows, as PNG: all that a clipboard takes. */
+/** Return a picture, or the current frame of a video, as PNG: all that a clipboard accepts. */
 function pngOf(element) {
   const width = element.naturalWidth ?? element.videoWidth;
   const height = element.naturalHeight ?? element.videoHeight;
@@ -288,7 +291,7 @@ function pngOf(element) {
   });
 }
 
-// -- one item in its place
+// -- one item in its pane
 
 class Pane {
   constructor(viewer, item) {
@@ -322,7 +325,7 @@ class Pane {
     return film;
   }
 
-  /** Take the first frame as the poster of a video that has none, for the strip. */
+  /** Use the first frame as poster of a video without one, for the strip. */
   still(film) {
     if (this.item.poster || !film.videoWidth) return;
     const width = 160;
@@ -333,7 +336,7 @@ class Pane {
   }
 
   measure(width, height) {
-    // a thumbnail that stands for the original has its size when that is known
+    // until the original is loaded, its known size counts, not that of its thumbnail
     const known = this.item.width && this.item.height && this.loaded === undefined;
     if (width && height && !known) this.size = { width, height };
     this.viewer.layout();
@@ -360,7 +363,7 @@ class Pane {
 
   async showFile(address) {
     if (!this.moving) {
-      // decoded first, so that the thumbnail stands until the original takes its place
+      // decode first, so that the thumbnail stays until the original replaces it
       const decoded = new Image();
       decoded.src = address;
       await decoded.decode().catch(() => {
@@ -395,7 +398,7 @@ class Pane {
   }
 }
 
-/** One set of controls for all that plays: videos that are compared run in lockstep. */
+/** One set of controls for all videos and sounds in sight: compared videos run in lockstep. */
 class Transport {
   constructor(viewer) {
     this.viewer = viewer;
@@ -446,7 +449,7 @@ class Transport {
     this.draw();
   }
 
-  /** Move what has fallen behind the first. */
+  /** Move videos that are too far apart from the first one. */
   follow() {
     const { leader } = this;
     for (const film of this.films) {
@@ -460,7 +463,7 @@ class Transport {
     this.root.hidden = !leader;
     if (!leader) return;
     if (!leader.paused) this.follow();
-    this.films.forEach((film, i) => (film.muted = this.muted || i > 0)); // one sound, not a choir
+    this.films.forEach((film, i) => (film.muted = this.muted || i > 0)); // only the first is heard
     reshape(this.button, leader.paused ? "play" : "pause", leader.paused ? "Play (Space)" : "Pause (Space)");
     reshape(this.sound, this.muted ? "mute" : "sound", this.muted ? "Sound (M)" : "Mute (M)");
     this.range.max = leader.duration || 1;
@@ -470,7 +473,7 @@ class Transport {
   }
 }
 
-// -- the whole
+// -- the viewer
 
 const MODES = [
   ["one", "One", "O"],
@@ -495,8 +498,8 @@ class Viewer {
     this.picks = [];
     this.mode = "one";
     this.look = { zoom: 1, x: 0.5, y: 0.5 };
-    this.share = 0.5; // of the wipe
-    this.front = 0; // of the blink
+    this.share = 0.5; // position of the wipe
+    this.front = 0; // index of the pane that the blink shows
     this.panes = [];
     this.originals = new Originals();
     this.transport = new Transport(this);
@@ -514,7 +517,7 @@ class Viewer {
     return this.mode === "one" ? [this.item] : this.picks.map((i) => this.items[i]);
   }
 
-  // -- the page
+  // -- the elements of the dialog
 
   build() {
     this.counter = make("span", { className: "mxv-count" });
@@ -566,7 +569,7 @@ class Viewer {
     return make("div", { className: "mxv-help", hidden: true }, ...rows);
   }
 
-  // -- what is heard
+  // -- events
 
   listen() {
     const { dialog, stage } = this;
@@ -614,7 +617,7 @@ class Viewer {
     this.zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0015)), this.pointAt(event));
   }
 
-  /** Return where in its pane an event happened, from the pane's centre. */
+  /** Return the position of an event from the centre of its pane. */
   pointAt(event) {
     const panes = this.panes.map((pane) => pane.root.getBoundingClientRect());
     const within = (box) => event.clientX >= box.left && event.clientX <= box.right && event.clientY >= box.top && event.clientY <= box.bottom;
@@ -623,14 +626,14 @@ class Viewer {
   }
 
   onKey(event) {
-    event.stopPropagation(); // the notebook has keys of its own
+    event.stopPropagation(); // the notebook has its own shortcuts
     if (event.key === "Tab") return this.keepFocus(event);
     const writes = event.target.matches?.("textarea, input:not([type=range])");
     if (writes) return event.key === "Escape" ? this.leaveField(event) : undefined;
     if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
     if (event.target.matches?.("button") && (event.key === "Enter" || event.key === " ")) return undefined;
     if (event.target.matches?.("input[type=range]") && event.key.startsWith("Arrow")) return undefined;
-    if (event.key === "Escape") return undefined; // closes a dialog by itself
+    if (event.key === "Escape") return undefined; // the browser closes the dialog
     const act = this.keyed(event);
     if (act === undefined) return undefined;
     event.preventDefault();
@@ -669,7 +672,7 @@ class Viewer {
     }
   }
 
-  /** Let the focus go round within the dialog. */
+  /** Keep the focus in the dialog: Tab goes from the last element to the first, and back. */
   keepFocus(event) {
     const found = this.dialog.querySelectorAll("button, input, textarea, summary, [tabindex='0']");
     const stops = [...found].filter((each) => !each.disabled && each.offsetParent !== null);
@@ -680,13 +683,13 @@ class Viewer {
   }
 
   leaveField(event) {
-    event.preventDefault(); // which would close the dialog
+    event.preventDefault(); // Escape would close the dialog
     this.stage.focus();
   }
 
-  // -- what is done
+  // -- actions
 
-  /** The item that actions mean: in a comparison, the last one. */
+  /** The item that actions apply to: the current one, also in a comparison. */
   get active() {
     return this.mode === "one" ? this.item : this.items[this.index];
   }
@@ -694,7 +697,7 @@ class Viewer {
   go(by) {
     const next = step(this.index, by, this.items.length);
     if (next === this.index) return;
-    // compared with what was chosen before it: the last of them changes, the others stay
+    // in a comparison, the next item replaces the current one; the others stay
     const at = this.picks.indexOf(this.index);
     if (this.mode !== "one" && at >= 0) this.picks[at] = next;
     this.picks = [...new Set(this.picks)];
@@ -710,7 +713,7 @@ class Viewer {
     return this.draw();
   }
 
-  /** Begin with a comparison of all items, as far as there is room. */
+  /** Start with a comparison of all items, or of the first as many as there are letters. */
   chooseAll() {
     this.picks = this.items.slice(0, LETTERS.length).map((_, index) => index);
     this.mode = "side";
@@ -786,7 +789,7 @@ class Viewer {
     this.saying = setTimeout(() => (this.status.textContent = ""), 4000);
   }
 
-  /** Do what may fail, and say how it went. */
+  /** Run work that may fail, and show the message `done` or the error. */
   async attempt(work, done) {
     try {
       await work();
@@ -861,7 +864,7 @@ class Viewer {
     this.ahead();
   }
 
-  /** Load the neighbours, so that the next key shows them at once. */
+  /** Load the next and previous original, so that they appear at once. */
   ahead() {
     for (const by of [1, -1]) {
       const item = this.items[this.index + by];
@@ -1018,7 +1021,7 @@ class Viewer {
     return [field];
   }
 
-  // -- beginning and ending
+  // -- start and end
 
   start() {
     document.body.append(this.dialog);
@@ -1029,14 +1032,14 @@ class Viewer {
     this.stage.focus();
   }
 
-  /** Take what became known of the items since. */
+  /** Add facts of the items that became known later. */
   update(items) {
     const known = new Map(items.map((item) => [item.id, item]));
     this.items.forEach((item) => Object.assign(item, known.get(item.id) ?? {}));
     this.panes.forEach(({ item, size }) => {
       if (!size.width && item.width) Object.assign(size, { width: item.width, height: item.height });
     });
-    if (this.side.contains(document.activeElement)) return; // somebody writes there
+    if (this.side.contains(document.activeElement)) return; // the user is writing there
     this.drawSide();
     this.layout();
   }
@@ -1062,7 +1065,7 @@ export function open(items, index = 0, callbacks = {}, compare = false) {
   return { close: () => viewer.dialog.close(), update: (known) => viewer.update(known) };
 }
 
-/** Return what a page shows of an element with `data-mx`, before more is known of it. */
+/** Return an item with what the page itself shows of an element with `data-mx`. */
 function pictured(element) {
   const picture = element.querySelector("img");
   const film = element.querySelector("video, audio");
@@ -1076,21 +1079,21 @@ function pictured(element) {
   };
 }
 
-/** Whether a click on an element means the picture, and not the controls of a video. */
+/** Whether a click is on the picture, and not on the controls of a video. */
 function means(event) {
   const film = event.target.closest?.("video, audio");
   return !film || (film.localName === "video" && event.offsetY < film.clientHeight - 56);
 }
 
 /**
- * Open the viewer on a click or Enter on an element with `data-mx`, together with all in the same
- * `data-mx-group`. `offer` gets their items and returns {items, callbacks, later}, or nothing where
- * the page is to do what it does by itself; `later` brings what becomes known of them.
+ * Open the viewer on a click or Enter on an element with `data-mx`, with all elements of the same
+ * `data-mx-group`. `offer` gets their items and returns {items, callbacks, later}, or nothing to leave
+ * the event to the page; `later` is a promise of further facts of the items.
  */
 export function listen(offer) {
   const start = (event, element) => {
     const group = element.closest("[data-mx-group]") ?? element;
-    const seen = (each) => each === element || each.getClientRects().length; // not filtered out
+    const seen = (each) => each === element || each.getClientRects().length; // not hidden by a search
     const found = [...group.querySelectorAll("[data-mx]")].filter(seen).map(pictured);
     const shown = new Map(found.reverse().map((item) => [item.id, item])); // the first of each key
     const offered = offer([...shown.values()].reverse());

@@ -1,4 +1,4 @@
-// Opens the viewer on the pictures of an exported page; what is known of them stands in the page.
+// Opens the viewer on the pictures of an exported page; their facts are JSON in the page.
 
 const FACTS = new Map(JSON.parse(document.getElementById("facts").textContent));
 
