@@ -109,7 +109,7 @@ def _note_failure(saving: Future[None], results: Results) -> None:
     def note(saved: Future[None]) -> None:
         error = saved.exception()
         if isinstance(error, ModellixError):
-            results._say(f"{error.message} {error.hint}")  # noqa: SLF001 - nothing that its user calls
+            results._say(f"{error.message} {error.hint}")  # noqa: SLF001 - not for users to call
 
     saving.add_done_callback(note)
 

@@ -1,8 +1,8 @@
 """The models and their schemas, read when first needed, and again after an hour.
 
-A schema's `Cache-Control` may say another time. Both are a help, never a gate: where they cannot be
-read soon, what was read before is used, and with nothing read before, the request goes out
-unchecked, which is said once, and the service is the judge.
+The header `Cache-Control` of a schema may set another time. A request can be sent without either.
+If a schema cannot be read soon, the one that was read before is used. If there is none, the request
+is sent unchecked, the user is told once, and the service decides.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ _T = TypeVar("_T")
 
 # Seconds after which the catalog and the schemas are read again.
 MAX_AGE_S = 3600.0
-# A schema is kept for so long whatever its service says, which is `no-store`: a plan is priced, its
-# form is shown and its names are completed many times.
+# A schema is kept at least this long, although the service says `no-store`: prices, forms
+# and completions need it many times.
 _MIN_AGE_S = 60.0
-# Seconds that a submission waits for them.
+# Seconds that a submission waits for the models or a schema.
 MAX_WAIT_S = 5.0
 
 
 class _Kept(NamedTuple):
-    """A schema, or None where a model has none that can be read, and until when it is used."""
+    """A schema, or None if the model has none that can be read, and until when it is used."""
 
     schema: ModelSchema | None
     until: float
 
 
 class Catalog:
-    """The models of one service; used on the engine's loop only, but for `newly_unchecked`."""
+    """The models of one service; only `newly_unchecked` may be called off the engine's loop."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
         self._models: dict[str, Model] = {}
         self._read_at = -MAX_AGE_S
         self._schemas: dict[str, _Kept] = {}
-        self._unchecked: dict[str, bool] = {}  # by model, whether that was said
+        self._unchecked: dict[str, bool] = {}  # by model: whether the user was told
         self._lock = asyncio.Lock()
         self._ahead: asyncio.Future[dict[str, Model] | None] | None = None
 
     async def models(self) -> dict[str, Model]:
-        """Return the models by slug, read again where that was long ago."""
+        """Return the models by slug; read them again if they are older than an hour."""
         async with self._lock:
             if monotonic() - self._read_at > MAX_AGE_S:
                 self._models = {m.slug: m for m in await self._client.models()}
@@ -59,7 +59,7 @@ class Catalog:
         return self._models
 
     async def schema(self, model: str) -> ModelSchema | None:
-        """Return a model's schema, or None where it has none that can be read."""
+        """Return a model's schema, or None if it has none that can be read."""
         kept = self._schemas.get(model)
         if kept is None:
             kept = await self._read_schema(model)
@@ -76,21 +76,21 @@ class Catalog:
         return _Kept(read, monotonic() + max(_MIN_AGE_S, MAX_AGE_S if said is None else said))
 
     async def schema_if_known(self, model: str) -> ModelSchema | None:
-        """Return a model's schema, or None also where it cannot be read soon."""
+        """Return a model's schema, or None if it has none, or if it cannot be read soon."""
         return await self._soon(partial(self.schema, model))
 
     def newly_unchecked(self, models: Iterable[str]) -> list[str]:
-        """Return those models whose requests were not checked, each once."""
+        """Return the models whose requests were sent unchecked, each only the first time."""
         found = [name for name in dict.fromkeys(models) if self._unchecked.get(name) is False]
         self._unchecked.update(dict.fromkeys(found, True))
         return found
 
     async def full_names(self, name: str) -> list[str]:
-        """Return the slugs that are most like a name."""
+        """Return up to three slugs that are most like a name."""
         return suggest(name, await self._soon(self.models) or {}, 3)
 
     async def look_up(self, name: str) -> tuple[Model, ModelSchema]:
-        """Return a model and its schema; `UnknownModel` where no one model is meant."""
+        """Return the model that a name means, and its schema; else raise `UnknownModel`."""
         known = await self.models()
         found = [known[name]] if name in known else _named(name, known)
         if len(found) != 1:
@@ -104,14 +104,14 @@ class Catalog:
         return found[0], schema
 
     async def schemas(self, models: Iterable[str]) -> dict[str, ModelSchema | None]:
-        """Return the schemas of models, or None for those that cannot be read soon."""
+        """Return the schemas by model, with None for each that cannot be read soon."""
         names = list(dict.fromkeys(models))
         self._ahead = asyncio.ensure_future(self._soon(self.models))  # `check` needs them next
         found = await asyncio.gather(*map(self.schema_if_known, names))
         return dict(zip(names, found, strict=True))
 
     async def check(self, requests: Sequence[Request]) -> dict[str, Pricing]:
-        """Check requests before anything is sent; return what they cost by model, where known."""
+        """Check requests before anything is sent; return the pricing of each known model."""
         names = list(dict.fromkeys(request.model for request in requests))
         catalog = asyncio.ensure_future(self._soon(self.models))
         by_name = await self.schemas(names)
@@ -137,7 +137,7 @@ class Catalog:
 
 
 def _named(name: str, known: dict[str, Model]) -> list[Model]:
-    """Return the models that a name is the last part of, or else any part."""
+    """Return the models whose slug ends in `/name`, or else those whose slug contains it."""
     last = [m for slug, m in known.items() if slug.partition("/")[2] == name]
     return last or [m for slug, m in known.items() if name.lower() in slug.lower()]
 

@@ -1,6 +1,6 @@
 """The session that the magics and the functions of the package use, made when first needed.
 
-Loading the extension needs only the settings, so no session is imported before there is one.
+Loading the extension needs only the settings, so `Session` is imported when one is made.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.settings import Settings
 
-# How often the first session polls, and so those that follow it; tests set it.
+# How often the first session polls; later sessions take it over. Tests set it.
 pace: Pace | None = None
 _lock = threading.RLock()
 _stack: list[Session] = []
 _retired: list[Session] = []
-# What the environment said when it was first asked, so that the first session says the same.
+# The settings as first read from the environment, so that the first session uses the same.
 _seen: list[Settings] = []
-# Sessions of the process that this one was forked from: they are never used and never end here.
+# In a forked child: the parent's sessions. Only their key is used, and they are never closed here.
 _inherited: list[Session] = []
 
 
 def current() -> Session:
-    """Return the session in use, making one from the environment where there is none."""
+    """Return the session in use; if there is none, make one from the environment."""
     with _lock:
         return _stack[-1] if _stack else _first(settings())
 
 
 def in_use() -> Session | None:
-    """Return the session in use, or None where there is none yet; looking opens nothing."""
+    """Return the session in use, or None if there is none yet; make none."""
     with _lock:
         return _stack[-1] if _stack else None
 
@@ -72,22 +72,22 @@ def pop(session: Session) -> None:
 
 
 def leave(sandbox: Sandbox) -> None:
-    """Close whatever speaks to a sandbox, and use again what was used before it.
+    """Close every session of a sandbox, stop it, and use the session before it again.
 
-    That may be another session than the one that began with it: see `_exchanged`.
+    It may have another session than the one that started it: see `_exchanged`.
     """
     with _lock:
         owners = [session for session in _stack if session.sandbox is sandbox]
         before = [s for s in _retired if s.settings.base_url == sandbox.base_url]
     for session in owners:
         pop(session)
-    for session in before:  # they would ask for ever what answers no more
+    for session in before:  # they would poll a stopped sandbox for ever
         session.close()
     sandbox.stop()
 
 
 def settings() -> Settings:
-    """Return the settings in force; looking opens nothing."""
+    """Return the settings in force; make no session."""
     with _lock:
         if _stack:
             return _stack[-1].settings
@@ -99,8 +99,8 @@ def settings() -> Settings:
 def configure(settings: Settings, *, key: str | SecretKey | None = None) -> Session:
     """Use other settings, or another key, from now on.
 
-    What only shows things is exchanged in place. For the rest the session is exchanged for a new
-    one; the old one goes on until its tasks are over, so that nobody who waits for them is left.
+    Settings that concern no open part are changed in place. For the others a new session is made;
+    the old one goes on until its tasks have ended, because a cell may be waiting for them.
     """
     with _lock:
         if key is None and _stack and _stack[-1].adjust(settings):
@@ -113,7 +113,7 @@ def configure(settings: Settings, *, key: str | SecretKey | None = None) -> Sess
 def _exchanged(old: Session, settings: Settings, key: str | SecretKey | None) -> Session:
     from modellix_jupyter.notebook.session import Session
 
-    # the sandbox goes on: only what speaks to it is exchanged
+    # the sandbox goes on: the new session takes it over
     sandbox, old.sandbox = old.sandbox, None
     known = key or old.key_for(settings)
     new = Session(settings, key=known, sandbox=sandbox, pace=old.pace)
@@ -131,7 +131,7 @@ def _retire(session: Session) -> None:
 
 
 def close_all() -> None:
-    """End every session: answers to submissions on their way are waited for, shortly."""
+    """Close every session; wait a short time for the answers to submissions in flight."""
     with _lock:
         sessions = [*_retired, *_stack]
         for known in (_retired, _stack, _seen):
@@ -142,12 +142,12 @@ def close_all() -> None:
 
 @cache
 def _close_at_exit() -> None:
-    """Be called before the pools of threads end: an exit still resolves names and flushes files.
+    """Close all at exit before the thread pools end: that still resolves names and flushes files.
 
-    `atexit` alone comes after them, when a submission on its way can no longer be finished. The
-    hook has no public name; where there is none any more, `atexit` must do.
+    `atexit` runs after they have ended, too late to finish a submission in flight. The earlier hook
+    has no public name; if Python no longer has it, `atexit` must do.
     """
-    import concurrent.futures.thread  # noqa: F401 - hooks are called last first: its own must be there
+    import concurrent.futures.thread  # noqa: F401 - the last hook runs first: register its own before ours
 
     register = getattr(threading, "_register_atexit", None)
     if register is not None:
@@ -156,8 +156,8 @@ def _close_at_exit() -> None:
 
 
 def _begin_anew() -> None:
-    """Leave what a forked process inherited to the other; what is needed is opened here."""
-    global _lock  # noqa: PLW0603 - a thread of the other process may hold it for ever
+    """In a forked child, leave inherited sessions to the parent; open new ones when needed."""
+    global _lock  # noqa: PLW0603 - a thread of the parent may hold it for ever
     _lock = threading.RLock()
     sessions = [*_retired, *_stack]
     if _stack:

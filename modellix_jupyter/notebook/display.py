@@ -1,7 +1,7 @@
 """Live status in a notebook's output or a terminal, redrawn by one thread while tasks go on.
 
-A redraw costs what it weighs: a tick of the clock is drawn less often the larger the output is, a
-change of a task sooner. What remains when the tasks have ended is the saved notebook's record.
+The larger an output is, the less often it is redrawn: least often for a tick of the clock, more
+often for a change of a task. The last output stays in the saved notebook.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ CHANGE_BYTES_S = 2_000_000
 
 
 class Screen(Protocol):
-    """Draws a mime bundle where the one before it was."""
+    """Draws a mime bundle in place of the one before it."""
 
     def draw(self, bundle: Bundle, *, last: bool) -> None:
-        """Draw; `last` says that nothing will follow while the cell runs."""
+        """Draw a bundle; `last` means that no other follows while the cell runs."""
 
 
 class NotebookScreen:
     """An output of the cell that runs when the first bundle is drawn.
 
-    Any thread may update it, also after that cell: an update names the output's id, where
-    `display` itself would go to whatever cell runs next.
+    Any thread may update it, also after that cell has ended: an update names the output's id,
+    while `display` would write into the cell that runs at that moment.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class NotebookScreen:
         self._shown: int | None = None
 
     def draw(self, bundle: Bundle, *, last: bool) -> None:  # noqa: ARG002 - a notebook keeps every draw
-        """Show the bundle, or exchange what was shown for it; the same is not sent twice."""
+        """Show the bundle in place of the one before it; do not send the same twice."""
         before, self._shown = self._shown, hash(tuple(bundle.values()))
         if before == self._shown:
             return
@@ -69,14 +69,14 @@ class NotebookScreen:
 
 
 class TerminalScreen:
-    """Lines of a terminal, redrawn in place while the cell runs; else only the last is written."""
+    """Lines of a terminal, redrawn in place; to a file or a pipe only the last text is written."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
         self._lines = 0
 
     def draw(self, bundle: Bundle, *, last: bool) -> None:
-        """Write the text over the one before it."""
+        """Write the text in place of the one before it."""
         live = self._stream.isatty()
         if not live and not last:
             return
@@ -88,13 +88,13 @@ class TerminalScreen:
 
 
 class LogScreen:
-    """Standard error of a script, which may be a file: now and then how far it is, then the end."""
+    """Standard error of a script, maybe a file: a line now and then, and the whole last text."""
 
     def __init__(self) -> None:
         self._next = time.monotonic() + LOG_EVERY_S
 
     def draw(self, bundle: Bundle, *, last: bool) -> None:
-        """Write the first line, which sums up the rest, or all of the last text."""
+        """Write the first line, which is a summary; of the last text write every line."""
         if not last and time.monotonic() < self._next:
             return
         self._next = time.monotonic() + LOG_EVERY_S
@@ -102,14 +102,14 @@ class LogScreen:
         sys.stderr.write(f"{text if last else text.splitlines()[0]}\n")
 
 
-def shell() -> Any:  # noqa: ANN401 - IPython's shells have no common type that says what they can
-    """Return the running IPython shell, or None; without importing IPython to find out."""
+def shell() -> Any:  # noqa: ANN401 - IPython's shells have no common type with all that is used
+    """Return the running IPython shell, or None; do not import IPython for it."""
     ipython = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython is not None else None
 
 
 def find_screen() -> Screen:
-    """Return where to draw now: standard output belongs to a script itself."""
+    """Return the screen to draw on; standard output is left to a script itself."""
     ip = shell()
     if ip is None:
         return TerminalScreen(sys.stderr) if sys.stderr.isatty() else LogScreen()
@@ -117,9 +117,9 @@ def find_screen() -> Screen:
 
 
 def connect_viewer() -> None:
-    """Let the pages of this kernel open pictures in the viewer; returns at once.
+    """Let the pages of this kernel open pictures in the viewer; return at once.
 
-    On a thread, because its import takes longer than the rest of a first cell.
+    It runs on a thread, because the import takes longer than the rest of a first cell.
     """
     if hasattr(shell(), "kernel"):
         threading.Thread(target=_connect_viewer, name="modellix-connect", daemon=True).start()
@@ -131,11 +131,11 @@ def _connect_viewer() -> None:
     try:
         connect()
     except Exception:
-        log.exception("The viewer could not be connected")  # the thumbnails are there all the same
+        log.exception("The viewer could not be connected")  # thumbnails need no viewer
 
 
 def register_tasks(ip: Any) -> None:  # noqa: ANN401 - see `shell`
-    """Let a task that is a cell's value show its picture."""
+    """Show the picture of a task that is the value of a cell."""
     formatters = ip.display_formatter.formatters
     formatters["text/html"].for_type(Task, lambda task: cards_html([_card(task)], time.time()))
     formatters["text/plain"].for_type(
@@ -158,7 +158,7 @@ def execution_count() -> Json:
 
 
 class LiveView:
-    """One output for some tasks, kept up to date until the engine is through with all of them."""
+    """One output for some tasks, kept up to date until the engine is done with all of them."""
 
     def __init__(self, session: Session, uids: Sequence[str], screen: Screen) -> None:
         self._session = session
@@ -170,7 +170,7 @@ class LiveView:
         self._weight = 0
         self._note: str | None = None
         self._reasons = True
-        # whether a cell waits for the tasks, and says so when it stops
+        # whether a cell waits for the tasks; it adds a note if it stops before they end
         self.waited = False
         self._cell = execution_count()
         self._unsubscribe = session.engine.subscribe(self._on_update)
@@ -185,9 +185,9 @@ class LiveView:
         return self
 
     def finish(self, *, reasons: bool = True) -> None:
-        """Draw what stands at the end of the cell, from the cell's own thread.
+        """Draw the state at the end of the cell, from the cell's own thread.
 
-        Without reasons where the error that the cell raises has them.
+        `reasons` is False if the cell raises an error that has them.
         """
         self._reasons = reasons
         self.draw(last=True)
@@ -195,7 +195,7 @@ class LiveView:
             self.stop()
 
     def note(self, text: str) -> None:
-        """Draw a note with it: that only the waiting ended, say."""
+        """Draw it with a note, for example that only the waiting ended."""
         self._note = text
         self.finish()
 
@@ -205,25 +205,25 @@ class LiveView:
         return self._cell is not None and self._cell == execution_count()
 
     def stop(self) -> None:
-        """Draw it no more."""
+        """Stop drawing it."""
         painter.remove(self)
         self._unsubscribe()
 
     def due(self, now: float) -> bool:
-        """Whether it should be drawn again, `now` in seconds of `time.monotonic`."""
+        """Whether it should be drawn again; `now` is in seconds of `time.monotonic`."""
         rate = CHANGE_BYTES_S if self._changed else TICK_BYTES_S
         pause = max(1 / self._session.settings.updates_per_second, self._weight / rate)
         return now - self._drawn_at >= pause
 
     def tick(self) -> bool:
-        """Draw it if it is due; False when there is nothing more to come."""
+        """Draw it if it is due; return False if nothing more will change."""
         over = self.over
         if over or self.due(time.monotonic()):
             self.draw(last=False)
         return not over
 
     def draw(self, *, last: bool) -> None:
-        """Draw it as it stands."""
+        """Draw the present state."""
         with self._drawing:
             self._changed = False
             bundle = self.bundle(final=self.over)
@@ -232,7 +232,7 @@ class LiveView:
             self._drawn_at = time.monotonic()
 
     def bundle(self, *, final: bool) -> Bundle:
-        """Return what there is to see, as HTML and as text."""
+        """Return the state of the tasks as HTML and as text."""
         left = self._session.engine.remaining_s()
         cards = [replace(self._session.card(u), left_s=left.get(u)) for u in self._uids]
         now, note = time.time(), self._message(final=final)
@@ -257,7 +257,7 @@ class LiveView:
         return " ".join(filter(None, notes)) or None
 
     def _not_sent(self) -> str:
-        """Say of what was kept unsent why, and what to do."""
+        """Say why tasks were not sent, and what to do; empty if there is no such task."""
         engine = self._session.engine
         unsent = [uid for uid in self._uids if engine.get(uid).unsent]
         problem = next((p for p in map(engine.problem, unsent) if p is not None), None)
@@ -267,7 +267,7 @@ class LiveView:
         return f"{count}: {problem.message} {problem.hint}"
 
     def _written(self) -> str:
-        """Say of what goes on without a cell when that was seen: it may be read days later."""
+        """Say when this was drawn, unless a cell waits: it may be read days later."""
         if self.waited:
             return ""
         moment = time.strftime("%d %b %Y, %H:%M")
@@ -275,7 +275,7 @@ class LiveView:
 
     @property
     def over(self) -> bool:
-        """Whether this engine is through with all of its tasks."""
+        """Whether the engine is done with all of the tasks."""
         return all(future.done() for future in self._futures.values())
 
     def _on_update(self, update: Update) -> None:
@@ -285,27 +285,27 @@ class LiveView:
 
 
 class Painted(Protocol):
-    """What the painter keeps up to date."""
+    """A view that the painter keeps up to date."""
 
     @property
     def over(self) -> bool:
         """Whether nothing more will change."""
 
     def tick(self) -> bool:
-        """Draw what is due; False when there is nothing more to come."""
+        """Draw it if it is due; return False if nothing more will change."""
 
     def stop(self) -> None:
-        """Be drawn no more."""
+        """Stop drawing it."""
 
 
 class Painter:
-    """One thread that draws every live view, and ends when there is none."""
+    """One thread that draws every live view, and ends when none is left."""
 
     def __init__(self) -> None:
         self.begin_anew()
 
     def begin_anew(self) -> None:
-        """Draw nothing, with no thread: a forked process inherits none."""
+        """Begin with no view and no thread: a forked child inherits no thread."""
         self._views: list[Painted] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -321,15 +321,15 @@ class Painter:
                 self._thread.start()
 
     def remove(self, view: Painted) -> None:
-        """Draw it no more."""
+        """Stop drawing a view."""
         with self._lock, contextlib.suppress(ValueError):
             self._views.remove(view)
 
     def draw_ended(self) -> None:
-        """Draw for the last time what is over.
+        """Draw every view whose tasks have ended for the last time.
 
-        The painter would do it a moment later, which may be after the notebook's last cell: what
-        runs a notebook without a front end listens no longer then.
+        The painter would do it a moment later. That may be after the notebook's last cell, and a
+        program that runs notebooks without a front end no longer listens then.
         """
         with self._lock:
             ended = [view for view in self._views if view.over]

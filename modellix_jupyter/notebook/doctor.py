@@ -32,7 +32,7 @@ _EXTRAS = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; `good` is None for what is only told."""
+    """The result of one check; `good` is None for a line that only informs."""
 
     name: str
     good: bool | None
@@ -40,12 +40,12 @@ class Check:
 
     @property
     def mark(self) -> str:
-        """A sign that is also a word: colours alone tell some people nothing."""
+        """The result as a word: some people cannot tell colours apart."""
         return {True: "ok", False: "WRONG", None: ""}[self.good]
 
 
 def examine(session: Session) -> list[Check]:
-    """Look at the versions, the key, the service, the disk and the extras; never shows the key."""
+    """Check the versions, the key, the service, the disk and the extras; never show the key."""
     return [
         _versions(),
         Check("service", None, _service_words(session)),
@@ -60,9 +60,9 @@ def examine(session: Session) -> list[Check]:
 
 
 def validate_key(key: SecretKey, settings: Settings) -> str:
-    """Ask the service whether it takes a key; return how a sentence about it begins.
+    """Ask the service whether it takes a key; return the beginning of a sentence about it.
 
-    The session in use is not touched, so a key that is refused changes nothing.
+    The session in use is not touched, so a refused key changes nothing.
     """
     session = Session(settings, key=key)
     try:
@@ -81,7 +81,7 @@ def _try(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name, good=True, detail=look())
     except ModellixError as error:
-        if isinstance(error, MissingKey) and name != "key":  # the line of the key says what to do
+        if isinstance(error, MissingKey) and name != "key":  # the line `key` says what to do
             return Check(name, good=None, detail="not asked, as there is no key")
         return Check(name, good=False, detail=f"{error.message} {error.hint}")
 
@@ -132,7 +132,7 @@ def _ledger(session: Session) -> str:
 
 
 def _server(session: Session) -> str:
-    """Return the database, its version and latency, and whose tasks it has."""
+    """Return the name, the version and the latency of the database, and its tasks by user."""
     ledger = session.ledger
     begin = time.perf_counter()
     version = ledger.server_version()

@@ -1,4 +1,4 @@
-"""The functions of the package: a plan, handed to the session in use."""
+"""The functions of the package: most make a plan and hand it to the session in use."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from modellix_jupyter.sandbox_server import Sandbox
     from modellix_jupyter.values import Json
 
-# How a call says yes beforehand.
+# How a call confirms a plan beforehand.
 _YES = "yes=True"
-# The key that a sandbox is spoken to with.
-SANDBOX_KEY = "sandbox"  # the sandbox takes any key; this one says what it is
-# Requests a second that a sandbox is asked at most.
+# The key that is sent to a sandbox.
+SANDBOX_KEY = "sandbox"  # the sandbox accepts any key
+# The most requests a second that are sent to a sandbox.
 SANDBOX_RATE = 100.0
 
 
@@ -45,9 +45,9 @@ def submit(
 ) -> Results:
     """Send one task for each prompt and return at once.
 
-    It asks first above the settings ``ask_above`` (tasks) and ``ask_above_usd``, and where several
-    tasks have no known price. A request with a seed whose result the ledger has is not sent again;
-    see the setting ``reuse``.
+    It asks first if the plan exceeds the setting ``ask_above`` (tasks) or ``ask_above_usd``, or if
+    it has several tasks and not all prices are known. A request with a seed is not sent again if
+    the ledger has its result; see the setting ``reuse``.
 
     Parameters
     ----------
@@ -58,20 +58,20 @@ def submit(
     yes
         Send without a confirmation, whatever it costs.
     **params
-        The model's own parameters. One that takes media takes an address, a path, bytes, a picture
-        of Pillow's or NumPy's, a task, results or a resource, and a list of those where the model
-        takes several.
+        The model's own parameters. A parameter for media takes an address, a path, bytes, a picture
+        of Pillow or NumPy, a task, results or a resource; or a list of these, if the model takes
+        several.
 
     Returns
     -------
     Results
-        Which show themselves, and go on updating themselves, where they are a cell's value. Of no
-        tasks where the answer was no.
+        As the value of a cell, they are shown and kept up to date. They are empty if the answer was
+        no.
 
     Raises
     ------
     UserError, MissingKey, LedgerError
-        In two lines what to do, also where there is nobody to ask; nothing was sent.
+        The message says what to do. Nothing was sent, also if there was nobody to ask.
 
     """
     with full_names():
@@ -87,21 +87,21 @@ def generate(
     yes: bool = False,
     **params: object,
 ) -> Results:
-    """Send one task for each prompt, show how it goes, and wait; it asks first as `submit` does.
+    """Send one task for each prompt, show its progress, and wait; it asks first as `submit` does.
 
     Parameters
     ----------
     prompt, model, yes, **params
-        As of `submit`.
+        As in `submit`.
     timeout
-        How long to wait, in seconds; the tasks live on.
+        How long to wait, in seconds; the tasks go on after it.
 
     Raises
     ------
     ApiError, TaskFailed, TaskExpired, OutcomeUnknown
-        What went wrong with the task, or with all of several.
+        The task failed, or all of several did.
     WaitTimeout, WaitInterrupted
-        Only the waiting ended; their attribute ``results`` is what would have been returned.
+        Only the waiting ended; the attribute ``results`` has the results.
 
     """
     check_timeout(timeout)  # before anything is paid for
@@ -118,7 +118,9 @@ def compare(
     yes: bool = False,
     **params: object,
 ) -> Results:
-    """Send the product of prompts, models and varied parameters, and wait; it asks as `submit`.
+    """Send every combination of prompts, models and varied parameters, and wait.
+
+    It asks first as `submit` does.
 
     Parameters
     ----------
@@ -129,24 +131,24 @@ def compare(
     repeat
         How many times each request is made.
     timeout
-        How long to wait, in seconds; the tasks live on.
+        How long to wait, in seconds; the tasks go on after it.
     yes
         Send without a confirmation, whatever it costs.
     **params
-        What every request has.
+        The parameters of every request.
 
     Returns
     -------
     Results
-        In a stable order: prompts, then models, then the varied parameters, then repeats. Of no
-        tasks where the answer was no.
+        In a stable order: prompts, then models, then the varied parameters, then repeats. Empty if
+        the answer was no.
 
     Raises
     ------
     InvalidRequest
         There is nobody to ask, or the plan cannot be sent; nothing was sent.
     WaitTimeout, WaitInterrupted
-        Only the waiting ended; their attribute ``results`` is what would have been returned.
+        Only the waiting ended; the attribute ``results`` has the results.
 
     """
     check_timeout(timeout)
@@ -169,24 +171,25 @@ def submit_frame(
     Parameters
     ----------
     frame
-        A column ``prompt``, optionally ``model``, and any other column a parameter.
+        A column ``prompt``, optionally ``model``; every other column is a parameter.
     model
-        The slug for every row, where there is no such column.
+        The slug for every row, if the frame has no such column.
     batch
-        A name that makes it resumable: run again, after a restart say, it sends only the rows
-        that the ledger does not have under this name, or that came to nothing.
+        A name that makes it resumable: a second call, for example after a restart, sends only the
+        rows that the ledger does not have under this name, or that failed.
     yes
         Send without a confirmation, whatever it costs.
 
     Returns
     -------
     Results
-        In the order of the rows. Of no tasks where the answer was no.
+        In the order of the rows. Empty if the answer was no.
 
     Raises
     ------
     InvalidRequest
-        It names the row and the column, or there is nobody to ask; nothing was sent.
+        A row is wrong (the message names it and its column), or there is nobody to ask; nothing was
+        sent.
 
     """
     from modellix_jupyter.planning.plan import requests_of
@@ -213,8 +216,8 @@ async def agenerate(
     Parameters
     ----------
     prompt, model, timeout, yes, **params
-        As of `generate`, whose errors it raises as well. Cancelled, it takes back what has not been
-        sent, by the setting ``stop_unsent_on_interrupt``.
+        As in `generate`, whose errors it raises too. If it is cancelled, unsent tasks are taken
+        back, unless the setting ``stop_unsent_on_interrupt`` is off.
 
     """
     import asyncio
@@ -224,7 +227,7 @@ async def agenerate(
     with full_names():
         plan = make_plan(one_prompt(prompt), [model], params=params)
     order = await asyncio.to_thread(session.order, plan)
-    # not on the thread: a question belongs to the cell that runs
+    # not on a thread: the question must appear in the cell that runs
     if order.quote.why_confirm and not confirm(order.quote):
         return session.results([])
     sending = asyncio.ensure_future(asyncio.to_thread(session.send, order))
@@ -236,21 +239,21 @@ async def agenerate(
     with _shown(results):
         try:
             await results.wait_async(timeout)
-        except asyncio.CancelledError:  # as which an interrupt of the cell arrives
-            results._give_up()  # noqa: SLF001 - nothing that its user calls
+        except asyncio.CancelledError:  # an interrupt of the cell arrives as this
+            results._give_up()  # noqa: SLF001 - not for users to call
             raise
         return results.check()
 
 
 def _give_up(sending: asyncio.Future[Results]) -> None:
-    """Take back what was sent for a call that was cancelled meanwhile."""
+    """Take back the unsent tasks of a call that was cancelled while it recorded them."""
     if not sending.cancelled() and sending.exception() is None:
-        sending.result()._give_up()  # noqa: SLF001 - nothing that its user calls
+        sending.result()._give_up()  # noqa: SLF001 - not for users to call
 
 
 @contextmanager
 def full_names() -> Iterator[None]:
-    """Say the slug of a model that was named by a part of it; nothing is sent under a guess."""
+    """Suggest the slug if a model was named by a part of it; send nothing on a guess."""
     try:
         yield
     except InvalidRequest as error:
@@ -261,12 +264,12 @@ def full_names() -> Iterator[None]:
 
 
 def models(text: str | None = None) -> pd.DataFrame:
-    """Return the models of the service, or those that every word of a text is found in.
+    """Return the models of the service, or those that contain every word of a text.
 
     Returns
     -------
     DataFrame
-        One row a model: ``model`` (the slug), ``type``, ``price``, ``description``.
+        One row per model: ``model`` (the slug), ``type``, ``price``, ``description``.
 
     """
     import pandas as pd
@@ -277,7 +280,7 @@ def models(text: str | None = None) -> pd.DataFrame:
 
 
 def describe(model: str) -> pd.DataFrame:
-    """Return the parameters of a model, those that are needed first.
+    """Return the parameters of a model, the required ones first.
 
     Parameters
     ----------
@@ -287,13 +290,13 @@ def describe(model: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a parameter: ``parameter``, ``type``, ``required``, ``default``, ``values`` (what it
-        must be) and ``description``, as the service says it.
+        One row per parameter: ``parameter``, ``type``, ``required``, ``default``, ``values`` (which
+        are allowed) and ``description``, as the service describes it.
 
     Raises
     ------
     UnknownModel
-        There is no such model, or several have that name.
+        No model matches, or several do.
 
     """
     import pandas as pd
@@ -305,9 +308,9 @@ def describe(model: str) -> pd.DataFrame:
 
 
 def run(results: Results, timeout: float | None = None, *, raising: bool = True) -> Results:
-    """Show results live and wait for them; `raising` raises the error of tasks that all failed.
+    """Show results live and wait for them; with `raising`, raise the error if all tasks failed.
 
-    There are none where the answer was no.
+    They are empty if the answer was no.
     """
     if not results:
         return results.wait(timeout)
@@ -318,13 +321,13 @@ def run(results: Results, timeout: float | None = None, *, raising: bool = True)
     except WaitInterrupted:
         raise
     except KeyboardInterrupt:  # before or after the wait itself
-        raise results._interrupted() from None  # noqa: SLF001 - nothing that its user calls
+        raise results._interrupted() from None  # noqa: SLF001 - not for users to call
 
 
 @contextmanager
 def _shown(results: Results) -> Iterator[None]:
-    """Show results live while they are waited for, and say so where only the waiting ended."""
-    view = cast("View", results.show())  # None of no tasks, which nobody waits for
+    """Show results live while a cell waits; add a note if only the waiting ended."""
+    view = cast("View", results.show())  # None only for empty results, and nobody waits for those
     view.waited = True
     try:
         yield
@@ -340,13 +343,13 @@ def _shown(results: Results) -> Iterator[None]:
 def upload(path: str | Path) -> str:
     """Upload a picture as an input, unless the service has it, and return its address.
 
-    It is sent upright, without what it says of itself; the original stays as it is. The service
-    keeps it for some days, and `generate(..., image=path)` does all this by itself.
+    It is sent upright and without metadata; the original is not changed. The service keeps it for
+    some days. `generate(..., image=path)` does all this by itself.
 
     Parameters
     ----------
     path
-        Of a PNG, JPEG or WebP file, or of one that can be written as PNG; also whatever else a
+        A PNG, JPEG or WebP file, or one that can be converted to PNG; also anything else that a
         parameter takes as a picture.
 
     Raises
@@ -359,7 +362,7 @@ def upload(path: str | Path) -> str:
 
 
 def history(service: str | None = None) -> pd.DataFrame:
-    """Return the tasks that this machine's ledger knows, oldest first, one row a task.
+    """Return the tasks in the ledger, oldest first, one row per task.
 
     Parameters
     ----------
@@ -373,11 +376,11 @@ def history(service: str | None = None) -> pd.DataFrame:
 
 
 def budget(limit: str | float | None = None) -> Budget:
-    """Show what was spent at the service in use, or set a limit for every kernel on the ledger.
+    """Return what was spent at the service in use; first set a limit, if one is given.
 
-    What tasks may cost is held before they are sent, and counts until the service says what it
-    charged; a plan that may cost more than what is left is refused as a whole. Days and months are
-    those of UTC.
+    A limit holds for every kernel that uses the ledger. The highest price of a task is reserved
+    before it is sent, and counts until the service reports the charge. A plan that may cost more
+    than what is left is refused as a whole. Days and months are in UTC.
 
     Parameters
     ----------
@@ -392,7 +395,7 @@ def budget(limit: str | float | None = None) -> Budget:
     Raises
     ------
     InvalidRequest
-        It is none of these.
+        The limit is none of these.
 
     """
     session = current()
@@ -402,7 +405,7 @@ def budget(limit: str | float | None = None) -> Budget:
 
 
 class SandboxSession(AbstractContextManager["SandboxSession"]):
-    """A running sandbox that this kernel is pointed at, until it is left or stopped.
+    """A running sandbox; this kernel uses it until its `with` block ends or it is stopped.
 
     Attributes
     ----------
@@ -416,7 +419,7 @@ class SandboxSession(AbstractContextManager["SandboxSession"]):
         self.base_url = server.base_url
 
     def stop(self) -> None:
-        """Stop it, and use again what was used before."""
+        """Stop it, and use the session before it again."""
         leave(self._server)
 
     def __exit__(self, *_: object) -> None:
@@ -437,12 +440,12 @@ def sandbox(*, speed: float = 1.0, unless_key: bool = False) -> SandboxSession |
     speed
         How many times faster than the real models its tasks are.
     unless_key
-        Do nothing, and return None, where an API key is found.
+        Do nothing, and return None, if an API key is found.
 
     Raises
     ------
     InvalidRequest
-        The speed is no number above 0.
+        The speed is not a number above 0.
 
     Examples
     --------
@@ -464,7 +467,7 @@ def sandbox(*, speed: float = 1.0, unless_key: bool = False) -> SandboxSession |
     if unless_key and places(settings.folder()).find() is not None:
         return None
     server = Sandbox(speed=speed).start()
-    # it is nobody's server but ours: no budget to share with anyone
+    # the server is only ours: no other client shares its limit of requests
     there = settings.changed(
         base_url=server.base_url, schema_url="", requests_per_second=SANDBOX_RATE
     )

@@ -1,8 +1,8 @@
-"""Prompts and media on their way into a request: found and checked, and uploaded once confirmed.
+"""Prompts and media of requests: found and checked, and uploaded after the confirmation.
 
 `prepared` puts a prompt where the model's schema wants it and finds every file, so that mistakes
-are said before anything is sent; `sent` uploads what has no address yet. The same bytes are
-uploaded once, by whichever kernel, as long as the service keeps them.
+are reported before anything is sent. `sent` uploads the files that have no address yet. The same
+bytes are uploaded only once by all kernels, as long as the service keeps them.
 """
 
 from __future__ import annotations
@@ -57,17 +57,17 @@ if TYPE_CHECKING:
     from modellix_jupyter.planning.schema import ModelSchema
     from modellix_jupyter.values import Json, Request, UploadedFile
 
-# Files that the service keeps for an account, and for how long, in microseconds (the notes on the
-# API); an address that ends sooner than the margin is not used any more.
+# How many files the service keeps for an account, and for how long, in microseconds. An address
+# that expires within the margin is not used.
 QUOTA = 10
 _KEPT_US = 7 * 24 * 3600 * 1_000_000
 _MARGIN_US = 3600 * 1_000_000
-# Anything with a scheme is an address, and a text of this length is a file itself.
+# A text with a scheme is an address. A longer text than this is not taken for a path.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:", re.ASCII)
 _MAX_PATH = 1000
-# What stands for an input while a request is checked.
+# The address of an input while its request is checked.
 _STAND_IN = "https://modellix.invalid/input"
-# Inputs of a task that are shown beside its result.
+# The most inputs of a task that are shown beside its result.
 _SHOWN = 4
 _ANYTHING = Slot("media", one=True, many=True)
 _PICTURE = Slot("image", one=True, many=False)
@@ -83,29 +83,29 @@ class Ready:
 
     @property
     def name(self) -> str:
-        """The name it is uploaded under, by which it is found again."""
+        """The file name of the upload, by which it is found again."""
         return f"modellix-jupyter-{self.sha256[:32]}.{self.file.ending}"
 
     @property
     def data(self) -> str:
-        """The file itself as an address."""
+        """The file as a ``data:`` address."""
         return data_uri(self.file.mime, self.file.content)
 
 
 def prepared(session: Session, requests: Sequence[Request]) -> list[Request]:
-    """Return requests with prompts and inputs where their models want them; nothing is sent."""
+    """Return requests with prompts and inputs where their models want them; send nothing."""
     schemas = session.schemas(request.model for request in requests)
     finder = _Finder(session)
     return [finder.request(request, schemas[request.model]) for request in requests]
 
 
 def stand_ins(requests: Iterable[Request]) -> list[Request]:
-    """Return requests as they will be, as far as a schema can tell."""
+    """Return requests with a made-up address for each input, to check them with a schema."""
     return [_with_addresses(request, lambda _: _STAND_IN) for request in requests]
 
 
 def digests(session: Session, requests: Iterable[Request]) -> dict[str, str]:
-    """Return what the bytes of inputs are known by, for each text that stands for some."""
+    """Return the SHA-256 of each input, by the text that stands for it in a request."""
     found = session.ledger.upload_digests(session.settings.base_url)
     return found | {text: ready.sha256 for text, ready in _ready_in(requests)}
 
@@ -138,7 +138,7 @@ def uploaded(session: Session, source: object) -> str:
 
 
 def picture_to_send(source: object) -> tuple[bytes, str]:
-    """Return a picture as it is sent, and a name for it."""
+    """Return the bytes of a picture as they are sent, and a file name for them."""
     value = _given(source)
     found = value.source if isinstance(value, Input) else _path_or_address("file", _PICTURE, value)
     if not isinstance(found, Path | bytes):
@@ -162,7 +162,7 @@ def _with_addresses(request: Request, address: Callable[[Input], str]) -> Reques
 
 
 class _Finder:
-    """Finds the media of one plan's requests, each file once."""
+    """Finds the media of one plan's requests; reads each file once."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -191,7 +191,7 @@ class _Finder:
         return self._slots[request.model]
 
     def find(self, name: str, slot: Slot, value: str) -> Json:
-        """Return the address of what a value stands for, or an input that is ready to be sent."""
+        """Return the address that a value means, or an input that is ready to be sent."""
         source = value.source if isinstance(value, Input) else _path_or_address(name, slot, value)
         if isinstance(source, Ready):
             return value
@@ -228,7 +228,7 @@ class _Finder:
         return self._file(name, slot, local_copy(resource.path), resource.path)
 
     def _is_kept(self, task: Task, slot: Slot, resource: Resource) -> bool:
-        """Whether the service surely has a result; where nothing else can be sent, may have it."""
+        """Whether the service surely has a result, or may have it if we cannot send the file."""
         sent = resource.type in {"image", None} or slot.by_value
         sure = task.expires_at or (task.completed_at or 0) + RESULT_LIFETIME_US
         until = sure if sent and is_there(resource.path) else task.kept_until
@@ -268,7 +268,7 @@ def _routed(request: Request, schema: ModelSchema | None) -> Request:
 
 
 def _plain_text(name: str, model: str, each: Input) -> str:
-    """Return the text of a path that is meant as a text; nothing else is one."""
+    """Return the text of a path, for a parameter that takes a text; refuse any other input."""
     if isinstance(each.source, Path):
         return str(each)
     raise InvalidRequest(
@@ -277,7 +277,7 @@ def _plain_text(name: str, model: str, each: Input) -> str:
 
 
 def _path_or_address(name: str, slot: Slot, value: str) -> Path | str:
-    """Return the path that a text is, or the text where it is none."""
+    """Return a text as a path if it names a file, else as it is."""
     if _ADDRESS.match(value) or len(value) > _MAX_PATH:
         return value
     path = Path(value).expanduser()
@@ -298,7 +298,7 @@ def _files_like(path: Path) -> str:
 
 
 def _resource_for(name: str, slot: Slot, task: Task) -> Resource:
-    """Return the result of a task that a parameter takes."""
+    """Return the result of a task that fits a parameter."""
     fitting = [r for r in task.resources if slot.kind == "media" or r.type in {slot.kind, None}]
     if not fitting:
         done = "has none" if task.status.ended else f"is {task.status.value}"
@@ -346,7 +346,7 @@ def _check_kind(name: str, slot: Slot, file: InputFile, shown: str) -> None:
 
 
 def shown(session: Session, task: Task) -> tuple[Media, ...]:
-    """Return small pictures of the first few inputs of a task, as far as they are known here."""
+    """Return small pictures of the first few inputs of a task, if they are known here."""
     texts = (each for each in leaves(task.request.params) if isinstance(each, str))
     found = (_shown(session, task, text) for text in texts if _ADDRESS.match(text))
     return tuple(islice((media for media in found if media is not None), _SHOWN))
@@ -374,7 +374,7 @@ def _shown(session: Session, task: Task, address: str) -> Media | None:
 
 
 def _addresses(session: Session, ready: Sequence[Ready]) -> dict[str, str]:
-    """Return an address of each file, by its digest; upload what the service does not have."""
+    """Return an address of each file, by its digest; upload pictures the service does not have."""
     pictures = [each for each in ready if each.file.type == "image"]
     found = {each.sha256: each.data for each in ready if each.file.type != "image"}
     if pictures:
@@ -415,7 +415,7 @@ class _Uploads:
         return {sha256: address or "" for sha256, address in found.items()}
 
     def _listed(self) -> dict[str, UploadedFile]:
-        """Return what the service has by its ids; what we uploaded, where it does not say so."""
+        """Return the service's files by id; if it does not list them, the ones we uploaded."""
         try:
             return {each.file_id: each for each in self._session.call(lambda r: r.client.files())}
         except (ApiError, TransportError):
@@ -430,12 +430,12 @@ class _Uploads:
         return self._adopted(each)
 
     def _adopted(self, each: Ready) -> str | None:
-        """Return the address of a picture that is there, though this ledger does not know it."""
+        """Return the address of a picture that the service has and this ledger does not know."""
         found = next((f for f in self._kept.values() if f.filename == each.name), None)
         return None if found is None else self._record(each, found)
 
     def _ours_to_delete(self, wanted: Sequence[str]) -> list[UploadedFile]:
-        """Return our own uploads, oldest first, but for what this plan or an open task needs."""
+        """Return our own uploads that neither this plan nor an open task needs, oldest first."""
         open_params = [str(task.request.params) for task in self._session.unfinished()]
         return [
             file
@@ -451,7 +451,7 @@ class _Uploads:
         self._kept.pop(file.file_id, None)
 
     def _upload(self, each: Ready) -> str:
-        """Upload a picture; where that is refused, send it as data to a model that takes those."""
+        """Upload a picture; if it is refused, use a ``data:`` address if the model takes one."""
         try:
             file = self._session.call(lambda r: r.client.send_file(each.file.content, each.name))
         except ApiError as error:
@@ -459,7 +459,7 @@ class _Uploads:
                 raise
             return each.data
         except TransportError as error:
-            # it may be there all the same: look, and do not send it again blindly
+            # the service may have it: look, and do not send it again
             self._kept = self._listed()
             address = self._adopted(each)
             if address is None:
@@ -470,7 +470,7 @@ class _Uploads:
         return self._record(each, file)
 
     def _record(self, each: Ready, file: UploadedFile) -> str:
-        now = time.time_ns() // 1000  # finer than what the service says, so that they have an order
+        now = time.time_ns() // 1000  # finer than the service's time, so that uploads have an order
         until = file.expires_at or (file.created_at or now) + _KEPT_US
         kept = replace(file, created_at=now, expires_at=until)
         small = preview(each.file.content)

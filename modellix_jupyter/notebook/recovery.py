@@ -1,6 +1,6 @@
 """Tasks that earlier kernels left unfinished: one line when the extension loads, more on demand.
 
-Loading the extension needs only `announce`, so the imports of the rest stand in its functions.
+Loading the extension needs only `announce`, so the other functions import what they need.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _VANISHES = (
     "before this cell; SQLite on a mounted Drive gets damaged, as Drive has no locks. Files go to "
     "{files}; MODELLIX_FILES may name a bucket, or a folder of the Drive."
 )
-# Characters of a task's uid that are shown, and that name it.
+# Characters of a task's uid that are shown, and that a user can name it by.
 SHORT = 8
-# What stands for the result of a task that nobody will ever answer for.
+# The error of a task whose sandbox is gone.
 SANDBOX_ENDED = "its sandbox ended with its kernel"
 _CONNECT_S = 0.5
 
 
 def announce() -> None:
-    """Print in one line what is unfinished, and take it up in the background if that is on.
+    """Print one line about unfinished tasks; resume them in the background if that is on.
 
-    A ledger on a server is asked in the background too: it may be slow, or gone.
+    A ledger on a server is read in the background too: it may be slow or unreachable.
     """
     ours = settings()
     if "google.colab" in sys.modules and not (ours.ledger and ours.files):
@@ -85,15 +85,15 @@ def _summary() -> str:
 
 
 def _resume() -> None:
-    # with no key yet, say: the line that was printed says what can be done
+    # there may be no key yet, for example; the printed line says what can be done
     with contextlib.suppress(ModellixError):
         current().resume()
 
 
 def report(session: Session, results: Results, ended: int = 0) -> Iterator[str]:
-    """Yield lines on what was taken up, what is unknown, and what was never sent.
+    """Yield lines about the resumed tasks, those of unknown outcome, and those never sent.
 
-    `ended` is how many tasks of sandboxes that are gone were just given up.
+    `ended` is how many tasks were just given up because their sandbox is gone.
     """
     unknown = session.unknown()
     unsent = [task for task in session.unfinished() if task.unsent]
@@ -131,7 +131,7 @@ def report(session: Session, results: Results, ended: int = 0) -> Iterator[str]:
 
 
 def _held_elsewhere(session: Session) -> int:
-    """Return how many unfinished tasks another kernel drives, which lives."""
+    """Return how many unfinished tasks are driven by another kernel that is alive."""
     rows = session.ledger.rows([task.uid for task in session.unfinished()])
     owners = Counter(owner for owner, _ in rows.values())
     mine, lock = session.kernel_lock.name, session.kernel_lock
@@ -154,7 +154,7 @@ def _line(task: Task) -> str:
 
 
 def resolve_unknown(session: Session, words: Sequence[str]) -> list[Task]:
-    """Do what the user decided; return what goes on.
+    """Carry out the user's decisions; return the tasks that go on.
 
     The words are ``send``, ``--yes``, ``take-over``, ``NAME=TASK_ID`` and ``NAME=none``.
     """
@@ -193,7 +193,7 @@ def _decision(session: Session, word: str) -> tuple[Task, str | None]:
 
 
 def end_tasks_of_ended_sandboxes(session: Session) -> int:
-    """Record of unfinished tasks that their sandbox is gone; return of how many."""
+    """Give up the unfinished tasks whose sandbox is gone; return how many."""
     gone = functools.cache(_is_gone)
     count = 0
     for task in session.ledger.unfinished_of("sandbox"):
@@ -209,7 +209,7 @@ def end_tasks_of_ended_sandboxes(session: Session) -> int:
 
 
 def _is_gone(origin: str) -> bool:
-    """Whether nothing listens at a service of this machine."""
+    """Whether nothing listens at an address on this machine."""
     import socket
     from urllib.parse import urlsplit
 
@@ -225,7 +225,7 @@ def _is_gone(origin: str) -> bool:
 
 
 def _ended(task: Task) -> Task:
-    """Return a task as it is when its service is gone; what was fetched of it stays."""
+    """Return a task as given up because its sandbox is gone; downloaded files stay."""
     from modellix_jupyter.values import Status
 
     files = tuple(

@@ -23,13 +23,13 @@ class AsyncClient(client.AsyncClient):
     Parameters
     ----------
     key
-        The API key; where it is not given, the one in use for that service in this kernel, or else
-        the one found in the documented places.
+        The API key; by default the one that this kernel uses for that service, or else the one
+        found in the documented places.
     settings
-        Where they are not given, those in force in this kernel, also in a sandbox; with no session
-        yet, the defaults and what the environment says of them.
+        By default those in force in this kernel, also in a sandbox; with no session yet, those of
+        the environment.
     **more
-        What a test replaces: ``transport``, ``clock``, ``timer``, ``sleep``, ``jitter``.
+        Parts that a test replaces: ``transport``, ``clock``, ``timer``, ``sleep``, ``jitter``.
 
     Raises
     ------
@@ -54,27 +54,27 @@ class AsyncClient(client.AsyncClient):
         session = in_use()
         if session is not None:
             settings = settings or session.settings
-            # its key is for its service alone
+            # a session's key is only for its own service
             key = session.key_for(settings) if key is None else key
         super().__init__(key, settings=settings, **more)
 
     async def upload(self, source: str | Path | bytes | Image) -> str:
         """Upload a picture (at most 16 MiB) and return its URL, which is good for some days.
 
-        It is sent upright, without what it says of itself (where it was taken, say), and as PNG
-        where it is no PNG, JPEG or WebP; the original stays as it is.
+        It is sent upright, without metadata (such as the place where it was taken), and as PNG
+        unless it is PNG, JPEG or WebP. The original is not changed.
 
         Parameters
         ----------
         source
-            A path, the bytes of a file, or a picture of Pillow's.
+            A path, the bytes of a file, or a picture of Pillow.
 
         Raises
         ------
         InvalidRequest
             It cannot be read, or is no picture; nothing was sent.
         NoAnswer, BadAnswer
-            It may be there all the same: `files` says so.
+            The service may have it all the same: `files` lists it then.
 
         """
         from modellix_jupyter.notebook.inputs import picture_to_send

@@ -1,6 +1,6 @@
 """The composition root: settings and a key become a client, a ledger, an engine and results.
 
-Nothing is opened before it is first used, so that making a session costs nothing.
+Each part is opened when it is first used, so that making a session costs nothing.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# Settings that are read when they are needed, so that a change needs no new engine.
+# Settings that are read each time they are used, so a change needs no new engine.
 AT_ANY_TIME = frozenset(
     {
         "ask_above",
@@ -78,7 +78,7 @@ _sessions: weakref.WeakSet[Session] = weakref.WeakSet()
 
 
 def _keep_inherited() -> None:
-    """Close no connection that a forked process inherited: it is still the other's."""
+    """In a forked child, close no inherited connection: the parent still uses it."""
     for session in tuple(_sessions):
         never_close(session)
 
@@ -89,7 +89,7 @@ if hasattr(os, "register_at_fork"):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What an open session has."""
+    """The parts of an open session."""
 
     engine: Engine
     client: AsyncClient
@@ -99,8 +99,8 @@ class Running:
 class Session:
     """One service, one key, one ledger, and the engine that drives tasks between them.
 
-    The settings and the key are looked for where they are not given. A session stops its sandbox
-    when it is closed. Tests set the pace of polling, and how the client and the engine sleep.
+    Settings and key are looked up if they are not given. A session stops its sandbox when it is
+    closed. Tests set the pace of polling, and how the client and the engine sleep.
     """
 
     def __init__(
@@ -116,9 +116,9 @@ class Session:
         self.sandbox = sandbox
         self.pace = pace
         self._sleep = sleep
-        # in the one object that hides it, also from whoever prints what a session is made of
+        # in the object that hides it, also if a session's attributes are printed
         self._argument = SecretKey(key, "an argument") if isinstance(key, str) else key
-        self._process: int | None = None  # the one that opened its parts
+        self._process: int | None = None  # the process that opened the parts
         _sessions.add(self)
         self._opening = threading.RLock()
         self._closing = threading.RLock()
@@ -126,7 +126,7 @@ class Session:
         self._kernel_lock: KernelLock | ServerLock | None = None
         self._running: Running | None = None
         self._closed = False
-        # of the notebook, as long as nobody has changed it
+        # the notebook's folder, unless the working folder was changed before
         self._folder = Path.cwd()
         self.media = Thumbnails(self._media)
         self._inputs: dict[str, tuple[Media, ...]] = {}
@@ -156,7 +156,7 @@ class Session:
 
     @property
     def kernel_lock(self) -> KernelLock | ServerLock:
-        """The lock whose name stands in the ledger beside this session's tasks."""
+        """The lock of this kernel; the ledger has its name in the row of each task."""
         self._check_process()
         with self._opening, self.writing_home():
             if self._kernel_lock is None:
@@ -165,7 +165,7 @@ class Session:
 
     @contextmanager
     def writing_home(self) -> Iterator[None]:
-        """Make the home; `ConfigError` where it, or what is in it, cannot be written."""
+        """Make the home; raise `ConfigError` if the folder or a file in it cannot be written."""
         try:
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
             yield
@@ -190,7 +190,7 @@ class Session:
             return self._running
 
     def _check_process(self) -> None:
-        """Refuse what a forked process inherited: its threads and connections are the other's."""
+        """Refuse to be used in a forked child: the threads and connections are the parent's."""
         if self._process is None:
             self._process = os.getpid()
         if self._process != os.getpid():
@@ -200,7 +200,7 @@ class Session:
             )
 
     def _open(self) -> Running:
-        key, s = self.key(), self.settings  # before anything is written: a newcomer has none
+        key, s = self.key(), self.settings  # before anything is written: a new user has no key
         ledger, lock = self.ledger, self.kernel_lock
         limits = Limits(s.max_file_mb * MIB, s.max_task_mb * MIB, s.max_files)
         self.files.open()
@@ -212,21 +212,20 @@ class Session:
         return Running(engine, client, Catalog(client))
 
     def key(self) -> SecretKey:
-        """Return the key; `MissingKey` where there is none anywhere.
+        """Return the key; raise `MissingKey` if there is none anywhere.
 
-        One that was given for another service is asked about, and `ConfigError` where it is not
-        to be sent.
+        If it was given for another service, ask first; raise `ConfigError` if it must not be sent.
         """
         return self._argument or find_key(
             self.home, self.settings.base_url, spending.confirm_origin
         )
 
     def key_for(self, settings: Settings) -> SecretKey | None:
-        """Return the key that was given as an argument, for other settings of the same service."""
+        """Return the key given as an argument, if the settings are for the same service."""
         return self._argument if settings.base_url == self.settings.base_url else None
 
     def adjust(self, settings: Settings) -> bool:
-        """Take over settings that concern no open part; False where one does."""
+        """Use other settings; if one concerns an open part, change none and return False."""
         if self._running is not None or self._ledger is not None:
             differ = {n for n in SETTING_NAMES if getattr(settings, n) != getattr(self.settings, n)}
             if differ - AT_ANY_TIME:
@@ -240,8 +239,8 @@ class Session:
     # -- spending
 
     def prices(self, requests: Sequence[Request]) -> dict[str, Pricing]:
-        """Check prepared requests against catalog and schemas; return what they cost, by model."""
-        _ = self.engine  # a missing key is said before anybody is asked to confirm
+        """Check prepared requests with catalog and schemas; return their pricing by model."""
+        _ = self.engine  # a missing key is reported before the user is asked to confirm
         if not self.settings.check_requests:
             return dict.fromkeys((request.model for request in requests), UNCHECKED)
         return self.call(lambda r: r.catalog.check(inputs.stand_ins(requests)))
@@ -253,15 +252,15 @@ class Session:
         return spending.order(self, requests, batch=batch, reuse=reuse)
 
     def send(self, made: spending.Order) -> Results:
-        """Send an order that its user has seen; where an error is raised, nothing was sent."""
+        """Send an order that its user has seen; if an error is raised, nothing was sent."""
         return Results(self, spending.send(self, made))
 
     def order_unsent(self, tasks: Sequence[Task]) -> spending.Order:
-        """Return what intents cost that no kernel is about to send; nothing is sent."""
+        """Return an order of recorded tasks that no kernel is about to send; send nothing."""
         return spending.order_unsent(self, tasks)
 
     def send_unsent(self, tasks: Sequence[Task], *, confirm: spending.Confirm) -> Results:
-        """Send intents that were never sent and that no kernel is about to send."""
+        """Send recorded tasks that were never sent and that no kernel is about to send."""
         made = self.order_unsent(tasks)
         if not made.requests or (made.quote.why_confirm and not confirm(made.quote)):
             return self.results([])
@@ -278,10 +277,10 @@ class Session:
     ) -> Results:
         """Check requests, have them confirmed, record them and begin to send them; return at once.
 
-        `confirm` is called where the settings ask for it; the results are empty where it says no.
-        Of a batch, requests that the ledger has under its name already are not sent again; `reuse`
-        says whose earlier result is taken, instead of the setting. `max_usd` is the most that it
-        may cost. Where an error is raised, nothing was sent.
+        `confirm` is called if the settings require it; the results are empty if it returns False.
+        Requests of a batch that the ledger already has under its name are not sent again. `reuse`
+        takes the place of the setting, if it is given. `max_usd` is the most that the plan may
+        cost. If an error is raised, nothing was sent.
         """
         made = self.order(requests, batch=batch, reuse=reuse)
         made.check_limit(max_usd)
@@ -296,7 +295,7 @@ class Session:
     # -- the ledger
 
     def unfinished(self) -> list[Task]:
-        """Return the tasks of this service that are not over, by the ledger."""
+        """Return the unfinished tasks of this service that the ledger has."""
         return self.ledger.unfinished(self.settings.base_url)
 
     def unknown(self) -> list[Task]:
@@ -304,9 +303,9 @@ class Session:
         return self.ledger.unknown(self.settings.base_url)
 
     def resume(self, *, revive: bool = False) -> Results:
-        """Take up every accepted task that is not over; none is sent again.
+        """Resume every unfinished task that was accepted; send none again.
 
-        With `revive`, also what was given up while the service may still keep its result.
+        With `revive`, also tasks that were given up while the service may still keep their results.
         """
         self.end_ended()
         tasks = self.engine.resume(self.unfinished())
@@ -316,13 +315,13 @@ class Session:
         return self.results(tasks)
 
     def end_ended(self) -> int:
-        """Record which tasks will never end, because their sandbox is gone; return how many."""
+        """Give up the unfinished tasks whose sandbox is gone; return how many."""
         from modellix_jupyter.notebook.recovery import end_tasks_of_ended_sandboxes
 
         return end_tasks_of_ended_sandboxes(self)
 
     def find(self, ids: Iterable[str]) -> Results:
-        """Return results of tasks by their ids, and watch those that are not over."""
+        """Return results of tasks by their ids, and watch the unfinished ones."""
         tasks = [self.find_task(task_id) for task_id in ids]
         self.engine.resume(tasks)
         return self.results(tasks)
@@ -337,7 +336,7 @@ class Session:
         return task
 
     def stop(self, tasks: Sequence[Task] | None = None) -> Stopped:
-        """Take back what was not sent, and stop waiting for what was: of these, or of all."""
+        """Take back unsent tasks and stop watching sent ones: of these tasks, or of all."""
         if tasks is None:
             uids = [uid for uid in self.engine.watched() if self.engine.watches(uid)]
             left = (task.uid for task in self.unfinished() if task.unsent)
@@ -358,11 +357,11 @@ class Session:
         return frame
 
     def export_history(self, path: str | Path, service: str | None = None) -> Path:
-        """Write the tasks of a service, as `history` has them, in the format of the ending."""
+        """Write the tasks that `history` returns; the ending of the path chooses the format."""
         from modellix_jupyter.results.export import export
         from modellix_jupyter.results.frame import ledger_frame
 
-        # read once: what is added meanwhile is in neither the table nor the pictures
+        # read once: a task that is added meanwhile is in neither the table nor the pictures
         uids = self.ledger.uids(self._service(service))
 
         def cards() -> list[Card]:
@@ -373,13 +372,13 @@ class Session:
         return export(cards, ledger_frame(self.ledger, uids), path)
 
     def _service(self, named: str | None) -> str | None:
-        """Return which service's tasks are meant; None is every one."""
+        """Return the service whose tasks are meant; None means all services."""
         return None if named == "all" else named or service_of(self.settings.base_url)
 
     def delete(self, uids: Iterable[str], *, files: bool = False) -> list[str]:
-        """Delete what is over of these tasks from the history, and their files if `files`.
+        """Delete the finished ones of these tasks from the history, with their files if `files`.
 
-        What was spent for them still counts. Returns the uids of those that were deleted.
+        Their cost still counts. Return the uids that were deleted.
         """
         gone, names = self.ledger.delete(uids)
         for name in names if files else ():
@@ -393,33 +392,33 @@ class Session:
         return list(self.call(lambda r: r.catalog.models()).values())
 
     def find_models(self, text: str = "") -> list[Model]:
-        """Return the models that every word of a text is found in; all of them without one."""
+        """Return the models that contain every word of a text; without a text, all of them."""
         words = text.lower().split()
         return [m for m in self.models() if all(w in m.text for w in words)]
 
     def look_up(self, name: str) -> tuple[Model, ModelSchema]:
-        """Return a model and its schema, by its slug or by a part of it that is no other's."""
+        """Return a model and its schema, by its slug or by a part of it that no other slug has."""
         return self.call(lambda r: r.catalog.look_up(name))
 
     def full_names(self, name: str) -> list[str]:
-        """Return the slugs that are most like a name; none where the catalog cannot be read."""
+        """Return the slugs that are most like a name; none if the catalog cannot be read."""
         try:
             return self.call(lambda r: r.catalog.full_names(name))
         except ModellixError:
             return []
 
     def schema(self, model: str) -> ModelSchema | None:
-        """Return a model's parameters, or None where they cannot be read soon."""
+        """Return a model's parameters, or None if they cannot be read soon."""
         return self.call(lambda r: r.catalog.schema_if_known(model))
 
     def unchecked_note(self, models: Iterable[str]) -> str:
-        """Say, once for a model, that requests to it are not checked before they are sent."""
-        # no call, which waits: a cell that awaits shows its tasks from within the notebook's loop
+        """Say, once per model, that requests to it are not checked before they are sent."""
+        # not with `call`, which waits: a cell that awaits shows its tasks on the notebook's loop
         names = ", ".join(self._run_engine().catalog.newly_unchecked(models))
         return f"Unchecked: the parameters of {names} cannot be read." if names else ""
 
     def schemas(self, models: Iterable[str]) -> dict[str, ModelSchema | None]:
-        """Return the parameters of models, or None for those that cannot be read soon."""
+        """Return the parameters by model, with None for each that cannot be read soon."""
         return self.call(lambda r: r.catalog.schemas(models))
 
     def upload(self, source: object) -> str:
@@ -435,7 +434,7 @@ class Session:
         return self.call(lambda r: r.client.key_is_valid())
 
     def call(self, call: Callable[[Running], Coroutine[Any, Any, _T]]) -> _T:
-        """Call the service, and wait as a cell does: the notebook's loop turns meanwhile."""
+        """Call the service, and wait as a cell does: the notebook's loop runs meanwhile."""
         running = self._run_engine()
         future = running.engine.run(lambda: call(running))
         wait_for([future], reentrant=self.settings.reentrant_wait)
@@ -444,20 +443,20 @@ class Session:
     # -- showing
 
     def card(self, uid: str, *, pictures: bool = True) -> Card:
-        """Return a task as it is shown; `pictures` makes its thumbnails."""
+        """Return a task as it is shown, with thumbnails if `pictures`."""
         update = self.engine.update(uid)
         task, held = update.task, self.engine.is_held(update.task)
         return Card(
             task=task,
             held=held,
-            activity=None if held else update.activity,  # what was done before it was let go of
+            activity=None if held else update.activity,  # that was before it was released
             usual_s=None if task.is_final else self.engine.usual_s(task.request.model),
             media=self.media.of(task) if pictures else (),
             inputs=self.inputs_of(task) if pictures else (),
         )
 
     def inputs_of(self, task: Task) -> tuple[Media, ...]:
-        """Return small pictures of what a task that ended began from, as far as they are known."""
+        """Return small pictures of the inputs of an ended task, if they are known."""
         if task.status.ended and task.uid not in self._inputs:
             with suppress(ModellixError):
                 self._inputs[task.uid] = inputs.shown(self, task)
@@ -472,7 +471,7 @@ class Session:
         painter.draw_ended()
 
     def _beside(self, path: str | None) -> str | None:
-        """Return where a file lies from the notebook's folder, where it lies below it."""
+        """Return the path of a file from the notebook's folder, or None if it is not below it."""
         inside = path and Path(path).is_relative_to(self._folder)
         return Path(path).relative_to(self._folder).as_posix() if path and inside else None
 
@@ -490,27 +489,27 @@ class Session:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing drives its tasks any more."""
+        """Whether it was closed: it no longer drives tasks."""
         return self._closed
 
     def block(self) -> None:
-        """Wait until its engine is through with every task; on a thread with no event loop."""
+        """Wait until the engine is done with every task; call it on a thread with no event loop."""
         self._check_process()
         if self._running is not None:
             wait_for(self._running.engine.futures(), reentrant=False)
 
     def close(self) -> None:
-        """End the engine, the ledger and a sandbox of its own; twice is as good as once.
+        """Close the engine, the ledger and the session's own sandbox; closing twice does no harm.
 
-        What is known of its tasks can still be looked at: nothing is opened anew for that. A forked
-        process ends nothing: all of it is the other's.
+        Its tasks can still be read: that opens nothing again. A forked child closes nothing: all
+        parts are the parent's.
         """
         if self._process not in {None, os.getpid()}:
             return
         with self._opening:
             self._closed = True
             running = self._running
-        # whoever closes second waits: the lock is let go of once, after the engine has ended
+        # a second caller waits: the lock is released once, after the engine has ended
         with self._closing:
             if running is not None:
                 running.engine.close()
@@ -524,7 +523,7 @@ class Session:
 
 
 def _unreadable(uid: str) -> Task:
-    """Return what stands for a damaged row, so that cards and rows of a table go together."""
+    """Return a placeholder for a damaged row, so that every row of a table has its card."""
     return Task(
         uid=uid,
         batch="",
@@ -537,6 +536,6 @@ def _unreadable(uid: str) -> Task:
 
 
 def _without_name(path: str | None) -> str | None:
-    """Write the user's own folder as ``~``: a saved notebook need not say whose it is."""
+    """Write the user's home folder as ``~``: a saved notebook need not name its user."""
     home = f"{Path.home()}{os.sep}"
     return f"~{os.sep}{path.removeprefix(home)}" if path and path.startswith(home) else path

@@ -1,7 +1,7 @@
-"""The one way to spend: check, price, look for what is there already, confirm, hold and send.
+"""The one way to spend: check, price, look for earlier results, confirm, reserve and send.
 
-`Session.submit` goes this way for cells, for Python and for clicks: `order` sends nothing, and
-`send` sends what the order shows, or nothing of it.
+Cells, Python functions and clicks all come here through the session. `order` sends nothing; `send`
+sends all that the order shows, or nothing.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.settings import Settings
 
-# Reasons for an unknown price that are named in one line.
+# The most reasons for an unknown price that are named in one line.
 _REASONS = 2
 _LIMIT = re.compile(r"\$?\s*(?P<usd>[0-9]+\.?[0-9]*|\.[0-9]+)\s*(?:/\s*(?P<period>day|month))?")
 
 
 @dataclass(frozen=True)
 class Quote:
-    """Requests that were checked, with what they cost by model; nothing of them was sent."""
+    """Checked requests and the pricing of their models; none of them was sent."""
 
     requests: Sequence[Request]
     prices: Mapping[str, Pricing]
@@ -46,22 +46,22 @@ class Quote:
 
     @property
     def count(self) -> int:
-        """How many tasks they are."""
+        """The number of tasks."""
         return len(self.requests)
 
     @cached_property
     def total(self) -> Total:
-        """What they cost together, and what is not known of it."""
+        """The cost of all tasks together, and why parts of it are not known."""
         return total_cost(self.requests, self.prices)
 
     def price_of(self, request: Request) -> str:
-        """Return the price of one of them, or why there is none."""
+        """Return the price of one request, or why it is not known."""
         cost = cost_of(request, self.prices)
         return f"not known: {cost}" if isinstance(cost, str) else money_range(*cost)
 
     @property
     def why_confirm(self) -> str:
-        """Why they are sent only after a yes; empty where they need none."""
+        """Why the tasks need a confirmation; empty if they need none."""
         total, limits = self.total, self.settings
         if self.count > limits.ask_above:
             return f"{self.count} tasks, and more than {limits.ask_above} need a yes"
@@ -74,7 +74,7 @@ class Quote:
 
     @property
     def cost(self) -> str:
-        """What they cost, to stand after their count; with a space before it."""
+        """The cost in words, to follow the count; it begins with a space."""
         total = self.total
         why = "; ".join(list(total.unknown)[:_REASONS])
         if total.count_unknown == self.count:
@@ -84,18 +84,18 @@ class Quote:
 
     @property
     def words(self) -> str:
-        """Return the count of tasks and what they cost."""
+        """Return the count of tasks and their cost."""
         return f"{_tasks(self.count)}{self.cost}"
 
 
 @dataclass(frozen=True)
 class Order:
-    """Requests, and beside each the task that stands for it already, if there is one."""
+    """Requests, and for each the task that already stands for it, if there is one."""
 
     requests: Sequence[Request]
     keys: Sequence[str]
     found: Sequence[Task | None]
-    # Those of the tasks that are intents which nobody is about to send.
+    # Uids of found tasks that were never sent and that no kernel is about to send.
     held: frozenset[str]
     prices: Mapping[str, Pricing]
     settings: Settings
@@ -104,31 +104,31 @@ class Order:
 
     @property
     def may_change(self) -> bool:
-        """Whether another kernel could make what is missing now."""
+        """Whether another kernel may meanwhile send the missing requests."""
         missing = (self.requests[i] for i in self.missing)
         return self.batch is not None or any(is_reusable(r, self.reuse) for r in missing)
 
     @property
     def missing(self) -> list[int]:
-        """The places of the requests that no task stands for."""
+        """The indexes of the requests that no task stands for."""
         return [i for i, task in enumerate(self.found) if task is None]
 
     @cached_property
     def quote(self) -> Quote:
-        """What is sent, and what it costs."""
+        """The requests to be sent, and their cost."""
         pairs = zip(self.requests, self.found, strict=True)
         sent = [r for r, task in pairs if task is None or task.uid in self.held]
         return Quote(sent, self.prices, self.settings)
 
     @property
     def words(self) -> str:
-        """Return the count of what is sent, what it costs, and how many have a result already."""
+        """Return the count and the cost of what is sent, and how many already have a result."""
         there = len(self.requests) - self.quote.count
         more = f"; {there} {'has' if there == 1 else 'have'} been made before" if there else ""
         return f"{self.quote.words}{more}"
 
     def price_words(self) -> list[str]:
-        """Return the price of each request, or since when its result is there."""
+        """Return the price of each request, or when its earlier result was made."""
         return [
             self.quote.price_of(request)
             if task is None or task.uid in self.held
@@ -137,7 +137,7 @@ class Order:
         ]
 
     def check_limit(self, max_usd: float | None) -> None:
-        """Raise `OverBudget` where it may cost more than that, or where that is not known."""
+        """Raise `OverBudget` if the order may cost more than that, or if its cost is not known."""
         total = self.quote.total
         if max_usd is None or not self.quote.count:
             return
@@ -164,12 +164,12 @@ Confirm = Callable[[Quote], bool]
 
 
 def confirmed(_: Quote) -> bool:
-    """Send it: whoever calls has confirmed it already."""
+    """Confirm: the caller has already done so."""
     return True
 
 
 def ask_first(option: str, *, yes: bool) -> Confirm:
-    """Return what asks the user of the cell that runs, unless they said yes by this option."""
+    """Return a function that asks the user of the running cell, or if `yes`, one that confirms."""
     if not isinstance(yes, bool):  # "no" would be a yes
         raise InvalidRequest(
             f"yes={short(yes)} is neither True nor False.", f"Nothing was sent; write {option}."
@@ -187,7 +187,7 @@ def ask_first(option: str, *, yes: bool) -> Confirm:
 
 
 def ask(question: str, *, otherwise: str, hint: str = "") -> bool:
-    """Ask a yes or no; where nobody can be asked, raise `InvalidRequest` with `otherwise`."""
+    """Ask for a yes or no; if nobody can be asked, raise `InvalidRequest` with `otherwise`."""
     answer = _answer(input, f"{question} [y/N] ", otherwise, hint)
     return answer.strip().lower() in {"y", "yes"}
 
@@ -196,7 +196,7 @@ def confirm_origin(key: SecretKey, origin: str) -> bool:
     """Ask whether a service may have a key that was not given for it."""
     message, hint = not_for(key, origin)
     if threading.current_thread() is not threading.main_thread():
-        return False  # nobody sees a question that no cell asks
+        return False  # off the main thread there is no cell to show a question
     question = f"The key from {key.source} was not given for {shown(origin)}. Send it there?"
     return ask(question, otherwise=message, hint=hint)
 
@@ -221,7 +221,7 @@ def _answer(read: Callable[[str], str], question: str, otherwise: str, hint: str
 def order(
     session: Session, requests: Sequence[Request], *, batch: str | None = None, reuse: str = ""
 ) -> Order:
-    """Check requests, price them, and find what stands for them already; nothing is sent."""
+    """Check requests, price them, and find the tasks that already stand for them; send nothing."""
     requests = inputs.prepared(session, requests)
     prices = session.prices(requests)
     known = session.settings
@@ -231,7 +231,7 @@ def order(
 
 
 def _with_found(session: Session, made: Order, places: Iterable[int]) -> Order:
-    """Look for tasks that stand for the requests at these places."""
+    """Return an order with the tasks that stand for the requests at these indexes."""
     found = list(made.found) or [None] * len(made.requests)
     of_batch = {} if made.batch is None else _of_batch(session, made.batch)
     wanted = [i for i in places if is_reusable(made.requests[i], made.reuse)]
@@ -251,15 +251,15 @@ def _of_batch(session: Session, name: str) -> dict[str | None, Task]:
 
 
 def _readable(tasks: Iterable[Task]) -> list[Task]:
-    """Return tasks but those with a file that is not on this disk any more."""
+    """Return the tasks whose files are all still there."""
     return [t for t in tasks if all(r.path is None or is_there(r.path) for r in t.resources)]
 
 
 def send(session: Session, made: Order) -> list[str]:
-    """Send what an order shows, and hold what it may cost; return the uids of all its tasks.
+    """Send what an order shows, and reserve what it may cost; return the uids of all its tasks.
 
-    Where it is interrupted, nobody gets the tasks that are recorded by then: it ends as a wait for
-    them would.
+    If it is interrupted, the caller does not get the tasks that are already recorded, so it ends
+    like an interrupted wait for them.
     """
     batch = made.batch or uuid.uuid4().hex
     try:
@@ -268,12 +268,12 @@ def send(session: Session, made: Order) -> list[str]:
         tasks = session.ledger.batch(batch)
         if not tasks:
             raise
-        raise session.results(tasks)._interrupted() from None  # noqa: SLF001 - nothing that its user calls
+        raise session.results(tasks)._interrupted() from None  # noqa: SLF001 - not for users to call
 
 
 def _send(session: Session, made: Order, batch: str) -> list[str]:
     engine = session.engine
-    # of a ledger on a server, other machines may work on the batch at the same time
+    # with a ledger on a server, other machines may work on the batch at the same time
     shared = made.batch is not None and session.ledger.path is None
     with session.ledger.continuing() if made.may_change else nullcontext():
         # another kernel may have sent the same since
@@ -300,13 +300,13 @@ def _send(session: Session, made: Order, batch: str) -> list[str]:
 
 
 def _with_inputs(session: Session, made: Order, places: Sequence[int]) -> list[Request]:
-    """Return the requests at these places; the inputs of what is sent are uploaded now."""
+    """Return the requests at these indexes; upload the inputs of those that will be sent."""
     sent = iter(inputs.sent(session, [made.requests[i] for i in places if made.found[i] is None]))
     return [next(sent) if made.found[i] is None else made.requests[i] for i in places]
 
 
 def _is_copied(task: Task | None, batch: str | None) -> bool:
-    """Whether a task's result stands for a request in a row of its own."""
+    """Whether a request gets a row of its own with a copy of a task's result."""
     return (
         task is not None
         and task.status is Status.SUCCESS
@@ -316,13 +316,13 @@ def _is_copied(task: Task | None, batch: str | None) -> bool:
 
 
 def _hold_again(session: Session, unsent: Sequence[Task], prices: Mapping[str, Pricing]) -> None:
-    """Hold what intents cost that were never sent: at today's prices, within today's limits."""
+    """Reserve again what unsent tasks may cost: at today's prices, within today's limits."""
     most_each = [most(task.request, prices) for task in unsent]
     session.ledger.hold_again(unsent, most_each, time.time_ns() // 1000)
 
 
 def order_unsent(session: Session, unsent: Sequence[Task]) -> Order:
-    """Price intents for this service that nobody is about to send; nothing is sent."""
+    """Price unsent tasks of this service that no kernel is about to send; send nothing."""
     here, is_held = session.settings.base_url, session.engine.is_held
     held = [task for task in unsent if task.origin == here and is_held(task)]
     requests = [task.request for task in held]
@@ -340,7 +340,7 @@ def order_unsent(session: Session, unsent: Sequence[Task]) -> Order:
 
 
 class Budget(tuple[Standing, ...]):
-    """How the limits of a service stand: one `Standing` for the day, the month and all time."""
+    """What was spent at a service: a `Standing` each for the day, the month and all time."""
 
     __slots__ = ()
 
@@ -352,12 +352,12 @@ class Budget(tuple[Standing, ...]):
 
     @property
     def lines(self) -> list[str]:
-        """Return a line for the day, the month and all time."""
+        """Return one line each for the day, the month and all time."""
         return [_line(standing) for standing in self]
 
     @property
     def words(self) -> str:
-        """Return the limits in one line, or what was spent today where there is none."""
+        """Return the limits in one line, or what was spent today if there is none."""
         limited = [str(standing) for standing in self if standing.limit is not None]
         return "; ".join(limited) or str(self[0])
 
@@ -371,13 +371,13 @@ def _line(standing: Standing) -> str:
 
 
 def standing_of(session: Session) -> Budget:
-    """Return how the limits of a session's service stand."""
+    """Return what was spent at a session's service, with its limits."""
     service = service_of(session.settings.base_url)
     return Budget(session.ledger.standings(service, time.time_ns() // 1000))
 
 
 def set_limit(session: Session, text: str) -> None:
-    """Set a limit as it is written, or raise `InvalidRequest`."""
+    """Set a limit from its text; raise `InvalidRequest` if it is not one."""
     service = service_of(session.settings.base_url)
     if text == "off":
         for period in PERIODS:

@@ -1,8 +1,7 @@
-"""The kernel's side of the viewer: facts of tasks and their files, for a page that asks.
+"""The kernel's side of the viewer: answers a page's messages with facts and files of tasks.
 
-One widget without a view serves all outputs of a kernel; they stay plain HTML, which a saved
-notebook keeps. What the page sends is untrusted like any answer: it names tasks of the ledger, and
-never a path.
+One widget without a view serves all outputs of a kernel. The outputs stay plain HTML, which a saved
+notebook keeps. A message is untrusted: it names a task of the ledger, never a path.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from modellix_jupyter.notebook.current_session import current
 from modellix_jupyter.storage.thumbnails import read_part
 from modellix_jupyter.values import Resource, Task
 
-# Keys that one message may have, and characters of a note.
+# The most keys in a message, and the most characters in a note.
 MAX_KEYS, MAX_NOTE = 1000, 10_000
 BEST = 5
-# Characters of a uid that the name of a file has, by which tables of files name it.
+# Characters of a uid in the name of a file; a table of files has only those.
 NAMED = 12
 
 _link: ViewerLink | None = None
@@ -37,12 +36,12 @@ def _script(name: str) -> str:
 
 
 def talk_js() -> str:
-    """Return JavaScript that defines `Link`, which asks what `respond` answers."""
+    """Return the JavaScript of `Link`, which sends the messages that `respond` answers."""
     return _script("viewer_talk.js")
 
 
 class ViewerLink(anywidget.AnyWidget):
-    """Answers what `viewer_talk.js` asks, on threads of its own: a file may be far away."""
+    """Answers `viewer_talk.js` on threads of its own: it may take long to read a remote file."""
 
     _esm = _script("viewer_boot.js")
 
@@ -51,8 +50,8 @@ class ViewerLink(anywidget.AnyWidget):
         super().__init__()
         self.on_msg(self.on_message)
 
-    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
-        """Take what a page says."""
+    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - a browser may send anything
+        """Take a message of a page, and answer it on a thread."""
         if isinstance(message, dict) and isinstance(message.get("id"), int):
             self._pool.submit(self._answer, message)
 
@@ -68,7 +67,7 @@ class ViewerLink(anywidget.AnyWidget):
 
 
 def respond(ledger: Ledger, message: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-    """Return what a page asked for, or what is wrong with it as its `error`."""
+    """Return the answer to a message, or an answer with an `error`; and the bytes to send."""
     try:
         match message:
             case {"ask": "facts", "keys": list(keys)}:
@@ -92,7 +91,7 @@ def _is_rating(value: object) -> bool:
 
 
 def _found(ledger: Ledger, key: str) -> tuple[Task, Resource]:
-    """Return the task and the resource that a key of an output means."""
+    """Return the task and the resource of a key in an output."""
     uid, _, place = key.rpartition("/")
     task = ledger.get(uid) or (ledger.of_file(uid) if len(uid) == NAMED else None)
     if task is None or not place.isdecimal() or int(place) >= len(task.resources):
@@ -101,7 +100,7 @@ def _found(ledger: Ledger, key: str) -> tuple[Task, Resource]:
 
 
 def facts(ledger: Ledger, keys: list[Any]) -> list[dict[str, Any]]:
-    """Return what the viewer shows of each picture that the ledger knows."""
+    """Return the facts that the viewer shows, for each picture that the ledger knows."""
     remarks = ledger.remarks()
     items = []
     for key in keys:

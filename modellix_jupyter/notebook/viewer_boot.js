@@ -1,7 +1,7 @@
-// Fetches the viewer from the kernel. The widget's own state is small, because what runs a notebook
-// without a front end writes it into the notebook.
+// Fetches the viewer from the kernel. The widget's own state is small: a program that runs a
+// notebook without a front end writes that state into the notebook.
 
-/** Run the script once the kernel has sent it; return a function that takes all of it back. */
+/** Run the script once the kernel has sent it; return a function that undoes all of it. */
 function load(model) {
   const sheet = document.createElement("style");
   let ended = false;

@@ -1,11 +1,12 @@
 // Opens the viewer on a click on a picture of an output, with the original from the kernel's disk.
 //
-// The outputs are plain HTML, which a saved notebook keeps: what can be opened has the attribute
-// `data-mx` with a key, and what is looked through together is in one element with `data-mx-group`.
-// This widget has no view. Each kernel has one; whichever knows the keys answers.
+// The outputs are plain HTML, which a saved notebook keeps: an element that can be opened has the
+// attribute `data-mx` with a key, and those that are browsed together are in one with
+// `data-mx-group`. This widget has no view. Each kernel has one;
+// the kernel that knows the keys answers.
 
 const LINKS = "modellixViewerLinks"; // one list for all kernels of the page
-/** Return the items with what the kernel knows of them: the originals, and later the facts. */
+/** Return the items with functions that load their originals, and a promise of their facts. */
 function offer(items) {
   const links = [...globalThis[LINKS]];
   if (!links.length) return null;

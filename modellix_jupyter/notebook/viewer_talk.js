@@ -1,4 +1,4 @@
-// Asks the kernel for facts of pictures and for their originals, and keeps ratings and notes.
+// Asks the kernel for facts of pictures and for their originals; sends it ratings and notes.
 //
 // To Python: {id, ask: "facts", keys}, {id, ask: "part", key, start}, {id, ask: "rate" or "note",
 // key, value}. From Python: {id, ...} with {facts: [item, ...]}, {size, mime} and the bytes, {done}
@@ -38,7 +38,7 @@ class Link {
     return { link: this, facts };
   }
 
-  /** Fetch an original, part after part. */
+  /** Fetch an original, part by part. */
   async original(key, tell, signal) {
     const parts = [];
     for (let got = 0, total = 1; got < total; ) {
