@@ -1,1 +1,1 @@
-"""Layer 4: one event loop in one daemon thread, which drives every task to its end."""
+"""Layer 4: one event loop in one daemon thread, which submits, polls and downloads every task."""

@@ -1,9 +1,8 @@
-"""Rows on their way to the disk: many in one transaction, and none of them holding up the loop.
+"""Writes rows to the ledger from a thread, many in one transaction, so that the loop never waits.
 
-A row stands for money, so each write waits for the disk, and for whoever else writes. A thread does
-that waiting; what comes meanwhile goes into the next transaction together. Whoever saves goes on
-when its own row is on the disk, and not before: the order of what is recorded and what is done is
-each job's, as ever.
+A row stands for money, so each write waits for the disk, and for other writers. A thread does that
+waiting; rows that arrive meanwhile are written together in the next transaction. A job goes on only
+when its own row is on the disk, so each job's steps stay in order.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# The shortest time between the beginnings of two transactions, in seconds. What comes meanwhile is
-# written by one: 100 tasks a second take half the CPU for writing, and a row alone does not wait.
+# The shortest time from the start of a transaction to the next, in seconds. Rows are gathered in
+# between: at 100 tasks a second that halves the CPU for writing. A single row does not wait.
 _BETWEEN_S = 0.02
 
 
 class BatchWriter:
-    """Writes tasks into a ledger, from one loop.
+    """Writes tasks to a ledger, for one event loop.
 
     Parameters
     ----------
     ledger, owner
-        Where they are written, and whose they have to be.
+        Where tasks are written, and the owner that they must have.
 
     """
 
@@ -48,13 +47,13 @@ class BatchWriter:
         self._lock = threading.Lock()
         self._waiting: deque[Waiting] = deque()
         self._next_at = 0.0
-        # one thread: writes go one after the other anyway, and other work has threads of its own
+        # one thread, since writes are serial anyway; other blocking work has threads of its own
         self._thread = started_pool(1, "modellix-ledger")
 
     def put(self, task: Task) -> asyncio.Future[None]:
-        """Record how a task stands now; the future is done when that is on the disk.
+        """Record a task's state; the future is done when it is on the disk.
 
-        Rows of one task are written in the order in which they were put, also where nobody waits.
+        Rows of one task are written in the order in which they were put, even if nobody waits.
         """
         loop = asyncio.get_running_loop()
         written: asyncio.Future[None] = loop.create_future()
@@ -64,10 +63,9 @@ class BatchWriter:
         return written
 
     async def save(self, task: Task) -> None:
-        """Record how a task stands now; returns when that is on the disk.
+        """Record a task's state; return when it is on the disk.
 
-        Whoever gives up waiting stops nothing: the row is written all the same, before the loop
-        ends.
+        A caller that is cancelled does not stop the write: the row is written before the loop ends.
 
         Raises
         ------
@@ -78,11 +76,11 @@ class BatchWriter:
         await asyncio.shield(self.put(task))
 
     async def call(self, write: Callable[..., _T], *args: object) -> _T:
-        """Call what writes something else into the ledger, in its turn."""
+        """Run another write to the ledger, in turn."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, write, *args)
 
     def post(self, write: Callable[..., None], *args: object) -> None:
-        """Call what writes into the ledger and may be missing there: nobody waits for it."""
+        """Run another write to the ledger that nobody waits for, and that may fail."""
 
         def attempt() -> None:
             with contextlib.suppress(LedgerError):
@@ -91,7 +89,7 @@ class BatchWriter:
         self._thread.submit(attempt)
 
     async def close(self) -> None:
-        """End the thread once everything is on the disk."""
+        """End the thread when everything is on the disk."""
         await self.call(_nothing)
         self._thread.shutdown()
 
@@ -99,17 +97,17 @@ class BatchWriter:
         self._gather()
         batch = self._take()
         for part, error in self._write(batch) if batch else ():
-            with contextlib.suppress(RuntimeError):  # the loop has ended; nobody waits
+            with contextlib.suppress(RuntimeError):  # the loop has ended, so nobody waits
                 loop.call_soon_threadsafe(_tell, part, error)
 
     def _gather(self) -> None:
-        """Wait for what may go into one transaction with what waits already."""
+        """Wait until the next transaction may begin, so that more rows go into it."""
         if self._waiting:
             time.sleep(max(0.0, self._next_at - time.monotonic()))
             self._next_at = time.monotonic() + _BETWEEN_S
 
     def _take(self) -> list[Waiting]:
-        """Take what waits, up to the second row of one task: each has to follow the one before."""
+        """Take the waiting rows, up to a task's second one: a task's rows are written in order."""
         batch: dict[str, Waiting] = {}
         with self._lock:
             while self._waiting and self._waiting[0][0].uid not in batch:
@@ -118,7 +116,7 @@ class BatchWriter:
         return list(batch.values())
 
     def _write(self, batch: list[Waiting]) -> list[tuple[list[Waiting], Exception | None]]:
-        """Write a batch; where that fails, each row alone, so that one says nothing of another."""
+        """Write a batch; if that fails, write each row alone, so that one error affects one row."""
         try:
             self._ledger.save(*(task for task, _ in batch), owner=self._owner)
         except Exception as error:  # noqa: BLE001 - handed to whoever saves, whatever it is
@@ -129,7 +127,7 @@ class BatchWriter:
 
 
 def _nothing() -> None:
-    """Come after everything before it."""
+    """Do nothing: marks the end of the queue."""
 
 
 def _tell(batch: list[Waiting], error: Exception | None) -> None:

@@ -29,47 +29,47 @@ _T = TypeVar("_T")
 
 _DOWNLOADS_AT_ONCE = 8
 _REMEMBERED = 50
-# How long what the ledger said of an owner is believed, in seconds.
+# How long the owner that was read from the ledger is trusted, in seconds.
 _OWNED_S = 1.0
 
 
 def _keep_nothing(_: ApiError) -> None:
-    """Stand for the supervisor until there is one."""
+    """Do nothing; the supervisor replaces this."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Context:
-    """The shared parts of an engine, used on its loop only."""
+    """The shared parts of an engine; used on its event loop only."""
 
     client: AsyncClient
     store: Store
     ledger: Ledger
-    # The name under which this engine drives tasks.
+    # The name under which this engine owns tasks.
     owner: str
     settings: Settings
-    # Takes each change of a task.
+    # Called with each change of a task.
     publish: Callable[[Update], None]
-    # Takes what the user should know that is about no single task.
+    # Called with messages for the user that are not about a single task.
     warn: Callable[[ModellixError], None]
     pace: Pace
-    # Returns seconds since the epoch, for what is recorded.
+    # Returns seconds since the epoch, for recorded times.
     clock: Callable[[], float]
-    # Returns seconds from any start, for pauses: no user and no server sets it.
+    # Returns monotonic seconds, for pauses: setting the clock does not affect it.
     timer: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
-    # Keeps unsent what has not left, because the service refuses all of it.
+    # Called when the service refuses everything: what has not been sent is kept unsent.
     keep_unsent: Callable[[ApiError], None] = _keep_nothing
-    # How many tasks the service works on.
+    # How many tasks run at the service.
     polled: int = 0
 
     def __post_init__(self) -> None:
         self.writer = BatchWriter(self.ledger, self.owner)
-        # apart from the loop's own threads, which downloads need while a database makes wait
+        # not the loop's default threads, which downloads need while a database is slow
         self._readers = started_pool(2, "modellix-reader")
         self._started = self.clock() - self.timer()
         self.places = Places(self.settings.max_in_flight, self.timer, learned=self._known_places())
         self.places.on_learned = self._keep_places
-        # a seen end frees a place; a free place should not wait for polls
+        # polls first if no place is free, since a task's end frees one; else submissions first
         self.client.budget.polls_first = lambda: self.polled >= self.places.capacity
         self.downloads = asyncio.Semaphore(_DOWNLOADS_AT_ONCE)
         self._durations: dict[str, tuple[float, ...]] = {}
@@ -85,9 +85,9 @@ class Context:
         self.writer.post(self.ledger.keep_places, self.settings.base_url, places)
 
     def is_past(self, moment_us: int) -> bool:
-        """Whether a moment has passed, by the clock and by the timer beside it.
+        """Whether a time has passed, by the clock and by the timer.
 
-        Nothing is given up because somebody set the clock, or had set it before.
+        So nothing is given up because somebody changed the clock.
         """
         surely = min(self.clock(), self._started + self.timer())
         return surely * 1_000_000 > moment_us
@@ -97,27 +97,27 @@ class Context:
         return int(self.clock() * 1_000_000)
 
     async def read(self, read: Callable[..., _T], *args: object) -> _T:
-        """Call what reads the ledger, with no waiting on the loop."""
+        """Run a read of the ledger in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, read, *args)
 
     async def close(self) -> None:
-        """End the threads once everything is on the disk."""
+        """End the threads when everything is on the disk."""
         await self.writer.close()
         self._readers.shutdown()
 
     async def check_owner(self, record: Record) -> None:
-        """Raise `NotOwned` where a task is another kernel's by now."""
+        """Raise `NotOwned` if another kernel owns the task by now."""
         if abs(self.clock() - record.owned_at) < _OWNED_S:
             return
         try:
             owner = await self.read(self.ledger.owner, record.task.uid)
         except LedgerError:
-            return  # nobody can take it over either, and a running task must not end of it
+            return  # no other kernel can take it over now either, and the running task must go on
         if owner != self.owner:
             raise NotOwned("Another kernel took this task over.")
 
     def check_id(self, task: Task) -> None:
-        """Say so where the service gave one id to two submissions."""
+        """Tell the user if the service gave the same id to two submissions."""
         first = self._accepted.setdefault(task.task_id or "", task.uid)
         if first != task.uid:
             self.warn(
@@ -138,25 +138,25 @@ class Context:
         )
 
     async def load_durations(self, model: str) -> None:
-        """Read what a model's latest tasks took, beside the loop, where that is not known yet."""
+        """Read the durations of a model's latest tasks in a thread, unless they are known."""
         if model not in self._durations:
             await self.read(self.durations, model)
 
     def durations(self, model: str) -> tuple[float, ...]:
-        """Return what a model's latest tasks took, in seconds; read from the ledger once.
+        """Return the durations of a model's latest tasks, in seconds; read from the ledger once.
 
-        On the loop, only after `load_durations`.
+        On the loop, call `load_durations` before, so that this does not block.
         """
         if model not in self._durations:
             try:
                 found = tuple(self.ledger.durations(model, self.settings.base_url))
             except LedgerError:
-                found = ()  # they only help to guess when to poll: no task may fail for them
+                found = ()  # they only help to choose when to poll: no task may fail for them
             self._durations[model] = found
         return self._durations[model]
 
     def learn(self, task: Task) -> None:
-        """Remember how long a task took."""
+        """Add a task's duration to its model's."""
         model = task.request.model
         known = self.durations(model)
         if task.elapsed_s is not None and task.measured:

@@ -1,4 +1,4 @@
-"""The files of one task, downloaded until each is here or the service may have deleted it."""
+"""Downloads the files of a task, until each is here or the service may have deleted it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from modellix_jupyter.errors import ModellixError
     from modellix_jupyter.values import Resource
 
-# What is tried so often keeps whoever waits; from then on the pauses are long.
+# After so many attempts, whoever waits is released and the pauses become long.
 PATIENT_TRIES = 6
 _LONG_PAUSE_S, _LONGEST_PAUSE_S = 60.0, 900.0
 
 
 def long_pause(times: int) -> float:
-    """Return 1, 2, 4 ... 15 minutes, in seconds, for what may last the night."""
+    """Return a pause of 1, 2, 4 ... at most 15 minutes, in seconds, for long outages."""
     return min(_LONG_PAUSE_S * 2.0**times, _LONGEST_PAUSE_S)
 
 
 class Downloads:
-    """The downloading of one task's files; `release_waiters` is as of `Job`."""
+    """Downloads one task's files; `release_waiters` as in `Job`."""
 
     def __init__(
         self, record: Record, context: Context, release_waiters: Callable[[], None]
@@ -39,13 +39,13 @@ class Downloads:
         self._record = record
         self._context = context
         self._release_waiters = release_waiters
-        # What the user has to change something for, by the index of the file.
+        # Errors that only a change by the user can mend, by the index of the file.
         self._blocked: dict[int, ModellixError] = {}
 
     async def run(self) -> None:
-        """Download every file, until it is here or may be deleted.
+        """Download every file, until each is here or may have been deleted.
 
-        After some tries whoever waited for the task waits no more: an outage may last the night.
+        After some attempts, whoever waits for the task is released: an outage may be long.
         """
         record = self._record
         for tries in itertools.count(1):
@@ -66,14 +66,14 @@ class Downloads:
             await self._context.sleep(pause)
 
     def _remaining(self) -> list[int]:
-        """Return which files are to be tried again: not what the user's own settings forbid."""
+        """Return the indices of files to try again: not those that the user's settings forbid."""
         return [index for index in self._record.task.missing if index not in self._blocked]
 
     async def _download(self, index: int, *, patient: bool) -> bool:
-        """Download one file; return whether the service said that it is not there."""
+        """Download one file; return whether the service answered that it does not exist."""
         record = self._record
         try:
-            async with self._context.downloads:  # not during a pause: others have a use for it
+            async with self._context.downloads:  # released during a pause, for other downloads
                 await self._context.check_owner(record)
                 record.report(Activity(what="downloading"))
                 resource = await self._fetch(index)
@@ -86,7 +86,7 @@ class Downloads:
         return False
 
     def _failed(self, index: int, error: ModellixError) -> Resource:
-        """Return a resource with why it is not here, and whether it can never be."""
+        """Return a resource with the reason of its failed download, and whether that is final."""
         if isinstance(error, DownloadError) and error.blocked:
             self._blocked[index] = error
         final = isinstance(error, DownloadError) and error.final
@@ -109,16 +109,16 @@ class Downloads:
             raise NoAnswer(f"The download took longer than {limit_s:g} s.") from error
 
     async def _read_addresses(self) -> None:
-        """Read the task again: a file that is not found may have a new address."""
+        """Read the task again: a file that was not found may have a new URL."""
         task = self._record.task
         try:
             answer = await self._context.client.task(task.task_id or "", on_progress=_ignore)
         except (TransportError, ApiError):
-            return  # there is another time
+            return  # it is tried again later
         resources = transitions.merged(task.resources, answer.resources)
         if resources != task.resources:
             await self._record.save(replace(task, resources=resources))
 
 
 def _ignore(_: Activity) -> None:
-    """Show nothing: the pause that follows is shown."""
+    """Do nothing: the pause that follows is shown instead."""

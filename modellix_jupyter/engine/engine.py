@@ -1,7 +1,7 @@
-"""The engine as the outside sees it: hand over requests, get values, wait for futures.
+"""The engine's interface: submit requests, read tasks, wait for futures.
 
 Every method may be called from any thread. Listeners are called on the engine's thread, with values
-only; what they do must be quick, and what they raise is logged and goes no further.
+only; they must be quick, and their exceptions are logged, not raised.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _T = TypeVar("_T")
 
 log = logging.getLogger("modellix_jupyter.engine")
 
-# How long an exit waits for the answers to submissions in flight, in seconds.
+# How long an exit waits for answers to submissions in flight, in seconds.
 _GRACE_S = 5.0
-# Threads that resolve names and look into files; downloads at once are as many.
+# Threads that resolve host names and check files; as many as concurrent downloads.
 _THREADS = 8
 
 
 class Stopped(NamedTuple):
-    """How many tasks were taken back, go on at the service, and are being sent right now."""
+    """How many tasks were taken back, still run at the service, and are just being sent."""
 
     taken_back: int
     going_on: int
@@ -69,9 +69,9 @@ def _were(count: int) -> str:
 
 
 class Engine:
-    """Drives every task of one session to its end, on an event loop in a thread of its own.
+    """Submits, polls and downloads the tasks of one session, on an event loop in its own thread.
 
-    It closes the client; `clock`, `timer` and `sleep` are as in `Context`, for tests to replace.
+    It closes the client. Tests replace `clock`, `timer` and `sleep`, which are as in `Context`.
     """
 
     def __init__(  # noqa: PLR0913 - what an engine is made of
@@ -113,7 +113,7 @@ class Engine:
         self._ownership = Ownership(ledger, lock)
         self._supervisor = Supervisor(self._thread.call, self._context, self._ownership)
 
-    # -- handing over
+    # -- submitting and resuming
 
     @uninterrupted
     def submit(
@@ -126,15 +126,15 @@ class Engine:
         batch: str | None = None,
         shared: bool = False,
     ) -> list[Task]:
-        """Record the requests, one paid task each, and begin to send them; returns at once.
+        """Record the requests, one paid task each, and start to send them; does not wait.
 
-        `prices` are the most that each may cost, in USD, where they are known at all; `keys` are
-        what equal requests share. A request with a task in `found` is not sent: it is recorded with
-        that task's result. Shared, they are offered to every kernel that works on the batch: each
-        sends what it has places for.
+        `prices` are the maximum prices in USD, None if unknown; equal requests have equal `keys`. A
+        request with a task in `found` is not sent: it is recorded with that task's result. With
+        `shared`, every kernel that works on the batch may send them: each takes as many as it has
+        places for.
 
-        Raises `LedgerError` where they could not be recorded, and `OverBudget` where they may cost
-        more than a limit leaves; then none was sent.
+        Raises `LedgerError` if they cannot be recorded, and `OverBudget` if they may exceed a
+        limit; then none is sent.
         """
         self._check_open()
         known = {"batch": batch or uuid.uuid4().hex}
@@ -151,10 +151,10 @@ class Engine:
 
     @uninterrupted
     def resume(self, tasks: Iterable[Task]) -> list[Task]:
-        """Take up tasks that this engine does not drive; returns those that it now watches.
+        """Resume tasks that this engine does not drive; return those that it now watches.
 
-        A submission that was interrupted in flight becomes `unknown`; one that was never sent stays
-        as it is until `send` is called for it; one that another living kernel drives is followed.
+        A submission that was in flight when its kernel ended becomes `unknown`; a task that was
+        never sent stays unsent until `send`; a task of another living kernel is followed.
         """
         taken = []
         for task in tasks:
@@ -167,10 +167,10 @@ class Engine:
         return taken
 
     def _resumable(self, task: Task) -> Task | None:
-        """Return the task as it is now where there is something to watch, else None."""
+        """Return the task's current state if there is something to watch, else None."""
         job = self._supervisor.job(task.uid)
         if job is not None and not job.released:
-            # what this engine knows may be newer than the row: the disk may have been full
+            # this engine may know more than the row: the disk may have been full
             over = job.task.status is Status.SUBMITTING or job.task.is_final
             return None if over and not job.unsaved else job.task
         if task.is_final or task.origin != self._origin:
@@ -181,14 +181,14 @@ class Engine:
 
     @uninterrupted
     def send(self, tasks: Iterable[Task], *, shared: bool = False) -> list[Task]:
-        """Send intents that were never sent, because their kernel ended first.
+        """Send tasks that were recorded but never sent, because their kernel ended.
 
-        Shared, all that is not over is taken up: followed while another kernel drives it, and sent,
-        if it was not yet, once none does. What was meant for another service stays unsent: its
-        price is not this one's.
+        With `shared`, all unfinished tasks are taken up: followed while another kernel drives them,
+        and sent, if they were not, as soon as none does. Tasks for another service stay unsent:
+        this service may have other prices.
         """
         known = [task for task in tasks if task.origin == self._origin]
-        with self._sending:  # from the claim to the start: no other thread's claim in between
+        with self._sending:  # no other thread may claim between this claim and the start
             offered = [t for t in known if shared or (self.watches(t.uid) and t.unsent)]
             sent = {task.uid: task for task in offered if self._offer(task)}
             apart = {task.uid for task in offered}
@@ -199,7 +199,7 @@ class Engine:
         return [sent[task.uid] for task in known if task.uid in sent]
 
     def _offer(self, task: Task) -> bool:
-        """Send a task once no other kernel has it; False where it is over or driven here."""
+        """Send a task when no other kernel owns it; False if it has ended or is driven here."""
         job = self._supervisor.job(task.uid)
         if task.is_final or (job is not None and not job.released):
             return False
@@ -208,9 +208,9 @@ class Engine:
 
     @uninterrupted
     def take_over(self, tasks: Iterable[Task]) -> list[Task]:
-        """Drive what other kernels drive, on the word of their user: they may stand still for good.
+        """Take tasks over from other kernels, because the user says that these are suspended.
 
-        What they had begun to send is unknown from then on, and what they wake up to do is refused.
+        What they were sending becomes `unknown`; if they wake up, their writes are refused.
         """
         known = list(tasks)
         self._ownership.take_over([task.uid for task in known])
@@ -220,8 +220,8 @@ class Engine:
     def resolve_unknown(self, task: Task, task_id: str | None) -> Task:
         """Record what the user found out about a submission of unknown outcome.
 
-        `task_id` is the id that the service gave it, which is then watched like any other; None
-        where it was never accepted.
+        `task_id` is the service's id, and the task is then watched like any other; None means that
+        it was never accepted.
         """
         resolved = transitions.resolved(task, task_id, self._context.now_us())
         self._change(resolved)
@@ -231,7 +231,7 @@ class Engine:
 
     @uninterrupted
     def revive(self, tasks: Iterable[Task]) -> list[Task]:
-        """Take up what was given up, where its result may be kept; returns what is watched now."""
+        """Resume given-up tasks whose result may still be kept; return those now watched."""
         may_be_kept = [task for task in tasks if not self._context.is_past(task.kept_until)]
         revived = [transitions.revived(task) for task in may_be_kept]
         for task in revived:
@@ -239,14 +239,14 @@ class Engine:
         return self.resume(revived)
 
     def _change(self, task: Task) -> None:
-        """Record a task as it is by its user's word, whoever drove it."""
+        """Record a task's state as the user says it is, whoever drove it."""
         self._ownership.take_over([task.uid])
         self._ledger.save(task, owner=self._owner)
         self._supervisor.forget_job(task.uid)
         self._publish(Update(task=task))
 
     def is_held(self, task: Task) -> bool:
-        """Whether a task was never sent, and no kernel is about to send it."""
+        """Whether a task was never sent and no kernel is about to send it."""
         if not task.unsent or self._supervisor.will_send(task.uid):
             return False
         return not self._ownership.driven_elsewhere(self._ledger.owner(task.uid))
@@ -259,10 +259,10 @@ class Engine:
             else:
                 self._supervisor.add_ended(task)
 
-    # -- looking
+    # -- reading and waiting
 
     def get(self, uid: str) -> Task:
-        """Return a task as it is now; KeyError where neither engine nor ledger knows it."""
+        """Return a task's current state; KeyError if neither engine nor ledger knows it."""
         known = self._supervisor.known(uid)
         if known is not None and (known.is_final or not self._closed):
             return known
@@ -272,23 +272,23 @@ class Engine:
         return task
 
     def update(self, uid: str) -> Update:
-        """Return a task as it is now, and what is being done about it."""
+        """Return a task's current state, and what its job is doing."""
         job = self._supervisor.job(uid)
         return Update(task=self.get(uid), activity=job.now_doing() if job else None)
 
     def problem(self, uid: str) -> ModellixError | None:
-        """Return why this engine gave a task up for now, or None."""
+        """Return why this engine stopped driving a task for now, or None."""
         job = self._supervisor.job(uid)
         return job.stopped if job else None
 
     def usual_s(self, model: str) -> float | None:
-        """Return the median of what the model's tasks took, in seconds."""
+        """Return the median duration of a model's tasks, in seconds, or None if unknown."""
         return polling.usual(self._context.durations(model))
 
     def remaining_s(self) -> dict[str, float]:
-        """Return in how many seconds each open task is over, by what is known.
+        """Return the estimated remaining seconds of each open task.
 
-        Empty where a model among them was never seen: nobody knows then when a place is free.
+        Empty if a model among them is new, since it is then unknown when a place becomes free.
         """
         context, now = self._context, self._context.now_us()
         tasks = self._supervisor.open_tasks()
@@ -308,10 +308,10 @@ class Engine:
         }
 
     def future(self, uid: str) -> Future[Task]:
-        """Return a future of the task as it is when this engine is through with it.
+        """Return a future of the task's state when this engine is done with it.
 
-        It never holds an error: a task that failed is a value too. Cancelling it does nothing to
-        the task.
+        It never holds an exception: a failed task is a value too. Cancelling it does not affect the
+        task.
         """
         found = self._supervisor.future(uid)
         if found is not None:
@@ -321,26 +321,25 @@ class Engine:
         return done
 
     def futures(self) -> list[Future[Task]]:
-        """Return the futures of all tasks that this engine watches or has watched."""
+        """Return the futures of all tasks that this engine watches or watched."""
         return list(self._supervisor.futures().values())
 
     def watched(self) -> list[str]:
-        """Return the uids of all tasks that this engine watches or has watched, oldest first."""
+        """Return the uids of all tasks that this engine watches or watched, oldest first."""
         return list(self._supervisor.futures())
 
     def watches(self, uid: str) -> bool:
-        """Whether a task is being driven or followed now."""
+        """Whether a task is driven or followed now."""
         return self._supervisor.watches(uid)
 
     def busy(self) -> int:
-        """Return how many tasks this engine is not yet through with."""
+        """Return the number of tasks that this engine is not done with."""
         return sum(not future.done() for future in self.futures())
 
     def unwatch(self, uid: str) -> bool:
-        """Stop watching a task, which lives on: `resume` takes it up, `send` one never sent.
+        """Stop watching a task, which goes on at the service; `resume` or `send` take it up again.
 
-        False where it is over, or its request is in flight: whoever looked away now would never
-        learn what came of it.
+        False if it has ended, or if its request is in flight: its answer would be lost.
         """
         if not self.watches(uid):
             return False
@@ -351,12 +350,12 @@ class Engine:
 
     @uninterrupted
     def take_back(self, uids: Sequence[str]) -> int:
-        """Take back what was not sent: it is `rejected`, and nobody sends it; return how many."""
+        """Take back tasks that were not sent: they become `rejected`. Return how many."""
         taken = self._thread.run(self._supervisor.take_back(uids)).result()
         return len(taken) + self._take_back_held(uids)
 
     def _take_back_held(self, uids: Sequence[str]) -> int:
-        """Take back what no kernel is about to send; return how many."""
+        """Take back tasks that no kernel is about to send; return how many."""
         left = [u for u in uids if self.get(u).unsent and not self._supervisor.will_send(u)]
         now = self._context.now_us()
         back = [transitions.taken_back(task, now) for task in self._ownership.claim_unsent(left)]
@@ -368,14 +367,14 @@ class Engine:
         return len(back)
 
     def stop(self, uids: Sequence[str]) -> Stopped:
-        """Take back what was not sent, and stop waiting for what was."""
+        """Take back tasks that were not sent, and stop waiting for those that were."""
         taken = self.take_back(uids)
         left = [uid for uid in uids if self.watches(uid)]
         unwatched = sum(self.unwatch(uid) for uid in left)
         return Stopped(taken, unwatched, len(left) - unwatched)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call the listener with each change from now on; returns what ends that."""
+        """Call the listener with each change from now on; return a function that ends this."""
         self._listeners.append(listener)
 
         def unsubscribe() -> None:
@@ -385,14 +384,14 @@ class Engine:
         return unsubscribe
 
     def run(self, call: Callable[[], Coroutine[Any, Any, _T]]) -> Future[_T]:
-        """Call a coroutine function on the engine's loop, where the client's connections live."""
+        """Run a coroutine function on the engine's loop, which owns the client's connections."""
         self._check_open()
         return self._thread.run(call())
 
     def close(self, grace_s: float = _GRACE_S) -> None:
-        """End: wait a little for answers to submissions in flight, then stop the loop.
+        """Wait briefly for answers to submissions in flight, then stop the loop.
 
-        What was accepted stays in the ledger, for the next kernel.
+        Accepted tasks stay in the ledger, for the next kernel.
         """
         with self._closing:
             if self._closed:
@@ -410,7 +409,7 @@ class Engine:
 
     async def _shut(self, grace_s: float) -> None:
         await self._supervisor.shut(grace_s)
-        # calls about models or the balance: a connection in use would outlive the client
+        # cancel calls about models or the balance: their connections would outlive the client
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for each in others:
             each.cancel()
@@ -433,11 +432,11 @@ class Engine:
 
 
 class LoopThread:
-    """One event loop in one daemon thread; its start-up errors are raised, its end is joined."""
+    """An event loop in a daemon thread; errors of its start are raised, and its end is joined."""
 
     def __init__(self, name: str) -> None:
         started: Future[asyncio.AbstractEventLoop] = Future()
-        # so that nothing is handed over behind the end, where nobody would ever run it
+        # so that nothing is scheduled after the end, when nothing would run it
         self._handing_over = threading.Lock()
         self._ended = False
         self._thread = threading.Thread(target=_run, args=(started,), name=name, daemon=True)
@@ -445,23 +444,24 @@ class LoopThread:
         self.loop = started.result()
 
     def call(self, function: Callable[..., object], *args: object) -> None:
-        """Call a function on the loop, soon; silently nothing where the loop has ended."""
+        """Schedule a function on the loop; does nothing if the loop has ended."""
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(function, *args)
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> Future[_T]:
-        """Run a coroutine on the loop, or cancel its future where the loop has ended."""
+        """Run a coroutine on the loop; its future is cancelled if the loop has ended."""
         with self._handing_over:
             if not self._ended:
                 return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         coroutine.close()
         cancelled: Future[_T] = Future()
         cancelled.cancel()
-        cancelled.set_running_or_notify_cancel()  # `wait` counts no other as done
+        # `concurrent.futures.wait` counts a cancelled future as done only after this
+        cancelled.set_running_or_notify_cancel()
         return cancelled
 
     def stop(self, timeout: float) -> None:
-        """End the loop, cancelling what still runs on it, and join the thread."""
+        """Cancel what still runs on the loop, stop it, and join the thread."""
         with self._handing_over:
             self._ended = True
         self.call(self.loop.stop)
@@ -471,7 +471,7 @@ class LoopThread:
 
 def _run(started: Future[asyncio.AbstractEventLoop]) -> None:
     try:
-        # not the policy's: uvloop or a patched loop of the notebook must not reach this thread
+        # not by the event loop policy, which may give uvloop or the notebook's patched loop
         loop = asyncio.SelectorEventLoop()
         pool = started_pool(_THREADS, "modellix-names-and-files")
     except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is

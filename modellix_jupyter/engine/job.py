@@ -1,7 +1,7 @@
-"""One task, driven from wherever its row says it is to its end.
+"""Drives one task, from the state in its row to its end.
 
-The order never changes: the row says what is about to happen, then it happens, then the row says
-what came of it. Whatever kills the process, the row is at most one step behind.
+The order is always the same: record what is about to happen, do it, record the outcome. So if the
+process is killed, the row is at most one step behind.
 """
 
 from __future__ import annotations
@@ -35,28 +35,27 @@ if TYPE_CHECKING:
     from modellix_jupyter.engine.context import Context
     from modellix_jupyter.values import TaskAnswer
 
-# Statuses of an answer that say nothing about the task; a 404 that is not the documented one is
-# somebody else's, a proxy's perhaps.
+# HTTP statuses that say nothing about the task; an undocumented 404 may come from a proxy.
 PASSING = frozenset({404, 408, 425, 429, *range(500, 600)})
-# So many 404 for a task are believed, and only when its result may be deleted: it was paid for.
+# After so many 404s a task counts as gone, but only when its result may have been deleted.
 SURE_AFTER = 3
-# How often a task that is done is asked for files that its answer lacks: for half a minute.
+# How often a finished task is polled again if its answer lacks files: for half a minute.
 _LACKING_TRIES = 5
-# A pause that ends so many seconds late was no pause: the machine slept, or the clock was set.
+# If a pause ends so many seconds late, the machine slept or the clock was set.
 _STOOD_S = 5.0
 _NETWORK_PAUSE_S = 15.0
 _WAITING = "waiting for a place"
-# In what parts a pause is taken, in seconds; after each, what changed meanwhile counts.
+# Pauses are divided into parts of so many seconds, with a new decision after each.
 _PART_S = 2.0
 
 
 class Job(Record):
-    """The driving of one task; `release_waiters` is called when only long pauses are left."""
+    """Drives one task; `release_waiters` is called when only long pauses are left."""
 
     def __init__(self, task: Task, context: Context, release_waiters: Callable[[], None]) -> None:
         super().__init__(task, context)
         self.answered = asyncio.Event()
-        # Whether its row is being written before the request leaves.
+        # Whether its row is being written just before the request is sent.
         self.leaving = False
         self._release_waiters = release_waiters
         self._since, self._since_us = context.timer(), context.now_us()
@@ -69,7 +68,7 @@ class Job(Record):
         self._ended_at: int | None = None
 
     async def drive(self) -> None:
-        """Take the task from where it stands to its end, and download its files."""
+        """Drive the task from its current state to its end, and download its files."""
         self.stopped = None
         if self.unsaved:
             await self.save(self.task)
@@ -82,19 +81,19 @@ class Job(Record):
         await self._save_later()
 
     async def _save_later(self) -> None:
-        """Record what could not be recorded, once there is room or the database is back."""
+        """Retry a failed save until the disk has room or the database is back."""
         for times in itertools.count():
             if not self.unsaved:
                 return
             self._release_waiters()
-            # soon: with the first write, a kernel's lock is there again too
+            # soon, since the first write also takes the kernel's lock again
             await self._context.sleep(min(backoff(times + 1), _PART_S))
             await self.save(self.task)
 
     # -- submitting
 
     async def _submit_and_poll(self) -> None:
-        """Hold a place at the service from before the request leaves until the task is over."""
+        """Hold a place at the service from before the submission until the task has ended."""
         places = self._context.places
         try:
             if not places.free:
@@ -114,7 +113,7 @@ class Job(Record):
             self._context.places.release()
 
     def now_doing(self) -> Activity | None:
-        """Return what is being done just now: how many places there are may have been learned."""
+        """Return what the job is doing; the number of places may have changed since a report."""
         waits = self.activity is not None and self.activity.what.startswith(_WAITING)
         return self._wait_for_place_now() if waits else self.activity
 
@@ -126,7 +125,7 @@ class Job(Record):
         self.report(self._wait_for_place_now())
 
     async def _wait_for_place(self) -> None:
-        """Give the place back after a refusal because too many tasks run, and wait for another."""
+        """After a refusal because too many tasks run, release the place and wait for another."""
         if self.task.in_flight:
             self.save_soon(transitions.held_back(self.task))
         self._has_place = False
@@ -156,12 +155,12 @@ class Job(Record):
         except TransportError as error:
             await self.save(self._unknown(error.message))
         except asyncio.CancelledError:
-            # the process ends: nobody will read the answer
+            # the process is ending: nobody will read the answer
             if self.task.in_flight:
                 self.save_soon(self._unknown("the kernel ended first"))
             raise
         except Exception:
-            # a fault of ours says nothing of whether the request left
+            # after a bug of ours it is unknown whether the request was sent
             if self.task.in_flight:
                 await self.save(self._unknown("a fault of modellix-jupyter"))
             raise
@@ -178,15 +177,15 @@ class Job(Record):
             self._context.keep_unsent(error)
 
     async def _before_send(self) -> None:
-        """Record that the request leaves now; what cannot be recorded is not sent.
+        """Record that the request is being sent; if that fails, it is not sent.
 
-        Not before: a request that waits for the rate limit has not left when all ends.
+        As late as possible: a request that still waits for the rate limit counts as unsent.
         """
         self.leaving = True
         try:
             self.task = await self._recorded_as_leaving()
         except asyncio.CancelledError:
-            self.save_soon(self.task)  # its row may say by now that it left, and it never does
+            self.save_soon(self.task)  # its row may already say that it was sent, but it never is
             raise
         finally:
             self.leaving = False
@@ -210,7 +209,7 @@ class Job(Record):
     def _retrying(self, activity: Activity) -> None:
         if self.task.status is Status.SUBMITTING and activity.attempt:
             self._attempt = self._sent_before + activity.attempt
-            # it was refused, so nothing is in flight until it is sent again
+            # after a refusal nothing is in flight until it is sent again
             if self.task.in_flight:
                 self.save_soon(transitions.held_back(self.task))
         self.report(activity)
@@ -239,14 +238,14 @@ class Job(Record):
                 if not self._poll_failures:
                     not_before = polled_at
         except ApiError as error:
-            self.stopped = error  # the row still says that it runs, so a resume takes it up
+            self.stopped = error  # its row still says that it is running, so `resume` finds it
         finally:
             self._context.polled -= 1
 
     async def _pause_before_poll(self) -> float:
-        """Pause in parts: another task of the model may end, or the machine may be asleep.
+        """Pause in parts, since another task of the model may end or the machine may sleep.
 
-        Returns the seconds that the pause was meant to take.
+        Returns the intended length of the pause, in seconds.
         """
         if self._poll_failures:
             pause = self._failure_pause()
@@ -266,9 +265,9 @@ class Job(Record):
         return pause
 
     def _elapsed(self) -> float:
-        """Return the seconds since the task was sent: by clock or timer, whichever says more.
+        """Return the seconds since the task was sent, by clock or timer, whichever is longer.
 
-        The clock may have been set back, and the timer may have stood while the machine slept.
+        The clock may have been set back, and the timer may stop while the machine sleeps.
         """
         begun = self.task.submitted_at or self.task.created_at
         by_clock = (self._context.now_us() - begun) / 1e6
@@ -303,14 +302,14 @@ class Job(Record):
         self.report(Activity(what=f"the service says “{answer.odd}”") if answer.odd else None)
 
     def _is_measured(self, answer: TaskAnswer, not_before: int, now: int, planned: float) -> bool:
-        """Whether it is known when the task ended: nothing is learned from a night's sleep."""
+        """Whether the time of the task's end is known well: it is not if the machine slept."""
         by_timer = self._context.timer() - self._since
         clock_was_set = abs((self._context.now_us() - self._since_us) / 1e6 - by_timer) > _STOOD_S
         seen_late = (now - not_before) / 1e6 > planned + _STOOD_S
         return not clock_was_set and (answer.duration_ms is not None or not seen_late)
 
     def _wait_for_files(self) -> None:
-        """Ask again for files of a task that is done: its answer may come before they do."""
+        """Poll a finished task again if its answer lacks files, which may come later."""
         self._ended_at = self._ended_at or self._context.now_us()
         self._lacking_times += 1
         self._poll_failures = self._lacking_times
@@ -318,7 +317,7 @@ class Job(Record):
         self._report_pause("done, its files are not named yet")
 
     async def _not_found(self) -> None:
-        """Believe that a task is gone only when its result may be, and not at once then."""
+        """Count a task as gone only after several 404s, when its result may have been deleted."""
         self._not_found_times += 1
         self._poll_failures += 1
         if self._not_found_times >= SURE_AFTER and self._context.is_past(self.task.kept_until):

@@ -1,4 +1,4 @@
-"""How many tasks may run at the service at once: learned from what it accepts and refuses."""
+"""Learns how many tasks may run at the service at once, from its acceptances and refusals."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 
-# How many are unanswered at most until a refusal: each acceptance gives one place more. So many are
-# refused where the service runs fewer, which costs nothing; an account without a limit is not kept
-# waiting.
+# The number of places at first; each acceptance adds one. If the service allows fewer, that many
+# submissions at most are refused, which costs nothing; an account without a limit hardly waits.
 FIRST = 4
-# How long a learned number holds before one more place is tried, in seconds; each time twice as
-# long, up to `PROBE_AT_MOST_S`.
+# How long a learned number holds before one more place is tried, in seconds; doubled after each
+# refusal, up to `PROBE_AT_MOST_S`.
 PROBE_S = 60.0
 PROBE_AT_MOST_S = 960.0
-# How long to wait for a place that only others can free, in seconds.
+# How long to wait for a place that only other kernels can free, in seconds.
 FULL_S = 5.0
 
 
 class Places:
     """Places for running tasks; used on the engine's loop only.
 
-    The service says its limit only by refusing. So the number grows while everything is accepted;
-    after the first refusal it is what ran at that moment, and one more is tried now and then: a
-    limit can be raised, and other kernels end. Where that was taken, the next one follows soon.
+    The service shows its limit only by a refusal. So the number of places grows while everything
+    is accepted. A refusal sets it to the number of tasks that ran at that moment. One more is tried
+    now and then, since limits can be raised and other kernels end; if it is accepted, the next one
+    is tried soon.
     """
 
     def __init__(
@@ -36,25 +36,25 @@ class Places:
         self._capacity = min(at_most, learned or FIRST)
         self._probe_after = PROBE_S
         self._probe_at = timer() + PROBE_S
-        # Whether one more was tried and not refused, and whether it was in use since.
+        # Whether one more was tried and not refused, and whether it has been used since.
         self._tried, self._filled = False, False
         self._waiting: deque[asyncio.Future[None]] = deque()
-        # Called with the number that a refusal showed.
+        # Called with the number that was learned from a refusal.
         self.on_learned: Callable[[int], None] = _ignore
 
     @property
     def capacity(self) -> int:
-        """How many tasks may run at once, by what is known now."""
+        """How many tasks may run at once, as far as is known."""
         return self._capacity
 
     @property
     def learned(self) -> int | None:
-        """The number that the service has shown by a refusal, or None."""
+        """The number learned from a refusal, or None before the first."""
         return self._capacity if self._learned else None
 
     @property
     def waiting(self) -> int:
-        """How many tasks wait for a place."""
+        """The number of tasks that wait for a place."""
         return len(self._waiting)
 
     @property
@@ -63,7 +63,7 @@ class Places:
         return self.taken < self._capacity
 
     async def acquire(self) -> None:
-        """Take a place; places are given in the order in which they were asked for."""
+        """Wait for a place; first come, first served."""
         self._probe()
         if not self.free or self.waiting:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -73,19 +73,19 @@ class Places:
             self.taken += 1
 
     def release(self) -> None:
-        """Give a place back: its task is over, or was never accepted."""
+        """Release a place: its task has ended, or was never accepted."""
         self.taken -= 1
         self._probe()
         self._give()
 
     def accepted(self) -> None:
-        """Learn from an acceptance: without a refusal so far, there may be more places."""
+        """Learn from an acceptance: without a refusal so far, add a place."""
         self._filled |= not self.free
         if not self._learned and self.waiting:
             self._grow()
 
     def refused(self) -> Coroutine[None, None, None]:
-        """Learn from a refusal; what it returns waits until the service may have a place again."""
+        """Learn from a refusal; await the result before the next attempt."""
         self._learned, self._tried = True, False
         self._probe_at = self._timer() + self._probe_after
         self.taken -= 1
@@ -94,8 +94,8 @@ class Places:
         if not others_only:
             self.on_learned(self._capacity)
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.appendleft(waiter)  # it has waited longest
-        if others_only:  # nothing of ours will free a place: ask again after a while
+        self._waiting.appendleft(waiter)  # it goes first, because it has waited longest
+        if others_only:  # no task of this kernel will free a place: try again after a while
             asyncio.get_running_loop().call_later(FULL_S, self._give)
         return self._wait(waiter)
 
@@ -131,4 +131,4 @@ class Places:
 
 
 def _ignore(_: int) -> None:
-    """Keep what was learned here alone."""
+    """Do nothing: keep what was learned in memory only."""

@@ -1,7 +1,7 @@
-"""When to poll a task next: a pure function of what its model took before and of the limits.
+"""When to poll a task next: a pure function of the model's earlier durations and the limits.
 
-There is no push, so between "done" and "seen" lies the pause before the next poll. A poll costs one
-request; `docs/performance.md` has the curve of lag against polls.
+The service has no push, so a task's end is seen at the next poll. Each poll is one request;
+`docs/performance.md` has the curve of lag against polls.
 """
 
 from __future__ import annotations
@@ -12,44 +12,44 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often an engine polls, in seconds; a test that cannot wait makes another."""
+    """How often an engine polls, in seconds; tests use shorter pauses."""
 
-    # The shortest pause for a model never seen: 15 s are polled at this pace.
+    # The shortest pause for a new model, used for the first 15 s.
     unseen_first_s: float = 0.75
-    # The pause of a model never seen, as a part of the time taken so far.
+    # The pause for a new model, as a fraction of the elapsed time.
     fraction: float = 0.05
     longest_s: float = 10.0
-    # The longest pause while a task of a known model can end at any moment.
+    # The longest pause while a task of a known model may end at any moment.
     close_s: float = 0.35
     shortest_s: float = 0.1
-    # How often the row of a task that another kernel drives is read again.
+    # How often the row of another kernel's task is read.
     follow_s: float = 0.5
 
 
 PACE = Pace()
-# `close_s` for long tasks, as a part of their median duration: 1.2 s of 120 s.
+# `close_s` for long tasks, as a fraction of the median duration: 1.2 s for 120 s.
 CLOSE_FRACTION = 0.01
-# How many polls lie between the earliest and the latest end that was seen.
+# The number of polls between the earliest and the latest expected end.
 POLLS_BETWEEN = 4
-# No duration is known better than this: the network, and the service's own clock.
+# The accuracy of a measured duration, limited by the network and the service's clock.
 CLOCK_S = 0.03
-# How much durations differ beyond what was seen, as a part of their median.
+# How far durations may lie outside the range that was seen, as a fraction of the median.
 SURE = 0.005
-# The same after a single task; it falls with the number of tasks seen.
+# What is added to that after a single task; divided by the number of tasks seen.
 UNSURE = 0.3
-# So few durations may all be wrong, so that much of a pause before the first poll is believed.
+# With fewer durations than this, the first poll comes after at most this many seconds.
 FEW, FEW_AT_MOST_S = 3, 15.0
 _DAY_S = 86_400.0
 
 
 def usual(durations: Sequence[float]) -> float | None:
-    """Return the median of a model's durations, in seconds, or None where none is known."""
+    """Return the median duration of a model, in seconds, or None if none is known."""
     ordered = sorted(durations)
     return ordered[len(ordered) // 2] if ordered else None
 
 
 def expected(durations: Sequence[float]) -> tuple[float, float] | None:
-    """Return between which seconds a task is likely to end, by what earlier ones took."""
+    """Return the range in which a task is likely to end, in seconds, by earlier durations."""
     seen = sorted(d for d in durations if 0 < d < _DAY_S)
     if not seen:
         return None
@@ -67,27 +67,27 @@ def next_delay(
 ) -> float:
     """Return the seconds until a task should be polled.
 
-    A model never seen is polled steadily, and so is a task that outlasts all before it. A model
-    that was seen is not polled before it can be done, then closely until the latest end; by one or
-    two durations, it is polled now and then before. Where polls are scarce, they come late rather
-    than often: one poll each, when the task is done.
+    A task of a new model is polled steadily, and so is one that takes longer than all before. A
+    task of a known model is not polled before its earliest expected end, then often until the
+    latest; if only one or two durations are known, it is also polled a few times before. If polls
+    are scarce, each task is polled once, when it has probably ended.
 
     Parameters
     ----------
     durations
-        What earlier tasks of the model took, in seconds.
+        Durations of the model's earlier tasks, in seconds.
     elapsed
         Seconds since the task was accepted.
     in_flight
-        How many tasks are being polled.
+        The number of tasks being polled.
     polls_per_second
-        How many polls the limits allow, for all tasks together.
+        The number of polls that the limits allow, for all tasks together.
     pace
         The constants.
 
     """
     elapsed = max(0.0, elapsed)
-    round_s = in_flight / polls_per_second  # a poll of each task takes as long
+    round_s = in_flight / polls_per_second  # the time in which each task can be polled once
     steady = max(pace.unseen_first_s, min(pace.longest_s, pace.fraction * elapsed))
     likely = expected(durations)
     if likely is None or elapsed >= likely[1]:

@@ -1,4 +1,4 @@
-"""Pools whose threads all run from the start: Python 3.12 starts none while it exits."""
+"""Thread pools that start all threads at once: from Python 3.12 on, none can start at exit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 def started_pool(count: int, name: str) -> ThreadPoolExecutor:
-    """Return a pool of so many threads, which an exit can still use."""
+    """Return a pool with running threads, which can still be used while the process exits."""
     pool, together = ThreadPoolExecutor(count, name), threading.Barrier(count)
     for _ in range(count):
         pool.submit(together.wait)

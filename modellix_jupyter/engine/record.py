@@ -1,4 +1,4 @@
-"""A task as it stands now: here, in its row, and with those who listen."""
+"""A task's current state, kept in step with its row and with the listeners."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ log = logging.getLogger("modellix_jupyter.engine")
 
 
 class Record:
-    """A task that this engine drives, and its row, which is at most one step behind."""
+    """A task that this engine drives; its row is at most one step behind."""
 
     def __init__(self, task: Task, context: Context) -> None:
-        # As it is now, if this engine still drives it.
+        # Its current state, if this engine still drives it.
         self.task = task
         self.activity: Activity | None = None
-        # Why it is not waited for now.
+        # Why the engine stopped driving it for now.
         self.stopped: ModellixError | None = None
-        # Whether the row lacks what happened last: the disk was full, say.
+        # Whether the row lacks the last change, because the disk was full, for example.
         self.unsaved = False
-        # Whether it was left to whoever takes it up next; from then on only the row counts.
+        # Whether it was released for other kernels; from then on only the row counts.
         self.released = False
-        # When the ledger last said that it is this engine's, by the clock.
+        # When the ledger last confirmed that this engine owns it, by the clock.
         self.owned_at = -math.inf
-        # Whether that is being tried again just now.
+        # Whether a retry of the save is running.
         self._again = False
         self._context = context
 
     async def save(self, task: Task) -> None:
-        """Record the task; once it has been sent, a full disk must not end it."""
+        """Record the task; after it was sent, a full disk must not end its job."""
         moved = task.status is not self.task.status
         try:
             await self._context.writer.save(task)
@@ -49,17 +49,17 @@ class Record:
         except LedgerError as error:
             self._not_saved(error)
         finally:
-            self.task = task  # not before: whoever sees it may look for its row
+            self.task = task  # not before, since a listener may read the row
         self.report(None if moved else self.activity)
 
     def save_again(self) -> None:
-        """Record what could not be recorded, without waiting for it."""
+        """Retry a failed save, without waiting for it."""
         if self.unsaved and not self._again:
             self._again = True
             self._context.writer.put(self.task).add_done_callback(self._written)
 
     def save_soon(self, task: Task) -> None:
-        """Record the task where nothing can be waited for: the loop may be ending."""
+        """Record the task without waiting, since the loop may be ending."""
         self.task = task
         self._context.writer.put(task).add_done_callback(self._written)
         self.report(None)
@@ -68,7 +68,7 @@ class Record:
         self._again = False
         error = written.exception()
         if isinstance(error, NotOwned):
-            self.released = True  # the next thing that is done about it says so
+            self.released = True  # the next step of the job reports it
         elif isinstance(error, LedgerError):
             self._not_saved(error)
         elif error is None:
@@ -80,6 +80,6 @@ class Record:
         self._context.warn(error)
 
     def report(self, activity: Activity | None) -> None:
-        """Tell those who listen how it stands, and what is being done."""
+        """Tell the listeners the task's state, and what its job is doing."""
         self.activity = activity
         self._context.publish(Update(task=self.task, activity=activity))

@@ -1,4 +1,4 @@
-"""Every task that one engine watches: driven here, or followed while another kernel drives it.
+"""Every task that an engine watches: driven here, or followed while another kernel drives it.
 
 `start` and the read-only methods may be called from any thread; the rest happens on the loop.
 """
@@ -34,30 +34,30 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("modellix_jupyter.engine")
 
-# Rows of others' tasks that are read a second at most.
+# How many rows of other kernels' tasks are read per second at most.
 _FOLLOWED_A_SECOND = 2000
-# How many tasks of a shared batch are held for each place at the service: one that runs, one next.
+# Tasks of a shared batch that are claimed per place at the service: one running and the next one.
 _HELD_FOR_A_PLACE = 2
 
-# The shortest pause while the ledger is away, in seconds.
+# The shortest pause while the ledger cannot be reached, in seconds.
 _AWAY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How a task stands that is followed."""
+    """The state of a followed task."""
 
     task: Task
-    # Whether it is this engine's to drive.
+    # Whether this engine owns it.
     mine: bool
-    # Whether another kernel drives it, which lives.
+    # Whether another living kernel owns it.
     elsewhere: bool
 
 
 class Ownership:
-    """What one engine may take up of a ledger that it shares: a task has one driver at a time.
+    """Claims of tasks in a shared ledger: only one kernel drives a task at a time.
 
-    The owner is always read before the row: a kernel's last words may have been the service's id.
+    The owner is always read before the row, since a kernel's last write may be the task's id.
     """
 
     def __init__(self, ledger: Ledger, lock: KernelLock | ServerLock) -> None:
@@ -65,14 +65,14 @@ class Ownership:
         self._lock = lock
 
     def driven_elsewhere(self, was: str | None) -> bool:
-        """Whether the engine of that name is another one that still runs."""
+        """Whether the owner is another engine that still runs."""
         return was != self._lock.name and self._lock.is_alive(was)
 
     def look(self, uids: Sequence[str], wanted: Collection[str], room: int) -> dict[str, Found]:
-        """Read tasks that nothing drives here, and claim what a kernel that is gone left.
+        """Read tasks that are not driven here, and claim those of dead kernels.
 
-        Of those that were never sent, only such as are wanted are claimed, and not more than there
-        is room for: another kernel may have room for the rest. What has no row is left out.
+        Of tasks that were never sent, only wanted ones are claimed, and at most `room`: another
+        kernel may have room for the rest. Tasks without a row are left out.
         """
         rows = self._ledger.rows(uids)
         living = {owner for owner, _ in rows.values() if self.driven_elsewhere(owner)}
@@ -88,18 +88,18 @@ class Ownership:
         }
 
     def _claim(self, uids: list[str], was: str | None, **how: Any) -> int:  # noqa: ANN401 - as of the ledger's
-        """Claim tasks; return how many it were."""
+        """Claim tasks; return how many were claimed."""
         return len(self._ledger.claim_all(uids, self._lock.name, was=was, **how)) if uids else 0
 
     def _as_claimed(self, task: Task, owner: str | None) -> Task:
         return self.claimed(task) if task.in_flight and owner == self._lock.name else task
 
     def take_over(self, uids: Sequence[str]) -> None:
-        """Claim tasks on the word of their user, whoever drives them."""
+        """Claim tasks because their user says so, whoever owns them."""
         self._ledger.take_over(uids, self._lock.name)
 
     def tell_id(self, task: Task) -> bool:
-        """Record what came of a submission that another kernel took for unanswered."""
+        """Record the id of a submission that another kernel marked as `unknown`."""
         was, row = self._ledger.owner(task.uid), self._ledger.get(task.uid)
         unanswered = row is not None and row.status is Status.UNKNOWN and row.task_id is None
         if not unanswered or task.task_id is None:
@@ -110,13 +110,13 @@ class Ownership:
         return True
 
     def release(self, uid: str) -> None:
-        """Leave a task of this engine's to whoever takes it up next."""
+        """Release a task of this engine for any kernel."""
         self._ledger.claim(uid, None, was=self._lock.name)
 
     def claim_unsent(self, uids: Sequence[str]) -> list[Task]:
-        """Claim those of these that are intents whose kernel is gone, and return them.
+        """Claim the unsent tasks among these whose kernel is dead, and return them.
 
-        The row decides, in the moment of the claim: what a caller read may have been sent since.
+        The claim checks the row itself: a task may have been sent since the caller read it.
         """
         owners = {uid: owner for uid, (owner, _) in self._ledger.rows(uids).items()}
         claimed = []
@@ -126,7 +126,7 @@ class Ownership:
         return [task for _, task in self._ledger.rows(claimed).values()]
 
     def claim_orphan(self, uid: str) -> Task | None:
-        """Claim a submission whose kernel is gone; None where there is nothing to watch."""
+        """Claim a task whose kernel is dead; None if there is nothing to watch."""
         was = self._ledger.owner(uid)
         alive = self.driven_elsewhere(was)
         task = self._ledger.get(uid)
@@ -137,7 +137,7 @@ class Ownership:
         return None
 
     def claimed(self, task: Task) -> Task:
-        """Return a claimed task as its row has it; a request that was in flight is unknown."""
+        """Return a claimed task from its row; a request that was in flight becomes `unknown`."""
         now = self._ledger.get(task.uid) or task
         if now.in_flight:
             now = transitions.unknown(now, "the kernel ended first", now.attempts)
@@ -146,21 +146,22 @@ class Ownership:
 
 
 class Supervisor:
-    """The tasks of one engine, and a future for each; `call` calls something on its loop."""
+    """The tasks of one engine, with a future for each; `call` schedules a call on its loop."""
 
     def __init__(self, call: Callable[..., None], context: Context, ownership: Ownership) -> None:
         self._call = call
         self._context = context
         self._ownership = ownership
-        self._lock = threading.RLock()  # a future may tell its end to who looks at others
+        # reentrant, since a future's callback may read other tasks
+        self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
         self._futures: dict[str, Future[Task]] = {}
         self._followed: dict[str, Task] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._letting_go: dict[str, asyncio.Task[bool]] = {}
-        # Tasks that are sent as soon as they are this engine's.
+        # Tasks that are sent as soon as this engine owns them.
         self._wanted: set[str] = set()
-        # Who waits for the next look at what is followed.
+        # Futures that wait for the next read of followed tasks.
         self._waiting: dict[str, asyncio.Future[Found | None]] = {}
         self._looking: asyncio.Task[None] | None = None
         context.keep_unsent = self.keep_unsent
@@ -168,21 +169,21 @@ class Supervisor:
     # -- from any thread
 
     def job(self, uid: str) -> Job | None:
-        """Return the job of a task, which may be over; None where it is not driven here."""
+        """Return the job of a task, which may have ended; None if it is not driven here."""
         return self._jobs.get(uid)
 
     def known(self, uid: str) -> Task | None:
-        """Return a task as it is now, where it is or was watched."""
+        """Return a task's current state if it is or was watched, else None."""
         job = self._jobs.get(uid)
         return self._followed.get(uid) if job is None or job.released else job.task
 
     def watches(self, uid: str) -> bool:
-        """Whether a task is being driven or followed now."""
+        """Whether a task is driven or followed now."""
         future = self._futures.get(uid)
         return future is not None and not future.done()
 
     def will_send(self, uid: str) -> bool:
-        """Whether a task that was not sent is sent from here, now or once it is this engine's."""
+        """Whether this engine sends an unsent task, now or as soon as it owns it."""
         job = self._jobs.get(uid)
         driven = job is not None and not job.released and self.watches(uid)
         return driven or uid in self._wanted
@@ -197,15 +198,15 @@ class Supervisor:
             return dict(self._futures)
 
     def open_tasks(self) -> list[Task]:
-        """Return the tasks that are driven here and not over at the service, in their order."""
+        """Return the tasks that are driven here and have not ended at the service, in order."""
         with self._lock:
             jobs = [self._jobs[uid] for uid in tuple(self._running) if uid in self._jobs]
         return [job.task for job in jobs if not job.task.status.ended]
 
     def start(self, task: Task, *, fresh: bool = False, wanted: bool = False) -> None:
-        """Begin to drive or to follow a task.
+        """Start to drive or to follow a task.
 
-        Only a fresh one is ever submitted, and one that is wanted, once no other kernel has it.
+        It is submitted only if it is fresh, or if it is wanted and no other kernel owns it.
         """
         with self._lock:
             if wanted:
@@ -223,7 +224,7 @@ class Supervisor:
         self._call(self._spawn, task, future)
 
     def add_ended(self, task: Task) -> None:
-        """Know a task about which there is nothing to do."""
+        """Add a task for which there is nothing to do."""
         with self._lock:
             self._followed[task.uid] = task
             self._futures[task.uid] = Future()
@@ -233,12 +234,12 @@ class Supervisor:
         return Job(task, self._context, partial(self.finish, task.uid))
 
     def forget_job(self, uid: str) -> None:
-        """Look at the row the next time: somebody else has changed it."""
+        """Forget a task's job, so that its row is read next time: another has changed it."""
         with self._lock:
             self._jobs.pop(uid, None)
 
     def finish(self, uid: str, future: Future[Task] | None = None) -> None:
-        """Give a future of a task, by default its latest, what is known of it, once."""
+        """Set the result of a task's future, by default its latest, unless it is set already."""
         future = future or self._futures.get(uid)
         if future is not None and not future.done() and future.set_running_or_notify_cancel():
             known = self.known(uid) or self._context.ledger.get(uid)
@@ -249,7 +250,7 @@ class Supervisor:
     # -- on the loop
 
     def _finish_unless_wanted(self, uid: str, future: Future[Task]) -> bool:
-        """Give a future its task; False where it is to be sent since it was last looked at."""
+        """Set a future's result; False if the task is to be sent since it was last read."""
         with self._lock:
             job = self._jobs.get(uid)
             known = self._followed.get(uid) if job is None else job.task
@@ -275,9 +276,9 @@ class Supervisor:
     ) -> None:
         """Drive the task, or follow the kernel that does, and finish its future.
 
-        Whoever cancels this finishes it: there may be more to do before.
+        If it is cancelled, the canceller finishes the future, perhaps after other work.
         """
-        if before is not None:  # it goes on for files that nobody waits for: now somebody does
+        if before is not None:  # it still downloads files that nobody waited for until now
             before.cancel()
             await asyncio.wait([before])
         try:
@@ -295,7 +296,7 @@ class Supervisor:
         self.finish(task.uid, future)
 
     async def _take_up(self, task: Task) -> Job | None:
-        """Follow the kernel that drives a task until it is ours; None where nothing is to do."""
+        """Follow another kernel's task until it is ours; None if there is nothing to do."""
         uid, context = task.uid, self._context
         while uid not in self._jobs:
             try:
@@ -307,7 +308,7 @@ class Supervisor:
             if found is None:
                 raise RowGone("The ledger has no row any more of a task that was followed.")
             known = self._followed.get(uid)
-            if known is not None and known.is_final:  # its user took it back meanwhile
+            if known is not None and known.is_final:  # it was taken back meanwhile
                 return None
             self._followed[uid] = found.task
             context.publish(Update(task=found.task))
@@ -322,7 +323,7 @@ class Supervisor:
         return self._jobs[uid]
 
     def _is_over(self, found: Found) -> bool:
-        """Whether nothing is to be done: it ended, or waits for its user to send it."""
+        """Whether there is nothing to do: it has ended, or waits for its user to send it."""
         task = found.task
         left = task.unsent and not found.elsewhere and task.uid not in self._wanted
         return task.is_final or left
@@ -331,7 +332,7 @@ class Supervisor:
         return max(self._context.pace.follow_s, len(self._running) / _FOLLOWED_A_SECOND)
 
     async def _look(self, uid: str) -> Found | None:
-        """Return how a task stands; all that are looked at in one moment are read together."""
+        """Return the state of a task; all that are read at the same moment share one query."""
         waiting = self._waiting.get(uid)
         if waiting is None:
             waiting = self._waiting[uid] = asyncio.get_running_loop().create_future()
@@ -341,7 +342,7 @@ class Supervisor:
 
     async def _look_at_all(self) -> None:
         while self._waiting:
-            await asyncio.sleep(0)  # until all who begin at this moment wait
+            await asyncio.sleep(0)  # so that all that start at this moment are included
             waiting, self._waiting = self._waiting, {}
             outcome: dict[str, Found] | Exception
             try:
@@ -360,13 +361,13 @@ class Supervisor:
         self._looking = None
 
     def _room(self) -> int:
-        """Return how many tasks of a shared batch may be taken up now."""
+        """Return how many tasks of a shared batch may be claimed now."""
         held = (job for uid, job in self._jobs.items() if uid in self._running)
         busy = sum(not job.task.status.ended for job in held)
         return _HELD_FOR_A_PLACE * self._context.places.capacity - busy
 
     async def _drive(self, job: Job) -> bool:
-        """Drive a task; False where another kernel took it over, which is followed from then on."""
+        """Drive a task; False if another kernel took it over, which is then followed."""
         try:
             await job.drive()
         except NotOwned:
@@ -381,7 +382,7 @@ class Supervisor:
         return True
 
     async def _lost(self, job: Job) -> None:
-        """Let the row count from now on, and say what only this kernel knows."""
+        """Use only the row from now on, after adding the id if only this kernel knows it."""
         uid = job.task.uid
         told = await self._context.writer.call(self._ownership.tell_id, job.task)
         row = await self._context.read(self._context.ledger.get, uid) or job.task
@@ -399,23 +400,23 @@ class Supervisor:
         self.forget_job(uid)
 
     async def _release(self, uid: str) -> None:
-        """Leave to others what was given up here: they may have the key that helps."""
+        """Release a task that was given up here: another kernel may have the right key."""
         job, known = self._jobs.get(uid), self.known(uid)
         if known is None or known.is_final or (job is not None and job.unsaved):
             return
         if job is not None:
-            job.released = True  # at once: who sends it from here on waits until it was left
+            job.released = True  # at once, so that a later `send` waits until the task is released
         try:
             await self._context.writer.call(self._ownership.release, uid)
         except LedgerError as error:
             self._context.warn(error)
 
     async def unwatch(self, uid: str) -> bool:
-        """Stop watching a task; False where it is over, or its request is in flight."""
+        """Stop watching a task; False if it has ended, or if its request is in flight."""
         return await asyncio.shield(self._let_go(uid))
 
     def _let_go(self, uid: str) -> asyncio.Task[bool]:
-        """Begin to stop watching a task, once: a second one would finish it before it was left."""
+        """Start to stop watching a task, only once: a second call would finish it too early."""
         if uid not in self._letting_go:
             going = self._letting_go[uid] = asyncio.create_task(self._leave(uid))
             going.add_done_callback(lambda _: self._letting_go.pop(uid))
@@ -435,24 +436,24 @@ class Supervisor:
         return True
 
     def keep_unsent(self, error: ApiError) -> None:
-        """Send nothing more of what has not left: the service refuses all of it for now."""
+        """Keep all unsent tasks unsent: the service refuses everything for now."""
         why = ModellixError(
             f"Not sent, because the service refuses: {error.message}.",
             f"{error.hint} Then `%modellix resume send` sends what is left.",
         )
-        self._wanted.clear()  # another kernel may have a key that the service takes
+        self._wanted.clear()  # another kernel may have a key that the service accepts
         unsent = {uid: job for uid, job in self._jobs.items() if job.task.unsent}
         kept = [uid for uid, job in unsent.items() if not job.leaving and uid in self._running]
         for uid in kept:
             self._jobs[uid].stopped = why
             self._let_go(uid)
-        if kept:  # a script has no live status
+        if kept:  # for scripts, which have no live status
             log.warning("%d tasks: %s %s", len(kept), why.message, why.hint)
 
     async def take_back(self, uids: Sequence[str]) -> list[Task]:
-        """End the tasks among these whose requests have not left, record that, and return them.
+        """End the tasks among these that were not sent, record that, and return them.
 
-        Those of a shared batch that no kernel has yet are no longer wanted here.
+        Tasks of a shared batch that no kernel owns are no longer wanted here.
         """
         ended = []
         self._wanted.difference_update(uids)
@@ -475,7 +476,7 @@ class Supervisor:
         return job.task.unsent and uid in self._running and not (job.leaving or job.released)
 
     async def shut(self, grace_s: float) -> None:
-        """End all watching, once the answers to submissions in flight are read or late."""
+        """Stop watching all tasks, after the answers to submissions in flight or a time-out."""
         in_flight = self._in_flight()
         for uid, running in self._running.items():
             if uid not in in_flight:

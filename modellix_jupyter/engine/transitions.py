@@ -1,4 +1,4 @@
-"""What each thing that can happen makes of a task: values in, a value out."""
+"""The state transitions of a task, as pure functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def intent(request: Request, origin: str, now: int, **known: Any) -> Task:  # noqa: ANN401 - fields of a task, by name
-    """Return a request as a task that was not sent yet."""
+    """Return a new, unsent task for a request."""
     return Task(
         uid=uuid.uuid4().hex,
         origin=origin,
@@ -29,7 +29,7 @@ def intent(request: Request, origin: str, now: int, **known: Any) -> Task:  # no
 
 
 def reused(of: Task, intended: Task) -> Task:
-    """Return an intent as one that has another task's result: it is not sent, and costs nothing."""
+    """Return an unsent task with another task's result: it is not sent and costs nothing."""
     return replace(
         of,
         uid=intended.uid,
@@ -43,20 +43,20 @@ def reused(of: Task, intended: Task) -> Task:
 
 
 def sending(task: Task, now: int, attempts: int) -> Task:
-    """Return the task as it is just before its request leaves."""
+    """Return the task as about to be sent."""
     return replace(task, submitted_at=now, attempts=attempts)
 
 
 def held_back(task: Task) -> Task:
-    """Return the task as refused for now: its request is not in flight any more."""
+    """Return the task as unsent again after a refusal that allows a retry."""
     return replace(task, submitted_at=None)
 
 
 def accepted(task: Task, answer: Accepted, attempts: int, now: int) -> Task:
     """Return the task with the id that the service gave it.
 
-    It was submitted now: the service may have taken its time to say so, and what a model takes is
-    not learned from that.
+    `submitted_at` is the time of the answer, so that a slow answer does not count as the model's
+    duration.
     """
     return replace(
         task,
@@ -71,7 +71,7 @@ def accepted(task: Task, answer: Accepted, attempts: int, now: int) -> Task:
 
 
 def taken_back(task: Task, now: int) -> Task:
-    """Return an intent as one that its user stopped before it was sent."""
+    """Return an unsent task as stopped by its user."""
     return replace(
         task,
         status=Status.REJECTED,
@@ -82,7 +82,7 @@ def taken_back(task: Task, now: int) -> Task:
 
 
 def rejected(task: Task, error: ModellixError, now: int, attempts: int) -> Task:
-    """Return the task as refused: nothing was charged."""
+    """Return the task as refused; nothing was charged."""
     return replace(
         task,
         status=Status.REJECTED,
@@ -95,12 +95,12 @@ def rejected(task: Task, error: ModellixError, now: int, attempts: int) -> Task:
 
 
 def unknown(task: Task, reason: str, attempts: int) -> Task:
-    """Return the task as sent with no readable answer."""
+    """Return the task as sent without a readable answer."""
     return replace(task, status=Status.UNKNOWN, attempts=attempts, error_message=reason)
 
 
 def resolved(task: Task, task_id: str | None, now: int) -> Task:
-    """Return an unknown task as its user found it: accepted under an id, or never accepted."""
+    """Return an unknown task as its user resolved it: accepted with an id, or never accepted."""
     if task_id is None:
         reason = "never accepted, by the user's own look"
         return replace(
@@ -110,7 +110,7 @@ def resolved(task: Task, task_id: str | None, now: int) -> Task:
 
 
 def answered(task: Task, answer: TaskAnswer, not_before: int, now: int) -> Task:
-    """Return the task with what the service says of it; `not_before` is when it had not ended."""
+    """Return the task with a poll's answer; at `not_before` it had not ended yet."""
     ended, failed = answer.status.ended, answer.status is Status.FAILED
     completed = _completed(task, answer, not_before, now) if ended else None
     return replace(
@@ -134,7 +134,7 @@ def _expires_at(answer: TaskAnswer, completed: int | None) -> int | None:
 
 
 def _shortfall(answer: TaskAnswer) -> str | None:
-    """Return which files of a success are not taken, or None where all are."""
+    """Return a message about a success's missing or excess files, or None."""
     taken = len(answer.resources)
     if answer.status is not Status.SUCCESS:
         return None
@@ -147,7 +147,7 @@ def _shortfall(answer: TaskAnswer) -> str | None:
 
 
 def revived(task: Task) -> Task:
-    """Return a task that was given up as one whose result may still be there."""
+    """Return a given-up task as one whose result may still exist."""
     resources = tuple(replace(r, lost=False, problem=None) if r.lost else r for r in task.resources)
     if task.status is not Status.EXPIRED:
         return replace(task, resources=resources)
@@ -157,7 +157,7 @@ def revived(task: Task) -> Task:
 
 
 def expired(task: Task, now: int, reason: str) -> Task:
-    """Return the task as one that the service no longer knows, with what is known of it."""
+    """Return the task as expired: the service no longer knows it."""
     resources = tuple(
         r if r.path else replace(r, lost=True, problem=reason) for r in task.resources
     )
@@ -171,16 +171,16 @@ def expired(task: Task, now: int, reason: str) -> Task:
 
 
 def fetched(task: Task, index: int, resource: Resource) -> Task:
-    """Return the task with one of its resources exchanged."""
+    """Return the task with one of its resources replaced."""
     changed = (*task.resources[:index], resource, *task.resources[index + 1 :])
     return replace(task, resources=changed)
 
 
 def _completed(task: Task, answer: TaskAnswer, not_before: int, now: int) -> int:
-    """Estimate when a task ended: as the service measured it, within what we saw ourselves.
+    """Return when a task ended: by the duration that the service states, between two polls.
 
-    It was seen to be over only now, and was not at `not_before`. Learning from `now` would make
-    each first question a little later than the last.
+    It had not ended at `not_before` and was seen to have ended now. If `now` were recorded instead,
+    the model's durations, and with them its first polls, would become later and later.
     """
     measured = answer.completed_at
     if answer.duration_ms is not None and task.submitted_at is not None:
@@ -189,7 +189,7 @@ def _completed(task: Task, answer: TaskAnswer, not_before: int, now: int) -> int
 
 
 def merged(old: tuple[Resource, ...], new: tuple[Resource, ...]) -> tuple[Resource, ...]:
-    """Take new addresses over, but for what is downloaded: another kernel may have asked before."""
+    """Return new resources, but keep those that were downloaded, perhaps by another kernel."""
     return tuple(
         replace(now, problem=before.problem if before else None)
         if now and not (before and before.path)

@@ -1,10 +1,10 @@
-"""How a notebook waits: its own loop goes on turning, and an interrupt ends only the waiting.
+"""Waiting in a notebook: its event loop keeps running, and an interrupt ends only the wait.
 
-A plain ``future.result()`` blocks the notebook's event loop: its own asyncio tasks stop. So where a
-loop runs in this thread, it is run re-entrantly until the future is done. That needs a patched
-loop: nest-asyncio2, the maintained continuation of nest-asyncio, which loses clicks that arrive
-meanwhile. The patch is made only when such a wait begins; where there is no loop (a script) or it
-cannot be patched (uvloop), the wait is plain.
+A plain ``future.result()`` blocks the notebook's event loop, and with it the user's asyncio tasks.
+So if a loop runs in this thread, it is run re-entrantly until the future is done. That needs a
+patched loop: nest-asyncio2 does it, the maintained successor of nest-asyncio, which loses clicks
+that arrive meanwhile. The loop is patched only when such a wait begins. Without a loop (a script),
+or if it cannot be patched (uvloop), the wait is plain.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# The most seconds of a wait, as of `--timeout`: Python's own waits take not many more.
+# The longest wait, and `--timeout`, in seconds: Python's own waits do not accept much more.
 LONGEST_S = 1e9
-# How long an interrupt of a plain wait, or of an awaited cell, waits, in seconds.
+# How long an interrupt of a plain wait, or of an awaited cell, may be delayed, in seconds.
 _PART_S = 0.1
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a real number, of whatever library; a truth value is none."""
+    """Whether a value is a real number, also NumPy's; booleans are not."""
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_timeout(timeout: object) -> float | None:
-    """Return how long to wait, if it was said.
+    """Return a checked time-out.
 
     Parameters
     ----------
@@ -49,12 +49,12 @@ def check_timeout(timeout: object) -> float | None:
     Raises
     ------
     InvalidRequest
-        It is neither.
+        It is not a number of seconds, or out of range.
 
     """
     if timeout is None:
         return None
-    if is_number(timeout) and 0 <= timeout <= LONGEST_S:  # nan is not between them either
+    if is_number(timeout) and 0 <= timeout <= LONGEST_S:  # false for nan too
         return float(timeout)
     raise InvalidRequest(
         f"timeout={reprlib.repr(timeout)} is no number of seconds, from 0 to 1e9.",
@@ -65,16 +65,16 @@ def check_timeout(timeout: object) -> float | None:
 def wait_for(
     futures: Sequence[Future[_T]], timeout: float | None = None, *, reentrant: bool = True
 ) -> bool:
-    """Wait until all futures are done; False where the time ran out first.
+    """Wait until all futures are done; False if the time ran out first.
 
     Parameters
     ----------
     futures
-        Not cancelled by an interrupt or a time-out.
+        They are not cancelled by an interrupt or a time-out.
     timeout
         In seconds, or None for as long as it takes.
     reentrant
-        Whether to keep this thread's event loop turning meanwhile.
+        Whether to keep this thread's event loop running meanwhile.
 
     """
     loop = _running_loop() if reentrant else None
@@ -85,9 +85,9 @@ def wait_for(
     try:
         return bool(loop.run_until_complete(waiting))
     finally:
-        waiting.cancel()  # an interrupt leaves it behind otherwise
-        # the turn that runs this cell began before the patch: it takes as many callbacks as it has
-        # counted, also those that ran meanwhile, and fails where there are fewer
+        waiting.cancel()  # otherwise an interrupt would leave it behind
+        # the loop's iteration that runs this cell began before the patch: it pops as many callbacks
+        # as it counted then, including those that ran meanwhile, and fails if there are fewer
         for _ in range(counted - _ready_callbacks(loop)):
             loop.call_soon(_do_nothing)
 
@@ -101,7 +101,7 @@ def _do_nothing() -> None:
 
 
 def _wait_plainly(futures: Sequence[Future[_T]], timeout: float | None) -> bool:
-    """Wait in parts: an interrupt between them leaves none of the futures' locks locked."""
+    """Wait in parts, so that an interrupt comes between them and leaves no future's lock held."""
     until = math.inf if timeout is None else time.monotonic() + timeout
     while True:
         part = max(0.0, min(_PART_S, until - time.monotonic()))
@@ -123,14 +123,14 @@ def _patch(loop: asyncio.AbstractEventLoop) -> bool:
 
     try:
         nest_asyncio2.apply(loop)
-    except ValueError:  # a loop that is not asyncio's own
+    except ValueError:  # not one of asyncio's own loops
         return False
     return True
 
 
 @contextmanager
 def turning() -> Iterator[None]:
-    """Keep the loop turning: an interrupt of an awaited cell is taken in its next turn only."""
+    """Wake the loop regularly: it handles an interrupt of an awaited cell only when it runs."""
     loop = asyncio.get_running_loop()
     handle: asyncio.TimerHandle
 
@@ -146,7 +146,7 @@ def turning() -> Iterator[None]:
 
 
 async def wait_async(futures: Sequence[Future[_T]], timeout: float | None = None) -> bool:  # noqa: ASYNC109 - its result is whether the time sufficed, not an error
-    """Wait in a coroutine until all futures are done; False where the time ran out first."""
+    """Wait in a coroutine until all futures are done; False if the time ran out first."""
     wrapped = [asyncio.wrap_future(_watch(future)) for future in futures]
     if not wrapped:
         return True
@@ -154,13 +154,13 @@ async def wait_async(futures: Sequence[Future[_T]], timeout: float | None = None
         _, pending = await asyncio.wait(wrapped, timeout=timeout)
         return not pending
     finally:
-        # also when the wait itself is cancelled: its loop may be closed before they are done
+        # also if the wait is cancelled: its loop may be closed before the futures are done
         for future in wrapped:
             future.cancel()
 
 
 def _watch(future: Future[_T]) -> Future[None]:
-    """Return a future that is done when the other is: cancelling it cancels nothing else."""
+    """Return a future that is done when the other is; cancelling it does not cancel the other."""
     watcher: Future[None] = concurrent.futures.Future()
 
     def done(_: Future[_T]) -> None:
