@@ -1,6 +1,7 @@
-"""A grid drawn on one PNG or on the pages of a PDF, from the downloaded originals.
+"""Draw a grid as one PNG or as the pages of a PDF, from the downloaded originals.
 
-One line of originals is decoded at a time and one page is held, so memory does not grow with tasks.
+Only one line of originals is decoded at a time and only one page of a PDF is in memory, so that
+memory does not grow with the number of tasks.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ MAX_PIXELS = 40_000_000  # of a PNG with short texts: 240 MB while it is drawn, 
 PDF_WIDTH, PDF_RATIO, PDF_DPI = 1654, 2**0.5, 200  # A4
 MIN_PNG_SIDE, MIN_PDF_SIDE, MAX_SIDE = 80, 150, 640  # of a picture; many make a wider page
 MAX_ABREAST, MAX_LINES = 6, 6  # pictures in a line, unless there are more columns; lines of a text
-# Pillow's own font has few letters; these are where Linux, macOS and Windows keep more.
+# Pillow's own font has few characters; these fonts of Linux, macOS and Windows have more.
 FONTS = ["DejaVuSans.ttf", "Arial Unicode.ttf", "NotoSansCJK-Regular.ttc", "PingFang.ttc"]
 FONTS += ["Hiragino Sans GB.ttc", "msyh.ttc", "wqy-zenhei.ttc", "wqy-microhei.ttc", "arial.ttf"]
-NO_LETTER = "\U0010fffe"  # no font has it: it looks like every letter that a font lacks
+NO_LETTER = "\U0010fffe"  # in no font: it is drawn like any character that a font lacks
 
-# A text, or a picture with its caption; those of a line are equally wide.
+# A text, or a picture with its caption; all cells of a line are equally wide.
 _Cell = str | Entry
 
 
@@ -71,7 +72,7 @@ def _pages(grid: Grid, ending: str) -> Iterator[Image.Image]:
 
 
 def _side(ending: str, across: int, lines: int) -> int:
-    """Return the side of a picture."""
+    """Return the side of a picture in pixels, so that all fit into the page or the PNG."""
     if ending == ".pdf":
         return min(max(int(PDF_WIDTH / across / 1.05), MIN_PDF_SIDE), MAX_SIDE)
     pixels = MAX_PIXELS / 1.4 / across / max(lines, 1)  # 0.4 for the texts and the gaps
@@ -81,7 +82,7 @@ def _side(ending: str, across: int, lines: int) -> int:
 
 
 def _groups(grid: Grid, abreast: int) -> Iterator[list[Sequence[_Cell]]]:
-    """Yield what must stay on one page: headings with the first line of pictures below them."""
+    """Yield lines that must stay on one page: pictures, and above the first its headings."""
     for rows in grid.section_ranges() if grid.flows else [[r] for r in range(len(grid.rows))]:
         lines = [[label(grid.axes[2], grid.sections[rows[0]])]] if grid.begins(rows[0]) else []
         lines += [] if grid.flows else [[label(grid.axes[1], grid.rows[rows[0]])]]
@@ -101,7 +102,7 @@ def _line(cells: Sequence[_Cell], side: int, across: int) -> Image.Image:
     """Draw cells of equal width side by side."""
     gap = side // 20
     step = across * (side + gap) // len(cells)
-    with ThreadPoolExecutor() as pool:  # Pillow releases the interpreter while it decodes
+    with ThreadPoolExecutor() as pool:  # Pillow releases the GIL while it decodes
         drawn = list(pool.map(partial(_drawn, side, step - gap), cells))
     height = max(cell.height for cell in drawn) + gap
     line = Image.new("RGB", (across * (side + gap) + gap, height), "white")
@@ -127,7 +128,7 @@ def _stacked(pictures: Sequence[Image.Image], min_height: int = 0) -> Image.Imag
 
 
 def _shown(entry: Entry, side: int) -> Image.Image:
-    """Return the picture, or in its place why there is none."""
+    """Return the picture, or a text that says why there is none."""
     card, media, *_ = entry
     reason = [state(card), entry_problem(card)]
     if media is not None:
@@ -137,7 +138,7 @@ def _shown(entry: Entry, side: int) -> Image.Image:
         if media and media.path and media.kind == "image":
             return opened(media.path, side)
     except ModellixError as error:
-        reason = [error.message]  # without the hint, which says where it is on this disk
+        reason = [error.message]  # without the hint, which has its path on this disk
     except OSError:
         reason = ["The file cannot be read."]
     ink = BAD if is_problem(card) else INK
@@ -145,7 +146,7 @@ def _shown(entry: Entry, side: int) -> Image.Image:
 
 
 def _written(text: str, side: int, width: int, ink: str, ground: str = "white") -> Image.Image:
-    """Draw a text in lines of a width, in the font that knows most of its letters."""
+    """Draw a text in lines of a given width, in the font that has most of its characters."""
     text, size = " ".join(plain(clip(text, 400)).split()), max(side // 21, 9)
     font = max(_fonts(size), key=lambda f: len({bytes(f.getmask(x)) for x in {*text, NO_LETTER}}))
     lines = list(islice(_lines(text, font, width), MAX_LINES + 1))
@@ -158,7 +159,7 @@ def _written(text: str, side: int, width: int, ink: str, ground: str = "white") 
 
 
 def _lines(text: str, font: ImageFont.FreeTypeFont, width: float) -> Iterator[str]:
-    """Break a text at its spaces, or within what has none, as Chinese; letters differ in width."""
+    """Break a text into lines at its spaces; without a space, as in Chinese, anywhere."""
     while text:
         sizes = range(1, len(text) + 1)
         end = max(bisect_right(sizes, width, key=lambda n: font.getlength(text[:n])), 1)
@@ -170,7 +171,7 @@ def _lines(text: str, font: ImageFont.FreeTypeFont, width: float) -> Iterator[st
 
 @cache
 def _fonts(size: int) -> list[ImageFont.FreeTypeFont]:
-    """Return the fonts of this system."""
+    """Return Pillow's own font, and those of FONTS that this system has."""
     found = [ImageFont.load_default(size)]
     for name in FONTS:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Results out of the notebook: copies under readable names, a table, a page, a folder of it all."""
+"""Write results to files: copies with readable names, a table, a page, or a folder of these."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.values import Card, Task
 
-# Letters of each part of a name, and bytes: a name may have 255, which are 63 letters in some
-# scripts.
+# Limits of the parts of a file name, in characters and in bytes: a name may have 255 bytes, which
+# are only 63 characters in some scripts.
 _MAX_PART, _MAX_PROMPT_BYTES, _MAX_BYTES = 48, 120, 40
-# The columns that differ between the rows of one task where it has several files.
+# The columns that differ between the rows of a task with several files.
 _FROM_RESOURCE = ("type", "width", "height", "format", "url", "path")
 
 
@@ -52,7 +52,7 @@ def save_files(tasks: Iterable[Task], folder: str | Path) -> list[Path]:
 
 
 def _copy_all(tasks: Iterable[Task], folder: Path) -> dict[str, Path]:
-    """Copy every file; return where each is by its key in a page."""
+    """Copy every file; return the paths of the copies by the keys that a page uses."""
     return {
         f"{task.uid}/{index}": _copy(resource.path, folder, _name(task, index))
         for task in tasks
@@ -70,7 +70,7 @@ def _copy(path: str, folder: Path, name: str) -> Path:
 
 
 def _name(task: Task, index: int) -> str:
-    """Return the name of a copy: unique by our own id, and the same when it is saved twice."""
+    """Return the name of a copy: unique by the uid, and the same whenever it is saved."""
     seed = task.request.params.get("seed")
     parts = [
         _plain(task.request.prompt or "no prompt", _MAX_PROMPT_BYTES),
@@ -94,7 +94,7 @@ def export(
     *,
     format: Literal["folder"] | None = None,  # noqa: A002 - the word that users know for it
 ) -> Path:
-    """Write tasks as a table, as a page where the path ends in html, or as a folder."""
+    """Write tasks as a table, as a page if the path ends in html, or as a folder."""
     if format not in {None, "folder"}:
         raise InvalidRequest(
             f"There is no format {format!r}.", "Say format='folder', or let the ending choose."
@@ -103,7 +103,7 @@ def export(
     target = Path(path).expanduser()
     if format == "folder" or str(path).endswith(("/", os.sep)):
         return _write_folder(cards(), frame, target)
-    if target.is_dir():  # its content may not be ours to replace
+    if target.is_dir():  # its content may not be ours
         raise InvalidRequest(
             f"{target} is a folder that is there already.",
             f"End it with a slash, {target}{os.sep}, or say format='folder', to write into it; "
@@ -117,13 +117,13 @@ def export(
 
 
 def is_there(path: str | Path) -> bool:
-    """Whether an export to this path replaces something: a file, or what a folder was made of."""
+    """Whether an export to this path replaces a file, or an earlier export in a folder."""
     target = Path(path).expanduser()
     return (target / "index.csv" if target.is_dir() else target).exists()
 
 
 def _check_named(path: str | Path, hint: str) -> None:
-    """Refuse what Python takes for the working directory."""
+    """Refuse an empty path, which Python takes for the working directory."""
     if not str(path).strip():
         raise InvalidRequest("There is no name to write to.", hint)
 
@@ -135,7 +135,7 @@ def _thumbnails(cards: Sequence[Card]) -> dict[int, bytes]:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Yield a path to write to; the file replaces `target` once it is whole."""
+    """Yield a path to write to; the file replaces `target` once it is complete."""
     part = target.with_name(f".{uuid4().hex}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ def replacing(target: Path) -> Iterator[Path]:
         hint = "Choose a folder that can be written and has room."
         raise InvalidRequest(f"{target} cannot be written: {message}.", hint) from error
     finally:
-        with suppress(OSError):  # the error of the write itself is the one to raise
+        with suppress(OSError):  # raise the error of the write, not this one
             part.unlink(missing_ok=True)
 
 
@@ -179,7 +179,7 @@ def _index(tasks: Sequence[Task], frame: pd.DataFrame, names: dict[str, str]) ->
 
 
 def _beside(card: Card, names: dict[str, str]) -> Card:
-    """Return the card with links to the copies instead of addresses that end in a day."""
+    """Return the card with links to the copies instead of URLs that expire in a day."""
     files = (names.get(shown.key) for shown in shown_of(card))
     media = tuple(replace(item, file=next(files)) for item in card.media)
     return replace(card, media=media)
@@ -190,7 +190,7 @@ def _beside(card: Card, names: dict[str, str]) -> Card:
 # The endings that `write_table` knows.
 ENDINGS = (".csv", ".json", ".jsonl", ".parquet", ".xlsx")
 
-# What a spreadsheet takes for the beginning of a formula.
+# The characters with which a formula begins in a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - the full-width forms are meant
 
 # Where a cell would begin, if the file were read with another separator.
@@ -227,9 +227,9 @@ def write_table(
 
 
 def _to_csv(frame: pd.DataFrame) -> bytes:
-    """Return UTF-8 with times as ISO 8601 in UTC, and missing values as empty cells."""
+    """Return CSV in UTF-8, with times as ISO 8601 in UTC and missing values as empty cells."""
     out = StringIO(newline="")
-    # With CRLF between the rows, as RFC 4180 has it, a lone CR inside a text is quoted too.
+    # CRLF between the rows, as in RFC 4180: then a lone CR inside a text is quoted too.
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(map(_guarded, labels(frame)))
     columns = [_iso(c) if is_time(c) else map(_guarded, cells(c)) for c in columns_of(frame)]
@@ -238,7 +238,7 @@ def _to_csv(frame: pd.DataFrame) -> bytes:
 
 
 def _guarded(value: Any) -> Any:  # noqa: ANN401 - a cell of any column
-    """Return a cell that no spreadsheet takes for a formula; a negative number stays one."""
+    """Return a cell that no spreadsheet takes for a formula; a negative number is unchanged."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
     text = _LATER_FORMULA.sub(r"\1'", str(value))
@@ -261,7 +261,7 @@ def _records(frame: pd.DataFrame) -> Iterator[str]:
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401 - a cell of any column
-    """JSON has no infinity, and a file with ``Infinity`` in it is not JSON."""
+    """Return a cell with None for infinity: a file with ``Infinity`` in it is not JSON."""
     return None if isinstance(value, float) and math.isinf(value) else value
 
 
@@ -274,10 +274,10 @@ def _to_parquet(frame: pd.DataFrame) -> bytes:
 
 MAX_ROWS = 1_048_576
 MAX_COLUMNS = 16_384
-# Excel's own limits; the text's is in UTF-16 units.
+# Excel's limit of the text in a cell, in UTF-16 units.
 MAX_TEXT = 32_767
 
-# Excel keeps 15 digits of a number; a longer seed must be a text to survive.
+# Excel keeps 15 digits of a number; a longer seed is written as text, which keeps all digits.
 EXACT = 10**15 - 1
 
 _TIME_FORMAT = 'yyyy-mm-dd hh:mm:ss.000 "UTC"'
@@ -286,11 +286,11 @@ _FIRST_YEAR = 1900  # a workbook's calendar begins here
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # not allowed in XML 1.0
 
 _PICTURE_BOX = (160, 96)  # in pixels: the column's width and the row's height
-_SAMPLE = 200  # rows that the widths are taken from
+_SAMPLE = 200  # rows that determine the widths of the columns
 
 
 def _to_xlsx(frame: pd.DataFrame, thumbnails: Mapping[int, bytes]) -> bytes:
-    """Return a table as a workbook of one sheet, with pictures by row where there are any."""
+    """Return a table as a workbook of one sheet, with the thumbnails in their rows."""
     writer = optional("xlsxwriter", "Excel export", "xlsx")
     rows, columns = frame.shape
     if rows >= MAX_ROWS or columns >= MAX_COLUMNS:
@@ -319,7 +319,7 @@ def _to_xlsx(frame: pd.DataFrame, thumbnails: Mapping[int, bytes]) -> bytes:
 
 
 def _excel_value(value: Any) -> Any:  # noqa: ANN401 - a cell of any column
-    """Return what a workbook holds as it is; a text of anything else."""
+    """Return a value unchanged if a workbook can hold it, or else its text."""
     if isinstance(value, datetime):
         fits = value.year >= _FIRST_YEAR
     elif isinstance(value, float):
@@ -330,7 +330,7 @@ def _excel_value(value: Any) -> Any:  # noqa: ANN401 - a cell of any column
 
 
 def _cell_text(text: str) -> str:
-    """Return what a cell can hold: LF for line breaks, nothing illegal, and not too much."""
+    """Return a text that a cell can hold: LF as line break, no illegal character, not too long."""
     clean = _ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", re.sub("\r\n?", "\n", text))
     units = clean.encode("utf-16-le")
     if len(units) <= 2 * MAX_TEXT:

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from modellix_jupyter.values import Task
 
 By = Literal["task", "resource"]
-# Columns of the view that stand last, and only where a row has one.
+# Columns of the view that are last in the frame, and only if a row has a rating or a note.
 REMARKS = ("rating", "note")
 
 
 def ledger_frame(
     ledger: Ledger, uids: Sequence[str] | None = None, by: By = "task", service: str | None = None
 ) -> pd.DataFrame:
-    """Return the tasks of a ledger or a service, oldest first, or these uids in their order."""
+    """Return the tasks of a ledger or a service, oldest first, or of `uids` in their order."""
     _check_by(by)
     read = ledger.history(uids, by, service)
     try:
         return _frame(read)
     except (ValueError, TypeError, AttributeError):
-        ledger.tasks()  # names the rows whose JSON is broken; they are in the frame all the same
+        ledger.tasks()  # reports the rows with broken JSON; the frame contains them too
         return _frame(read, [text if _is_object(text) else "{}" for text in read["params"]])
 
 
@@ -44,7 +44,7 @@ def _is_object(text: str) -> bool:
 
 
 def task_frame(tasks: Iterable[Task], by: By = "task") -> pd.DataFrame:
-    """Return tasks that may be in no ledger as the same table, without what they were rated."""
+    """Return the same table of tasks that may be in no ledger, without ratings and notes."""
     from modellix_jupyter.ledger.ledger import columns_of
 
     _check_by(by)
@@ -70,7 +70,7 @@ def _frame(read: Mapping[str, list[Any]], params: list[str] | None = None) -> pd
 
 
 def _texts_of(types: Sequence[str | None], paths: Sequence[str | None]) -> dict[str, Array]:
-    """Return a column ``text`` of what results of text say, where there is any."""
+    """Return a column ``text`` with the content of text results, if there are any."""
     pairs = zip(types, paths, strict=True)
     texts = [text_of(path) if path and kind in TEXTS else None for kind, path in pairs]
     return {"text": typed(texts, "text")} if any(text is not None for text in texts) else {}
@@ -79,7 +79,7 @@ def _texts_of(types: Sequence[str | None], paths: Sequence[str | None]) -> dict[
 def _spread(texts: list[str]) -> dict[str, Array]:
     """Return a column ``param.NAME`` for each parameter that any row has, sorted by name."""
     unique = list(dict.fromkeys(texts))
-    # one text of all of them is read in half the time of each by itself
+    # parsing all of them joined takes half the time of parsing each
     known = dict(zip(unique, json.loads(f"[{','.join(unique)}]"), strict=True))
     rows = [known[text] for text in texts]
     names = sorted({name for params in known.values() for name in params})
@@ -88,13 +88,13 @@ def _spread(texts: list[str]) -> dict[str, Array]:
 
 Array: TypeAlias = "pd.api.extensions.ExtensionArray"
 
-# What a nullable integer column holds.
+# The integers that a nullable integer column can hold.
 INT64 = range(-(2**63), 2**63)
 
-# The integers that a 64-bit float holds, every one of them, exactly.
+# The range in which a 64-bit float holds every integer exactly.
 EXACT = range(-(2**53), 2**53 + 1)
 
-# The types of the kinds of column; ``text`` is ``string``, ``time`` ``datetime64[us, UTC]``.
+# The pandas type of each kind of column; ``text`` is ``string``, ``time`` ``datetime64[us, UTC]``.
 DTYPES: dict[str, Literal["Int64", "Float64", "boolean"]] = {
     "integer": "Int64",
     "float": "Float64",
@@ -108,7 +108,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, default=str)
 
 
 def storable(text: str) -> str:
-    r"""Return the text with half of a character (``"\ud800"``, which JSON allows) as U+FFFD."""
+    r"""Return the text with U+FFFD for each lone surrogate (``"\ud800"``, which JSON allows)."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -117,7 +117,7 @@ def storable(text: str) -> str:
 
 
 def typed(values: Sequence[Any], kind: str) -> Array:
-    """Return a column of its kind; times are microseconds, the lowest integer stands for none."""
+    """Return a column of a kind; times are in microseconds, a missing one the lowest integer."""
     import pandas as pd
 
     if kind == "time":
@@ -131,7 +131,7 @@ def _texts(values: Sequence[str | None]) -> Array:
     import pandas as pd
 
     dtype = pd.StringDtype()
-    if dtype.storage == "pyarrow":  # which takes a third of the time that pandas takes for it
+    if dtype.storage == "pyarrow":  # a third of the time of pandas' own conversion
         import pyarrow as pa
 
         values = pa.array(values, type=pa.large_string())
@@ -139,12 +139,12 @@ def _texts(values: Sequence[str | None]) -> Array:
 
 
 def _times(values: Sequence[int]) -> Array:
-    """Return a time column; no float and no parser comes between, so every microsecond is kept."""
+    """Return a time column, made without floats and parsers, so that every microsecond is kept."""
     import numpy as np
     import pandas as pd
 
     known = np.array(values, dtype="int64")
-    known[(known < _CALENDAR[0]) | (known > _CALENDAR[1])] = INT64.start  # NumPy's no time
+    known[(known < _CALENDAR[0]) | (known > _CALENDAR[1])] = INT64.start  # NumPy's NaT
     return pd.DatetimeIndex(known.view("datetime64[us]")).tz_localize("UTC").array
 
 
@@ -175,14 +175,14 @@ def naive_utc(column: pd.Series[Any]) -> np.ndarray[Any, Any]:
 
 
 def is_time(column: pd.Series[Any]) -> bool:
-    """Whether a column holds moments."""
+    """Whether a column holds times."""
     import pandas as pd
 
     return pd.api.types.is_datetime64_any_dtype(column.dtype)
 
 
 def cells(column: pd.Series[Any]) -> list[Any]:
-    """Return a column as plain Python values: None where missing, sound texts, naive UTC times."""
+    """Return a column as plain Python values: None if missing, valid texts, naive UTC times."""
     if is_time(column):
         return list(naive_utc(column).tolist())
     missing = column.isna().tolist()
@@ -193,7 +193,7 @@ def cells(column: pd.Series[Any]) -> list[Any]:
 def _plain(value: Any) -> Any:  # noqa: ANN401 - a frame of the user's own may hold anything
     if isinstance(value, str):
         return storable(value)
-    # A Float64 column can hold NaN beside its missing values; no file format tells them apart.
+    # A Float64 column can hold NaN beside its missing values; no file format distinguishes them.
     return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN
 
 
@@ -204,7 +204,7 @@ def rows_of(frame: pd.DataFrame) -> list[list[object]]:
 
 
 def labels(frame: pd.DataFrame) -> list[str]:
-    """Return the names of the columns as sound texts."""
+    """Return the names of the columns as valid texts."""
     return [storable(str(name)) for name in frame.columns]
 
 
@@ -214,7 +214,7 @@ def columns_of(frame: pd.DataFrame) -> list[pd.Series[Any]]:
 
 
 def check_columns(frame: pd.DataFrame, names: Iterable[str]) -> None:
-    """Raise `InvalidRequest`, with the nearest name, for a column that is not there."""
+    """Raise `InvalidRequest` for an unknown column, with the nearest name."""
     known = labels(frame)
     for name in names:
         if name not in known:
@@ -223,7 +223,7 @@ def check_columns(frame: pd.DataFrame, names: Iterable[str]) -> None:
 
 
 def optional(library: str, purpose: str, extra: str) -> Any:  # noqa: ANN401 - a module without stubs
-    """Import a library that the user may not have, or say how to get it."""
+    """Import an optional library, or raise an error that says how to install it."""
     try:
         return importlib.import_module(library)
     except ImportError as missing:

@@ -1,4 +1,4 @@
-"""Tasks laid out as a grid, which shows itself within the bytes that an output may have."""
+"""Arrange tasks in a grid, and show it within the maximal bytes of an output."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
     from modellix_jupyter.values import Card, Media, Task
 
-# The axes that are no parameters.
+# The axes that are not parameters.
 FIXED = ("model", "prompt", "repeat")
 _NO_PROMPT = "(no prompt)"
 _NOT_SET = "not set"
 
-# For each axis what each card has of it, in the cards' order.
+# For each axis, the value of every card, in the order of the cards.
 Values = dict[str, list[str]]
 
-# Bytes of the notebook that a picture shrinks to before there are pages.
+# Bytes in the notebook to which a picture shrinks before the grid gets several pages.
 MIN_BYTES = 6_000
+# The best size of a picture in pixels, by its minimal bytes; with fewer bytes, `MIN_PIXELS`.
 STEPS = ((40_000, 384), (24_000, 320), (14_000, 256), (9_000, 208))
-# The best sizes of a picture in pixels by its minimal bytes, and below all of them.
 MIN_PIXELS = 160
 HEAD = len("data:image/jpeg;base64,")
-# Bytes that are kept for the line that says there are more pages.
+# Bytes reserved for the note about other pages.
 NOTE = 400
-# What a thumbnail is replaced by where only the rest is weighed.
+# Replaces each thumbnail to measure only the rest of the page.
 _PLACEHOLDER = "data:image/jpeg;base64,AAAA"
 
 
 class Budget(NamedTuple):
     """Maximal bytes of an output and of one picture."""
 
-    output: int  # in bytes of the notebook, in which base64 makes four of three
+    output: int  # bytes in the notebook, where base64 makes four of three
     picture: int
 
 
@@ -51,11 +51,11 @@ class ResultsGrid:
     Parameters
     ----------
     grid
-        The whole of it.
+        The whole grid.
     budget
-        What one page of it may weigh.
+        The maximal bytes of one page and of one picture.
     number
-        The page that it shows, from 1.
+        The page to show, from 1.
 
     """
 
@@ -65,7 +65,7 @@ class ResultsGrid:
         self._number = number
 
     def page(self, number: int) -> ResultsGrid:
-        """Return the same grid with another page of it shown.
+        """Return the same grid, which shows another page.
 
         Parameters
         ----------
@@ -87,18 +87,18 @@ class ResultsGrid:
 
     @property
     def count(self) -> int:
-        """How many pages there are; more than one only where the grid is over its budget."""
+        """The number of pages; more than one only if the grid exceeds its budget."""
         return len(self._pages)
 
     def save(self, path: str | Path) -> Path:
-        """Write all of it as a contact sheet: one PNG, or a PDF of several pages, by the ending.
+        """Write the whole grid as a contact sheet, one PNG or a PDF of several pages by the ending.
 
         The pictures are drawn from the downloaded originals, not from the thumbnails.
 
         Raises
         ------
         InvalidRequest
-            The ending is neither, the folder cannot be written, or it is too much for one PNG.
+            The ending is neither, the folder cannot be written, or the grid is too large for a PNG.
 
         """
         from modellix_jupyter.results.contact_sheet import save_sheet
@@ -111,7 +111,7 @@ class ResultsGrid:
 
     @property
     def _shown(self) -> Grid:
-        """The page, with its pictures still as they are."""
+        """The current page, with its pictures not shrunk yet."""
         rows = self._pages[self._number - 1]
         return replace(self.grid.part(rows), note=self._note(rows))
 
@@ -141,7 +141,7 @@ def arrange(
     rows: str | None = None,
     pages: str | None = None,
 ) -> Grid:
-    """Place cards by two or three axes; the values of each keep their first order."""
+    """Place cards by two or three axes; values keep the order in which they first occur."""
     values = _values(cards)
     axes = _axes(values, (columns, rows, pages))
     across, down, paged = (values.get(axis, [""] * len(cards)) for axis in axes)
@@ -164,7 +164,7 @@ def arrange(
 
 
 def _lines(paged: Sequence[str], down: Sequence[str]) -> dict[tuple[str, str], int]:
-    """Return the index of each row: section after section, in each only what it has."""
+    """Return the index of each row: section by section, with only the rows that each has."""
     sections, order = list(dict.fromkeys(paged)), list(dict.fromkeys(down))
     found = set(zip(paged, down, strict=True))
     lines = [(page, row) for page in sections for row in order if (page, row) in found]
@@ -187,7 +187,7 @@ def _values(cards: Sequence[Card]) -> Values:
 
 
 def _repeats(tasks: Sequence[Task]) -> list[str]:
-    """Return which of the tasks with one and the same request each is, from 1."""
+    """Return the number of each task among the tasks with the same request, from 1."""
     counters: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
     same = (f"{task.request.model} {value_of(task.request.body())}" for task in tasks)
     return [str(next(counters[request])) for request in same]
@@ -198,7 +198,7 @@ def _varies(values: Values, axis: str) -> bool:
 
 
 def _axes(values: Values, asked: tuple[str | None, ...]) -> tuple[str, str, str]:
-    """Return the axes of the columns, the rows and the sections; no section is an empty text."""
+    """Return the axes of columns, rows and sections; the last is empty without sections."""
     given = [None if axis is None else _known(axis, values) for axis in asked]
     named = [axis for axis in given if axis is not None]
     twice = next((axis for i, axis in enumerate(named) if axis in named[:i]), None)
@@ -212,14 +212,14 @@ def _axes(values: Values, asked: tuple[str | None, ...]) -> tuple[str, str, str]
 
 
 def _free(values: Values, taken: Sequence[str], first: Sequence[str], never: Sequence[str]) -> str:
-    """Return the first axis that is not taken and varies, or else the first that may be."""
+    """Return the first axis that varies and is not taken, or else the first not in `never`."""
     order = [*first, *(axis for axis in values if axis not in FIXED), "prompt", "model"]
     varied = (axis for axis in order if axis not in taken and _varies(values, axis))
     return next(varied, None) or next(axis for axis in [*order, "repeat"] if axis not in never)
 
 
 def _known(axis: object, values: Values) -> str:
-    """Return the axis that a name means."""
+    """Return the axis of a name, which may lack the prefix of a parameter."""
     for name in (axis, f"{PARAM}{axis}"):
         if isinstance(name, str) and name in values:
             return name
@@ -229,7 +229,7 @@ def _known(axis: object, values: Values) -> str:
 
 
 def _captions(values: Values, axes: Sequence[str]) -> tuple[str, ...]:
-    """Return the axes below each picture: the seed, and what varies and is no heading."""
+    """Return the axes below each picture: the seed, and those that vary and are no headings."""
     varied = [axis for axis in values if axis != "repeat" and _varies(values, axis)]
     seed = [axis for axis in values if axis == f"{PARAM}seed"]
     captions = [axis for axis in dict.fromkeys([*seed, *varied]) if axis not in axes]
@@ -237,13 +237,13 @@ def _captions(values: Values, axes: Sequence[str]) -> tuple[str, ...]:
 
 
 def _common(values: Values, axes: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Return the only model and the only prompt, where they are no headings."""
+    """Return the model and the prompt, each if it is the only one and no heading."""
     single = [a for a in ("model", "prompt") if a not in axes and not _varies(values, a)]
     return tuple((axis, values[axis][0]) for axis in single if values[axis])
 
 
 def paginate(grid: Grid, budget: Budget) -> list[range]:
-    """Return the rows of each page: as many as fit with their pictures at the smallest."""
+    """Return the rows of each page: as many as fit with the smallest pictures."""
     if weight(grid) <= budget.output:
         return [range(len(grid.rows))]
     frame = weight(grid.part([])) + NOTE
@@ -260,13 +260,13 @@ def paginate(grid: Grid, budget: Budget) -> list[range]:
 
 
 def fitted(grid: Grid, budget: Budget) -> Grid:
-    """Return the same grid with its media small enough, or left out where that is not enough."""
+    """Return the grid with its media shrunk, or left out if that is not enough."""
     remaining = budget.output - markup_bytes(grid)
     return grid.mapped(lighter(grid.cards(), remaining, budget.picture))
 
 
 def lighter(cards: Sequence[Card], remaining: int, max_bytes: int) -> Callable[[Card], Card]:
-    """Return what makes each of the cards light enough for all of them to fit."""
+    """Return a function that shrinks the media of a card, so that all the cards fit."""
     media = iter(_made_to_fit([item for c in cards for item in c.media], remaining, max_bytes))
     made = {c.task.uid: replace(c, media=tuple(islice(media, len(c.media)))) for c in cards}
     return lambda card: made[card.task.uid]
@@ -278,7 +278,7 @@ def weight(grid: Grid) -> int:
 
 
 def markup_bytes(grid: Grid) -> int:
-    """Return the bytes of everything but the media, shown or left out."""
+    """Return the bytes without the media: the maximum of media shown and media left out."""
     return max(weight(grid.mapped(partial(_stripped, src=src))) for src in (_PLACEHOLDER, None))
 
 
@@ -296,9 +296,9 @@ def _min_size(media: Media, max_bytes: int = MIN_BYTES) -> int:
 
 
 def _made_to_fit(media: Sequence[Media], remaining: int, max_bytes: int) -> list[Media]:
-    """Return the media in so many bytes: pictures shrink, and what does not fit has no source."""
+    """Return the media in `remaining` bytes: pictures shrink; what does not fit loses its `src`."""
     pictures = [item for item in media if item.kind == "image"]
-    # A video cannot shrink: it gets what the pictures leave when each is at its smallest.
+    # A video cannot shrink: it gets the bytes that the pictures leave at their smallest sizes.
     sizes = [_min_size(item, max_bytes) for item in pictures]
     reserved = sum(sizes)
     others: dict[int, Media] = {}
@@ -321,13 +321,13 @@ def _shrunk(pictures: Sequence[Media], limit: int) -> Iterable[Media]:
 
     pixels = next((px for min_bytes, px in STEPS if limit >= min_bytes), MIN_PIXELS)
     shrunk = partial(smaller, pixels=pixels, picture_bytes=(limit - HEAD) // 4 * 3)
-    # Pillow releases the lock of the interpreter while it decodes, scales and encodes
+    # Pillow releases the GIL while it decodes, scales and encodes
     with ThreadPoolExecutor() as pool:
         return list(pool.map(shrunk, pictures))
 
 
 def level(sizes: Iterable[int], remaining: int) -> int:
-    """Return the size that the larger ones are cut to, so that all of them fit."""
+    """Return the size to which larger ones must shrink, so that all of them fit."""
     ordered = sorted(sizes)
     for i, size in enumerate(ordered):
         share = remaining // (len(ordered) - i)

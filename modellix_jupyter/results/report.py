@@ -1,4 +1,4 @@
-"""A report: the comparison, the numbers, the plots and every task, on one page of its own."""
+"""The exported page: the comparison, a summary, plots and every task in one HTML file."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 # The columns of the frame that come first and are also printed.
 KEY_COLUMNS = "model prompt status elapsed_s price rating note submitted_at task_id error_message"
-# A path is of this machine, a URL ends in a day, and the parameters have columns of their own.
+# A path is valid only on this machine, a URL for a day; the parameters have their own columns.
 LEFT_OUT = frozenset({"path", "url", "params"})
-# Limits of a page and of one picture; the pictures shrink to them, and the last are left out.
+# Limits of a page and of one picture: pictures shrink to fit, and the last ones are left out.
 PAGE_BYTES, PICTURE_BYTES = 8_000_000, 96_000
 # The same for the thumbnails of the table, which repeat the pictures of the comparison.
 TABLE_BYTES, SMALL_BYTES = 1_500_000, 4_000
 MAX_VALUES = 12
-# The colour of the text of a plot by the scheme of the page.
+# The colour of the text in a plot, by the colour scheme of the page.
 INKS = {"light": "#16181d", "dark": "#e6e8ec"}
 CAPTIONS = {
     "seconds": "Seconds by model, each task a point",
@@ -61,7 +61,7 @@ SUMMARY = {
 def report_html(
     cards: Sequence[Card], frame: pd.DataFrame, files: Mapping[str, str] | None = None
 ) -> str:
-    """Return tasks as a page; `files` are the copies beside it, by the keys of their originals."""
+    """Return tasks as a page; `files` maps keys of originals to their copies beside the page."""
     grid = arrange(cards)
     parts: dict[str, object] = {
         "title": _title(cards),
@@ -82,7 +82,7 @@ def report_html(
 
 
 def render(**parts: object) -> str:
-    """Return the template with its parts filled in: `Html` as it is, anything else escaped."""
+    """Return the template with its parts filled in: `Html` unchanged, anything else escaped."""
     environment = Environment(
         loader=PackageLoader("modellix_jupyter", "html"),
         autoescape=True,
@@ -96,7 +96,7 @@ def render(**parts: object) -> str:
 
 
 def _known(cards: Sequence[Card], frame: pd.DataFrame) -> list[tuple[str, dict[str, Any]]]:
-    """Return what the viewer shows beside each picture, by its key."""
+    """Return the key of each picture, with the facts that the viewer shows beside it."""
     names = [name for name in ("rating", "note") if name in frame.columns]
     remarks = [dict(zip(names, row, strict=True)) for row in rows_of(frame[names])]
     return [
@@ -148,7 +148,7 @@ def table(
 
 
 def _cell(value: object, kind: str) -> tuple[str, str]:
-    """Return what a cell shows, and its class in the style sheet."""
+    """Return the content of a cell and its class in the style sheet."""
     text = value if isinstance(value, Html) else clip(cell_text(value), 500)
     if not kind.startswith("n"):
         kind = f"{'s' if len(text) <= SHORT or isinstance(value, Html) else 'l'} {kind}"
@@ -177,7 +177,7 @@ def _parameters(cards: Sequence[Card]) -> list[dict[str, Any]]:
 
 
 def _plots(frame: pd.DataFrame) -> list[dict[str, str]]:
-    """Return what can be drawn of the table; nothing where matplotlib is not installed."""
+    """Return the plots that the table has values for; none if matplotlib is not installed."""
     from modellix_jupyter.results.summary import plot_png
     from modellix_jupyter.storage.thumbnails import data_uri
 
@@ -185,7 +185,7 @@ def _plots(frame: pd.DataFrame) -> list[dict[str, str]]:
     for kind, caption in CAPTIONS.items():
         try:
             pngs = {scheme: plot_png(frame, kind, ink=ink) for scheme, ink in INKS.items()}  # type: ignore[arg-type]  # the kinds are keys of ours
-        except InvalidRequest:  # no task has what this one shows
+        except InvalidRequest:  # no task has the values of this plot
             continue
         except MissingExtra:
             return []
@@ -197,7 +197,7 @@ def _plots(frame: pd.DataFrame) -> list[dict[str, str]]:
 def _every_task(
     cards: Sequence[Card], frame: pd.DataFrame, files: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Return the table of the frame with thumbnails, the columns that matter most at the front."""
+    """Return the table of the frame with thumbnails, the most important columns first."""
     filled = [str(name) for name in frame.columns if frame[name].notna().any()]
     keys = [name for name in KEY_COLUMNS.split() if name in filled]
     keys[2:2] = [name for name in filled if name.startswith("param.")][:4]
@@ -227,6 +227,6 @@ def _link(card: Card, files: Mapping[str, str]) -> Html | None:
 
 
 def _versions() -> str:
-    """Return the versions of what made the page, which a reader may have to know."""
+    """Return the versions of the software that made the page."""
     ours, pandas = map(metadata.version, ("modellix-jupyter", "pandas"))
     return f"modellix-jupyter {ours}, Python {platform.python_version()} and pandas {pandas}"

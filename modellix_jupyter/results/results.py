@@ -1,4 +1,4 @@
-"""What a cell or a call gives back: its tasks, to wait for, to look at, to tabulate, to save."""
+"""The result of a cell or a call: its tasks, to wait for, show, tabulate and save."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BEST = 5
 
 
 class View(Protocol):
-    """An output that shows tasks, and is kept up to date until they end."""
+    """An output that shows tasks, and is updated until they end."""
 
     waited: bool
 
@@ -39,14 +39,14 @@ class View(Protocol):
         """Whether the cell that shows it still runs."""
 
     def finish(self, *, reasons: bool = True) -> None:
-        """Draw what the cell ends with."""
+        """Draw the final output of the cell."""
 
     def note(self, text: str) -> None:
-        """Draw a note with it, and finish."""
+        """Add a note, and finish."""
 
 
 class TaskSource(Protocol):
-    """What results need of the session that drives their tasks."""
+    """The parts of a session that `Results` needs."""
 
     settings: Settings
     media: Thumbnails
@@ -61,10 +61,10 @@ class TaskSource(Protocol):
 
     @property
     def closed(self) -> bool:
-        """Whether nothing drives its tasks any more."""
+        """Whether the session no longer drives its tasks."""
 
     def card(self, uid: str) -> Card:
-        """Return a task as it is shown."""
+        """Return the card of a task."""
 
     def show(self, uids: Sequence[str]) -> View:
         """Show tasks in the cell that runs, or on a script's standard error."""
@@ -76,14 +76,14 @@ class TaskSource(Protocol):
 class Results(Sequence["Task"]):
     """Tasks that were started together, in the order of their plan.
 
-    Each item is a `Task`, an immutable value: what is known of it at the moment it is taken out.
+    Each item is a `Task`, an immutable value: the state of the task at the moment of access.
 
     Parameters
     ----------
     session
-        The session that drives them.
+        The session that drives the tasks.
     uids
-        Our own names of them.
+        The uids of the tasks.
 
     """
 
@@ -108,18 +108,18 @@ class Results(Sequence["Task"]):
 
     @property
     def done(self) -> bool:
-        """Whether nothing more is being done about any of them."""
+        """Whether the work on every task has ended, its downloads included."""
         return all(self._session.engine.future(uid).done() for uid in self._uids)
 
     # -- waiting
 
     def wait(self, timeout: float | None = None) -> Results:
-        """Wait until all have ended and every file is here; the tasks' failures are not raised.
+        """Wait until all tasks have ended and all files are here; a failed task is not raised.
 
         Parameters
         ----------
         timeout
-            In seconds; None is as long as it takes.
+            In seconds; None for no limit.
 
         Raises
         ------
@@ -128,12 +128,12 @@ class Results(Sequence["Task"]):
         WaitInterrupted
             The user interrupted the cell; the tasks go on.
         InvalidRequest
-            The time is no number of seconds.
+            The timeout is not a number of seconds.
 
         Notes
         -----
-        The first two have these results as their attribute ``results``: the call that would have
-        returned them did not.
+        The first two have these results as their attribute ``results``, because the call does not
+        return them.
 
         """
         seconds = check_timeout(timeout)
@@ -149,11 +149,11 @@ class Results(Sequence["Task"]):
         return self
 
     def _give_up(self) -> None:
-        """Do as at an interrupt, and say it where they are shown."""
+        """Do the same as an interrupt, and add its message to the output."""
         self._say(self._interrupted().message)
 
     def _interrupted(self) -> WaitInterrupted:
-        """Say what goes on, and what was not sent, which the settings may say to take back."""
+        """Return an error that counts the tasks; take unsent ones back if the settings say so."""
         engine, taken = self._session.engine, 0
         if self._session.settings.stop_unsent_on_interrupt:
             taken = engine.take_back(self._uids)
@@ -174,7 +174,7 @@ class Results(Sequence["Task"]):
         return stop
 
     def _check_driven(self) -> None:
-        """Say so where the session was left or closed before its tasks were over."""
+        """Raise an error if the session was closed before its tasks had ended."""
         if self._session.closed and any(not task.status.ended for task in self):
             raise ModellixError(
                 "The session was closed before its tasks were over.",
@@ -182,21 +182,21 @@ class Results(Sequence["Task"]):
             )
 
     def stop(self) -> Results:
-        """Take back what has not been sent, and stop waiting for what has.
+        """Take back the tasks that were not sent, and stop waiting for the others.
 
-        What was not sent is `rejected` and costs nothing. What the service runs already goes on
-        there, and is charged: `wait` takes the wait up again.
+        A task that was not sent becomes `rejected` and costs nothing. A task that the service
+        already runs goes on there and is charged: `wait` waits for it again.
         """
         self._say(str(self._session.engine.stop(self._uids)))
         return self
 
     def _say(self, text: str) -> None:
-        """Draw a note where they are shown."""
+        """Add a note to the output that shows the tasks."""
         if self._view is not None:
             self._view.note(text)
 
     def block(self) -> None:
-        """Wait on a thread that has no event loop; for work beside a cell."""
+        """Wait on a thread without an event loop; for work in the background of a cell."""
         wait_for([self._session.engine.future(uid) for uid in self._uids], reentrant=False)
 
     def _open_words(self) -> str:
@@ -204,16 +204,16 @@ class Results(Sequence["Task"]):
         return "1 task goes on" if count == 1 else f"{count} tasks go on"
 
     def __await__(self) -> Generator[Any, None, Results]:
-        """Wait in a cell with no thread blocked: ``await results``."""
+        """Wait in a cell without blocking a thread: ``await results``."""
         return self.wait_async().__await__()
 
     async def wait_async(self, timeout: float | None = None) -> Results:  # noqa: ASYNC109 - its error is the one of `wait`
-        """Wait as `wait` does, with no thread blocked.
+        """Wait as `wait` does, without blocking a thread.
 
         Parameters
         ----------
         timeout
-            In seconds; None is as long as it takes.
+            In seconds; None for no limit.
 
         Raises
         ------
@@ -231,9 +231,9 @@ class Results(Sequence["Task"]):
         return self
 
     def check(self) -> Results:
-        """Raise what went wrong: of a single task its error, of several only if all failed.
+        """Raise the error of the first task, but only if all tasks failed.
 
-        In a comparison a failure is one cell of the grid, with its reason.
+        In a comparison, a failure is one cell of the grid, with its reason.
         """
         problems = [self._problem(uid) for uid in self._uids]
         if problems and problems[0] is not None and all(p is not None for p in problems):
@@ -244,7 +244,7 @@ class Results(Sequence["Task"]):
         engine = self._session.engine
         return engine.problem(uid) or engine.get(uid).error()
 
-    # -- what came of them
+    # -- files and tables
 
     @property
     def images(self) -> list[Image]:
@@ -260,18 +260,18 @@ class Results(Sequence["Task"]):
 
     @property
     def paths(self) -> list[Path]:
-        """Every downloaded file, in order; of one that lies elsewhere, a copy on this machine."""
+        """Every downloaded file, in order; of a file that is elsewhere, a copy on this machine."""
         from modellix_jupyter.storage.files import local_copy
 
         return [local_copy(r.path) for task in self for r in task.resources if r.path]
 
     def frame(self, by: Literal["task", "resource"] = "task") -> pd.DataFrame:
-        """Return them as a table.
+        """Return the tasks as a table.
 
         Parameters
         ----------
         by
-            One row a task, or one row a resource (a task without any has one too).
+            One row for each task, or for each resource (a task without any has one row too).
 
         Returns
         -------
@@ -289,12 +289,12 @@ class Results(Sequence["Task"]):
         Parameters
         ----------
         by
-            Another column of the frame, or several.
+            The column of the frame to group by, or several.
 
         Returns
         -------
         pandas.DataFrame
-            One row a group: count, success_rate (of those that ended), median_s and p90_s (in
+            One row for each group: count, success_rate (of the ended tasks), median_s and p90_s (in
             seconds), images_per_minute, price and price_per_image (in USD).
 
         """
@@ -305,19 +305,19 @@ class Results(Sequence["Task"]):
     # -- choosing
 
     def rate(self, task: Task | int | str, rating: int | None) -> None:
-        """Record a choice among them: from 1 to 5, or None to take it back.
+        """Record the rating of a task: from 1 to 5, or None to remove it.
 
         Parameters
         ----------
         task
-            One of them, its index, or its id.
+            One of these tasks, its index, or its id.
         rating
-            It stands in the ledger, and in the frame's column ``rating``.
+            Kept in the ledger, and shown in the frame's column ``rating``.
 
         Raises
         ------
         InvalidRequest
-            It is no rating, or none of them is that task.
+            The rating is not valid, or none of these results is that task.
 
         """
         if rating is not None and (type(rating) is not int or not 1 <= rating <= BEST):
@@ -325,19 +325,19 @@ class Results(Sequence["Task"]):
         self._session.ledger.rate(self._uid(task), rating)
 
     def note(self, task: Task | int | str, note: str | None) -> None:
-        """Record a note on one of them, or None to take it back.
+        """Record a note on a task, or None to remove it.
 
         Parameters
         ----------
         task
-            One of them, its index, or its id.
+            One of these tasks, its index, or its id.
         note
-            It stands in the ledger, and in the frame's column ``note``.
+            Kept in the ledger, and shown in the frame's column ``note``.
 
         Raises
         ------
         InvalidRequest
-            None of them is that task.
+            None of these results is that task.
 
         """
         self._session.ledger.note(self._uid(task), note)
@@ -365,7 +365,7 @@ class Results(Sequence["Task"]):
         return {0: "There are none.", 1: "There is 1 result, 0."}.get(len(self), several)
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Copy every file to a folder, named by prompt, model and seed; returns where they are."""
+        """Copy every file to a folder, named by prompt, model and seed; return the paths."""
         from modellix_jupyter.results.export import save_files
 
         return save_files(self, folder)
@@ -377,24 +377,24 @@ class Results(Sequence["Task"]):
         format: Literal["folder"] | None = None,  # noqa: A002 - the word that users know for it
         overwrite: bool | None = None,
     ) -> Path:
-        """Write them as a table, a page or a folder.
+        """Write the results as a table, a page or a folder.
 
         Parameters
         ----------
         path
-            Its ending chooses: csv, json, jsonl, parquet, xlsx with thumbnails, or html for a
-            report in one file. A slash at its end makes a folder: the originals, named by prompt,
-            model and seed, with ``index.csv`` and ``index.html``.
+            Its ending chooses a format: csv, json, jsonl, parquet, xlsx with thumbnails, or html
+            for a report in one file. A slash at its end makes a folder: the originals, named by
+            prompt, model and seed, with ``index.csv`` and ``index.html``.
         format
-            ``folder``, where the path does not end with a slash.
+            ``folder``, if the path does not end with a slash.
         overwrite
-            Whether to replace what is there; by default it is replaced and a line says so.
+            Whether to replace an existing file; by default it is replaced and a message says so.
 
         Raises
         ------
         InvalidRequest
-            Something is there that is not to be replaced, the ending is none of these, the path is
-            that of a folder and has no slash at its end, or the folder cannot be written.
+            A file exists and is not to be replaced, the ending is none of these, the path is that
+            of a folder and has no slash at its end, or the folder cannot be written.
         MissingExtra
             The format needs a library that is not installed.
 
@@ -412,27 +412,27 @@ class Results(Sequence["Task"]):
     def grid(
         self, *, columns: str | None = None, rows: str | None = None, pages: str | None = None
     ) -> ResultsGrid:
-        """Lay them out for comparing, with what each made and what it took.
+        """Arrange the results in a grid for comparison.
 
         Parameters
         ----------
         columns, rows
-            Each is ``model``, ``prompt``, ``repeat`` or a parameter, such as ``seed``. Where they
-            are not given, models stand across and prompts down; where there is only one of
-            either, a parameter that varies takes its place.
+            Each is ``model``, ``prompt``, ``repeat`` or a parameter, such as ``seed``. By default,
+            models are across and prompts down; if there is only one of either, a parameter that
+            varies takes its place.
         pages
-            One more of these, whose values head sections.
+            Another axis, whose values are the headings of sections.
 
         Returns
         -------
         ResultsGrid
-            Which shows itself and has `save` for a contact sheet. Above the setting
-            ``output_kb`` its thumbnails shrink, and then it has several pages: `page`.
+            It shows itself; `save` writes a contact sheet. Above the setting ``output_kb`` its
+            thumbnails shrink; if that is not enough, it has several pages: see `page`.
 
         Raises
         ------
         InvalidRequest
-            There is no such axis; the sentence has the nearest.
+            There is no such axis; the message names the nearest.
 
         """
         from modellix_jupyter.results.grid import Budget, ResultsGrid, arrange
@@ -457,19 +457,19 @@ class Results(Sequence["Task"]):
         return plot(self.frame(), kind)
 
     def cards(self) -> list[Card]:
-        """Return them as they are shown."""
+        """Return the cards of the tasks."""
         self._session.media.begin(self)
         return [self._session.card(uid) for uid in self._uids]
 
     # -- showing
 
     def show(self) -> View | None:
-        """Show them here and now, kept up to date until they end; None where there are no tasks."""
+        """Show the tasks here, updated until they end; return None if there are none."""
         self._view = self._session.show(self._uids) if self._uids else None
         return self._view
 
     def _ipython_display_(self) -> None:
-        """Show them, unless the cell that ends with them has shown them live already."""
+        """Show the tasks, unless the running cell already shows them."""
         if not self._uids:
             print("No tasks.")  # noqa: T201 - this is IPython's hook for showing a value
         elif self._view is None or not self._view.in_running_cell:
@@ -482,8 +482,8 @@ class Results(Sequence["Task"]):
         return cards_html(self.cards(), time.time(), budget=budget)
 
     def _mime_(self) -> tuple[str, str]:
-        """Show them in marimo."""
-        return "text/html", str(self._repr_html_())  # it writes no subclass of str
+        """Show the tasks in marimo."""
+        return "text/html", str(self._repr_html_())  # marimo writes no subclass of str
 
     def __repr__(self) -> str:
         if not self._uids:
@@ -502,7 +502,7 @@ def one_prompt(prompt: object) -> list[str | None]:
     """
     if prompt is None or isinstance(prompt, str):
         return [prompt]
-    # of bytes and of a mapping, a list would be something else than what is meant
+    # a list of bytes or of a mapping would contain numbers or keys, not prompts
     if isinstance(prompt, Iterable) and not isinstance(prompt, bytes | bytearray | Mapping):
         return list(prompt)  # the plan checks each
     raise InvalidRequest(

@@ -1,4 +1,4 @@
-"""Results, tasks or a frame of them with the pictures, as the user filtered and sorted it."""
+"""Show results, tasks or a frame as a table with pictures, filtered and sorted by the user."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 THUMBNAIL_PX = 160
 THUMBNAIL_BYTES = 6_000
-# Rows that are drawn; the rest is a number.
+# Rows that are drawn; the others are only counted.
 ROWS = 200
-# The column that brings the pictures.
+# The column with the paths of the pictures.
 FILES = "path"
-# What a whole frame shows, in this order, and which more where they have values: people read these.
+# The columns shown of a whole frame, in this order, and others that are shown if they have values.
 USUAL = ("prompt", "model", "status", "elapsed_s", "price", "charged", "submitted_at")
 AS_WELL = ("rating", "note", "error_message")
 HEADINGS = {"elapsed_s": "time", "submitted_at": "date", "error_message": "error"}
 _MAX_PARAMS = 4
-# The end of the name of a downloaded file: the beginning of its task's uid, and its place from 1.
+# The end of a downloaded file's name: the beginning of its task's uid, and its index from 1.
 _NAME = re.compile(r"-([0-9a-f]{12})-(\d+)\.\w+$")
 
 
@@ -41,9 +41,9 @@ class ShownFrame:
     Parameters
     ----------
     frame
-        With the column ``path``, and any others; ``type`` tells a film in an MP4 from a sound.
+        A frame with the column ``path``; ``type`` tells whether an MP4 is a video or a sound.
     columns
-        Which are shown, in this order.
+        The columns to show, in this order.
 
     """
 
@@ -68,29 +68,29 @@ class ShownFrame:
 
 
 def show(frame: pd.DataFrame | Sequence[Task], columns: str | Sequence[str] | None = None) -> Any:  # noqa: ANN401 - what shows itself: ours, or the frame
-    """Show a frame of ours with its pictures, filtered and sorted as it is.
+    """Show tasks as a table with their pictures; a frame keeps its rows and their order.
 
-    In a notebook with a kernel, a click on a heading sorts it, it can be searched, and its pictures
-    open in the viewer.
+    In a notebook with a kernel, a click on a heading sorts the table, it can be searched, and its
+    pictures open in the viewer.
 
     Parameters
     ----------
     frame
-        From `history` or `Results.frame`, with the column ``path`` still in it; or results, or
+        A frame from `history` or `Results.frame` that still has the column ``path``; or results, or
         tasks, whose frame is shown.
     columns
-        The names of those to show, or ``"all"``. By default, of a whole frame those that people
-        read, and all of a frame whose columns you chose.
+        The names of the columns to show, or ``"all"``. By default, the most useful ones of a whole
+        frame, and all of a frame whose columns you chose.
 
     Returns
     -------
     object
-        Which shows itself; the frame, for pandas' own view, where it has no column ``path``.
+        A table that shows itself; the frame, for pandas' own view, if it has no column ``path``.
 
     Raises
     ------
     InvalidRequest
-        It is none of these, or there is no such column.
+        `frame` is none of these, or there is no such column.
 
     """
     table = _table(frame)
@@ -133,7 +133,7 @@ def _chosen(table: pd.DataFrame, columns: str | Sequence[str] | None) -> list[st
 
 
 def _usual(table: pd.DataFrame, known: Sequence[str]) -> list[str]:
-    """Return what people read of a whole frame, and what varies, was said of it or was added."""
+    """Return the usual columns, parameters that vary, remarks, and columns that a user added."""
     from modellix_jupyter.ledger.history import KINDS
 
     params = [n for n in known if n.startswith("param.") and len(table[n].unique()) > 1]
@@ -161,7 +161,7 @@ def _plain(value: object) -> Html:
 
 
 def _date(value: datetime) -> Html:
-    local = datetime.fromtimestamp(value.timestamp()).astimezone()  # pandas' own has no local zone
+    local = datetime.fromtimestamp(value.timestamp()).astimezone()  # pandas has no local zone
     return el("span", html(local.strftime("%d %b %Y, %H:%M")), style="white-space:nowrap")
 
 
@@ -177,7 +177,7 @@ _CELLS: dict[str, Callable[[Any], Html]] = {
 
 
 def _cell(name: str, value: object) -> Cell:
-    """Return a value as people read it, and what it is sorted by."""
+    """Return a formatted value and its sort key."""
     if value is None:
         return Cell(html(""), "")
     if isinstance(value, datetime):
@@ -188,7 +188,7 @@ def _cell(name: str, value: object) -> Cell:
 
 
 def _pictures(frame: pd.DataFrame) -> list[Cell]:
-    """Return the thumbnails of the rows, made on all cores."""
+    """Return the thumbnails of the rows, made on several threads."""
     rows = rows_of(frame.reindex(columns=[FILES, "type", "prompt"]))
     with ThreadPoolExecutor() as pool:
         return list(pool.map(_picture, rows))

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-# What `success_rate` is a share of.
+# `success_rate` is a share of the tasks with these statuses.
 ENDED = [status.value for status in Status if status.ended]
 
 _NEEDED = ("status", "elapsed_s", "n_resources", "price", "charged")
 
 
 def summarise(frame: pd.DataFrame, by: str | Sequence[str] = "model") -> pd.DataFrame:
-    """Return one row for each group of tasks, with what they took, gave and cost.
+    """Return one row for each group of tasks, with count, success rate, seconds, images and prices.
 
-    A group's column that one of the measures shares its name with is called ``by.NAME``. `price` is
-    what the service charged, where it said so for every success of the group, else the sum of the
-    estimates: they are never added together. What was rejected costs nothing; tasks that were paid
-    for in vain count in `price_per_image`. Tasks of several services are groups of their own, so
+    A grouping column with the name of a measure is called ``by.NAME``. `price` is the sum of the
+    charges if every success of the group has one, else the sum of the estimates: they are never
+    added together. A rejected task costs nothing; the price of a failed task counts in
+    `price_per_image`. Tasks of several services are groups of their own, so
     that the sandbox's money is in no sum with real money.
     """
     keys = list(dict.fromkeys([by] if isinstance(by, str) else by))
@@ -48,7 +48,7 @@ def summarise(frame: pd.DataFrame, by: str | Sequence[str] = "model") -> pd.Data
 
 
 def _parts(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the numbers that are summed, each with only the rows that count for it."""
+    """Return the numbers to sum; in each, a row that does not count is missing or 0."""
     import pandas as pd
 
     won = rows["status"].eq("success").fillna(value=False).astype(bool)
@@ -75,7 +75,7 @@ def _parts(rows: pd.DataFrame) -> pd.DataFrame:
 def _measures(groups: Any) -> pd.DataFrame:  # noqa: ANN401 - the stubs' type has no short name
     import pandas as pd
 
-    sums = groups.sum(min_count=1)  # a sum of nothing is unknown, not 0
+    sums = groups.sum(min_count=1)  # a sum of no values is unknown, not 0
     billed = sums["charged"].notna() & sums["unbilled"].eq(0)
     price = sums["charged"].where(billed, sums["price"])
     table = pd.DataFrame(
@@ -96,21 +96,21 @@ def _ratio(part: pd.Series[Any], whole: pd.Series[Any]) -> pd.Series[Any]:
     return part / whole.where(whole > 0)
 
 
-# The palette of Okabe and Ito, which people with any colour vision tell apart; its yellow is left
-# out, since it is lost on white.
+# The palette of Okabe and Ito, which people with any colour vision can distinguish; its yellow is
+# left out, since it is hard to see on white.
 BLUE, VERMILLION = "#0072B2", "#D55E00"
 PALETTE = (BLUE, VERMILLION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = "osD^vP"
 
 _LONGEST = 44  # characters of a slug that are shown
-_GOLDEN = 0.6180339887498949  # steps by it spread evenly and never repeat, with no chance in it
+_GOLDEN = 0.6180339887498949  # steps by it, modulo 1, spread evenly and never repeat
 
-# What makes an empty figure.
+# Makes an empty figure.
 _Make: TypeAlias = "Callable[..., Any]"
 
 
 def plot(frame: pd.DataFrame, kind: Literal["seconds", "price", "success"] = "seconds") -> Axes:
-    """Draw a table of tasks, in a figure of its own that a notebook shows by itself."""
+    """Draw a table of tasks in a new figure, which a notebook shows automatically."""
     points = _points(frame, kind)
     plt = optional("matplotlib.pyplot", "Plotting", "plot")
     return _KINDS[kind][0](points, plt.figure)
@@ -119,7 +119,7 @@ def plot(frame: pd.DataFrame, kind: Literal["seconds", "price", "success"] = "se
 def plot_png(
     frame: pd.DataFrame, kind: Literal["seconds", "price", "success"], *, ink: str = "#16181d"
 ) -> bytes:
-    """Draw a table of tasks as a PNG with a transparent ground."""
+    """Draw a table of tasks as a PNG with a transparent background."""
     points = _points(frame, kind)
     mpl = optional("matplotlib", "Plotting", "plot")
     figures = optional("matplotlib.figure", "Plotting", "plot")
@@ -141,7 +141,7 @@ _PLAIN = {"axes.facecolor": "none", "figure.facecolor": "none", "savefig.facecol
 
 
 def _points(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return the tasks that a plot shows, or say what is wrong before anything is drawn."""
+    """Return the tasks that a plot shows, or raise an error before anything is drawn."""
     import numpy as np
     import pandas as pd
 
@@ -167,14 +167,14 @@ def _points(frame: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 
 def _short(model: str) -> str:
-    """Return a slug on one line, its middle left out where it is long."""
+    """Return a slug on one line, its middle left out if it is long."""
     flat = " ".join(model.split())
     half = _LONGEST // 2
     return flat if len(flat) <= _LONGEST else f"{flat[: half - 1]}…{flat[-half:]}"
 
 
 def _canvas(rows: int, make: _Make) -> Axes:
-    """Return empty axes for a number of rows, without the upper and the right line."""
+    """Return empty axes for a number of rows, without the upper and the right border."""
     height = min(max(3.0, 1.5 + 0.7 * rows), 24)
     axes = make(figsize=(7.5, height), layout="constrained").subplots()
     axes.spines[["top", "right"]].set_visible(False)
@@ -196,7 +196,7 @@ def _seconds(points: pd.DataFrame, make: _Make) -> Axes:
     order = list(middles.index)
     axes: Any = _canvas(len(order), make)
     _name_rows(axes, order)
-    # The points of a model step up and down, so that equal ones are all seen.
+    # The points of a model differ in height, so that equal ones do not hide each other.
     steps = (models.cumcount() * _GOLDEN % 1 - 0.5) * 0.4
     heights = points["model"].map(order.index) + steps.where(
         models["model"].transform("size") > 1, 0
@@ -232,7 +232,7 @@ def _price(points: pd.DataFrame, make: _Make) -> Axes:
     models = points.groupby("model")
     axes = _canvas(4 + (len(models) + 1) // 3, make)
     for i, (model, group) in enumerate(models):
-        # Each round of colours begins one marker later: 36 models before a pair comes again.
+        # Each round of colours begins one marker later: a pair repeats only after 36 models.
         color, marker = PALETTE[i % 6], MARKERS[(i + i // 6) % 6]
         # Hollow, since models of one price lie on one line and must not hide each other.
         style: dict[str, Any] = {"edgecolors": color, "facecolors": "none", "marker": marker}
@@ -262,11 +262,11 @@ def _success(points: pd.DataFrame, make: _Make) -> Axes:
     return axes
 
 
-# What draws a plot, the measures that a task in it must have, and how an error says so.
+# For each plot: its function, the measures that a task must have, and the words for them.
 _KINDS: dict[str, tuple[Callable[[pd.DataFrame, _Make], Axes], list[str], str]] = {
     "seconds": (_seconds, ["elapsed_s"], "ended after it was submitted"),
     "price": (_price, ["elapsed_s", "price"], "both a price and a time"),
     "success": (_success, [], "ended"),
 }
-# What `plot` can draw.
+# The kinds of plot.
 KINDS = tuple(_KINDS)
