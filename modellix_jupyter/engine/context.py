@@ -63,6 +63,8 @@ class Context:
     polled: int = 0
 
     def __post_init__(self) -> None:
+        # What the ledger failed with, as long as it does.
+        self.ledger_problems: list[str] = []
         self.writer = BatchWriter(self.ledger, self.owner)
         # not the loop's default threads, which downloads need while a database is slow
         self._readers = started_pool(2, "modellix-reader")
@@ -104,6 +106,17 @@ class Context:
         """End the threads when everything is on the disk."""
         await self.writer.close()
         self._readers.shutdown()
+
+    def ledger_failed(self, error: LedgerError) -> bool:
+        """Keep for the user that the ledger fails; False where that is known."""
+        is_new = error.message not in self.ledger_problems
+        if is_new:
+            self.ledger_problems.append(error.message)
+        return is_new
+
+    def ledger_works(self) -> None:
+        """Forget that it failed."""
+        self.ledger_problems.clear()
 
     async def check_owner(self, record: Record) -> None:
         """Raise `NotOwned` if another kernel owns the task by now."""

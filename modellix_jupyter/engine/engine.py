@@ -87,7 +87,7 @@ class Engine:
         timer: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.warnings: list[str] = []
+        self._warnings: list[str] = []
         store.warn = self._warn
         self._ledger = ledger
         self._owner = lock.name
@@ -112,6 +112,11 @@ class Engine:
         self._thread = LoopThread("modellix-engine")
         self._ownership = Ownership(ledger, lock)
         self._supervisor = Supervisor(self._thread.call, self._context, self._ownership)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know that is about no single task."""
+        return [*self._warnings, *self._context.ledger_problems]
 
     # -- submitting and resuming
 
@@ -427,8 +432,8 @@ class Engine:
                 log.exception("A listener failed")
 
     def _warn(self, error: ModellixError) -> None:
-        if error.message not in self.warnings:
-            self.warnings.append(error.message)
+        if error.message not in self._warnings:
+            self._warnings.append(error.message)
 
 
 class LoopThread:

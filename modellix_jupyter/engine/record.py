@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("modellix_jupyter.engine")
 
+_GOES_ON = "What runs goes on, and is recorded as soon as it can be."
+
 
 class Record:
     """A task that this engine drives; its row is at most one step behind."""
@@ -42,7 +44,7 @@ class Record:
         moved = task.status is not self.task.status
         try:
             await self._context.writer.save(task)
-            self.unsaved = False
+            self._saved()
             self.owned_at = self._context.clock()
         except NotOwned:
             raise
@@ -72,12 +74,17 @@ class Record:
         elif isinstance(error, LedgerError):
             self._not_saved(error)
         elif error is None:
-            self.unsaved = False
+            self._saved()
+
+    def _saved(self) -> None:
+        self.unsaved = False
+        self._context.ledger_works()
 
     def _not_saved(self, error: LedgerError) -> None:
+        # once, however many tasks and tries there are
+        if self._context.ledger_failed(error) and not self.unsaved:
+            log.warning("%s\n%s %s", error.message, error.hint, _GOES_ON)
         self.unsaved = True
-        log.warning("%s", error.message)
-        self._context.warn(error)
 
     def report(self, activity: Activity | None) -> None:
         """Tell the listeners the task's state, and what its job is doing."""

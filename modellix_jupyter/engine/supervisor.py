@@ -302,9 +302,10 @@ class Supervisor:
             try:
                 found = await self._look(uid)
             except LedgerUnavailable as error:
-                context.warn(error)
+                context.ledger_failed(error)
                 await context.sleep(max(_AWAY_S, self._follow_pause()))
                 continue
+            context.ledger_works()
             if found is None:
                 raise RowGone("The ledger has no row any more of a task that was followed.")
             known = self._followed.get(uid)
