@@ -149,7 +149,7 @@ class Session:
         self._check_process()
         with self._opening:
             if self._ledger is None:
-                place = str(self.settings.ledger) or self.home / "ledger.sqlite3"
+                place = self.settings.ledger or self.home / "ledger.sqlite3"
                 user = self.settings.user_name()
                 self._ledger = Ledger(place, self.files.prefix, user=user)
             return self._ledger
@@ -226,15 +226,26 @@ class Session:
 
     def adjust(self, settings: Settings) -> bool:
         """Use other settings; if one concerns an open part, change none and return False."""
-        if self._running is not None or self._ledger is not None:
-            differ = {n for n in SETTING_NAMES if getattr(settings, n) != getattr(self.settings, n)}
-            if differ - AT_ANY_TIME:
-                return False
+        differ = {n for n in SETTING_NAMES if getattr(settings, n) != getattr(self.settings, n)}
+        if differ <= AT_ANY_TIME:
+            self._take_over(settings)
+            return True
+        # without waiting: a thread may be opening them at a server that answers slowly
+        if not self._opening.acquire(blocking=False):
+            return False
+        try:
+            is_open = self._running is not None or self._ledger is not None
+            if not is_open:
+                self._take_over(settings)
+            return not is_open
+        finally:
+            self._opening.release()
+
+    def _take_over(self, settings: Settings) -> None:
         self.settings = settings
         for name in ("home", "files"):
             self.__dict__.pop(name, None)
         self.media.forget()
-        return True
 
     # -- spending
 
