@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -21,14 +22,24 @@ def _setting(default: Any, description: str, *, min_value: float | None = None) 
     return field(default=default, metadata={"help": description, "min": min_value})
 
 
+_LEDGER_URL = re.compile(
+    r"([a-z0-9+]+://)([^@?]*@)?((?:[^@?:/]+|\[[0-9a-f:]+])(?::\d+)?(?:/\w*)?)(\?.*)?"
+)
+
+
 class LedgerUrl(str):
-    """The URL of a ledger, whose password is not shown where settings are."""
+    """The URL of a ledger, whose password is not shown where settings are.
+
+    Of anything else than scheme, host, port and database nothing is: a password may be anywhere.
+    """
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        before, at, after = self.rpartition("@")
-        return repr(f"{before.partition('://')[0]}://***@{after}" if at else str(self))
+        parts = _LEDGER_URL.fullmatch(self)
+        if not self or parts is None:
+            return repr("***" if self else "")
+        return repr(f"{parts[1]}{'***@' if parts[2] else ''}{parts[3]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

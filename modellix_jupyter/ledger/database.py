@@ -21,6 +21,7 @@ from modellix_jupyter.ledger import dialects, history
 from modellix_jupyter.ledger.kernel_locks import KernelLock, ServerLock, file_lock
 from modellix_jupyter.ledger.pending_counts import VERSION, check_version, refuse_newer
 from modellix_jupyter.ledger.tables import metadata, versions
+from modellix_jupyter.settings import LedgerUrl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +54,7 @@ class Database:
         self._file: tuple[int, int] | None = None
         self._kernel_lock: KernelLock | ServerLock | None = None
         if isinstance(place, str):
+            place = LedgerUrl(place)  # which hides its password in a traceback too
             url = dialects.parse_url(place)
             self.path = None
             self.name = str(url.set(password=None, query={}))
@@ -76,8 +78,9 @@ class Database:
             self._file = _identity(self.path)
         with self._engine.connect() as connection:
             version = dialects.stored_version(connection)
-        refuse_newer(version, self.name)
-        if version < VERSION:
+            refuse_newer(version, self.name)
+            ready = version == VERSION and dialects.has_view(connection)
+        if not ready:
             with self._begin() as connection:
                 # another kernel may have been first; with the lock held, there is only this one
                 dialects.advisory_lock(connection, dialects.ADVISORY)
@@ -105,13 +108,16 @@ class Database:
         """Translate every error of a database into ours; the only place that does."""
         try:
             yield
+        except KeyboardInterrupt as stop:
+            raise stop.with_traceback(None) from None  # a driver's frames have the password
         except dialects.foreign() as error:
             if interrupt := dialects.interrupt_behind(error):
-                raise interrupt from None
+                raise interrupt.with_traceback(None) from None
             told = dialects.reason(error)
-            hint = None if self.path else dialects.server_hint(told)
+            hint = dialects.hint(error, is_file=self.path is not None)
             kind = LedgerUnavailable if dialects.is_passing(error) else LedgerError
-            raise kind(f"The ledger {self.name} cannot be {done}: {told}.", hint) from error
+            behind = error if self.path else dialects.drop_frames(error)
+            raise kind(f"The ledger {self.name} cannot be {done}: {told}.", hint) from behind
 
     def close(self) -> None:
         """Close the connections; everything written is already on the disk."""

@@ -27,6 +27,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, ResourceClosedError, SQLAl
 from sqlalchemy.pool import NullPool, StaticPool
 
 from modellix_jupyter.errors import ConfigError, MissingExtra
+from modellix_jupyter.ledger.pending_counts import TABLES_HINT, tables_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,6 +43,8 @@ _CONNECT_S = 10
 # SQLSTATEs of PostgreSQL's transient errors: connections, resources, locks, a server that shuts
 # down, and a connection that timed out because this process was suspended.
 _PASSING = ("08", "53", "55P03", "57P0", "40", "25P03")
+# SQLSTATEs of tables or columns that are missing, or exist already.
+_OF_TABLES = {"42P01", "42703", "42P07"}
 # When client and server give up a silent connection, in seconds.
 _DEAD_AFTER = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 _UNANSWERED_MS = 20_000
@@ -66,8 +69,13 @@ def reason(error: BaseException) -> str:
     return told.partition("\n")[0]
 
 
-def server_hint(told: str) -> str:
-    """Return a hint for a server's error message, or for a server that cannot be reached."""
+def hint(error: BaseException, *, is_file: bool) -> str | None:
+    """Return what to do about an error; None where the error's class says it."""
+    told = reason(error)
+    if is_file:
+        return tables_hint(told)
+    if _state(error) in _OF_TABLES:
+        return f"{TABLES_HINT} MODELLIX_LEDGER to another."
     # an error before the connection has no SQLSTATE, only a message
     if "password authentication failed" in told or "no password supplied" in told:
         return (
@@ -75,6 +83,21 @@ def server_hint(told: str) -> str:
             "or ~/.pgpass."
         )
     return "Check MODELLIX_LEDGER, and whether its server runs."
+
+
+def _state(error: BaseException) -> str | None:
+    if isinstance(error, DBAPIError):
+        error = error.orig or error
+    return getattr(error, "sqlstate", None)
+
+
+def drop_frames(error: BaseException | None) -> BaseException | None:
+    """Remove the frames of an error: the driver's have the password among their variables."""
+    if error is not None:
+        error.__traceback__ = None
+        drop_frames(error.__cause__)
+        drop_frames(error.__context__)
+    return error
 
 
 def interrupt_behind(error: BaseException) -> KeyboardInterrupt | None:
@@ -148,15 +171,27 @@ def open_sqlite(path: Path | None) -> Engine:
 
 def parse_url(given: str) -> URL:
     """Parse a URL of PostgreSQL; errors never repeat it, because it may contain a password."""
+    url = _postgres_url(given)
+    if url is None:
+        raise ConfigError(
+            "The setting ledger is not the URL of a PostgreSQL database.",
+            "It looks like postgresql+psycopg://USER@HOST/DATABASE; an @ in a password is written "
+            "%40. MODELLIX_LEDGER holds it.",
+        )
+    return url
+
+
+def _postgres_url(given: str) -> URL | None:
+    """Parse a URL, with the password where SQLAlchemy hides it; None if it is not PostgreSQL's."""
     try:
         url = make_url(given)
     except (ArgumentError, ValueError):
-        url = None
-    if url is None or url.drivername not in {"postgresql", "postgresql+psycopg"} or not url.host:
-        raise ConfigError(
-            "The setting ledger is not the URL of a PostgreSQL database.",
-            "It looks like postgresql+psycopg://USER@HOST/DATABASE; MODELLIX_LEDGER holds it.",
-        )
+        return None
+    known = url.drivername in {"postgresql", "postgresql+psycopg"}
+    if not known or not url.host or "@" in url.host:  # which would be part of a password
+        return None
+    if secret := url.query.get("password"):
+        url = url.difference_update_query(["password"]).set(password=str(secret))
     return url.set(drivername="postgresql+psycopg")
 
 
@@ -246,6 +281,11 @@ def stored_version(connection: Connection) -> int:
         return 0
     stored = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     return int(stored or 0)
+
+
+def has_view(connection: Connection) -> bool:
+    """Whether the view exists: somebody may have dropped it."""
+    return inspect(connection).has_table("history")
 
 
 def store_version(connection: Connection, version: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +18,9 @@ _VERSION_OFFSET = 60
 _VERSION_BYTES = 4
 # How long counting waits while another process writes, in seconds.
 _BUSY_S = 10.0
+TABLES_HINT = "Its tables are not as this package made them: restore them from a backup, or set"
+# Tables or columns that are not there, or are there already, in SQLite's words.
+_OF_TABLES = re.compile("no such (table|column)|table .* (already exists|has no column)")
 _COUNT = "SELECT count(*) FROM tasks WHERE origin = ? AND "
 
 
@@ -46,6 +50,11 @@ def refuse_newer(version: int, path: Path | str) -> None:
         )
 
 
+def tables_hint(told: str) -> str | None:
+    """Return what to do where SQLite says that tables are not as they should be."""
+    return f"{TABLES_HINT} MODELLIX_HOME to another folder." if _OF_TABLES.match(told) else None
+
+
 def pending_counts(path: Path, origin: str) -> PendingCounts:
     """Count a service's unfinished tasks, by two indexes; raises `LedgerError` if that fails."""
     try:
@@ -62,4 +71,6 @@ def pending_counts(path: Path, origin: str) -> PendingCounts:
             return PendingCounts(*found)
     except (OSError, sqlite3.Error) as error:
         told = getattr(error, "strerror", None) or str(error)
-        raise LedgerError(f"The ledger {path} cannot be read: {told}.") from error
+        raise LedgerError(
+            f"The ledger {path} cannot be read: {told}.", tables_hint(told)
+        ) from error

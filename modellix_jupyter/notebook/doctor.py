@@ -83,6 +83,8 @@ def _try(name: str, look: Callable[[], str]) -> Check:
     except ModellixError as error:
         if isinstance(error, MissingKey) and name != "key":  # the line `key` says what to do
             return Check(name, good=None, detail="not asked, as there is no key")
+        if isinstance(error, LedgerError) and name != "ledger":  # as does the ledger's
+            return Check(name, good=None, detail="not asked, as the ledger cannot be opened")
         return Check(name, good=False, detail=f"{error.message} {error.hint}")
 
 

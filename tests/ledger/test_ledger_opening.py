@@ -49,6 +49,15 @@ def path(home: Path) -> Path:
     return home / "deep" / "ledger.sqlite3"
 
 
+def test_a_view_that_was_dropped_is_made_again(place: Path | str, home: Path) -> None:
+    for _ in range(2):
+        ledger = Ledger(place, home)
+        with ledger._transaction() as connection:
+            assert connection.exec_driver_sql("SELECT * FROM history").all() == []
+            connection.exec_driver_sql("DROP VIEW history")
+        ledger.close()
+
+
 # -- places that cannot be used
 
 
@@ -112,8 +121,9 @@ def test_a_ledger_that_breaks_later_is_a_ledger_error(path: Path) -> None:
         lambda: ledger.durations("a/b", ORIGIN),
         ledger.history,
     ):
-        with pytest.raises(LedgerError):
+        with pytest.raises(LedgerError) as caught:
             use()
+        assert "restore them from a backup, or set MODELLIX_HOME" in caught.value.hint
     ledger.close()
 
 

@@ -89,3 +89,11 @@ def test_what_is_no_ledger_is_an_error_of_ours(tmp_path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(LedgerError, match="cannot be read: file is not a database"):
         pending_counts(path, ORIGIN)
+
+
+def test_a_dropped_table_is_said(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE tasks")
+    with pytest.raises(LedgerError, match="no such table: tasks") as caught:
+        pending_counts(path, ORIGIN)
+    assert "restore them from a backup" in caught.value.hint

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import socket
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -53,7 +55,11 @@ def test_what_runs_goes_on_and_is_written_when_the_server_is_back(
     try:
         assert [task.status for task in results.wait(HANG_S)] == [Status.SUCCESS] * 2
         assert all(is_whole(task) for task in results)
-        (told,) = {warning.partition(" cannot ")[0] for warning in session.engine.warnings}
+        warnings = session.engine.warnings
+        logged = [r.getMessage().split("\n") for r in caplog.records if r.levelname == "WARNING"]
+        assert 0 < len(logged) == len({what for what, _ in logged})  # however many tries there were
+        assert all("What runs goes on" in hint for _, hint in logged)
+        (told,) = {warning.partition(" cannot ")[0] for warning in warnings}
         assert told.startswith("The ledger postgresql+psycopg://team:***@127.0.0.1:")
         assert told in str(session.show([t.uid for t in results])._message(final=True))
         posts = sessions.posts()
@@ -69,9 +75,29 @@ def test_what_runs_goes_on_and_is_written_when_the_server_is_back(
         assert time.monotonic() < until
         time.sleep(0.05)
     assert [task.path for task in session.ledger.tasks()] == [task.path for task in results]
+    while session.engine.warnings:  # that it failed is over
+        assert time.monotonic() < until
+        time.sleep(0.05)
     assert sessions.posts() == posts == 2
     assert session.submit(plan("three")).wait(HANG_S)[0].status is Status.SUCCESS
     assert PASSWORD not in caplog.text + repr(found) + str(session.engine.warnings)
+
+
+def test_a_setting_that_comes_while_the_ledger_is_being_opened_counts(sessions: Sessions) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as slow:
+        slow.settimeout(HANG_S)
+        url = f"postgresql://team@127.0.0.1:{slow.getsockname()[1]}/x"
+        session = sessions(ledger=url)
+        opening = threading.Thread(target=lambda: refused(lambda: session.ledger))
+        opening.start()
+        connection, _ = slow.accept()
+        assert not session.adjust(session.settings.changed(user="ann"))  # so it is exchanged
+        assert session.settings.user == ""
+        assert session.adjust(session.settings.changed(ask_above=3))
+        connection.close()
+        slow.close()
+        opening.join(HANG_S)
+    assert session.adjust(session.settings.changed(user="ann"))
 
 
 def test_a_table_that_was_dropped_stops_no_task_and_lets_none_leave(
@@ -84,6 +110,7 @@ def test_a_table_that_was_dropped_stops_no_task_and_lets_none_leave(
     assert [w for w in session.engine.warnings if "does not exist" in w]
     lines = refused(lambda: session.submit(plan("three")))
     assert 'relation "tasks" does not exist' in lines[0]
+    assert "restore them from a backup" in lines[1]
     assert sessions.posts() == 2
 
 
@@ -105,9 +132,11 @@ def test_a_ledger_that_cannot_be_used_is_said_before_anything_is_sent(
     for url, kind in table.items():
         session = sessions(ledger=url)
         refused(lambda session=session: session.submit(plan("p")), kind)  # type: ignore[misc]  # bound now
-        (check,) = (c for c in doctor.examine(session) if c.name == "ledger")
-        assert check.good is False
-        assert PASSWORD not in check.detail
+        checks = {c.name: c for c in doctor.examine(session)}
+        assert checks["ledger"].good is False
+        assert PASSWORD not in repr(checks)
+        if kind is not ConfigError:
+            assert "as the ledger cannot be opened" in checks["service answers"].detail
     assert sessions.posts() == 0
     assert PASSWORD not in caplog.text
     assert sessions(ledger=postgres_url).ledger.count() == 0
