@@ -1,1 +1,1 @@
-"""Layer 3: the REST client; the one place where HTTP becomes our values and errors."""
+"""Layer 3: the REST client; the only place where HTTP becomes our values and errors."""

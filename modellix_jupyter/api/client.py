@@ -1,7 +1,7 @@
-"""The bare REST client: one method for each call of the API.
+"""The REST client: one method for each call of the API.
 
-The order of a call: `_call` retries, `_send` sends and reads within bounds, `responses` names what
-went wrong, `parsing` reads what went right.
+`_call` retries, `_send` sends and reads within bounds, `responses` turns errors into ours, and
+`parsing` reads successful answers.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# A wait for the rate limit that is shorter is not shown, in seconds.
+# Shorter waits for the rate limit are not shown, in seconds.
 TOLD_S = 1.0
 _MAX_PAGES = 50
 _FILES = "/api/v1/media/files"
@@ -65,22 +65,22 @@ class AsyncClient:
     Parameters
     ----------
     key
-        The API key; found in the documented places where it is not given.
+        The API key; by default the one found in the documented places.
     settings
-        Where it is not given, the defaults and what the environment says of them.
+        By default, the default settings and those of the environment.
     transport
-        A transport of httpx, which replaces the network.
+        A transport of httpx that replaces the network.
     clock
-        Seconds since the epoch; the reset header is read against it.
+        Returns seconds since the epoch; for the reset header.
     timer
-        Seconds from any start, for the budget and the deadlines.
+        Returns monotonic seconds, for the budget and the deadlines.
     sleep
-        Waits that many seconds.
+        Waits for that many seconds.
 
     Raises
     ------
     MissingKey
-        There is no key anywhere.
+        No key was found.
 
     Examples
     --------
@@ -112,7 +112,7 @@ class AsyncClient:
         )
         hide_in_logs(self._key)
         self._http = open_http(self.settings, transport, files=False)
-        # connections of their own: a long download must not delay a poll
+        # separate connections, so that a long download does not delay a poll
         self._files = open_http(self.settings, transport, files=True)
 
     def __repr__(self) -> str:
@@ -140,7 +140,7 @@ class AsyncClient:
         before_send: BeforeSend | None = None,
         wait_for_place: BeforeSend | None = None,
     ) -> Accepted:
-        """Submit one task; from the moment this returns it costs money.
+        """Submit one task; once this returns, it costs money.
 
         Nothing asks first, no limit of `budget` holds, and the ledger has no row of it: `submit` of
         the package does all that.
@@ -152,13 +152,13 @@ class AsyncClient:
         body
             The JSON body.
         on_progress
-            Called before each pause with what is being waited for.
+            Called before each pause with the reason for it.
         before_send
-            Awaited at the last moment before each attempt is sent, once the budget has a place for
-            it; what it raises is raised, and nothing is sent.
+            Awaited just before each attempt is sent, after the wait for the rate limit. If it
+            raises, nothing is sent.
         wait_for_place
-            Awaited after each refusal because too many tasks run at once; the submission is then
-            sent again. Without it, the pauses are those of a rate limit.
+            Awaited after each refusal because too many tasks run at once, before the next attempt.
+            Without it, the pauses are those of a rate limit.
 
         Raises
         ------
@@ -167,7 +167,7 @@ class AsyncClient:
         ConnectFailed, InvalidRequest
             It was never sent.
         NoAnswer, BadAnswer
-            It may have been accepted; it was not sent again.
+            It may have been accepted, so it was not sent again.
 
         """
         path = f"/api/v1/{_quoted(model)}{self.settings.submit_path}"
@@ -183,19 +183,19 @@ class AsyncClient:
         )
 
     async def task(self, task_id: str, *, on_progress: OnProgress | None = None) -> TaskAnswer:
-        """Poll a task once (apart from retries)."""
+        """Poll a task once, except for retries."""
         path = f"/api/v1/tasks/{_quoted(task_id, safe='')}"
         return await self._call(
             "GET", path, lambda b: parsing.parse_task(b, task_id), on_progress=on_progress
         )
 
     async def wait(self, task_id: str, *, every: float = 2.0) -> TaskAnswer:
-        """Poll a task every so many seconds until it has ended.
+        """Poll a task at an interval, in seconds, until it has ended.
 
         Raises
         ------
         TaskFailed
-            With the service's reason.
+            It failed; the error has the service's reason.
 
         """
         while True:
@@ -207,7 +207,7 @@ class AsyncClient:
             await self._sleep(every)
 
     async def models(self, *, featured: bool = False) -> list[Model]:
-        """Return the catalog, all pages of it."""
+        """Return the catalog, from all its pages."""
         found: dict[str, Model] = {}
         query = {"featured": "true"} if featured else {}
         for page in range(1, _MAX_PAGES + 1):
@@ -217,12 +217,12 @@ class AsyncClient:
             complete = not read.has_more if read.total is None else len(found) >= read.total
             if complete or len(found) == before:
                 break
-            query.setdefault("page_size", str(read.size))  # another than the first's leaves a gap
+            query.setdefault("page_size", str(read.size))  # always the first's, or gaps appear
             query["page"] = str(page + 1)
         return list(found.values())
 
     async def key_is_valid(self) -> bool:
-        """Ask whether the service takes the key."""
+        """Return whether the service accepts the key."""
         return await self._call("GET", "/api/v1/apikey/validate", parsing.parse_validity)
 
     async def balance(self) -> float:
@@ -232,7 +232,7 @@ class AsyncClient:
     async def send_file(self, content: bytes, filename: str) -> UploadedFile:
         """Upload a picture (PNG, JPEG or WebP, at most 16 MiB).
 
-        Where there is no readable answer it may be there all the same, so it is not sent again.
+        Without a readable answer the upload may have succeeded, so it is not repeated.
         """
         if len(content) > MAX_UPLOAD:
             raise InvalidRequest(f"{filename} is larger than {MAX_UPLOAD // 2**20} MiB.")
@@ -240,11 +240,11 @@ class AsyncClient:
         return await self._call("POST", _FILES, parsing.parse_upload, paid=True, files=files)
 
     async def files(self) -> list[UploadedFile]:
-        """Return the pictures that were uploaded and that the service still keeps."""
+        """Return the uploaded pictures that the service still keeps."""
         return await self._call("GET", _FILES, parsing.parse_files)
 
     async def delete_file(self, file_id: str) -> bool:
-        """Delete an uploaded picture; False where it was not there."""
+        """Delete an uploaded picture; False if it did not exist."""
         path = f"{_FILES}/{_quoted(file_id, safe='')}"
         try:
             await self._call("DELETE", path, bool)
@@ -253,36 +253,36 @@ class AsyncClient:
         return True
 
     async def schema(self, model: str, *, received: dict[str, str] | None = None) -> Json:
-        """Return a model's public description, unparsed, or None; no key is sent to its origin.
+        """Return a model's public schema, unparsed, or None; its origin never gets the key.
 
-        The headers of the answer are put into `received`: they say how long it holds.
+        The answer's headers are added to `received`, since they say how long it may be cached.
         """
         url = f"{self.settings.schema_origin()}/models/{_quoted(model)}/api_schema"
         try:
             return await self._call("GET", url, parsing.parse_json, key=False, received=received)
         except ApiError as error:
-            if error.code == NotFound.status:  # in any form: it is a web site that answers
+            if error.code == NotFound.status:  # whatever its body: it comes from a web site
                 return None
             raise
 
     @asynccontextmanager
     async def open(self, url: str) -> AsyncIterator[httpx.Response]:
-        """Open a result's file for reading; never with the key, whatever its origin.
+        """Open a result's file for reading, always without the key.
 
-        Redirects are followed only by the same rules as the first address.
+        Redirects are followed only to addresses that would be allowed as the first one.
 
         Raises
         ------
         DownloadError
-            The address is refused, or the answer is not a 200.
+            The URL is refused, or the answer is not a 200.
         TransportError
-            The network failed; it may be tried again.
+            The network failed; a retry may succeed.
 
         """
         async with opened(self._files, url, allow_local=self.settings.local) as response:
             yield response
 
-    # -- how a call is made
+    # -- sending
 
     async def _call(  # noqa: PLR0913 - what calls differ in
         self,
@@ -297,12 +297,12 @@ class AsyncClient:
         wait_for_place: BeforeSend | None = None,
         **kwargs: Any,  # noqa: ANN401 - handed to httpx as they are
     ) -> _T:
-        """Send, and again where the rules allow; `paid` is for what may cost money."""
+        """Send, with retries where the rules allow them; `paid` if the request may cost money."""
         deadline = self._timer() + self.settings.retry_deadline_s
         attempt = 1
         kinds: Counter[type[ModellixError]] = Counter()
         while True:
-            if key:  # the origin of the schemas has a limit of its own
+            if key:  # the schemas' origin has a limit of its own
                 await self._acquire("submission" if paid else "poll", on_progress)
             if before_send is not None:
                 await self._prepare(before_send)
@@ -332,11 +332,11 @@ class AsyncClient:
                 attempt = pause.attempt
 
     async def _prepare(self, before_send: BeforeSend) -> None:
-        """Do what comes before a request leaves; its errors are no answers to be retried."""
+        """Run `before_send`; its errors are not answers, so they are not retried."""
         try:
             await before_send()
         except BaseException:
-            self.budget.answered(None)  # it was let go, and never went
+            self.budget.answered(None)  # it was given up before it was sent
             raise
 
     async def _acquire(self, kind: Kind, on_progress: OnProgress | None) -> None:
@@ -364,7 +364,7 @@ class AsyncClient:
         received: dict[str, str] | None = None,
         **kwargs: Any,  # noqa: ANN401 - handed to httpx as they are
     ) -> bytes:
-        """Send once, and return the body of a 2xx without the key."""
+        """Send once; return the body of a 2xx with the key redacted."""
         call = f"{method} {path}"
         request = self._request(method, path, key=key, **kwargs)
         try:
@@ -389,7 +389,7 @@ class AsyncClient:
         raise error
 
     def _request(self, method: str, path: str, *, key: bool, **kwargs: Any) -> httpx.Request:  # noqa: ANN401 - handed to httpx as they are
-        """Build a request; apart from it, so that no frame that can fail later has the key."""
+        """Build a request here, so that no stack frame that can fail later has the key."""
         headers = kwargs.pop("headers", {})
         if "content" in kwargs:
             headers["Content-Type"] = "application/json"

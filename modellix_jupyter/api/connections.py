@@ -1,4 +1,4 @@
-"""How connections are made: from what the environment says, and for files to checked addresses."""
+"""HTTP clients, with the proxies of the environment; files come from checked addresses only."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from modellix_jupyter.errors import ConfigError
 from modellix_jupyter.keys import SecretKey
 from modellix_jupyter.settings import Settings
 
-# Seconds for one of several addresses of a host.
+# The time-out for each of several addresses of a host, in seconds.
 _ONE_ADDRESS_S = 4.0
 _LOGGERS = (
     "httpx",
     *(f"httpcore.{n}" for n in ("connection", "http11", "http2", "proxy", "socks")),
 )
-# The keys that no line of these may have.
+# Keys that are redacted in log lines.
 _hidden: set[SecretKey] = set()
 
 
 def open_http(
     settings: Settings, transport: httpx.AsyncBaseTransport | None, *, files: bool
 ) -> httpx.AsyncClient:
-    """Return a client for the API, or one for the files, which lie where a server says."""
+    """Return an HTTP client for the API, or one for files, whose URLs are untrusted."""
     within_s = settings.submit_timeout_s
     try:
         http = httpx.AsyncClient(
             transport=transport,
-            # a proxy of the environment is for the Internet, not for this machine
+            # the environment's proxies are for the Internet, not for this machine
             trust_env=not settings.local,
             follow_redirects=False,
-            # how long an answer may take is counted by `answer_timeout`, which knows standstills
+            # `answer_timeout` bounds a whole answer, ignoring time in which the process stood still
             timeout=httpx.Timeout(
                 within_s, connect=15.0, read=within_s if files else None, pool=None
             ),
-            # shorter than any common server's keep-alive: a submission must not be sent on a
-            # connection that is just being closed, since that leaves its outcome unknown
+            # shorter than any common server's keep-alive: a submission that is sent on a closing
+            # connection has an unknown outcome
             limits=httpx.Limits(
                 max_connections=64, max_keepalive_connections=16, keepalive_expiry=2.0
             ),
-            # one layer of what zlib decodes: `read` can bound that, and not a bomb in a bomb
+            # one layer of zlib: `read` can bound its output, but not that of nested layers
             headers={"User-Agent": "modellix-jupyter", "Accept-Encoding": "gzip, deflate"},
             cookies=NoCookies(),
         )
     except (ImportError, ValueError, OSError, httpx.InvalidURL) as error:
-        # `from None`: a proxy's URL may have a password
+        # `from None`, since a proxy's URL may contain a password
         raise _environment_problem(error) from None
     if files and transport is None and not settings.local:
-        # there is no public way to say where a client connects to; proxies have pools of their own
+        # httpx has no public way to choose the backend; proxies have separate pools
         pool = http._transport._pool  # type: ignore[attr-defined]  # noqa: SLF001 - as above
         pool._network_backend = CheckedBackend(pool._network_backend)  # noqa: SLF001 - as above
     return http
@@ -76,7 +76,7 @@ def _environment_problem(error: Exception) -> ConfigError:
 
 
 class CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to the very addresses that were checked: a name may resolve anew at every look."""
+    """Connects to the addresses that were checked: a name may resolve differently later."""
 
     def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
         self._inner = inner
@@ -89,7 +89,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address of the host that answers; all of them must be public."""
+        """Connect to the first of a host's addresses that answers; all must be public."""
         *others, last = await public_addresses(host, port)
         for address in others:
             within = min(timeout or _ONE_ADDRESS_S, _ONE_ADDRESS_S)
@@ -107,7 +107,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 
 
 def _redacted(record: logging.LogRecord) -> bool:
-    """Take keys out of what httpx and httpcore log: headers and status lines as they came."""
+    """Redact keys in log records of httpx and httpcore, which show headers as received."""
     message = clean = record.getMessage()
     for key in tuple(_hidden):
         for form in forms_of(key):
@@ -118,7 +118,7 @@ def _redacted(record: logging.LogRecord) -> bool:
 
 
 def hide_in_logs(key: SecretKey) -> None:
-    """Let no line that httpx or httpcore logs from now on have the key."""
+    """Redact this key in everything that httpx and httpcore log from now on."""
     _hidden.add(key)
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_redacted)

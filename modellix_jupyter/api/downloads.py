@@ -1,6 +1,6 @@
-"""Opening a result's file: at an untrusted address, and never with the key.
+"""Opens a result's file at an untrusted URL, never with the key.
 
-Nothing is fetched from a host that only this machine or its network can reach.
+Nothing is fetched from hosts that only this machine or its network can reach.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from modellix_jupyter.errors import BadAnswer, DownloadError, ResultGone
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_REDIRECTS = 5
-# None is asked for; gzip is what servers send all the same, and the store unpacks it.
+# Ask for no compression; some servers send gzip anyway, which the store unpacks.
 _CODINGS = frozenset({"", "identity", "gzip", "x-gzip"})
-# What a network without IPv4 puts before an IPv4 address (RFC 6052).
+# The prefix of IPv4 addresses in networks without IPv4 (NAT64, RFC 6052).
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# Names that stand for this machine or its network, whoever resolves them.
+# Names of this machine or its network, whatever they resolve to.
 _LOCAL_NAME = re.compile(r"(?:^|\.)(?:localhost|localdomain|local|internal|home\.arpa)$")
 _PRIVATE = "The result's address is on a private network, so it is refused."
 
@@ -35,9 +35,9 @@ _PRIVATE = "The result's address is on a private network, so it is refused."
 async def opened(
     http: httpx.AsyncClient, url: str, *, allow_local: bool
 ) -> AsyncIterator[httpx.Response]:
-    """Open a file for reading; redirects are followed only by the rules for the first address.
+    """Open a file for reading; each redirect is checked like the first URL.
 
-    The URL is untrusted, and `http` adds no key to its requests.
+    The URL is untrusted, and `http` must not add a key to its requests.
     """
     for hop in range(MAX_REDIRECTS + 1):
         request = _request(http, url)
@@ -46,7 +46,7 @@ async def opened(
         with translated(f"GET {host_of(url)}"):
             response = await http.send(request, stream=True)
         try:
-            # of a proxied request the peer is the proxy
+            # the peer of a proxied request is the proxy
             check_peer(response, allow_local=allow_local or proxied)
             if not response.has_redirect_location:
                 check_file_status(response)
@@ -63,7 +63,7 @@ async def _check(url: str, *, allow_local: bool, proxied: bool, first: bool) -> 
     try:
         await check_url(url, allow_local=allow_local, proxied=proxied)
     except DownloadError as error:
-        # a network's log-in page may be what redirects there today
+        # not final: a network's log-in page may cause this redirect
         error.final = error.final and first
         raise
 
@@ -76,7 +76,7 @@ def _request(http: httpx.AsyncClient, url: str) -> httpx.Request:
 
 
 def check_file_status(response: httpx.Response) -> None:
-    """Refuse an answer that is not the file."""
+    """Raise `DownloadError` if the answer is not the file."""
     if response.status_code in {404, 410, 403}:
         raise ResultGone(f"The service no longer has the file (HTTP {response.status_code}).")
     if response.status_code != httpx.codes.OK:
@@ -86,12 +86,12 @@ def check_file_status(response: httpx.Response) -> None:
 
 
 def host_of(url: str) -> str:
-    """Return the host alone: a signed URL's query is a secret of its own."""
+    """Return the host only, for messages: the query of a signed URL is a secret."""
     return (urlsplit(url).hostname if url.isprintable() else None) or "a result"
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open Internet."""
+    """Whether an IP address belongs to the public Internet."""
     try:
         ip = _inner(ipaddress.ip_address(address.partition("%")[0]))
     except ValueError:
@@ -101,7 +101,7 @@ def is_public(address: str) -> bool:
 
 
 def _inner(ip: _Address) -> _Address:
-    """Return the IPv4 address that an IPv6 one only carries: mapped, 6to4 or NAT64."""
+    """Return the IPv4 address within a mapped, 6to4 or NAT64 IPv6 address, or None."""
     if isinstance(ip, ipaddress.IPv4Address):
         return ip
     if ip in _NAT64:
@@ -110,23 +110,23 @@ def _inner(ip: _Address) -> _Address:
 
 
 def is_proxied(http: httpx.AsyncClient, url: httpx.URL) -> bool:
-    """Whether that client sends a request for that URL through a proxy."""
-    # httpx is asked which way it will go: a second reading of NO_PROXY could call an address
-    # proxied, and so leave it unchecked, that httpx then connects to directly
+    """Whether a client sends requests for a URL through a proxy."""
+    # ask httpx itself: if NO_PROXY were parsed here again, an address could count as proxied, and
+    # so stay unchecked, that httpx connects to directly
     return http._transport_for_url(url) is not http._transport  # noqa: SLF001 - there is no public way to ask
 
 
 async def check_url(url: str, *, allow_local: bool, proxied: bool = False) -> None:
-    """Refuse a URL that is not web, or whose host is or resolves to a private address.
+    """Refuse a URL that is not http(s), or whose host is or resolves to a private address.
 
-    Where a proxy resolves the names, only addresses and the names of private networks are judged.
+    If a proxy resolves names, only literal addresses and names of private networks are checked.
     """
     if not is_web(url):
         raise DownloadError("The result's address is not http or https.")
     if allow_local:
         return
     try:
-        asked = httpx.URL(url)  # the host as it will be requested, and not as another reads it
+        asked = httpx.URL(url)  # the host as httpx will request it, not as another parser reads it
         host = asked.host.rstrip(".").lower()
     except (httpx.InvalidURL, UnicodeError):
         raise DownloadError("The result's address is not one that can be requested.") from None
@@ -141,21 +141,21 @@ async def check_url(url: str, *, allow_local: bool, proxied: bool = False) -> No
 
 
 async def public_addresses(host: str, port: int) -> list[str]:
-    """Return the addresses of a host, all of which must be public; each once, in their order."""
+    """Return the distinct addresses of a host, in order; all must be public."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:
-        # not for good: a laptop that is offline resolves nothing
+        # not final: a laptop may be offline
         raise DownloadError("The result's host has no address.", final=False) from error
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not addresses or not all(map(is_public, addresses)):
-        # not for good: a filter, or the log-in page of a network, may answer for the name today
+        # not final: a filter or a network's log-in page may have answered for the name
         raise DownloadError(_PRIVATE, final=False)
     return addresses
 
 
 def _literal(host: str) -> str | None:
-    """Return the address that a host is, in any form that a system may read; None for a name."""
+    """Return the IP address of a host in any notation that systems accept; None for a name."""
     try:
         return str(ipaddress.ip_address(host.partition("%")[0]))
     except ValueError:
@@ -167,7 +167,7 @@ def _literal(host: str) -> str | None:
 
 
 def redirected(url: str, location: str) -> str:
-    """Return where a redirect leads; the location is untrusted."""
+    """Return the target of a redirect, which is untrusted."""
     try:
         return urljoin(url, location)
     except ValueError as error:
@@ -175,7 +175,7 @@ def redirected(url: str, location: str) -> str:
 
 
 def check_peer(response: httpx.Response, *, allow_local: bool) -> None:
-    """Refuse an answer from a private address, where a transport of the caller's resolved anew."""
+    """Refuse an answer from a private address, since a caller's transport resolves by itself."""
     stream = response.extensions.get("network_stream")
     peer = stream.get_extra_info("server_addr") if stream is not None else None
     if not allow_local and peer and not is_public(str(peer[0])):

@@ -1,9 +1,8 @@
-"""Untrusted JSON to values: what the service says, read with tolerance.
+"""Parses the service's answers, which are untrusted JSON, into values.
 
-The rules of reading: a documented field of the wrong type counts as missing, an unknown field is
-ignored, and a whole answer of the wrong shape is a `BadAnswer`. No input raises anything else,
-which property tests hold. The parser is the standard library's and the picking is by hand, because
-a schema library refuses a whole message where one optional field is odd.
+A documented field of the wrong type counts as missing, an unknown field is ignored, and an answer
+of the wrong shape is a `BadAnswer`. Nothing else is raised for any input, as property tests check.
+Fields are read by hand, because a schema library refuses a whole message for one odd field.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ from modellix_jupyter.values import (
 
 _T = TypeVar("_T")
 
-# Files of one task that are looked at (the cap of the vendor's own command line).
+# Files of one task that are read at most (as in the vendor's own command line).
 MAX_RESOURCES = 100
 
-# Under which names an answer lists its files, and how it groups them by what they are.
+# The names under which an answer lists its files, and its groups by type.
 _LISTS = ("resources", "result_resources")
 _GROUPS = {"images": "image", "videos": "video", "audios": "audio"}
 
-# A time below is in seconds (until the year 5138), one from there on in milliseconds.
+# Smaller times are in seconds (until the year 5138), larger ones in milliseconds.
 _FIRST_MS, _LAST_MS = 1e11, 1e14
-# Entries; a catalog that claims larger pages is not believed.
+# The largest page of the catalog, in entries; a larger claim is ignored.
 _MAX_PAGE_SIZE = 100_000
 
 _NAMES = {
@@ -53,7 +52,7 @@ _STATUS = {name: status for status, names in _NAMES.items() for name in names.sp
 
 
 def parse_json(body: bytes | str) -> Json:
-    """Return the JSON value, or raise `BadAnswer`; NaN and Infinity are not JSON."""
+    """Return the JSON value; raises `BadAnswer`, also for NaN and Infinity."""
     try:
         value: Json = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -66,7 +65,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def error_message(body: bytes, status: int) -> str | None:
-    """Return the message of a documented error, whose ``code`` is the HTTP status, or None."""
+    """Return the message of a documented error, whose ``code`` is the HTTP status; else None."""
     try:
         value = parse_json(body)
     except BadAnswer:
@@ -77,7 +76,7 @@ def error_message(body: bytes, status: int) -> str | None:
 
 
 def parse_accepted(body: bytes) -> Accepted:
-    """Return the id of a task that was accepted; without a usable one the outcome is unknown."""
+    """Return the id of an accepted task; without a usable id the outcome is unknown."""
     data = _task(_data(_success(body)))
     task_id = _task_id(data)
     if task_id is None or not usable_task_id(task_id):
@@ -86,26 +85,26 @@ def parse_accepted(body: bytes) -> Accepted:
 
 
 def _as_it_came(data: dict[str, Json]) -> str:
-    """Return what stands in the place of the id, for whoever looks the task up by hand."""
+    """Return the unusable id as text, so that the user can look the task up by hand."""
     named = data.get("task_id")
     return "" if named is None else f" by an id that can be used: {named!r:.300}"
 
 
 def _task(data: dict[str, Json]) -> dict[str, Json]:
-    """Return what is said of a task, also where it stands inside of `task`."""
+    """Return the fields of a task, which may be nested in `task`."""
     inside = _mapping(data.get("task"))
     named = {"task_id": inside["id"]} if "id" in inside else {}
     return {**named, **data, **inside}
 
 
 def _task_id(data: dict[str, Json]) -> str | None:
-    """Return the id; one that is a number was paid for all the same."""
+    """Return the id; a number is accepted too, since the task was paid for."""
     named = data.get("task_id")
     return str(named) if type(named) is int else _text(named)
 
 
 def parse_task(body: bytes, task_id: str) -> TaskAnswer:
-    """Return the state of a task; an answer about another task is a `BadAnswer`."""
+    """Return the state of a task; raises `BadAnswer` if the answer is about another task."""
     data = _task(_data(_success(body)))
     named = _task_id(data)
     if named is not None and named != task_id:
@@ -141,7 +140,7 @@ def _task_answer(data: dict[str, Json], status: str) -> TaskAnswer:
 
 
 class CatalogPage(NamedTuple):
-    """One page of the catalog; `total` is None where the service does not say it."""
+    """One page of the catalog; `total` is None if the service does not state it."""
 
     models: list[Model]
     total: int | None
@@ -150,7 +149,7 @@ class CatalogPage(NamedTuple):
 
 
 def parse_models(body: bytes) -> CatalogPage:
-    """Return one page of the catalog; without a credible size, the page is as long as it is."""
+    """Return one page of the catalog; its length counts as its size unless one is stated."""
     value = parse_json(body)
     if isinstance(value, dict) and isinstance(value.get("data"), dict | list):
         value = value["data"]
@@ -167,7 +166,7 @@ def parse_models(body: bytes) -> CatalogPage:
 
 
 def max_age_s(cache_control: str) -> float | None:
-    """Return for how many seconds an answer holds, or None where the header does not say."""
+    """Return the seconds for which an answer may be cached, or None if the header is missing."""
     said = [each.strip().partition("=") for each in cache_control.lower().split(",")]
     if any(name in {"no-store", "no-cache"} for name, _, _ in said):
         return 0.0
@@ -176,7 +175,7 @@ def max_age_s(cache_control: str) -> float | None:
 
 
 def parse_validity(body: bytes) -> bool:
-    """Return whether the service takes the key."""
+    """Return whether the service accepts the key."""
     valid = _data(_success(body)).get("is_valid")
     if not isinstance(valid, bool):
         raise BadAnswer("The service did not say whether the key is valid.")
@@ -201,7 +200,7 @@ def parse_upload(body: bytes) -> UploadedFile:
 
 
 def parse_files(body: bytes) -> list[UploadedFile]:
-    """Return the uploaded files that the service keeps, under whatever name they stand."""
+    """Return the uploaded files that the service keeps, listed under any of several names."""
     found = _listed(_success(body).get("data"), "files", "items", "list", "data")
     if found is None:
         raise BadAnswer("The service answered with no list of files.")
@@ -223,7 +222,7 @@ def _uploaded(entry: dict[str, Json]) -> UploadedFile | None:
 
 
 def usable_task_id(task_id: str) -> bool:
-    """Whether an id can stand in a path and on a line: 1 to 256 visible ASCII characters."""
+    """Whether an id is safe in a URL path and in a message: 1 to 256 visible ASCII characters."""
     if task_id in {".", ".."}:
         return False
     return 0 < len(task_id) <= 256 and all("!" <= c <= "~" for c in task_id)  # noqa: PLR2004 - a bound on an untrusted string
@@ -258,7 +257,7 @@ def _model(entry: Json) -> Model | None:
 
 
 def _slug(entry: dict[str, Json]) -> str | None:
-    """Return the slug of a model that is named in two parts."""
+    """Return the slug of a model, also if it is given as provider and model id."""
     provider, name = _text(entry.get("provider")), _text(entry.get("model_id"))
     if provider is None or name is None:
         return None
@@ -266,7 +265,7 @@ def _slug(entry: dict[str, Json]) -> str | None:
 
 
 def _price(entry: dict[str, Json]) -> Price | None:
-    """Find a display price; its field names are not published, so several are tried."""
+    """Return the display price; its field names are not published, so several are tried."""
     places = (entry.get(field) for field in ("price", "display_price", "pricing", "price_usd"))
     stated = next((each for each in places if isinstance(each, dict | str | int | float)), entry)
     amounts = stated if isinstance(stated, dict) else {"amount": stated}
@@ -284,14 +283,14 @@ def _price(entry: dict[str, Json]) -> Price | None:
 
 
 def _amount(found: dict[str, Json], *names: str) -> float | None:
-    """Return the first of these that is a number of dollars, also where it is written ``$0.01``."""
+    """Return the first value that is an amount in dollars, which may be written ``$0.01``."""
     given = (found.get(name) for name in names)
     plain = (v.strip().removesuffix("USD").strip(" $") if isinstance(v, str) else v for v in given)
     return _first(map(number, plain))
 
 
 def _files_in(data: dict[str, Json], result: dict[str, Json]) -> list[Json]:
-    """Return the entries of the first place of an answer that names any file."""
+    """Return the entries of the first field of an answer that lists any file."""
     places = [level.get(name) for level in (result, data) for name in _LISTS]
     places += [data.get("result"), data.get("output"), [result] if _address(result) else None]
     found = next((each for each in map(_entries, places) if each), None)
@@ -308,7 +307,7 @@ def _grouped(level: dict[str, Json]) -> list[Json]:
 
 
 def _entries(value: Json) -> list[Json]:
-    """Return a list, also of the one address that stands in the place of one."""
+    """Return a list; a single URL becomes a list of one."""
     if isinstance(value, str) and is_web(value):
         return [value]
     return value if isinstance(value, list) else []
@@ -342,7 +341,7 @@ def _address(entry: dict[str, Json]) -> str | None:
 
 
 def _charged(data: dict[str, Json]) -> float | None:
-    """Return what the task was billed, in USD; a bill that is not settled says nothing."""
+    """Return what the task was charged, in USD, or None if the bill is not settled."""
     billing = _mapping(data.get("billing"))
     settled = _STATUS.get(str(billing.get("status", "done")).lower()) is Status.SUCCESS
     amount = _amount(billing, "amount")
@@ -350,7 +349,7 @@ def _charged(data: dict[str, Json]) -> float | None:
 
 
 def _reason(data: dict[str, Json], result: dict[str, Json]) -> str | None:
-    """Find why a task failed; the field is not documented."""
+    """Return why a task failed; the field is not documented, so several are tried."""
     fields = (data.get("error"), data.get("message"), data.get("error_message"))
     return _first(_sentence(field) for field in (*fields, result.get("error")))
 
@@ -366,7 +365,7 @@ def _first(values: Iterable[_T | None]) -> _T | None:
 
 
 def _listed(value: Json, *names: str) -> list[Json] | None:
-    """Return the list that a value is, or that it has under one of these names."""
+    """Return the value itself if it is a list, or its field of one of these names."""
     places = (value, *map(_mapping(value).get, names))
     return next((each for each in places if isinstance(each, list)), None)
 
@@ -376,20 +375,20 @@ def _mapping(value: Json) -> dict[str, Json]:
 
 
 def _text(value: Json) -> str | None:
-    """Return non-empty text that SQLite and UTF-8 can hold: no lone surrogates, no NUL."""
+    """Return a non-empty text, with lone surrogates and NUL replaced, or None."""
     if not isinstance(value, str) or not value:
         return None
     return value.encode("utf-8", "replace").decode().replace("\0", "�")
 
 
 def count(value: Json) -> int | None:
-    """Return a whole number of things, also where it is written as text, as in a header."""
+    """Return a non-negative integer, which may be written as text, as in headers; else None."""
     found = number(value)
     return int(found) if found is not None and 0 <= found < 2**53 else None
 
 
 def _time(value: Json) -> int | None:
-    """Return an ISO 8601 time as microseconds since the epoch; one with no zone is UTC."""
+    """Return an ISO 8601 time as microseconds since the epoch; without a zone it is UTC."""
     text = _text(value)
     if text is None:
         return None
@@ -402,7 +401,7 @@ def _time(value: Json) -> int | None:
 
 
 def _moment(value: Json) -> int | None:
-    """Return a time as microseconds since the epoch: ISO 8601, or a number of s or ms."""
+    """Return a time in ISO 8601, seconds or milliseconds as microseconds since the epoch."""
     found = number(value)
     if found is None:
         return _time(value)
@@ -412,7 +411,7 @@ def _moment(value: Json) -> int | None:
 
 
 def is_web(url: str) -> bool:
-    """Whether a URL is http or https and has a host; nothing else is fetched or linked."""
+    """Whether a URL is http(s) with a host; no other URL is fetched or linked."""
     try:
         parts = urlsplit(url)
         port = parts.port  # raises where there is one that cannot be

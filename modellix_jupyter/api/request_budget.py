@@ -1,7 +1,7 @@
-"""How fast requests may go: by what the service says of its limit, and within the user's bound.
+"""The request budget: how fast requests may go, by the service's limit and the user's bound.
 
-By hand rather than by a rate-limiting library: the headers set the budget, a 429 must hold back
-those who wait already, and polls and submissions take turns by how many places are free.
+Not a rate-limiting library, because headers set the budget, a 429 must hold back requests that are
+already waiting, and polls and submissions take turns depending on the free places.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from modellix_jupyter.api.parsing import count
 
 Kind = Literal["submission", "poll"]
 
-# The limit of a new account, assumed where no header says it (the notes on the API).
+# The limit of a new account, assumed if no header states one (see docs/performance.md).
 START_PER_MINUTE = 100.0
-# What a minute without a refusal adds, where no header says the limit.
+# What each minute without a refusal adds, if no header states the limit.
 GAIN_PER_MINUTE = 10.0
-# Within how many seconds polls may spend what is left of a window.
+# Polls may spend what remains of a window within this many seconds.
 SPEND_S = 30.0
-# No window is believed to be longer, whatever a header says, in seconds.
+# The longest window that is accepted from a header, in seconds.
 LONGEST_WINDOW_S = 300.0
-# A wait that is shorter is none: a rounding error must not become a loop.
+# Shorter waits are ignored, so that a rounding error does not become a loop.
 SHORTEST_WAIT_S = 1e-6
 _MINUTE_S = 60.0
 
 
 class RequestBudget:
-    """Let requests go as fast as the service allows; used on one event loop only.
+    """Lets requests go as fast as the service allows; used on one event loop only.
 
-    The service's window (`X-RateLimit-Limit`, `-Remaining`, `-Reset`) may be spent at once: it is
-    the pace of polls that spreads it. Other kernels with the same key are seen in the headers.
+    The service's window (`X-RateLimit-Limit`, `-Remaining`, `-Reset`) may be spent at once; the
+    pace of polls spreads it. Requests of other kernels with the same key show in the headers.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class RequestBudget:
         self._waiting: dict[Kind, deque[asyncio.Future[None]]] = defaultdict(deque)
         self._pump: asyncio.Task[None] | None = None
 
-    # -- before a request and after it
+    # -- before and after a request
 
     async def acquire(self, kind: Kind) -> None:
-        """Wait until a request may go; those of a kind go in the order in which they came."""
+        """Wait until a request may go; requests of a kind go first come, first served."""
         if self._pump is None and not self.wait_s():
-            self._take()  # at once: a request that may go now must not be late for an exit
+            self._take()  # without yielding to the loop, which may be about to end
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[kind].append(waiter)
@@ -70,11 +70,11 @@ class RequestBudget:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                self.answered(None)  # it was let go, and never went
+                self.answered(None)  # it was admitted, but cancelled before it was sent
             raise
 
     def answered(self, headers: Mapping[str, str] | None) -> None:
-        """Learn from the headers of an answer; None where no answer came."""
+        """Learn from the headers of an answer; None if no answer came."""
         self._unanswered = max(0, self._unanswered - 1)
         if headers is None:
             return
@@ -90,24 +90,24 @@ class RequestBudget:
             self._window.remaining = min(self._window.remaining, seen.remaining)
 
     def refused(self, seconds: float) -> None:
-        """Hold back every request for that long, also those that wait already."""
+        """Hold back every request for so many seconds, also those that are waiting."""
         self._held_until = max(self._held_until, self._timer() + seconds)
         if self._window is None:
             self._guess.slow_down()
 
-    # -- what the others plan with
+    # -- forecasts
 
     def wait_s(self) -> float:
-        """Return the seconds until the next request may go, by what is known now."""
+        """Return the seconds until the next request may go, as far as is known."""
         now = self._timer()
         own = self._window.wait_s(now) if self._window is not None else self._guess.wait_s()
         return max(0.0, self._held_until - now, self._bound.wait_s(), own)
 
     def polls_per_second(self, queued: int) -> float:
-        """Return how many polls a second to plan for, beside the submissions in the queue.
+        """Return how many polls a second are possible beside the waiting submissions.
 
-        What is left is spent within half a minute, or sooner where the window ends: short tasks
-        are seen at once, and as it runs low the pace falls by itself.
+        What remains is spent within half a minute, or until the window ends: so the ends of short
+        tasks are seen soon, and the pace falls as the budget runs low.
         """
         if self._window is None:
             spare = self._guess.tokens
@@ -120,7 +120,7 @@ class RequestBudget:
         return min(self._at_most, max(left / min(rest, SPEND_S) + steady, 1 / _MINUTE_S))
 
     def time_for_s(self, requests: int) -> float:
-        """Return the seconds until so many requests may have gone, by what is known now."""
+        """Return the seconds in which a number of requests can go, as far as is known."""
         now, own = self._timer(), self._guess.time_for_s(requests)
         if self._window is not None:
             more = requests - self._window.remaining_at(now)
@@ -128,7 +128,7 @@ class RequestBudget:
             own = self._window.rest_s(now) + (windows - 1) * _MINUTE_S if more > 0 else 0.0
         return max(0.0, self._held_until - now, self._bound.time_for_s(requests), own)
 
-    # -- who goes next
+    # -- the order of requests
 
     async def _serve(self) -> None:
         try:
@@ -160,7 +160,7 @@ class RequestBudget:
 
 
 class _Window:
-    """One window of the service's limit; times are of the timer."""
+    """One window of the service's limit; times are the timer's."""
 
     def __init__(self, limit: int, remaining: int, resets_at: float) -> None:
         self.limit, self.remaining, self.resets_at = limit, remaining, resets_at
@@ -172,7 +172,7 @@ class _Window:
         reset = count(headers.get("x-ratelimit-reset"))
         if not limit or remaining is None or reset is None:
             return None
-        # epoch seconds; a server's clock that differs must not stop us for long
+        # epoch seconds; a server's wrong clock must not stop us for long
         rest = min(max(reset - clock, 0.0), LONGEST_WINDOW_S)
         return cls(limit, min(remaining, limit), timer + rest)
 
@@ -192,7 +192,7 @@ class _Window:
 
 
 class _Bucket:
-    """Tokens that come back at a rate, up to a burst."""
+    """A token bucket with a rate and a burst."""
 
     def __init__(self, per_second: float, burst: float, timer: Callable[[], float]) -> None:
         self.per_second = per_second
@@ -216,7 +216,7 @@ class _Bucket:
         return max(0.0, (requests - self.tokens) / self.per_second)
 
     def slow_down(self) -> None:
-        self._tokens, self._at = 1.0, self._timer()  # one more is tried after the pause
+        self._tokens, self._at = 1.0, self._timer()  # so that one request is tried after the pause
         self.per_second = max(self.per_second / 2, 1 / _MINUTE_S)
 
     def speed_up(self, more: float, at_most: float) -> None:

@@ -1,6 +1,6 @@
-"""Answers within bounds and without the key, and foreign errors to ours.
+"""Reads answers within bounds, redacts the key, and translates errors into ours.
 
-A test fails when one of httpx's errors is not mapped here.
+A test fails if one of httpx's errors is not mapped here.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from modellix_jupyter.errors import ModellixError
     from modellix_jupyter.keys import SecretKey
 
-# Bytes of an API answer at most (the cap of the vendor's own command line).
+# The largest API answer, in bytes (as in the vendor's own command line).
 MAX_ANSWER = 16 * 1024 * 1024
-# Characters of a key from which on its appearance in a text is no coincidence.
+# Shorter keys may appear in a text by coincidence, so they are not redacted.
 _MIN_REDACTED = 8
-# What JSON may be written in, by the bytes of it alone.
+# Possible encodings of JSON.
 _CODINGS = ("utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
-# Codings that grow a chunk by at most a thousand; one in another has no such bound.
+# Content codings whose output is at most about a thousand times their input.
 _BOUNDED = frozenset({"", "identity", "gzip", "deflate"})
 
-# A task is known to the key that it was sent with only.
+# The service knows a task only with the key that submitted it.
 _OTHER_KEY = "A task can be read with the key it was sent with only: `%modellix key` takes another."
 
-# In what parts the time for an answer is counted, in seconds.
+# The time for an answer is counted in parts of so many seconds.
 _PART_S = 1.0
 
-# Only what httpx raises before a byte of the request has left may stand here.
+# Only errors that httpx raises before it has sent a byte may be listed here.
 NEVER_SENT: tuple[type[Exception], ...] = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -46,8 +46,8 @@ NEVER_SENT: tuple[type[Exception], ...] = (
     httpx.UnsupportedProtocol,
     httpx.LocalProtocolError,
 )
-# A URL is built before anything is sent, so one that httpx refuses later is in the answer: it reads
-# the address of a redirect even where it does not follow it.
+# URLs are built before anything is sent, so an invalid one comes from the answer: httpx parses the
+# target of a redirect even if it does not follow it.
 UNREADABLE: tuple[type[Exception], ...] = (
     httpx.DecodingError,
     httpx.TooManyRedirects,
@@ -57,29 +57,29 @@ UNREADABLE: tuple[type[Exception], ...] = (
 
 
 class Undocumented(ApiError):
-    """A 4xx that is not documented as it came: it refuses a read, and says nothing of a payment."""
+    """An undocumented 4xx: it refuses a read, but leaves a submission's outcome unknown."""
 
     default_hint = "Something between here and the API may have answered; check the base URL."
 
     def to_bad_answer(self) -> BadAnswer:
-        """Return the error for a submission: a proxy says so also of what the service accepted."""
+        """Return the error for a submission, which may have been accepted behind a proxy."""
         return _not_documented(self.call, self.code, self.answer)
 
 
 class NoCookies(CookieJar):
-    """Keeps none: one that the API sets for its whole domain would go to the schemas' origin."""
+    """Keeps no cookies: the API's would also be sent to the schemas' origin."""
 
     def extract_cookies(self, response: object, request: object) -> None:
-        """Ignore what an answer would set."""
+        """Ignore the cookies of an answer."""
 
 
 @asynccontextmanager
 async def answer_timeout(request: httpx.Request, within_s: float) -> AsyncIterator[None]:
-    """Bound the time for a whole answer; one that is not there by then is silence.
+    """Bound the time for a whole answer.
 
-    httpx bounds each read alone, so a server that sends a byte now and then would hold a call for
-    ever. The time begins when the request has left: to wait for a connection, or to upload a
-    picture, takes none of it, and a time-out always means that the request may have arrived.
+    httpx bounds single reads only, so a server that sends a byte now and then could hold a call
+    for ever. The time starts when the request was sent, after the wait for a connection and the
+    upload of a picture, so a time-out always means that the request may have arrived.
     """
     try:
         async with asyncio.timeout(None) as bound:
@@ -100,10 +100,10 @@ async def answer_timeout(request: httpx.Request, within_s: float) -> AsyncIterat
 
 
 class _Patience:
-    """Ends a wait after some seconds in which the loop turned.
+    """A time-out that counts only time in which the loop ran.
 
-    Time in which it stood still does not count (a cell that holds the lock of the interpreter, a
-    process that was stopped, a laptop asleep): the answer may lie there, and nobody could read it.
+    Time in which the process stood still does not count (a cell that holds the GIL, a stopped
+    process, a laptop asleep): the answer may have come, but could not be read.
     """
 
     def __init__(self, bound: asyncio.Timeout, within_s: float) -> None:
@@ -114,7 +114,7 @@ class _Patience:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
-        """Count from now on."""
+        """Start to count."""
         self.end()
         self._timer = self._loop.call_later(self._part_s, self._count, self._loop.time())
 
@@ -127,7 +127,7 @@ class _Patience:
             self._bound.reschedule(self._loop.time())
 
     def end(self) -> None:
-        """Count no more."""
+        """Stop counting."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -147,7 +147,7 @@ async def read(response: httpx.Response, call: str) -> bytes:
 def redact(key: SecretKey, body: bytes) -> bytes:
     """Return an answer without the key, which a service may quote in any text.
 
-    This happens before anything is parsed, so that no value, row or message ever has the key.
+    This happens before the answer is parsed, so that no value, row or message contains the key.
     """
     for form in forms_of(key):
         for coding in _CODINGS:
@@ -156,7 +156,7 @@ def redact(key: SecretKey, body: bytes) -> bytes:
 
 
 def forms_of(key: SecretKey) -> tuple[str, ...]:
-    """Return the key as it may stand in a text: as it is, and as JSON or Python quote it."""
+    """Return the forms of the key in texts: as it is, and as quoted by JSON or Python."""
     secret = key.reveal()
     if len(secret) < _MIN_REDACTED:
         return ()
@@ -167,11 +167,11 @@ def forms_of(key: SecretKey) -> tuple[str, ...]:
 
 @contextmanager
 def translated(call: str) -> Iterator[None]:
-    """Turn what httpx raises inside into our errors."""
+    """Translate errors that httpx raises inside into ours."""
     try:
         yield
     except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, UnicodeError) as error:
-        # `from None`: httpx's error holds the request, whose headers hold the key
+        # `from None`, since httpx's error has the request, whose headers have the key
         raise from_exception(error, call) from None
 
 
@@ -187,7 +187,7 @@ def from_exception(error: Exception, call: str) -> ModellixError:
 def from_answer(status: int, body: bytes, call: str, attempts: int) -> ModellixError:
     """Return our error for an answer that is not a 2xx.
 
-    Only a documented status with the documented body says what happened to the request.
+    Only a documented status with the documented body tells what happened to the request.
     """
     message = error_message(body, status)
     if message is not None and status in API_ERRORS:
@@ -207,7 +207,7 @@ def _not_documented(call: str, status: int, message: str) -> BadAnswer:
 
 
 def _reason(error: Exception) -> str:
-    """Return the reason in words; httpx leaves some messages empty."""
+    """Return the reason in words, since some messages of httpx are empty."""
     return str(error).rstrip(". ") or {
         "ReadTimeout": "the time for an answer ran out",
         "ConnectTimeout": "the time to connect ran out",

@@ -1,4 +1,4 @@
-"""When to try a failed request again, and how long to wait before.
+"""When to retry a failed request, and after which pause.
 
 The rules are the API's own table of errors:
 
@@ -37,18 +37,18 @@ from modellix_jupyter.errors import (
 )
 from modellix_jupyter.values import number
 
-# No single wait is longer, whatever a header claims, in seconds.
+# The longest single pause, whatever a header claims, in seconds.
 MAX_PAUSE_S = 300.0
-# Where exponential backoff stops growing, in seconds.
+# The longest pause of the exponential backoff, in seconds.
 MAX_BACKOFF_S = 30.0
-# Retries of a 500 ("retry up to 3 times"), and of a connection that was never made.
+# Retries of a 500 ("retry up to 3 times"), and of a failed connection.
 MAX_RETRIES = 3
 _DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Attempt number `attempt` follows after `delay` seconds; `of` is None up to a deadline."""
+    """Attempt `attempt` follows after `delay` seconds; `of` is the last one, or None."""
 
     delay: float
     reason: str
@@ -70,9 +70,9 @@ def pause(
     alike: int | None = None,
     jitter: float = 0.0,
 ) -> Pause | None:
-    """Return how to go on after a failed attempt, or None to give up.
+    """Return the pause after a failed attempt, or None to give up.
 
-    `alike` counts the attempts that ended in an error of this kind, `left_s` is the time until the
+    `alike` counts the attempts that failed with this kind of error, `left_s` is the time until the
     deadline, and `paid` says that the request may cost money.
     """
     alike = attempt if alike is None else alike
@@ -82,7 +82,7 @@ def pause(
     elif isinstance(error, ConnectFailed):
         found = _few(attempt, alike, "no connection")
     elif isinstance(error, RateLimited) or (is_429(error) and not paid):
-        # a place is free when a task ends, which no header says
+        # a place becomes free when a task ends, which no header announces
         hint = None if isinstance(error, ConcurrencyLimited) else _credible_hint(error, alike)
         delay = backoff(attempt, jitter=jitter) if hint is None else hint
         found = Pause(delay, "rate limited", attempt + 1)
@@ -94,7 +94,7 @@ def pause(
 
 
 def hold_s(error: ModellixError, retried: Pause | None) -> float | None:
-    """Return how long a 429, in any form and retried or not, holds back all requests."""
+    """Return how long a 429, in any form, holds back all requests, in seconds."""
     if not is_429(error) or isinstance(error, ConcurrencyLimited):
         return None
     if retried is not None:
@@ -103,14 +103,14 @@ def hold_s(error: ModellixError, retried: Pause | None) -> float | None:
 
 
 def is_429(error: ModellixError) -> TypeGuard[ApiError]:
-    """Whether it is a 429 in any form: a proxy's has a body of its own."""
+    """Whether an error is a 429, documented or not: a proxy's has another body."""
     return isinstance(error, ApiError) and error.code == RateLimited.status
 
 
 def named(error: ApiError, headers: Mapping[str, str]) -> ApiError:
-    """Return a 429 by its own name: too many tasks at once are not too many requests.
+    """Return a 429 as the error for too many tasks at once, if it is one.
 
-    The message says which; where it does not, requests that remain do.
+    The message tells; if it does not, remaining requests do.
     """
     if not isinstance(error, RateLimited):
         return error
@@ -124,7 +124,7 @@ def named(error: ApiError, headers: Mapping[str, str]) -> ApiError:
 
 
 def _credible_hint(error: ApiError, alike: int) -> float | None:
-    """Return what a header asks for; a reset that is always now must not become a loop."""
+    """Return the pause that a header asks for, unless it repeatedly asks for almost none."""
     if error.hint_s is None or (error.hint_s < 1 and alike > MAX_RETRIES):
         return None
     return min(error.hint_s, MAX_PAUSE_S)
@@ -133,7 +133,7 @@ def _credible_hint(error: ApiError, alike: int) -> float | None:
 def _few(attempt: int, alike: int, reason: str) -> Pause | None:
     if alike > MAX_RETRIES:
         return None
-    of = attempt + MAX_RETRIES + 1 - alike  # if all that are to come end like this one
+    of = attempt + MAX_RETRIES + 1 - alike  # the number of attempts if all fail in this way
     return Pause(backoff(min(attempt, MAX_RETRIES)), reason, attempt + 1, of)
 
 
