@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-# what type checkers take for typing's own, whose import is most of a bare interpreter's again
+# Type checkers take this for typing's own; to import typing costs almost a second start of Python.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -90,7 +90,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type depends on the name
     if name == "errors":
         return import_module("modellix_jupyter.errors")
     if name not in _HOMES:
@@ -105,14 +105,14 @@ def __dir__() -> list[str]:
 
 
 def load_ipython_extension(ip: InteractiveShell) -> None:
-    """Register the magics: what ``%load_ext modellix_jupyter`` calls."""
+    """Register the magics; ``%load_ext modellix_jupyter`` calls this."""
     from modellix_jupyter.magic.magics import load
 
     load(ip)
 
 
 def unload_ipython_extension(ip: InteractiveShell) -> None:
-    """End the engine and forget the magics: what ``%unload_ext`` calls; a sandbox goes on."""
+    """Close the sessions, unless a sandbox is in use; ``%unload_ext`` calls this."""
     from modellix_jupyter.magic.magics import unload
 
     unload(ip)

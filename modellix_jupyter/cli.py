@@ -15,7 +15,7 @@ _LAST_PORT = 65_535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit status, 1 where something is wrong."""
+    """Run the command; return its exit status, which is 1 if something is wrong."""
     parser = _parser()
     given = parser.parse_args(arguments)
     try:

@@ -1,4 +1,4 @@
-"""Every error that this package raises on purpose, drawn before any code that raises one.
+"""Every error that this package raises on purpose, as a tree.
 
 ::
 
@@ -8,9 +8,9 @@
     │   ├── UnknownModel     a model that the catalog does not have
     │   ├── ConfigError      a setting, a base URL or a key of the wrong form
     │   ├── MissingKey       no key anywhere
-    │   ├── OverBudget       it may cost more than a limit of `%modellix budget` leaves
-    │   └── MissingExtra     an optional library that this call needs
-    ├── ApiError             the service answered, in the documented form, that it will not
+    │   ├── OverBudget       it may cost more than a limit leaves, or its price is not known
+    │   └── MissingExtra     an optional library that this call needs is not installed
+    ├── ApiError             the service refused the request, in the documented form
     │   ├── BadRequest       400  fix the parameters
     │   ├── Unauthorized     401  give a valid key
     │   ├── PaymentRequired  402  recharge the account
@@ -27,19 +27,19 @@
     ├── TaskFailed           the task was accepted, ran, and failed
     ├── TaskExpired          the service no longer knows the task or its files
     ├── WaitTimeout          the wait ended before the task did; the task goes on
-    ├── DownloadError        a result that could not be fetched whole
+    ├── DownloadError        a result could not be downloaded completely
     │   └── ResultGone       the service says that it no longer has it
     └── LedgerError          the ledger cannot be opened, read or written
         ├── LedgerTooNew     written by a newer version; left untouched
-        ├── LedgerUnavailable    another program holds it, or its server is away: it will pass
-        ├── RowGone          a task has no row any more; it is not sent
+        ├── LedgerUnavailable    another program holds it, or its server is away: try again later
+        ├── RowGone          the row of a task is gone; the task is not sent
         └── NotOwned         another kernel drives the task now
 
-`WaitInterrupted` stands beside the tree: it is a `KeyboardInterrupt`, so that "Run All" stops.
+`WaitInterrupted` is not in the tree: it is a `KeyboardInterrupt`, so that "Run All" stops.
 
-Each error carries two lines: `message` (what happened) and `hint` (what to do about it). In a
-notebook that is all that is shown: see `_render_traceback_`. What both are worded with is below:
-`short`, and `did_you_mean` for what is not known.
+Each error carries two lines: `message` (what happened) and `hint` (what to do about it). A notebook
+shows nothing else: see `_render_traceback_`. Two functions below help to word them: `short` for
+quoted values, and `did_you_mean` for unknown names.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 CONSOLE_URL = "https://modellix.ai/console/api-key"
-# The ratio below which two names have nothing to do with each other (difflib's own default).
+# The least ratio of two names that are similar (difflib's own default).
 _CUTOFF = 0.6
-# How many letters make a part of a name worth finding inside another.
+# The fewest letters of a name that is looked for inside another one.
 _MIN_PART = 3
 
 
@@ -81,12 +81,12 @@ class ModellixError(Exception):
         return (_rebuild, (type(self), self.args, _state(self)))
 
     def _render_traceback_(self) -> list[str]:
-        """Show two lines in IPython, where any other exception shows its stack."""
+        """Show two lines in IPython, instead of the stack."""
         return two_lines(type(self).__name__, self.message, self.hint)
 
 
 def _state(error: BaseException) -> dict[str, Any]:
-    """Return what an error holds, but for results: those are of their process and its ledger."""
+    """Return the attributes of an error without `results`, which belong to their process."""
     return {name: value for name, value in vars(error).items() if name != "results"}
 
 
@@ -106,7 +106,7 @@ class UserError(ModellixError):
 class InvalidRequest(UserError):
     """A cell, an option, a prompt or a parameter that cannot be sent."""
 
-    # What was given as a model, where that is no slug.
+    # The text that was given as a model, if it is not a slug.
     model: str | None = None
 
 
@@ -159,7 +159,7 @@ class MissingExtra(UserError):
 
 
 class ApiError(ModellixError):
-    """The service answered, in the documented form, that it will not.
+    """The service refused the request, in the documented form.
 
     Parameters
     ----------
@@ -175,9 +175,9 @@ class ApiError(ModellixError):
     Attributes
     ----------
     category, detail : str
-        The two halves of the answer's message; category is empty where there is no colon.
+        The two halves of the answer's message; category is empty if there is no colon.
     hint_s : float or None
-        Of a 429, the seconds that its headers asked to wait; None where they said nothing credible.
+        For a 429, the seconds to wait by its headers; None if they state nothing credible.
 
     """
 
@@ -232,13 +232,13 @@ class RateLimited(ApiError):
 
 
 class ConcurrencyLimited(RateLimited):
-    """Too many tasks at once: a submission is taken as soon as one of them ends."""
+    """Too many tasks at once: a submission is accepted as soon as one of them ends."""
 
     default_hint = "Nothing was charged; send it again when a running task has ended."
 
 
 class ServerError(ApiError):
-    """The service failed, four times."""
+    """The service failed four times."""
 
     status = 500
     default_hint = "Nothing was charged; try again later."
@@ -266,7 +266,7 @@ class NoAnswer(TransportError):
 
 
 class BadAnswer(TransportError):
-    """Something answered, but not with what is documented."""
+    """An answer came, but not in a documented form."""
 
 
 class OutcomeUnknown(ModellixError):
@@ -293,7 +293,7 @@ class WaitTimeout(ModellixError, TimeoutError):
     Attributes
     ----------
     results : Results or None
-        What was waited for, where the call that ended here would have returned it.
+        The results that the call would have returned.
 
     """
 
@@ -302,16 +302,16 @@ class WaitTimeout(ModellixError, TimeoutError):
 
 
 class DownloadError(ModellixError):
-    """A result could not be fetched whole.
+    """A result could not be downloaded completely.
 
     Parameters
     ----------
     message, hint
-        As of every error here.
+        As in `ModellixError`.
     final
-        Whether trying again would end the same, so that the result is lost.
+        Whether every retry would fail too, so that the result is lost.
     blocked
-        Whether it would end the same until the user changes something here; it is not lost then.
+        Whether retries fail until the user changes something here; then the result is not lost.
 
     """
 
@@ -356,7 +356,7 @@ class LedgerUnavailable(LedgerError):
 
 
 class RowGone(LedgerError):
-    """A task has no row any more: the ledger was removed, or put back from a backup."""
+    """The row of a task is gone: the ledger was removed, or restored from a backup."""
 
     default_hint = "Run its cell again where you still want it."
 
@@ -375,7 +375,7 @@ class WaitInterrupted(KeyboardInterrupt):
     Attributes
     ----------
     results : Results or None
-        As of `WaitTimeout`.
+        As in `WaitTimeout`.
 
     """
 
@@ -409,17 +409,17 @@ API_ERRORS: dict[int, type[ApiError]] = {
 
 
 def two_lines(name: str, message: str, hint: str) -> list[str]:
-    """Return what a notebook shows of an error: one line each, with no control characters."""
+    """Return the two lines of an error in a notebook, without control characters."""
     return plain_lines(f"{name}: {message}", hint)
 
 
 def plain_lines(message: str, hint: str) -> list[str]:
-    """Return a message and what to do about it, one line each, fit for a terminal."""
+    """Return a message and its hint, one line each, without control characters."""
     return [_flat(text) for text in (message, hint) if text]
 
 
 def _flat(text: str) -> str:
-    """Fold white space and drop what could drive a terminal; messages quote the server."""
+    """Fold white space and replace control characters, because messages quote the server."""
     return " ".join("".join(c if c.isprintable() or c.isspace() else "�" for c in text).split())
 
 
@@ -442,7 +442,7 @@ def suggest(word: str, known: Iterable[str], n: int = 3) -> list[str]:
 
 
 def did_you_mean(word: str, known: Iterable[str], n: int = 1) -> str:
-    """Return a sentence such as "Did you mean `seed`?", or nothing where no name is similar."""
+    """Return a sentence such as "Did you mean `seed`?", or nothing if no name is similar."""
     names = [f"`{name}`" for name in suggest(word, known, n)]
     if not names:
         return ""
@@ -467,7 +467,7 @@ def _ratio(one: str, other: str) -> float:
     from difflib import SequenceMatcher
 
     matcher = SequenceMatcher(None, one, other, autojunk=False)
-    # The two bounds are cheap, and spare the slow comparison for nearly every name of a notebook.
+    # The two bounds are cheap, and avoid the slow comparison for nearly every name of a notebook.
     if min(matcher.real_quick_ratio(), matcher.quick_ratio()) < _CUTOFF:
         return floor
     return max(floor, matcher.ratio())

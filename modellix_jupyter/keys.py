@@ -1,4 +1,4 @@
-"""The key: one object that hides it, where it may be, and which services may have it."""
+"""The key: the object that hides it, the places where it may be, the services that may have it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ VARIABLE = "MODELLIX_API_KEY"
 URL_VARIABLE = "MODELLIX_BASE_URL"
 CONFIRMED = "confirmed-origins"
 _STORED = "stored"
-# Characters of a key at most (the notes on the API).
+# The most characters of a key.
 LONGEST = 16_384
 _SERVICE = "modellix-jupyter"
 
 
 class SecretKey:
-    """A key that shows itself to nobody; `source` says in words where it came from."""
+    """A key that is not shown when it is printed; `source` says in words where it came from."""
 
     __slots__ = ("__value", "source")
 
@@ -32,7 +32,7 @@ class SecretKey:
         self.source = source
 
     def reveal(self) -> str:
-        """Return the key itself: for the request's header, and nothing else."""
+        """Return the key itself: only for the header of a request, and to store it."""
         return self.__value
 
     def __repr__(self) -> str:
@@ -57,7 +57,7 @@ class SecretKey:
 
 
 def check_key(value: str) -> str:
-    """Return the key without surrounding white space; never quotes it in an error."""
+    """Return the key without surrounding white space; never quote it in an error."""
     key = value.strip()
     if not key:
         raise ConfigError("The key is empty.", "`%modellix key` asks for another.")
@@ -90,17 +90,17 @@ class KeyPlaces:
         yield "Colab's secrets", from_colab
         yield "the system keyring", from_keyring
         yield "the stored key file", lambda: _read(self.stored)
-        # last: it may have come with a project of somebody else's
+        # last: the file may have come with somebody else's project
         yield "a .env file", lambda: from_dotenv(self.folder / ".env")
 
     def is_for(self, key: SecretKey, origin: str) -> bool:
-        """Whether a key was given for a service, or its user confirmed that it may have it."""
+        """Whether a key was given for a service, or the user confirmed it for that service."""
         confirmed = (_read(self._confirmed) or "").split()
         if _mark(key, origin) in confirmed:
             return True
         if key.source == VARIABLE:
             return origin == check_origin(self.environment.get(URL_VARIABLE) or DEFAULT_BASE_URL)
-        # one that `store` kept is for the service that it was kept for
+        # a key that `store` kept is only for the service that it was kept for
         return origin == DEFAULT_BASE_URL and _mark(key, _STORED) not in confirmed
 
     def confirm(self, key: SecretKey, origin: str) -> None:
@@ -115,7 +115,7 @@ class KeyPlaces:
 def find_key(
     home: Path, origin: str, confirm: Callable[[SecretKey, str], bool] | None = None
 ) -> SecretKey:
-    """Return the key for a service; another's is asked about once, by `confirm`."""
+    """Return the key for a service; if it was given for another one, `confirm` decides once."""
     where = places(home)
     key = where.find()
     if key is None:
@@ -128,7 +128,7 @@ def find_key(
 
 
 def not_for(key: SecretKey, origin: str) -> tuple[str, str]:
-    """Return what is wrong where a key is not for a service, and how to confirm it."""
+    """Return the message and the hint for a key that was not given for a service."""
     return (
         f"The key from {key.source} was not given for {shown(origin)}, so it was not sent there.",
         (
@@ -139,12 +139,12 @@ def not_for(key: SecretKey, origin: str) -> tuple[str, str]:
 
 
 def shown(origin: str) -> str:
-    """Write an origin in ASCII: letters that only look alike are seen to be others."""
+    """Write an origin in ASCII, so that letters that only look alike can be told apart."""
     return origin.encode("ascii", "backslashreplace").decode()
 
 
 def _mark(key: SecretKey, origin: str) -> str:
-    """Return what stands for a confirmation: nobody without the key can write it."""
+    """Return the mark of a confirmation, which nobody can make without the key."""
     return hmac.new(key.reveal().encode(), origin.encode(), "sha256").hexdigest()
 
 
@@ -154,7 +154,7 @@ def places(home: Path) -> KeyPlaces:
 
 
 def from_dotenv(path: Path) -> str | None:
-    """Read the one variable from a ``.env`` file; one line needs no library."""
+    """Read the key's variable from a ``.env`` file; one line needs no library."""
     for line in (_read(path) or "").splitlines():
         name, equals, value = line.strip().removeprefix("export ").partition("=")
         if equals and name.strip() == VARIABLE:
@@ -163,7 +163,7 @@ def from_dotenv(path: Path) -> str | None:
 
 
 def from_colab() -> str | None:
-    """Ask Colab's secrets, where this is Colab and the user allowed it."""
+    """Read the key from Colab's secrets, if this is Colab and the user allowed it."""
     if "google.colab" not in sys.modules:
         return None
     try:
@@ -175,17 +175,17 @@ def from_colab() -> str | None:
 
 
 def from_keyring() -> str | None:
-    """Ask the system keyring, where the library is installed and has a store that answers."""
+    """Read the key from the system keyring, if the library is installed and its store works."""
     try:
         import keyring
 
         return keyring.get_password(_SERVICE, VARIABLE)
-    except Exception:  # noqa: BLE001 - each backend raises its own; none of them is an answer
+    except Exception:  # noqa: BLE001 - each backend raises errors of its own; each means: no key
         return None
 
 
 def store(key: SecretKey, path: Path, origin: str = DEFAULT_BASE_URL) -> str:
-    """Keep a service's key in the keyring, else in the owner's own file; return where, in words."""
+    """Store a service's key in the keyring, or else in a private file; return where, in words."""
     where = _store(key, path)
     _append_private(path.with_name(CONFIRMED), _mark(key, _STORED), _mark(key, origin))
     return where
@@ -196,9 +196,9 @@ def _store(key: SecretKey, path: Path) -> str:
         import keyring
 
         keyring.set_password(_SERVICE, VARIABLE, key.reveal())
-    except Exception:  # noqa: BLE001 - whatever the backend raised, the file is the other way
+    except Exception:  # noqa: BLE001 - each backend raises errors of its own; the file needs none
         return _store_file(key, path)
-    # a backend that keeps nothing (keyring's null one) raises nothing either
+    # a backend that keeps nothing, such as keyring's null one, raises no error
     return "the system keyring" if from_keyring() == key.reveal() else _store_file(key, path)
 
 

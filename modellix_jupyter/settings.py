@@ -1,4 +1,4 @@
-"""Every setting, as one table: `%config Modellix`, the docs and the checks are made from it."""
+"""Every setting in one table; `%config Modellix`, the docs and the checks are made from it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _LEDGER_URL = re.compile(
 
 
 class LedgerUrl(str):
-    """The URL of a ledger, whose password is not shown where settings are.
+    """The URL of a ledger, whose repr hides the password.
 
-    Of anything else than scheme, host, port and database nothing is: a password may be anywhere.
+    It shows only scheme, host, port and database: a password may be in any other part.
     """
 
     __slots__ = ()
@@ -44,12 +44,12 @@ class LedgerUrl(str):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The settings of one session; immutable, so that a running task keeps what it began with.
+    """The settings of one session; immutable, so that a running task keeps those it began with.
 
     Raises
     ------
     ConfigError
-        A value is of the wrong form or out of range; the sentence names the setting.
+        A value is of the wrong form or out of range; the message names the setting.
 
     """
 
@@ -137,13 +137,13 @@ class Settings:
 
     @property
     def local(self) -> bool:
-        """Whether the base URL is this machine, as a sandbox's is."""
+        """Whether the service is on this machine, as a sandbox is."""
         return urlsplit(self.base_url).hostname in LOCAL_HOSTS
 
     def user_name(self) -> str:
-        """Return `user`, or the name of the login: at the hub, where one started the kernel.
+        """Return `user`, or else the login at the JupyterHub, or else the login on this machine.
 
-        In a hub's containers everybody has the same login on the machine.
+        In a hub's containers, everybody has the same login on the machine.
         """
         import getpass
 
@@ -153,7 +153,7 @@ class Settings:
             return "unknown"
 
     def schema_origin(self) -> str:
-        """Return where schemas are read: a service on this machine has its own."""
+        """Return the origin of the schemas; a service on this machine has its own."""
         return self.schema_url or (self.base_url if self.local else DEFAULT_SCHEMA_URL)
 
     def changed(self, **changes: object) -> Settings:
@@ -174,7 +174,7 @@ SETTING_NAMES = tuple(item.name for item in fields(Settings))
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings with what the environment says of them."""
+    """Return the settings, with the values that the environment sets."""
     env = os.environ if environment is None else environment
     named = {name: env.get(f"MODELLIX_{name.upper()}") for name in _IN_ENVIRONMENT}
     return Settings(**{name: value for name, value in named.items() if value})  # type: ignore[arg-type]  # all are text
@@ -212,7 +212,7 @@ def check_origin(url: str, name: str = "base_url") -> str:
 
 
 def check_files(url: str) -> str:
-    """Return the place of files; one with credentials in it would show them wherever it stands."""
+    """Return the place of files; refuse credentials in it, which would be shown with it."""
     if "://" not in url:
         return url
     try:

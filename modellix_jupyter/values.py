@@ -1,4 +1,4 @@
-"""The values that every layer speaks of: a request, a resource, a task and what it is doing.
+"""The values that every layer uses: a request, a resource, a task and its activity.
 
 All are immutable: the engine's thread hands them to the notebook's, and neither can change what
 the other sees. Times are integers, microseconds since the epoch in UTC, because that is what
@@ -27,7 +27,7 @@ from modellix_jupyter.errors import (
     TaskFailed,
 )
 
-# Types of results that are read, not looked at; and how much of one is, in bytes.
+# Types of results that are text, and the most bytes of one that are read.
 TEXTS = frozenset({"text", "document"})
 _MAX_TEXT = 1024 * 1024
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
@@ -35,9 +35,9 @@ Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # How long the service keeps a result, in microseconds (its REST page: "saved for 24 hours").
 RESULT_LIFETIME_US = 24 * 3600 * 1_000_000
-# Before that nothing is given up where the service does not say how long (its newer plugin).
+# If the service does not state how long, nothing is given up before this (its newer plugin's time).
 KEPT_US = 7 * RESULT_LIFETIME_US
-# Bytes of an uploaded picture at most (the notes on the API).
+# The most bytes of an uploaded picture.
 MAX_UPLOAD = 16 * 1024 * 1024
 
 
@@ -55,7 +55,7 @@ def service_of(origin: str) -> str:
 
 
 class Status(StrEnum):
-    """Where a task stands; the values are the frame's ``status`` column."""
+    """The state of a task; the values are those of the frame's column ``status``."""
 
     # Recorded; the request is about to be, or is being, sent.
     SUBMITTING = "submitting"
@@ -72,7 +72,7 @@ class Status(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether the service will change nothing more about the task."""
+        """Whether the service will no longer change the task."""
         return self not in _OPEN
 
 
@@ -90,9 +90,9 @@ class Request:
     prompt
         The text, or None for a model that takes none.
     params
-        Everything else in the body, as JSON values.
+        The rest of the body, as JSON values.
     prompt_parameter
-        Where the prompt stands in the body: `text` with some models.
+        The name of the prompt in the body: `text` with some models.
     parents
         The ids of the tasks whose results are its inputs.
 
@@ -128,21 +128,21 @@ class Resource:
     url
         Where the service keeps it for 24 hours; untrusted.
     type
-        ``image``, ``video``, ``audio``, or whatever the service said.
+        ``image``, ``video``, ``audio``, or another word of the service.
     width, height
         In pixels.
     format
-        As the service said (``png``), or as the file itself showed.
+        As the service states it (``png``), or as found in the file.
     role
-        As the service said (``primary``).
+        As the service states it (``primary``).
     path
-        The downloaded file, absolute, or None where it is not on this disk.
+        The downloaded file, absolute, or None if it is not on this disk.
     size
         Of the downloaded file, in bytes.
     problem
         Why there is no file, in one sentence.
     lost
-        Whether there never will be one.
+        Whether there will never be a file.
 
     """
 
@@ -160,7 +160,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """Something to show of one resource.
+    """One resource as it is shown.
 
     Parameters
     ----------
@@ -177,12 +177,12 @@ class Media:
     size
         Of the original, in bytes.
     file
-        Where the original lies beside a page that is written to a folder, from there; it is
-        linked to in place of the URL.
+        The path of the original from the folder of the page or the notebook; a link uses it in
+        place of the URL.
     problem
         Why there is nothing to show, in one sentence.
     text
-        What a file of text says.
+        The content of a text file.
 
     """
 
@@ -205,34 +205,34 @@ class Task:
     Parameters
     ----------
     uid
-        Our own name for it, which exists before the service has given one.
+        Our own id of it, which exists before the service has given one.
     batch
-        What was started by one cell or call shares one.
+        The same for all tasks that one cell or call started.
     origin
-        The base URL it was sent to; it is asked for there only.
+        The base URL it was sent to; no other service is asked about it.
     created_at, submitted_at, completed_at, expires_at
         Microseconds since the epoch. ``submitted_at`` is None while nothing was sent.
     duration_ms
         The service's own measure of the work, in milliseconds.
     measured
-        Whether ``completed_at`` is when it ended: not where a machine slept, or the clock was set.
+        Whether ``completed_at`` is exact; it is not if the machine slept, or its clock was set.
     attempts
         How many times the submission was sent.
     price
-        In USD, from the catalog when the request was made: the most that it may cost. None where
-        it has none, and 0 for a result that the ledger had already.
+        In USD: the most that it may cost, by the catalog when the request was made. None if that
+        has no price, and 0 if the ledger already had the result.
     charged
-        In USD, as the service billed it; None as long as it does not say so.
+        In USD, as the service billed it; None until it says so.
     request_key
-        What equal requests share; see `planning.plan`.
+        The same for equal requests; see `planning.plan`.
     reused_from
-        The uid of the task whose result this is, where it was not asked for again.
+        The uid of the task whose result was taken instead of sending the request.
     parents
-        The ids of the tasks whose results are its inputs, with commas between.
+        The ids of the tasks whose results are its inputs, separated by commas.
     error_code
-        The HTTP status of the refusal, where there was one.
+        The HTTP status of the refusal, if there was one.
     user
-        Whose it is, where it was read from a ledger that several share.
+        Its user, if it was read from a shared ledger.
 
     """
 
@@ -288,12 +288,12 @@ class Task:
 
     @property
     def unsent(self) -> bool:
-        """Whether it is an intent that was never sent; nothing was charged."""
+        """Whether it was recorded but never sent; nothing was charged."""
         return self.status is Status.SUBMITTING and self.submitted_at is None
 
     @property
     def in_flight(self) -> bool:
-        """Whether its request has left, and no answer was read yet."""
+        """Whether its request has left, and no answer has been read yet."""
         return self.status is Status.SUBMITTING and self.submitted_at is not None
 
     @property
@@ -303,13 +303,13 @@ class Task:
 
     @property
     def text(self) -> str | None:
-        """What its first result of text says, a transcript say, where it is on this disk."""
+        """The content of its first text (a transcript, for example) that is on this disk."""
         found = (r.path for r in self.resources if r.path and r.type in TEXTS)
         return next((text for text in map(text_of, found) if text is not None), None)
 
     @property
     def missing(self) -> tuple[int, ...]:
-        """The places in `resources` of files that are still to be fetched."""
+        """The indexes in `resources` of files that are still to be downloaded."""
         return tuple(i for i, r in enumerate(self.resources) if not (r.path or r.lost))
 
     @property
@@ -318,7 +318,7 @@ class Task:
         return next((r.path for r in self.resources if r.path), None)
 
     def error(self) -> ModellixError | None:
-        """Return what a user should be told went wrong, as an exception, or None."""
+        """Return the error to show to the user, or None if nothing went wrong."""
         who = f"{self.request.model} ({self.task_id or self.uid})"
         reason = self.error_message or "no reason given"
         if self.status is Status.REJECTED:
@@ -340,18 +340,18 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What is being done about a task just now; shown, never stored.
+    """What the engine is doing for a task now; shown, never stored.
 
     Parameters
     ----------
     what
         In the user's words: ``rate limited``, ``waiting for a place``, ``downloading``.
     until
-        When it goes on, in seconds since the epoch, or None where nobody can know.
+        When it goes on, in seconds since the epoch, or None if that is not known.
     attempt
-        Which attempt is coming, counted from 1, or None where it is the first.
+        The number of the next attempt, counted from 1, or None for the first.
     of
-        Out of how many, or None where only a deadline counts.
+        The most attempts, or None if only a deadline limits them.
 
     """
 
@@ -363,7 +363,7 @@ class Activity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """What the engine tells its listeners: a task as it is now, and what is being done."""
+    """What the engine sends to its listeners: a task as it is now, and its activity."""
 
     task: Task
     activity: Activity | None = None
@@ -378,17 +378,17 @@ class Card:
     task
         The task.
     activity
-        What is being done about it just now.
+        What the engine is doing for it now.
     held
-        Whether it was never sent, and nobody is about to send it.
+        Whether it was never sent, and no kernel is about to send it.
     usual_s
-        How long this model usually takes, in seconds, or None where nobody knows yet.
+        How long this model usually takes, in seconds, or None if that is not known yet.
     left_s
-        In how many seconds it is over, by what is known of the whole queue, or None.
+        The expected seconds until it ends, by the state of the whole queue, or None.
     media
-        What there is to show of its resources.
+        Its resources as they are shown.
     inputs
-        Small pictures of what it began from.
+        Small pictures of its inputs.
 
     """
 
@@ -428,19 +428,19 @@ class TaskAnswer:
     Parameters
     ----------
     status
-        One of the four that a service can say.
+        One of the four that a service can answer.
     odd
-        The word it used, where it is not a known one: it is shown, and asked again.
+        The word of the answer, if it is not a known one: it is shown, and the task is polled again.
     duration_ms
         The service's own measure, in milliseconds.
     completed_at
         Microseconds since the epoch, from the answer's ``end_time``.
     expires_at
-        Until when the result is kept, in microseconds since the epoch, where that is stated.
+        Until when the result is kept, in microseconds since the epoch, if that is stated.
     lacking
-        How many files it speaks of without naming them.
+        How many of the files that it counts have no usable address.
     beyond
-        How many files it names that are too many to be taken.
+        How many of the files that it counts are above the most that are taken.
     charged
         In USD, as the service billed it.
 
@@ -467,9 +467,9 @@ class TaskAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """A display price of the catalog, in USD: fixed where both ends are one; see `pricing_of`.
+    """A display price of the catalog, in USD: fixed if both ends are equal; see `pricing_of`.
 
-    The upper end is infinite where the catalog does not state one.
+    The upper end is infinite if the catalog does not state one.
     """
 
     low: float
@@ -488,7 +488,7 @@ class Model:
 
     @property
     def text(self) -> str:
-        """All that is said of it, in small letters, to be searched."""
+        """All its words in lower case, to be searched."""
         return f"{self.slug} {self.type} {self.description}".lower()
 
 
@@ -498,9 +498,9 @@ def to_datetime(us: int | None) -> datetime | None:
 
 
 def text_of(path: str | Path) -> str | None:
-    """Return what a file of text says, up to a bound; None where it is none, or not here.
+    """Return the content of a text file, up to a bound; None if it is no text, or not here.
 
-    Of a transcript in JSON, it is what is said.
+    From a transcript in JSON, return only the spoken text.
     """
     try:
         with Path(path).open("rb") as file:

@@ -1,1 +1,1 @@
-"""Layer 7: what people type into a cell, read purely and then run by the session."""
+"""Layer 7: the magics. They parse what is typed into a cell, and the session runs it."""

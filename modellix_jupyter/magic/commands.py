@@ -1,4 +1,4 @@
-"""What a ``%%modellix`` cell does, and each command of ``%modellix``, a function each."""
+"""Runs a ``%%modellix`` cell, and each command of ``%modellix`` in a function of its own."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _NO_TASK = (
 )
 _NOT_HERE = "No task was sent to this service yet: `%modellix history --all` has those of others."
 _KEPT = "The originals are kept: `Results.save` copies them too."
-# Columns of a table in a terminal, which wraps longer lines; a name that is cut is no use.
+# The width of a table in a terminal, which wraps longer lines; a cut name would be useless.
 _WIDEST = 400
 
 
 def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | None:
-    """Do what a cell asks for; return None where nothing was sent: a dry run, or a no."""
+    """Run a cell; return None if nothing was sent, after a dry run or a no."""
     if command.help:
         print(help_text())
         return None
@@ -66,7 +66,7 @@ def run_cell(command: CellCommand, variables: dict[str, object]) -> Results | No
 
 
 def _finish(results: Results, command: CellCommand, folder: Path | None) -> Results:
-    # beside the wait, so that an interrupt or --no-wait does not lose it
+    # on its own thread, so that an interrupt or --no-wait does not lose it
     saving = _save_when_done(results, folder)
     if not command.wait:
         results.show()
@@ -84,7 +84,7 @@ def _finish(results: Results, command: CellCommand, folder: Path | None) -> Resu
 
 
 def _save_when_done(results: Results, folder: Path | None) -> Future[None]:
-    """Copy the files once they are here; a copy that was begun is ended before the process is."""
+    """Copy the files when they are downloaded; the process does not exit during a copy."""
     if folder is None:
         nothing: Future[None] = Future()
         nothing.set_result(None)
@@ -104,7 +104,7 @@ def _save_when_done(results: Results, folder: Path | None) -> Future[None]:
 
 
 def _note_failure(saving: Future[None], results: Results) -> None:
-    """Say below the results of a cell that has ended that they were not copied."""
+    """Say below the results of an ended cell why they were not copied."""
 
     def note(saved: Future[None]) -> None:
         error = saved.exception()
@@ -115,7 +115,7 @@ def _note_failure(saving: Future[None], results: Results) -> None:
 
 
 def _prepared(save: str | None) -> Path | None:
-    """Make the folder before anything is sent: a folder that cannot be made costs nothing then."""
+    """Make the folder before anything is sent: if it cannot be made, nothing was paid."""
     if save is None:
         return None
     folder = Path(save).expanduser().absolute()
@@ -130,7 +130,7 @@ def _prepared(save: str | None) -> Path | None:
 
 
 def _order_if_possible(requests: Sequence[Request], reuse: str) -> Order:
-    """Check the requests too, where there is a key: a dry run needs none."""
+    """Check and price the requests if there is a key; a dry run needs none."""
     session = current()
     try:
         return session.order(requests, reuse=reuse)
@@ -170,7 +170,7 @@ def show_table(
 
 
 def run_command(command: LineCommand) -> object:
-    """Do what a line asks for, and return its value for ``_``."""
+    """Run a line, and return its value for ``_``."""
     return COMMAND_FUNCTIONS[command.name](command.arguments)
 
 

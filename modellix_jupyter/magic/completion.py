@@ -1,7 +1,7 @@
 """Completion of models, options, parameters and commands, for cells and lines of ours.
 
-A completion must never be slow: what is not known yet is asked for in the background, and offered
-the next time.
+A completion must never be slow: names that are not known yet are read in the background, and
+offered the next time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PATIENCE_S = 0.4
 
 
 def complete(line: str) -> list[str]:
-    """Return what may stand in place of the last word of a line, cut at the cursor."""
+    """Return the completions of the last word of a line that ends at the cursor."""
     words = line.split()
     last = _last_word(line)
     words = words[: len(words) - bool(last)]
@@ -40,7 +40,7 @@ def complete(line: str) -> list[str]:
 
 
 def _fitting(known: list[str], word: str) -> list[str]:
-    """Return what begins with a word, or else what has it anywhere."""
+    """Return the names that begin with a word, or else those that contain it."""
     part = word.removeprefix("--").lower()
     return [each for each in known if each.startswith(word)] or [
         each for each in known if part and part in each.lower()
@@ -98,8 +98,8 @@ def _schemas(models: list[str]) -> list[ModelSchema]:
     return [schema for schema in found if schema is not None]
 
 
-def _soon(ask: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever is asked for
-    """Ask the session on a thread, and give up waiting (not asking) after a moment."""
+def _soon(ask: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - the caller decides the type
+    """Ask the session on a thread; after a moment stop waiting, but not asking."""
     import threading
 
     from modellix_jupyter.errors import ModellixError
@@ -120,7 +120,7 @@ def _soon(ask: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever is asked
 
 
 def _matcher(context: CompletionContext) -> dict[str, Any]:
-    """Answer IPython's completer, in its second interface."""
+    """Answer IPython's completer, by version 2 of its interface."""
     from IPython.core.completer import SimpleCompletion
 
     line = context.line_with_cursor[: context.cursor_position]
@@ -133,9 +133,9 @@ def _matcher(context: CompletionContext) -> dict[str, Any]:
 
 
 def _matcher_of_7(ip: InteractiveShell) -> Callable[[str], list[str]]:
-    """Return what answers the completer of IPython 7, which Colab runs.
+    """Return a matcher for IPython 7, which Colab runs.
 
-    It replaces a part of the word only where that has a sign in it, as in 1024*1024.
+    In a word with a sign in it, such as 1024*1024, IPython 7 replaces only the last part.
     """
 
     def matcher(_: str) -> list[str]:
@@ -145,7 +145,7 @@ def _matcher_of_7(ip: InteractiveShell) -> Callable[[str], list[str]]:
         kept = len(word) - len(part)
         return [each[kept:] for each in found if kept == 0 or each.startswith(word)]
 
-    matcher.matcher_identifier = _NAME  # type: ignore[attr-defined]  # as the later ones have
+    matcher.matcher_identifier = _NAME  # type: ignore[attr-defined]  # as on matchers of later versions
     return matcher
 
 
@@ -158,14 +158,14 @@ def register(ip: InteractiveShell) -> None:
     try:
         from IPython.core.completer import context_matcher
     except ImportError:
-        # its custom matchers have Python's names, and all magics, beside what they answer
+        # beside the answers of a custom matcher, IPython 7 offers Python's names and all magics
         ip.Completer.magic_arg_matchers.append(_matcher_of_7(ip))
     else:
         ip.Completer.custom_matchers.append(context_matcher(identifier=_NAME)(_matcher))
 
 
 def unregister(ip: InteractiveShell) -> None:
-    """Complete no more."""
+    """Stop completing in this shell."""
     for name in ("custom_matchers", "magic_arg_matchers"):
         matchers = getattr(ip.Completer, name, [])
         matchers[:] = [m for m in matchers if getattr(m, "matcher_identifier", "") != _NAME]

@@ -1,4 +1,4 @@
-"""The magics as IPython sees them: parse, then hand over; everything else is loaded when used."""
+"""The magics that IPython calls: they parse, then hand over; the rest is imported when used."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def setting_traits() -> dict[str, TraitType[Any, Any]]:
     return made
 
 
-# traitlets reads a class's body once, when the class is made: so the class is made of the table
+# traitlets reads the body of a class only when the class is made, so make it from the table
 SettingTraits = MetaHasTraits("SettingTraits", (HasTraits,), setting_traits())
 
 
@@ -58,7 +58,7 @@ class Modellix(Magics, SettingTraits):  # type: ignore[misc, valid-type]  # a cl
             self._apply_configured()
             self._adopt()
         except BaseException:
-            # a wrong setting, of the environment or of IPython's: the next attempt begins anew
+            # a setting of the environment or of IPython is wrong: the next attempt begins anew
             shell.configurables[:] = [c for c in shell.configurables if c is not self]
             raise
 
@@ -83,16 +83,16 @@ class Modellix(Magics, SettingTraits):  # type: ignore[misc, valid-type]  # a cl
             return run_cell(command, variables)
 
     def _own(self, variables: dict[str, object]) -> dict[str, object]:
-        """Return the variables but those that IPython itself put there, such as `exit`."""
+        """Return the variables without those that IPython itself defined, such as `exit`."""
         hidden = self.shell.user_ns_hidden if self.shell else {}
         return {n: v for n, v in variables.items() if n not in hidden or hidden[n] is not v}
 
-    # what IPython asks for before the docstring: so the help is read when it is looked at
-    modellix.getdoc = _help  # type: ignore[union-attr]  # a function, whatever its decorator says
+    # IPython prefers this to the docstring, so the help is made only when somebody looks at it
+    modellix.getdoc = _help  # type: ignore[union-attr]  # it is a function
 
     @observe(*SETTING_NAMES)
     def _changed(self, change: dict[str, Any]) -> None:
-        """Hand a setting on to the session; a value it refuses is put back."""
+        """Hand a changed setting to the session; if that refuses it, restore the old value."""
         if self._adopting:
             return
         try:
@@ -103,14 +103,14 @@ class Modellix(Magics, SettingTraits):  # type: ignore[misc, valid-type]  # a cl
             self._adopt()
 
     def _apply_configured(self) -> None:
-        """Hand on what IPython's own configuration says, as ``c.Modellix.ask_above = 20``."""
+        """Apply the settings of IPython's configuration, such as ``c.Modellix.ask_above = 20``."""
         configured = self.config.get(type(self).__name__, {})
         changed = {name: getattr(self, name) for name in SETTING_NAMES if name in configured}
         if changed:
             apply(changed)
 
     def _adopt(self) -> None:
-        """Take over what the environment says, so that ``%config`` shows what is in force."""
+        """Copy the settings in force to the traits, so that ``%config`` shows them."""
         from modellix_jupyter.notebook.current_session import settings
 
         in_force = settings()
@@ -121,7 +121,7 @@ class Modellix(Magics, SettingTraits):  # type: ignore[misc, valid-type]  # a cl
 
 
 def apply(changed: dict[str, object]) -> Session:
-    """Give the session in use other settings; a value out of range is a `ConfigError`."""
+    """Change settings of the session in use; raise `ConfigError` if a value is out of range."""
     from modellix_jupyter.notebook.current_session import configure, current
 
     return configure(current().settings.changed(**changed))
@@ -129,22 +129,22 @@ def apply(changed: dict[str, object]) -> Session:
 
 @contextmanager
 def _usage_errors() -> Iterator[None]:
-    """Show a user's mistake as IPython shows a wrong use of any magic: no traceback."""
+    """Show a user's mistake as IPython shows the wrong use of any magic, without a traceback."""
     try:
         yield
     except UserError as error:
-        # IPython prints it as it is: so no control characters
+        # without control characters, because IPython prints it unchanged
         raise UsageError("\n".join(plain_lines(error.message, error.hint))) from None
 
 
 def _with_body(lines: list[str]) -> list[str]:
-    """Give a cell of one line a body: IPython refuses one without; some models take no prompt."""
+    """Give a cell of one line a body: IPython requires one, but some models take no prompt."""
     alone = len(lines) == 1 and lines[0].startswith("%%modellix ")
     return [*lines, "\n"] if alone else lines
 
 
 def load(ip: InteractiveShell) -> None:
-    """Register the magics and the completion, and say what an earlier kernel left behind."""
+    """Register the magics and the completion; announce unfinished tasks of earlier kernels."""
     if getattr(ip, _LOADED, None) is not None:
         return
     magics = Modellix(ip)
@@ -159,12 +159,12 @@ def load(ip: InteractiveShell) -> None:
 
 
 def unload(ip: InteractiveShell) -> None:
-    """End the engine, unless a sandbox is in use, and forget the magics."""
+    """Close the sessions, unless a sandbox is in use, and remove the magics."""
     from modellix_jupyter.magic.completion import unregister
     from modellix_jupyter.notebook.current_session import close_all, in_use
 
     session = in_use()
-    # after a reload, the next cell would go to a service that costs
+    # without the sandbox, the next cell after a reload would go to a service that costs money
     if session is None or session.sandbox is None:
         close_all()
     magics = getattr(ip, _LOADED, None)

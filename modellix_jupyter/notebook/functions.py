@@ -71,7 +71,7 @@ def submit(
     Raises
     ------
     UserError, MissingKey, LedgerError
-        The message says what to do. Nothing was sent, also if there was nobody to ask.
+        The message says what to do; nothing was sent. Raised also if there is nobody to ask.
 
     """
     with full_names():
