@@ -1,7 +1,7 @@
-"""Where the files of results lie: a folder of this machine, or any place that fsspec reaches.
+"""The place of result files: a local folder, or any location that fsspec can access.
 
-A file that lies elsewhere is read through a copy in the home; the copies together are bounded. One
-that cannot be put there waits in a folder of its own, and is put there later.
+A remote file is read through a copy in the home; the copies together are limited. A file that
+cannot be uploaded waits in a separate folder, and is uploaded later.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from modellix_jupyter.errors import ConfigError, MissingExtra, ModellixError
 from modellix_jupyter.storage.pictures import mark_of
 
 MIB = 1024 * 1024
-# The beginning of the name of a file that is not whole yet.
+# The prefix of the name of an incomplete file.
 PART = ".part-"
 _ABANDONED_S = 86_400
-# Seconds until what waits is put into its place again, and at most.
+# Seconds before another try to upload the waiting files: at first, and at most.
 _PAUSE_S, _LONGEST_PAUSE_S = 15.0, 900.0
 
 _T = TypeVar("_T")
 
-# The places of this process that are not the home, by what the paths of their files begin with.
+# The places that are configured in this process, by the prefix of their files' paths.
 _places: dict[str, Files] = {}
 
 
 def local_copy(path: str | Path) -> Path:
-    """Return a file of this machine with the content of a resource's ``path``.
+    """Return a local file with the content of a resource's ``path``.
 
-    A file that lies elsewhere is fetched where there is no copy yet. `ModellixError` says why that
-    is not possible; a missing file of this machine is left to who opens it.
+    A remote file is downloaded if there is no copy yet; `ModellixError` says why that is not
+    possible. A missing local file is not reported here but when it is opened.
     """
     text = str(path)
     for prefix, place in _places.items():
@@ -55,23 +55,23 @@ def local_copy(path: str | Path) -> Path:
 
 
 def is_elsewhere(path: str | None) -> bool:
-    """Whether reading a resource's ``path`` may take a download."""
+    """Whether reading a resource's ``path`` may need a download."""
     return "://" in (path or "")
 
 
 def is_there(path: str | None) -> bool:
-    """Whether a resource's ``path`` is of a file; one that lies elsewhere is taken for one."""
+    """Whether a resource's ``path`` is an existing file; a remote one is assumed to exist."""
     return is_elsewhere(path) or (path is not None and Path(path).expanduser().is_file())
 
 
 class Files:
-    """The place of files: a folder or what fsspec understands, else ``files`` in the home."""
+    """The place of files: a folder or a URL of fsspec, by default ``files`` in the home."""
 
     def __init__(self, home: Path, url: str = "", cache_mb: int = 1024) -> None:
         self.remote = is_elsewhere(url) and not url.startswith("file:")
         self._own = home / "files"
         self._url = url
-        # New files are written to `folder`: the place itself, or where they wait to be put there.
+        # New files are written to `folder`: the place itself, or an outbox for the upload.
         # The paths of all files of the place begin with `prefix`.
         if self.remote:
             self.folder, self.prefix = home / "outbox", url if url.endswith("/") else f"{url}/"
@@ -82,7 +82,7 @@ class Files:
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._sender: threading.Thread | None = None
-        self._on_its_way: set[str] = set()
+        self._uploading: set[str] = set()
         if url:
             _places[self.prefix] = self
 
@@ -90,16 +90,16 @@ class Files:
         return self._url if self.remote else str(self.folder)
 
     def path(self, name: str) -> str:
-        """Return the path of a file of the place, as it stands in its resource."""
+        """Return the path of a file of the place, as its resource stores it."""
         return f"{self.prefix}{name}" if self.remote else str(self.folder / name)
 
     # -- reading
 
     def local(self, name: str) -> Path:
-        """Return a file of this machine with the content of the file of that name."""
+        """Return a local file with the content of the file of that name."""
         if self.remote and not _is_plain(name):
             raise ModellixError("The file has a name that is not one of ours.", "It is not read.")
-        for folder in (self.folder, self._own):  # the latter for those of before the place was set
+        for folder in (self.folder, self._own):  # the latter has files from before it was set
             if (folder / name).is_file():
                 return folder / name
         if not self.remote:
@@ -108,7 +108,7 @@ class Files:
         if not copy.is_file():
             self._fetch(name, copy)
         with contextlib.suppress(OSError):
-            os.utime(copy)  # what was read last is removed last
+            os.utime(copy)  # the copy read last is removed last
         return copy
 
     def _fetch(self, name: str, copy: Path) -> None:
@@ -128,7 +128,7 @@ class Files:
         self._trim(copy)
 
     def _trim(self, kept: Path) -> None:
-        """Remove the copies that were read longest ago, until the rest is within the bound."""
+        """Remove the copies that were read longest ago, until the others are within the limit."""
         found = []
         for path in _files_in(self._cache):
             with contextlib.suppress(OSError):  # another kernel removed it
@@ -146,13 +146,13 @@ class Files:
     # -- writing
 
     async def put(self, name: str, seconds: float) -> ModellixError | None:
-        """Put a whole file of `folder` into its place; say why where it has to wait there."""
+        """Upload a complete file of `folder`; if it has to wait there, return the reason."""
         import asyncio
 
         if not self.remote:
             return None
         try:
-            if self._sender is not None:  # which tries it at intervals: nobody waits for it here
+            if self._sender is not None:  # it tries at intervals: do not wait for it here
                 raise _Unreachable(f"{self._url} could not be reached.")
             async with asyncio.timeout(seconds):
                 await asyncio.wrap_future(_on_a_thread(lambda: self._put(name)))
@@ -168,17 +168,17 @@ class Files:
 
     def _put(self, name: str) -> None:
         with self._lock:
-            if name in self._on_its_way:
+            if name in self._uploading:
                 return
-            self._on_its_way.add(name)
+            self._uploading.add(name)
         try:
             self._put_once(name)
         finally:
-            self._on_its_way.discard(name)
+            self._uploading.discard(name)
 
     def _put_once(self, name: str) -> None:
         source, copy = self.folder / name, self._cache / name
-        if not source.is_file():  # another kernel was quicker
+        if not source.is_file():  # another kernel has uploaded it
             return
         with self._explained(f"The file cannot be put into {self._url}"):
             system, root = self._system
@@ -192,12 +192,12 @@ class Files:
         self._trim(copy)
 
     def waiting(self) -> list[str]:
-        """Return the names of the files that still are to be put into their place."""
+        """Return the names of the files that wait to be uploaded."""
         found = _files_in(self.folder) if self.remote else ()
         return sorted(path.relative_to(self.folder).as_posix() for path in found)
 
     def send_waiting(self, pause_s: float = 0.0) -> None:
-        """Put what waits into its place, on a thread that ends when all is there."""
+        """Upload the waiting files, on a thread that ends when none is left."""
         with self._lock:
             if self._sender is None and self.waiting() and not self._ended.is_set():
                 self._sender = threading.Thread(
@@ -217,7 +217,7 @@ class Files:
             pause_s = min(max(pause_s * 2, _PAUSE_S), _LONGEST_PAUSE_S)
 
     def _sweep(self) -> None:
-        """Remove what a kernel that was killed in a download left behind, a day later."""
+        """Remove incomplete files that are a day old: a killed kernel left them."""
         for folder in (self.folder, self._cache):
             for part in folder.glob(f"*/{PART}*"):
                 with contextlib.suppress(OSError):
@@ -225,13 +225,13 @@ class Files:
                         part.unlink()
 
     def close(self) -> None:
-        """End the thread that puts what waits; the next session goes on with it."""
+        """End the thread that uploads waiting files; the next session continues."""
         self._ended.set()
         if self._sender is not None:
             self._sender.join(2)
 
     def delete(self, name: str) -> None:
-        """Delete the file of that name, wherever there is a copy of it."""
+        """Delete the file of that name and all of its copies."""
         if not _is_plain(name):
             return
         for folder in (self.folder, self._own, self._cache):
@@ -246,7 +246,7 @@ class Files:
     # -- the place
 
     def open(self) -> None:
-        """Begin to use the place; raise `ConfigError` where no file could ever be put there."""
+        """Start to use the place; raise `ConfigError` if no upload could ever succeed."""
         if self.remote:
             with contextlib.suppress(_Unreachable):
                 _ = self._system
@@ -254,7 +254,7 @@ class Files:
         self.send_waiting()
 
     def check(self) -> str:
-        """Write a file, read it back and delete it; return what a user is told."""
+        """Write a file, read it back and delete it; return a message for the user."""
         name, begin = f"check-{uuid.uuid4().hex}", time.perf_counter()
         with self._explained(f"{self} cannot be written and read"):
             system, root = self._system
@@ -271,7 +271,7 @@ class Files:
 
     @cached_property
     def _system(self) -> tuple[Any, str]:
-        """The file system of fsspec, and the path of the place in it."""
+        """The fsspec file system, and the path of the place in it."""
         import fsspec
 
         with self._explained(f"{self} cannot be opened"):
@@ -280,7 +280,7 @@ class Files:
 
     @contextmanager
     def _explained(self, failed: str) -> Iterator[None]:
-        """Translate whatever fsspec and its backends raise, whose words may hold credentials."""
+        """Translate every error of fsspec and its backends: their messages may hold credentials."""
         try:
             yield
         except ModellixError:
@@ -298,7 +298,7 @@ class Files:
 
 
 class _Unreachable(ModellixError):
-    """A place that did not do what was asked of it; it may later."""
+    """An operation of the place failed; it may succeed later."""
 
 
 def _missing(url: str) -> ModellixError:
@@ -341,14 +341,14 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 
 def _on_a_thread(call: Callable[[], _T]) -> Future[_T]:
-    """Call it on a thread of its own, which does not hold up the end of the process."""
+    """Run a call on a thread of its own, which does not delay the end of the process."""
     future: Future[_T] = Future()
 
     def run() -> None:
         future.set_running_or_notify_cancel()
         try:
             future.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - handed to who waits
+        except BaseException as error:  # noqa: BLE001 - passed to the waiting thread
             future.set_exception(error)
 
     threading.Thread(target=run, name="modellix-files", daemon=True).start()

@@ -1,7 +1,7 @@
-"""What a file is, by its first bytes; what the server calls it is a claim.
+"""Detect the type of a file by its first bytes; the type that the server states is only a claim.
 
-By hand rather than by a library of file types: a dozen signatures, where the libraries bring
-hundreds, and each accepted type is one that a notebook can show.
+Written by hand, without a library of file types: a dozen signatures instead of the hundreds of such
+a library, and each accepted type is one that a notebook can show.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-# Bytes that `sniff` looks at: an SVG may begin with a declaration and comments.
+# Bytes that `sniff` reads: an SVG may begin with a declaration and comments.
 SNIFFED = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A type of file; pictures that are opened have Pillow's name for their decoder."""
+    """A type of file; `decoder` is Pillow's name for the format of a picture that is decoded."""
 
     type: str
     ending: str
@@ -66,17 +66,17 @@ _PREFIXES = (
 _RIFF = {b"WEBP": WEBP, b"WAVE": WAV, b"AVI ": AVI}
 _BRANDS = {b"avif": AVIF, b"avis": AVIF, b"qt  ": MOV, b"M4A ": M4A, b"M4B ": M4A}
 _BRANDS |= dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), HEIC)
-# Brands that say "a picture", and leave it to those that follow of which coding.
+# Brands that only say "a picture"; the brands that follow say of which coding.
 _ANY_PICTURE = {b"mif1", b"msf1"}
-# What browsers play; QuickTime and AVI are linked.
+# The types that browsers play; QuickTime and AVI are linked.
 PLAYED = frozenset({MP4, WEBM, WAV, MP3, M4A, OGG, FLAC})
 
-# an animated picture is a common form of "video", and a film without pictures of "audio"
+# "video" is often an animated picture, and "audio" a video file without pictures
 _ALLOWED = {"image": {"image"}, "video": {"video", "image"}, "audio": {"audio", "video"}}
-# The claims that can be checked.
+# The claimed types that can be checked.
 CHECKED = frozenset(_ALLOWED)
-# Endings by claim, for formats with no signature above or with forms that it does not cover: the
-# ending, and after a slash the other names of its format.
+# Endings by claimed type, for formats without a signature above or with variants that it does not
+# cover: the ending, and after a slash the other names of its format.
 _FORMATS = {
     "text": "txt/plain/text md/markdown json srt vtt csv",
     "document": "pdf json txt/plain",
@@ -91,7 +91,7 @@ _CLAIMS = {
 }
 
 _CONTROLS = re.compile(r"[\0-\b\x0e-\x1a\x1c-\x1f]")
-# what may stand before the first element, but for the document type: that says what it is
+# what may precede the first element, except the document type: that tells the kind
 _PROLOGUE = re.compile(r"(?:\s+|<\?.*?\?>|<!--.*?-->)+", re.DOTALL)
 _OPEN = ("<!--", "<?")
 _SVG_ROOT = re.compile(r"<(?:[\w.-]+:)?svg\b|<!doctype\s+svg\b", re.IGNORECASE)
@@ -100,13 +100,13 @@ _JSON = re.compile(r"""\{\s*(?:["}]|$)|\[\s*(?:[\[\]{"\d-]|true|false|null|$)"""
 
 
 def head_of(path: Path) -> bytes:
-    """Return the first bytes of a file, as many as are looked at."""
+    """Return the first `SNIFFED` bytes of a file."""
     with path.open("rb") as file:
         return file.read(SNIFFED)
 
 
 def sniff(head: bytes) -> Kind:
-    """Return the kind of a file by its first `SNIFFED` bytes; `OTHER` where none is known."""
+    """Return the kind of a file by its first `SNIFFED` bytes; `OTHER` if it is unknown."""
     if head[:4] == b"RIFF":
         return _RIFF.get(head[8:12], OTHER)
     if head[4:8] == b"ftyp":
@@ -118,7 +118,7 @@ def sniff(head: bytes) -> Kind:
 
 
 def _by_brand(head: bytes) -> Kind:
-    """Return the kind of an MP4 or one of its relatives, by its brand or the brands that follow."""
+    """Return the kind of an MP4 or a related format, by its brand or the brands that follow."""
     brand = head[8:12]
     if brand not in _ANY_PICTURE:
         return _BRANDS.get(brand, MP4)
@@ -135,18 +135,18 @@ def _is_mp3_frame(head: bytes) -> bool:
 
 
 def contradicts(claimed: str | None, found: Kind, head: bytes = b"") -> bool:
-    """Whether a file is not what its answer claimed: a picture that is a web page, say.
+    """Whether a file is not of the claimed type: for example, a picture that is a web page.
 
-    Only pictures, videos and sounds are claims that can be checked. A file of no known kind was
-    paid for and may be a rare format, so it contradicts only where it is a text, which a server
-    says instead of a file.
+    Only the claims picture, video and sound can be checked. A file of unknown kind was paid for and
+    may have a rare format, so it contradicts only if it is a text, which a server sends instead of
+    a file.
 
     Parameters
     ----------
     claimed
-        The type in the answer.
+        The type in the response.
     found
-        What `sniff` says.
+        The result of `sniff`.
     head
         The first `SNIFFED` bytes of the file.
 
@@ -161,14 +161,14 @@ def contradicts(claimed: str | None, found: Kind, head: bytes = b"") -> bool:
 
 
 def ending(claimed: str | None, form: str | None, found: Kind) -> str:
-    """Return the ending for a file: of what it is, else of a claim that may be true, else bin.
+    """Return the ending for a file: by its kind, else by a claim that may be true, else bin.
 
     Parameters
     ----------
     claimed, form
-        Type and format in the answer; untrusted, so they only choose among endings of ours.
+        Type and format in the response; untrusted, so they only choose one of our endings.
     found
-        What `sniff` says.
+        The result of `sniff`.
 
     """
     if found is SVG:
@@ -179,7 +179,7 @@ def ending(claimed: str | None, form: str | None, found: Kind) -> str:
 
 
 def _is_message(head: bytes) -> bool:
-    """Whether these are words of a server: a page, JSON, plain text, or XML that is no SVG."""
+    """Whether the bytes are a server's message: a page, JSON, plain text, or XML but not SVG."""
     words = _words(head)
     if _MARKUP.match(words) or _JSON.match(words):
         return True
@@ -197,7 +197,7 @@ def _is_text(head: bytes) -> bool:
 
 
 def _words(head: bytes) -> str:
-    """Return a text from its first element or word on; nothing where the bytes are no text."""
+    """Return a text from its first element or word on; empty if the bytes are not a text."""
     encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
     text = head[:SNIFFED].decode(encoding, "replace").removeprefix("\ufeff")
     if _CONTROLS.search(text):
@@ -206,9 +206,9 @@ def _words(head: bytes) -> str:
     return text[prologue.end() :] if prologue else text
 
 
-# Sizes that a RIFF file states while its end is not known yet: 0, or about as much as there is.
+# A RIFF file that was streamed states no true size: 0, or about the maximum and above.
 _STREAMED = (0, 0x7FFF_0000)
-# Boxes that a file is made of.
+# The types of the top-level boxes of a file.
 _BOXES = frozenset(
     b"ftyp moov mdat moof meta free skip wide uuid sidx styp mfra emsg prft pdin ssix udta pnot"
     b" idat junk".split()
@@ -217,11 +217,11 @@ _MAX_BOXES = 10_000
 
 
 def ends_too_soon(file: BinaryIO, size: int) -> bool:
-    """Whether a WAV, WebP, AVI, MP4 or QuickTime file is shorter than it says itself."""
+    """Whether a WAV, WebP, AVI, MP4 or QuickTime file is shorter than it states."""
     head = file.read(12)
     if head[:4] == b"RIFF":
         stated = int.from_bytes(head[4:8], "little")
-        # the last byte may be one of padding, which some leave out
+        # the last byte may be padding, which some writers omit
         return _STREAMED[0] < stated < _STREAMED[1] and stated + 8 > size + 1
     return head[4:8] == b"ftyp" and _boxes_end_too_soon(file, size)
 
@@ -234,11 +234,11 @@ def _boxes_end_too_soon(file: BinaryIO, size: int) -> bool:
         file.seek(position)
         head = file.read(16)
         name, length = head[4:8], int.from_bytes(head[:4])
-        if length == 1:  # it follows in 64 bits
+        if length == 1:  # the length follows in 64 bits
             length = int.from_bytes(head[8:16])
         if length < 8 or name not in _BOXES:  # noqa: PLR2004 - a box's header
-            break  # the end, or what is no box; a length of 0 is all the rest
+            break  # the end, or not a box; a length of 0 means the rest of the file
         seen.add(name)
         position += length
-    # pictures and sound without what says how to read them
+    # media data without a box that tells how to read them
     return b"mdat" in seen and not seen & {b"moov", b"moof", b"meta"}

@@ -1,4 +1,4 @@
-"""Files as they are sent as inputs: upright, without where they were taken, in a known format."""
+"""Prepare files that are sent as inputs: upright, without metadata, in a format in use."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from modellix_jupyter.storage.thumbnails import data_uri
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# The formats of pictures that the service takes.
+# The formats of pictures that the service accepts.
 _TAKEN = {filetypes.PNG, filetypes.JPEG, filetypes.WEBP}
 _PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
-# Of a preview, the longer side and the most it takes.
+# The longer side of a preview in pixels, and its maximal bytes.
 PREVIEW_PX, PREVIEW_BYTES = 80, 3_000
-# What a picture may say of itself that is no picture: the place where it was taken among it.
+# The metadata of a picture, such as the place where it was taken.
 _METADATA = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif", "comment", "photoshop")
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """What is sent: `type` is ``image``, ``video`` or ``audio``."""
+    """A file to send: `type` is ``image``, ``video`` or ``audio``."""
 
     content: bytes
     type: str
@@ -34,10 +34,10 @@ class InputFile:
 
 
 def input_file(content: bytes, where: str) -> InputFile:
-    """Return a file as it is sent; `where` names it in errors. The original stays as it is.
+    """Return a file as it is sent; `where` names it in errors. The original is not changed.
 
-    Of a picture, the orientation that its EXIF data state is applied, and then all that it says of
-    itself is left out, such as the place where it was taken.
+    The orientation in the EXIF data of a picture is applied, and then all metadata is removed, such
+    as the place where it was taken.
     """
     if not content:
         raise InvalidRequest(f"{where} is empty.", "Nothing was sent.")
@@ -53,7 +53,7 @@ def input_file(content: bytes, where: str) -> InputFile:
 
 
 def preview(content: bytes) -> str | None:
-    """Return a small picture of an input as a ``data:`` address; None of what is no picture."""
+    """Return a thumbnail of an input as a ``data:`` URI, or None if it is not a picture."""
     from PIL import Image
 
     if filetypes.sniff(content[: filetypes.SNIFFED]).type != "image":
@@ -85,12 +85,12 @@ def _plain_picture(
 
 
 def _written(picture: Image, kind: filetypes.Kind) -> tuple[bytes, filetypes.Kind]:
-    """Write a picture with its colours, and with nothing else that it says of itself."""
+    """Encode a picture with its colour profile, and without other metadata."""
     profile = picture.info.get("icc_profile")
     picture.info = {k: v for k, v in picture.info.items() if k == "transparency"}
     if kind is filetypes.PNG and picture.mode not in _PNG_MODES:
         picture = picture.convert("RGB")
     target = io.BytesIO()
-    # each format takes the options that it knows
+    # each format ignores the options of other formats
     picture.save(target, kind.decoder, quality=95, subsampling=0, icc_profile=profile)
     return target.getvalue(), kind

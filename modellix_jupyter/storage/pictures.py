@@ -1,7 +1,8 @@
-"""Opening pictures that strangers made, large ones one by one, and making them small.
+"""Open untrusted pictures, large ones one at a time, and make thumbnails of them.
 
-A small file can decode to more memory than a kernel has, and the kernel is killed without a word.
-So a mark lies beside a large picture while it is decoded: where one is left, it is not tried again.
+A small file can decode to more memory than there is, and then the kernel is killed without an
+error. So a large picture has a marker file beside it while it is decoded. If a kernel left such a
+mark, the picture is not decoded again.
 """
 
 from __future__ import annotations
@@ -24,27 +25,27 @@ if TYPE_CHECKING:
 
 # Four bytes each while decoded, and as much again while converted.
 MAX_PIXELS = 50_000_000
-# From here on one at a time, whoever asks.
+# Pictures with at least this many pixels are decoded one at a time.
 LARGE = 2_000_000
 _BLOCK_BYTES = 48 * 1024 * 1024
-# Seconds until a mark is taken for that of a kernel that was killed.
+# Seconds after which a mark is taken for one that a killed kernel left.
 _DECODED_WITHIN_S = 5.0
 
-# Tried from the best; below the last, a smaller picture looks better than a worse one.
+# Tried from the best; below the last, a smaller picture looks better than a lower quality.
 QUALITIES = (85, 75, 65, 55, 45, 35)
 SHRINK = 0.75
 SMALLEST = 16
-# Side of a square of the checker that shows through, in pixels.
+# Side in pixels of a square of the checkerboard behind transparent parts.
 SQUARE = 8
 MAX_PROFILE_BYTES = 4096
 
 _one_large = threading.Lock()
-# Held while the process's filters of warnings are other than its own.
+# Held while the warning filters of the process are changed.
 _opening = threading.Lock()
 
 
 def _unlock() -> None:
-    """Have locks of its own in a forked process, which has no thread that would let go of these."""
+    """Replace the locks in a forked child: no thread of the child would release a held one."""
     global _one_large, _opening
     _one_large, _opening = threading.Lock(), threading.Lock()
 
@@ -54,7 +55,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class Thumbnail(NamedTuple):
-    """A JPEG, and the size of the original as it is seen."""
+    """A JPEG, and the size of the original when it is upright."""
 
     jpeg: bytes
     width: int
@@ -62,14 +63,14 @@ class Thumbnail(NamedTuple):
 
 
 class NotDecoded(ModellixError):
-    """A picture that is not decoded: it takes or took too much memory, or Pillow cannot."""
+    """A picture is not decoded: it needs too much memory, or Pillow cannot decode it."""
 
 
 @contextmanager
 def opened(path: Path, decoder: str, mark: Path | None = None) -> Iterator[Picture]:
-    """Open a picture for decoding inside; `mark` is the path of its mark, beside it if None.
+    """Open a picture to decode it inside; `mark` is the path of its mark, by default beside it.
 
-    `NotDecoded` where it is not to be decoded; else whatever Pillow raises.
+    Raises `NotDecoded` if it must not be decoded, else the errors of Pillow.
     """
     if not _is_supported(decoder):
         raise NotDecoded(f"Pillow here does not decode {decoder}.", f"The file is at {path}.")
@@ -83,14 +84,14 @@ def opened(path: Path, decoder: str, mark: Path | None = None) -> Iterator[Pictu
         _return_memory()
         with _one_large, _marked(mark or mark_of(path.with_suffix("")), path):
             yield image
-            image.close()  # which frees it: the caller's variable would hold it for longer
+            image.close()  # frees the memory now: the caller's variable would keep it longer
 
 
 def _return_memory() -> None:
-    """Let Pillow take memory in pieces that go back to the system, and not to a thread's heap.
+    """Make Pillow allocate blocks that go back to the system when freed, not to a thread's heap.
 
-    The GNU C library keeps pieces of up to 32 MiB for the thread that freed them: eight threads
-    that decode one after the other would keep eight pictures.
+    The GNU C library keeps freed blocks of up to 32 MiB for the thread that freed them: eight
+    threads that decode one after the other would keep the memory of eight pictures.
     """
     from PIL import Image
 
@@ -98,15 +99,15 @@ def _return_memory() -> None:
 
 
 def mark_of(stem: Path) -> Path:
-    """Return where the mark of a file is, whatever its ending."""
+    """Return the path of the mark of a file, given its path without the ending."""
     return stem.with_name(f".decoding-{stem.name}")
 
 
 def _open(path: Path, decoder: str) -> Picture:
     from PIL import Image
 
-    # A warning alone would let the bomb through. The filters belong to the whole process, so they
-    # are changed for no longer than it takes to read the header, and by one thread at a time.
+    # A warning alone would not stop a decompression bomb. The filters belong to the whole process,
+    # so they are changed only while the header is read, and by one thread at a time.
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
@@ -120,7 +121,7 @@ def _is_supported(decoder: str) -> bool:
         return True
     try:
         from PIL.AvifImagePlugin import SUPPORTED
-    except ImportError:  # an earlier Pillow
+    except ImportError:  # an older Pillow
         return False
     return SUPPORTED
 
@@ -148,7 +149,7 @@ def _marked(mark: Path, path: Path) -> Iterator[None]:
 
 
 def shrunk(image: Picture, pixels: int, limit: int) -> Thumbnail:
-    """Return a thumbnail of so many pixels and bytes at most."""
+    """Return a thumbnail of at most `pixels` on its longer side and `limit` bytes."""
     width, height = image.size
     sideways = image.getexif().get(0x0112) in {5, 6, 7, 8}  # the orientation tag
     profile = _profile(image)
@@ -157,7 +158,7 @@ def shrunk(image: Picture, pixels: int, limit: int) -> Thumbnail:
 
 
 def reduced(image: Picture, pixels: int) -> Picture:
-    """Return a picture upright, decoded no larger than it is needed."""
+    """Return a picture upright and at most `pixels` large, decoded no larger than needed."""
     from PIL import ImageOps
 
     image.draft("RGB", (pixels * 2, pixels * 2))  # a JPEG is then decoded at a fraction of its size
@@ -167,7 +168,7 @@ def reduced(image: Picture, pixels: int) -> Picture:
 
 
 def _profile(image: Picture) -> bytes | None:
-    """Return the colour profile where the thumbnail keeps its colours and it is small."""
+    """Return the colour profile if it is small and the thumbnail keeps the colours."""
     profile = image.info.get("icc_profile")
     keep = isinstance(profile, bytes) and len(profile) <= MAX_PROFILE_BYTES
     return profile if keep and image.mode in {"RGB", "RGBA"} else None
@@ -175,7 +176,7 @@ def _profile(image: Picture) -> bytes | None:
 
 def _plain_mode(image: Picture) -> Picture:
     """Return the first frame in a mode that can be scaled smoothly."""
-    if image.mode.startswith("I"):  # 16 bits of grey, which a conversion would only cut off
+    if image.mode.startswith("I"):  # 16 bits of grey, which a plain conversion would clip
         wide = image.convert("I").point(lambda level: level / 256)
         return wide.convert("L")
     if image.mode in {"L", "RGB", "RGBA", "LA"} and "transparency" not in image.info:
@@ -185,7 +186,7 @@ def _plain_mode(image: Picture) -> Picture:
 
 
 def flat(image: Picture) -> Picture:
-    """Return a picture with what is transparent over a checker."""
+    """Return an opaque picture, with a checkerboard behind transparent parts."""
     from PIL import Image
 
     if image.mode not in {"RGBA", "LA"}:
@@ -207,7 +208,7 @@ def _checker(size: tuple[int, int]) -> Picture:
 def _within(image: Picture, limit: int, profile: bytes | None) -> bytes:
     """Return the best JPEG within the limit: first a lower quality, then a smaller picture."""
     while True:
-        jpeg = _jpeg(image, QUALITIES[0], profile)  # which nearly every picture has room for
+        jpeg = _jpeg(image, QUALITIES[0], profile)  # nearly every picture fits
         if len(jpeg) <= limit:
             return jpeg
         found = _best_of(image, QUALITIES[1:], limit, profile)
@@ -223,7 +224,7 @@ def _within(image: Picture, limit: int, profile: bytes | None) -> bytes:
 def _best_of(
     image: Picture, qualities: Sequence[int], limit: int, profile: bytes | None
 ) -> bytes | None:
-    """Return the first JPEG that fits, by halves: a lower quality takes fewer bytes."""
+    """Return the best JPEG that fits, by binary search: a lower quality takes fewer bytes."""
     found, first, last = None, 0, len(qualities)
     while first < last:
         middle = (first + last) // 2
@@ -241,7 +242,7 @@ def _less(side: int) -> int:
 
 def _jpeg(image: Picture, quality: int, profile: bytes | None) -> bytes:
     out = BytesIO()
-    # Without the second, Pillow would copy the comment and the profile of the original.
+    # Otherwise Pillow would copy the comment and the profile of the original.
     image.info.pop("comment", None)
     image.save(out, "JPEG", quality=quality, optimize=True, progressive=True, icc_profile=profile)
     return out.getvalue()

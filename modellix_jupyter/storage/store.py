@@ -1,4 +1,4 @@
-"""The folder of the results: streamed to a private name, checked, and renamed when whole."""
+"""Save results: stream to a temporary file, check it, and rename it when it is complete."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from modellix_jupyter.storage import filetypes, pictures
 from modellix_jupyter.storage.files import MIB, PART, Files
 from modellix_jupyter.values import Resource, Task, to_datetime
 
-# Seconds that a file may take to its place before it is put there in the background.
+# Seconds that an upload may take before it goes on in the background.
 _PUT_S = 120.0
 _GZIP = b"\x1f\x8b\x08"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of a download.
+    """The limits of a download.
 
     Parameters
     ----------
     file_bytes
-        Of one file.
+        Bytes of one file.
     task_bytes
-        Of all files of a task together.
+        Bytes of all files of a task together.
     files
-        Of one task.
+        Files of one task.
 
     """
 
@@ -45,35 +45,35 @@ class Limits:
 
 
 class Store:
-    """Takes results to the place of files, within limits."""
+    """Saves results to the place of files, within limits."""
 
     def __init__(self, files: Files, limits: Limits) -> None:
         self._files = files
         self._limits = limits
         self._odd: set[bytes] = set()
-        # Called with why a file has to wait, where there is somebody to tell.
+        # Called with the reason if a file has to wait for its upload; None if nobody listens.
         self.warn: Callable[[ModellixError], None] | None = None
 
     async def save(
         self, task: Task, place: int, chunks: AsyncIterator[bytes], claimed_size: int | None
     ) -> Resource:
-        """Write one result and return its resource with path, size and what the file showed.
+        """Write one result; return its resource with path, size, and type and format of the file.
 
         Parameters
         ----------
         task
-            Whose result it is.
+            The task of the result.
         place
-            Of the resource within the task.
+            The index of the resource in the task.
         chunks
-            The bytes, as they come.
+            The bytes, as they arrive.
         claimed_size
-            What the server says it will send, in bytes, or None.
+            The size in bytes that the server states, or None.
 
         Raises
         ------
         DownloadError
-            Too large, not what it claims to be, or not to be written; no file is left behind.
+            The file is too large, not of its type, or cannot be written; no file is left behind.
 
         """
         room = self._room(task, place)
@@ -89,7 +89,7 @@ class Store:
             ) from error
 
     def _room(self, task: Task, place: int) -> int:
-        """Return how many bytes this file may have."""
+        """Return the maximal bytes of this file."""
         if place >= self._limits.files:
             raise _not_allowed(
                 f"The task has more than the {self._limits.files} files", "max_files"
@@ -125,7 +125,7 @@ class Store:
     def _finish(
         self, file: BinaryIO, part: Path, resource: Resource, room: int, mark: Path
     ) -> tuple[Resource, str]:
-        """Flush the file to the disk; return the resource with what it shows, and its ending."""
+        """Flush the file to the disk and check it; return its resource and its ending."""
         _flush(file)
         head = filetypes.head_of(part)
         if head.startswith(_GZIP) and resource.type in filetypes.CHECKED:
@@ -144,7 +144,7 @@ class Store:
         return replace(self._described(part, resource, kind, mark), size=size), ending
 
     def _check_again(self, part: Path, what: str) -> None:
-        """Take a file that is rare, or faulty as its server made it, where it has come twice."""
+        """Raise for a rare or faulty file, unless the same came before: so the server made it."""
         with part.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()
         if digest not in self._odd:
@@ -154,9 +154,9 @@ class Store:
     def _described(
         self, part: Path, resource: Resource, kind: filetypes.Kind, mark: Path
     ) -> Resource:
-        """Return the resource with what the file shows; a picture must be whole.
+        """Return the resource with type, format and dimensions; a damaged picture is an error.
 
-        One that is not to be opened here, for its format or its size, was paid for all the same.
+        A picture that is not decoded, for its format or its size, is kept: it was paid for.
         """
         known = None if kind is filetypes.OTHER else kind
         resource = replace(resource, type=resource.type or (known.type if known else None))
@@ -197,7 +197,7 @@ def _flush(file: BinaryIO) -> None:
 
 
 def _inflate(part: Path, room: int) -> None:
-    """Replace a file that came gzip-coded by what it holds, within the bound."""
+    """Replace a gzip-compressed file by its content, within the limit."""
     inflated = part.with_name(f"{part.name}-inflated")
     size = 0
     try:
@@ -216,7 +216,7 @@ def _inflate(part: Path, room: int) -> None:
 
 
 def _has_checksums(part: Path) -> bool:
-    """Whether the chunks of a PNG are whole by their checksums: a tenth of the time of decoding."""
+    """Whether the chunks of a PNG have the right checksums: a tenth of the time of decoding."""
     # by hand: Pillow's `verify` holds a chunk twice, however large it is
     with part.open("rb") as file:
         file.seek(8)  # past the signature
@@ -237,7 +237,7 @@ def _day(task: Task) -> str:
 
 
 def _stem(task: Task) -> str:
-    """Name a file by the model and our own id: nothing of it comes from the server."""
+    """Return the name of a file from model and uid: no part of it comes from the server."""
     model = "".join(
         c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in task.request.model
     )
@@ -249,6 +249,6 @@ def _too_large(room: int) -> DownloadError:
 
 
 def _not_allowed(what: str, setting: str) -> DownloadError:
-    """Say that a setting forbids a file, which the user may change: it is never lost for that."""
+    """Return an error for a file that a setting forbids: it can be had after a change of it."""
     hint = f"Raise `%config Modellix.{setting}`, then `%modellix resume`."
     return DownloadError(f"{what} that the settings allow.", hint, blocked=True)

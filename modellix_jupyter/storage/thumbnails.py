@@ -1,9 +1,9 @@
-"""What a page is given of downloaded files: made small, each of them once, and the rest in parts.
+"""Prepare downloaded files for a page: a thumbnail of each, made once, and originals in parts.
 
-The bytes come from a server, so nothing is taken on trust: what a file is, is read from its first
-bytes; only decoders of common formats run; every picture is written anew, so that neither its
-metadata nor what may be hidden behind it reaches the notebook. Decoding a picture takes as long as
-drawing a page of them, so it has threads of its own, and begins as soon as a file is here.
+The bytes come from a server and are not trusted: the type of a file is read from its first bytes;
+only decoders of common formats run; every picture is encoded again, so that neither its metadata
+nor data hidden behind it reaches the notebook. Decoding a picture takes as long as drawing a page
+of them, so it has its own threads, and starts as soon as a file is downloaded.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 PIXELS = 384
 PICTURE_BYTES = 64_000
 MEDIA_BYTES = 2_000_000
-# Of one part: read from a disk and sent in a few milliseconds, and hundreds make a long video.
+# Bytes of one part: read and sent in a few milliseconds; hundreds of parts make a long video.
 PART_BYTES = 2 * MIB
 
-# How many are kept; at 64 kB each, 128 MB at most.
+# How many thumbnails are kept; at 64 kB each, 128 MB at most.
 MOST = 2048
 
-# Of a text, in characters.
+# Maximal characters of an embedded text.
 _MAX_TEXT = 20_000
 _JPEG_URI = "data:image/jpeg;base64,"
 
@@ -50,7 +50,7 @@ def embed(
     picture_bytes: int = PICTURE_BYTES,
     media_bytes: int = MEDIA_BYTES,
 ) -> Media:
-    """Return what a notebook shows of a resource; a file that cannot be shown is never an error.
+    """Return the media that a notebook shows of a resource; an unreadable file is never an error.
 
     Parameters
     ----------
@@ -59,21 +59,21 @@ def embed(
     pixels
         The longer side of a picture's thumbnail.
     picture_bytes
-        The most a thumbnail takes, before base64 makes a third more of it.
+        The maximal bytes of a thumbnail, before base64 adds a third.
     media_bytes
-        The most a video or a sound may have to be embedded; a larger one is linked.
+        The maximal bytes of an embedded video or sound; a larger one is linked.
 
     Returns
     -------
     Media
-        With a ``data:`` URI, or with none and, where something is wrong, with the problem.
+        With a ``data:`` URI, or without one and, if something is wrong, with the problem.
 
     """
     media = _described(resource)
     if resource.path is None:
         return replace(media, problem=resource.problem or "Not downloaded.")
     if is_elsewhere(media.path) and media.kind != "image" and (media.size or 0) > media_bytes:
-        return media  # it is not fetched only to be left out
+        return media  # do not download it only to leave it out
     try:
         return _read(media, local_copy(resource.path), pixels, picture_bytes, media_bytes)
     except ModellixError as error:
@@ -83,19 +83,19 @@ def embed(
 
 
 def smaller(media: Media, *, pixels: int, picture_bytes: int) -> Media:
-    """Return an embedded picture in fewer bytes; one that fits, or is no picture, stays as it is.
+    """Return an embedded picture in fewer bytes; one that fits, and other media, are unchanged.
 
-    It is made from the thumbnail, not from the original: a grid of hundreds is then drawn in a
-    second, and also where the originals are gone.
+    It is made from the thumbnail, not from the original: then a grid of hundreds is drawn in a
+    second, and even if the originals are gone.
 
     Parameters
     ----------
     media
-        As `embed` gives it.
+        As `embed` returns it.
     pixels
         The longer side, at most.
     picture_bytes
-        The most it takes, before base64 makes a third more of it.
+        Its maximal bytes, before base64 adds a third.
 
     """
     jpeg = jpeg_of(media)
@@ -109,26 +109,26 @@ def smaller(media: Media, *, pixels: int, picture_bytes: int) -> Media:
 
 
 def jpeg_of(media: Media | None) -> bytes | None:
-    """Return the embedded thumbnail, or None where there is none."""
+    """Return the embedded thumbnail, or None if there is none."""
     if media is None or not (media.src or "").startswith(_JPEG_URI):
         return None
     return base64.b64decode((media.src or "").removeprefix(_JPEG_URI))
 
 
 def opened(path: str | Path, pixels: int) -> Picture:
-    """Return a picture upright and opaque, decoded no larger than it is needed.
+    """Return a picture upright and opaque, decoded no larger than needed.
 
     Parameters
     ----------
     path
-        A picture file; of an animation, the first frame is taken.
+        A picture file; of an animation, the first frame is used.
     pixels
         The longer side, at most; a smaller picture keeps its size.
 
     Raises
     ------
     ModellixError
-        The file is no picture that can be decoded, or it is too large to be decoded safely.
+        The file is not a picture that can be decoded, or is too large to be decoded safely.
 
     """
     with _decoding(local_copy(path)) as image:
@@ -137,7 +137,7 @@ def opened(path: str | Path, pixels: int) -> Picture:
 
 @contextmanager
 def _decoding(path: Path) -> Iterator[Picture]:
-    """Open a picture, and name what goes wrong while it is decoded."""
+    """Open a picture, and translate every error while it is decoded."""
     kind = filetypes.sniff(filetypes.head_of(path))
     if not kind.decoder:
         message = "The file is no picture of a known format."
@@ -188,9 +188,10 @@ def _read(media: Media, path: Path, pixels: int, picture_bytes: int, media_bytes
 
 
 def _kind(said: str, found: filetypes.Kind) -> str:
-    """Return how a file that is no picture is shown: as the bytes are, where that is certain.
+    """Return how to show a file that is not a picture: by its bytes, if these are certain.
 
-    An Ogg that is said to be a film may be one. An MP4 may be either, and then the service knows.
+    An Ogg file that the service calls a video may be one, so it is linked. An MP4 may be a video or
+    a sound, so the service decides.
     """
     if found not in filetypes.PLAYED or (said == "video" and found is filetypes.OGG):
         return "link"
@@ -199,12 +200,12 @@ def _kind(said: str, found: filetypes.Kind) -> str:
 
 
 def data_uri(mime: str, data: bytes) -> str:
-    """Return bytes as an address."""
+    """Return bytes as a ``data:`` URI."""
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 class Part(NamedTuple):
-    """Some bytes of a file, how many it has, and what it is by its own first bytes."""
+    """Some bytes of a file, the size of the file, and its type by its first bytes."""
 
     data: bytes
     size: int
@@ -212,12 +213,12 @@ class Part(NamedTuple):
 
 
 def read_part(resource: Resource, start: int) -> Part:
-    """Return the bytes of a downloaded file from a place on, `PART_BYTES` at most.
+    """Return the bytes of a downloaded file from `start` on, at most `PART_BYTES`.
 
     Raises
     ------
     ModellixError
-        There is no file, it cannot be read, or it is none that a page may show.
+        There is no file, it cannot be read, or a page may not show it.
 
     """
     if resource.path is None:
@@ -242,7 +243,7 @@ def _reason(error: Exception) -> str:
 
 
 class Thumbnails:
-    """What is embedded of resources; `make` makes one, on a thread of these."""
+    """The embedded media of resources; `make` makes one, on a thread of the pool."""
 
     def __init__(self, make: Callable[[Resource], Media]) -> None:
         self._make = make
@@ -253,34 +254,34 @@ class Thumbnails:
         )
 
     def __call__(self, resource: Resource) -> Media:
-        """Return what is embedded of a resource, as soon as it is made."""
+        """Return the embedded media of a resource; wait until it is made."""
         try:
             media = self._of(resource).result()
         except CancelledError:  # the session was closed before its turn came
             return self._make(resource)
-        if media.problem and is_elsewhere(resource.path):  # it may be reached next time
+        if media.problem and is_elsewhere(resource.path):  # it may be reachable next time
             with self._lock:
                 self._made.pop(resource, None)
         return media
 
     def of(self, task: Task) -> tuple[Media, ...]:
-        """Return what is embedded of a task's files, those that are still to come left out."""
+        """Return the embedded media of a task's files, without those still to be downloaded."""
         self.begin([task])
         return tuple(self(r) for r in task.resources if r.path or r.lost)
 
     def begin(self, tasks: Iterable[Task]) -> None:
-        """Begin to make what is not made yet, as far as it is kept; returns at once."""
+        """Start to make missing media, at most half as many as are kept; return at once."""
         here = (one for task in tasks for one in task.resources if one.path)
         for resource in islice(here, MOST // 2):
             self._of(resource)
 
     def forget(self) -> None:
-        """Make all anew when they are needed: their size is another one now."""
+        """Discard all media, whose size has changed; each is made again when it is needed."""
         with self._lock:
             self._made.clear()
 
     def close(self) -> None:
-        """End the threads; what is asked for afterwards is made by who asks."""
+        """End the threads; later calls make media on their own thread."""
         self._pool.shutdown(cancel_futures=True)
 
     def _of(self, resource: Resource) -> Future[Media]:
