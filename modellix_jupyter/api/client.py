@@ -255,13 +255,14 @@ class AsyncClient:
     async def schema(self, model: str, *, received: dict[str, str] | None = None) -> Json:
         """Return a model's public schema, unparsed, or None; its origin never gets the key.
 
+        It is None where there is none, and where the answer is not JSON: its origin is a web site.
         The answer's headers are added to `received`, since they say how long it may be cached.
         """
         url = f"{self.settings.schema_origin()}/models/{_quoted(model)}/api_schema"
         try:
-            return await self._call("GET", url, parsing.parse_json, key=False, received=received)
+            return await self._call("GET", url, parsing.parse_page, key=False, received=received)
         except ApiError as error:
-            if error.code == NotFound.status:  # whatever its body: it comes from a web site
+            if error.code == NotFound.status:  # whatever its body
                 return None
             raise
 

@@ -60,6 +60,14 @@ def parse_json(body: bytes | str) -> Json:
     return value
 
 
+def parse_page(body: bytes) -> Json:
+    """Return the JSON value, or None of what is none, as a web site answers for a page it lacks."""
+    try:
+        return parse_json(body)
+    except BadAnswer:
+        return None
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 

@@ -24,9 +24,11 @@ _T = TypeVar("_T")
 
 # Seconds after which the catalog and the schemas are read again.
 MAX_AGE_S = 3600.0
-# A schema is kept at least this long, although the service says `no-store`: prices, forms
-# and completions need it many times.
-_MIN_AGE_S = 60.0
+# A schema is kept this long although the service says `no-store`: prices, forms and completions
+# need it many times.
+_UNSTORED_S = 60.0
+# Seconds until a schema that could not be read is asked for again, so that not every cell waits.
+_RETRY_S = 10.0
 # Seconds that a submission waits for the models or a schema.
 MAX_WAIT_S = 5.0
 
@@ -59,13 +61,13 @@ class Catalog:
         return self._models
 
     async def schema(self, model: str) -> ModelSchema | None:
-        """Return a model's schema, or None if it has none that can be read."""
+        """Return a model's schema, or None if it has none that can be read soon."""
         kept = self._schemas.get(model)
-        if kept is None:
-            kept = await self._read_schema(model)
-        elif monotonic() > kept.until:
-            read = await self._soon(partial(self._read_schema, model), MAX_WAIT_S / 2)
-            kept = read or _Kept(kept.schema, monotonic() + _MIN_AGE_S)
+        if kept is None or monotonic() > kept.until:
+            known = kept.schema if kept is not None else None
+            wait_s = MAX_WAIT_S if known is None else MAX_WAIT_S / 2
+            read = await self._soon(partial(self._read_schema, model), wait_s)
+            kept = read or _Kept(known, monotonic() + _RETRY_S)
         self._schemas[model] = kept
         return kept.schema
 
@@ -73,11 +75,8 @@ class Catalog:
         received: dict[str, str] = {}
         read = parse_schema(await self._client.schema(model, received=received))
         said = max_age_s(received.get("cache-control", ""))
-        return _Kept(read, monotonic() + max(_MIN_AGE_S, MAX_AGE_S if said is None else said))
-
-    async def schema_if_known(self, model: str) -> ModelSchema | None:
-        """Return a model's schema, or None if it has none, or if it cannot be read soon."""
-        return await self._soon(partial(self.schema, model))
+        age = MAX_AGE_S if said is None else said or _UNSTORED_S
+        return _Kept(read, monotonic() + (min(age, _UNSTORED_S) if read is None else age))
 
     def newly_unchecked(self, models: Iterable[str]) -> list[str]:
         """Return the models whose requests were sent unchecked, each only the first time."""
@@ -86,8 +85,10 @@ class Catalog:
         return found
 
     async def full_names(self, name: str) -> list[str]:
-        """Return up to three slugs that are most like a name."""
-        return suggest(name, await self._soon(self.models) or {}, 3)
+        """Return the slug that ends with a name, or else those that are most like it."""
+        known = await self._soon(self.models) or {}
+        named = [slug for slug in known if slug.partition("/")[2] == name]
+        return named if len(named) == 1 else suggest(name, known, 3)
 
     async def look_up(self, name: str) -> tuple[Model, ModelSchema]:
         """Return the model that a name means, and its schema; else raise `UnknownModel`."""
@@ -107,7 +108,7 @@ class Catalog:
         """Return the schemas by model, with None for each that cannot be read soon."""
         names = list(dict.fromkeys(models))
         self._ahead = asyncio.ensure_future(self._soon(self.models))  # `check` needs them next
-        found = await asyncio.gather(*map(self.schema_if_known, names))
+        found = await asyncio.gather(*map(self.schema, names))
         return dict(zip(names, found, strict=True))
 
     async def check(self, requests: Sequence[Request]) -> dict[str, Pricing]:

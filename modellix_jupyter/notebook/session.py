@@ -420,7 +420,7 @@ class Session:
 
     def schema(self, model: str) -> ModelSchema | None:
         """Return a model's parameters, or None if they cannot be read soon."""
-        return self.call(lambda r: r.catalog.schema_if_known(model))
+        return self.call(lambda r: r.catalog.schema(model))
 
     def unchecked_note(self, models: Iterable[str]) -> str:
         """Say, once per model, that requests to it are not checked before they are sent."""

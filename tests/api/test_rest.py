@@ -195,7 +195,7 @@ def test_a_schema_is_read_without_key_and_cookies(settings: dict[str, str], orig
     assert "authorization" in service.requests[0].headers
 
 
-@pytest.mark.parametrize("answer", [refusal(404, "Not found: model"), page(404)])
+@pytest.mark.parametrize("answer", [refusal(404, "Not found: model"), page(404), page(200)])
 def test_a_model_without_a_schema_has_none(answer: httpx.Response) -> None:
     assert run(Service([answer]), lambda c: c.schema(MODEL)) is None
 
@@ -596,7 +596,8 @@ def test_whatever_answers_for_a_schema_is_json_or_an_error_of_ours() -> None:
         with contextlib.suppress(ModellixError):
             run(Service([answer]), lambda c: c.schema(MODEL), retry_deadline_s=0)
             read.append(name)
-    assert set(read) == {"headers", "charset", "lengths", "null", "nul"}
+    json = {"headers", "charset", "lengths", "null", "nul"}
+    assert set(read) == json | {"half of it", "deep", "no JSON"}
 
 
 def test_the_clock_is_the_callers() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, cast
 
 import pytest
@@ -11,7 +12,7 @@ from session_rig import HANG_S
 
 from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.api.parsing import max_age_s
-from modellix_jupyter.errors import ConnectFailed, UnknownModel
+from modellix_jupyter.errors import ConnectFailed, ModellixError, UnknownModel
 from modellix_jupyter.notebook import catalog
 from modellix_jupyter.notebook.catalog import Catalog
 from modellix_jupyter.notebook.session import Session
@@ -64,13 +65,13 @@ def test_no_name_is_a_models_where_the_service_has_none(monkeypatch: pytest.Monk
 
 
 def known(of: Catalog) -> list[str]:
-    schema = asyncio.run(of.schema_if_known(MODEL))
+    schema = asyncio.run(of.schema(MODEL))
     return [] if schema is None else list(schema.parameters)
 
 
 @pytest.mark.parametrize(
     ("said", "age"),
-    [("", 3600), ("public, max-age=7200", 7200), ("max-age=90", 90), ("no-store", 60)],
+    [("", 3600), ("public, max-age=7200", 7200), ("max-age=5", 5), ("no-store", 60)],
 )
 def test_a_schema_is_read_again_after_what_its_answer_says_or_an_hour(
     later: Callable[[float], None], said: str, age: float
@@ -97,6 +98,37 @@ def test_what_was_read_before_is_used_while_it_cannot_be_read_again(
     client.fails = False
     later(61)
     assert known(models) == ["p2"]
+
+
+def test_a_schema_that_cannot_be_read_is_not_waited_for_in_every_cell(
+    later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    async def never(*_: Any, **__: Any) -> Any:
+        asked.append(1)
+        await asyncio.sleep(HANG_S)
+
+    monkeypatch.setattr(FakeClient, "schema", never)
+    monkeypatch.setattr(catalog, "MAX_WAIT_S", 0.01)
+    models = Catalog(cast("AsyncClient", FakeClient()))
+    for _ in range(3):
+        asyncio.run(models.check([Request(MODEL, "x")]))
+    with pytest.raises(ModellixError, match="cannot be read"):
+        asyncio.run(models.look_up(MODEL))
+    assert len(asked) == 1
+    later(11)
+    assert known(models) == []
+    assert len(asked) == 2
+
+
+def test_a_model_named_by_its_last_part_is_the_only_suggestion() -> None:
+    models = Catalog(cast("AsyncClient", FakeClient()))
+    names = ("google/nano-banana-2", "google/nano-banana-2-lite", "openai/sora", "other/sora")
+    models._models = {name: Model(slug=name) for name in names}
+    models._read_at = monotonic()
+    assert asyncio.run(models.full_names("nano-banana-2")) == ["google/nano-banana-2"]
+    assert asyncio.run(models.full_names("sora")) == ["openai/sora", "other/sora"]
 
 
 def test_a_model_that_is_not_checked_is_said_once() -> None:
