@@ -99,7 +99,7 @@ class Connection:
         def use() -> str:
             key = SecretKey(secret, "the panel")
             found = validate_key(key, session.settings)
-            now = current_session.configure(session.settings, key=key.reveal())
+            now = current_session.configure(session.settings, key=key)
             origin = session.settings.base_url
             kept = f" Kept in {store(key, now.home / 'key', origin)}." if keep else ""
             return f"{found} in use in this kernel.{kept}"

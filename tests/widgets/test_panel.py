@@ -595,6 +595,7 @@ def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> No
     page.until(lambda: "in use in this kernel" in panel.connection.status.view.value)
     page.until(lambda: panel.context.session is not session)
     assert current_session.current().key().reveal() == key
+    page.until(lambda: "from the panel" in panel.connection.state.value)
     states = [widget.get_state() for widget in living().values()]
     assert key not in repr(states)
     page.generate("with the other key", "sandbox/fast")
