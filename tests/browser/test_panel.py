@@ -12,7 +12,10 @@ from playwright.sync_api import expect
 from browser.panel_page import BANANA, QWEN, generate_two
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from playwright.sync_api import Locator
 
     from browser.conftest import Lab
     from browser.panel_page import Panel
@@ -28,6 +31,17 @@ while not pathlib.Path("go-on").exists() and time.monotonic() < until:
     time.sleep(0.1)
 print("the cell is over")"""
 """A task, and a cell that blocks the kernel until the test has seen what it wants to see."""
+
+SUBMISSIONS = """from modellix_jupyter.notebook.current_session import current
+print(len(current().sandbox.submissions), "submissions")"""
+HELD = """from dataclasses import replace
+from modellix_jupyter.notebook.current_session import current
+from modellix_jupyter.values import Status
+ledger = current().ledger
+held = dict.fromkeys(("task_id", "submitted_at", "completed_at", "charged"))
+held |= {"uid": "c" * 32, "status": Status.SUBMITTING, "resources": ()}
+ledger.add([replace(ledger.tasks()[-1], **held)], "a-kernel-that-is-gone")
+print("one is held")"""
 
 
 def test_from_a_prompt_to_the_next_cell(panel: Panel) -> None:
@@ -218,11 +232,59 @@ def test_cards_go_on_while_a_cell_blocks_and_four_clicks_are_one(panel: Panel, l
     (lab.folder / "go-on").touch()
     expect(output).to_contain_text("the cell is over")
     expect(panel.cards(DONE)).to_have_count(2)
-    output = panel.run_cell(
-        "from modellix_jupyter.notebook.current_session import current\n"
-        "print(len(current().sandbox.submissions), 'submissions')"
-    )
-    expect(output).to_contain_text("2 submissions")
+    expect(panel.run_cell(SUBMISSIONS)).to_contain_text("2 submissions")
+
+
+@pytest.fixture
+def queueing(lab: Lab) -> Iterator[None]:
+    """Have what a page says wait for the running cell, as with ipykernel 6 and in other pages."""
+    settings = lab.settings / "@jupyterlab" / "apputils-extension"
+    file = settings / "kernels-settings.jupyterlab-settings"
+    file.write_text('{"commsOverSubshells": "disabled"}')
+    yield
+    file.unlink()
+
+
+@pytest.mark.usefixtures("queueing")
+def test_clicks_that_queue_up_behind_a_cell_send_once(panel: Panel, lab: Lab) -> None:
+    go_on = lab.folder / "go-on"
+    go_on.unlink(missing_ok=True)
+    panel.choose(BANANA)
+    panel.prompt("by a click").press("Control+Enter")
+    expect(panel.cards(DONE)).to_have_count(1)
+    expect(panel.run_cell(HELD)).to_contain_text("one is held")
+    output = panel.run_cell(BLOCKING.format(model=QWEN))
+    panel.shown()
+    expect(panel.cards(DONE)).to_have_count(2)
+    _click_four_times(panel.page.get_by_role("button", name=re.compile("^Generate")))
+    card = panel.cards("by a click").first
+    card.hover()
+    _click_four_times(card.get_by_role("button", name="Run again"))
+    go_on.touch()
+    expect(output).to_contain_text("the cell is over")
+    expect(panel.cards(DONE)).to_have_count(4)
+
+    panel.tab("History")
+    row = panel.page.get_by_role("grid", name="History").get_by_role("row").filter(has_text="held")
+    row.hover()
+    go_on.unlink()
+    output = panel.run_cell(BLOCKING.format(model=QWEN))
+    panel.shown()
+    row.hover()
+    _click_four_times(row.get_by_role("button", name="Send it now"))
+    go_on.touch()
+    expect(output).to_contain_text("the cell is over")
+    expect(row).to_have_count(0)
+    panel.tab("Create")
+    expect(panel.cards(DONE)).to_have_count(6)
+    expect(panel.run_cell(SUBMISSIONS)).to_contain_text("6 submissions")
+
+
+def _click_four_times(button: Locator) -> None:
+    """Click as somebody does who sees nothing happen: too slowly for a double click."""
+    for _ in range(4):
+        button.click(force=True)
+        button.page.wait_for_timeout(800)
 
 
 def test_what_the_button_says_is_sent_also_when_the_form_changes_in_a_cell(
