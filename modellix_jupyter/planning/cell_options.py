@@ -1,8 +1,8 @@
 """The options of ``%%modellix`` and the commands of ``%modellix``, as data.
 
-The parser, the help, the completion and the check that the docs name every one of them all read
-these two tables, so none of them can know an option that another does not. The options whose
-value has a form of its own are read here too.
+The parser, the help, the completion and the test of the docs all read these two tables, so that
+none of them can know an option that another does not. The values of options are parsed here too, if
+they have a syntax of their own.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from modellix_jupyter.errors import InvalidRequest, short
 
 # The similarity from which an unknown option is taken for a typing error.
 #
-# Measured on the names that models really use: `safe` beside `save` has 0.75, `timout` 0.92.
+# Measured on names that models really use: `safe` beside `save` has 0.75, `timout` 0.92.
 TYPO_RATIO = 0.8
 
-# More repeats of one request than anybody means; larger plans are several cells.
+# More repeats of one request are probably a mistake; a larger plan needs several cells.
 MAX_REPEAT = 1000
 
-# Thirty years; a lock's own limit is nine times that, and beyond it a wait raises.
+# Thirty years; a wait on a lock raises from nine times that on.
 MAX_TIMEOUT_S = 1e9
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command of ``%modellix``; brackets are optional arguments, and dots are several."""
+    """One command of ``%modellix``; brackets mark optional arguments, dots several ones."""
 
     name: str
     metavar: str | None
@@ -40,11 +40,11 @@ class Command:
 
     @property
     def usage(self) -> str:
-        """How it is typed, with its metavar."""
+        """The command as it is typed, with its metavar."""
         return f"{self.name} {self.metavar}" if self.metavar else self.name
 
     def takes(self, count: int) -> bool:
-        """Whether the command can have so many arguments."""
+        """Whether the command takes this number of arguments."""
         if self.metavar is None:
             return count == 0
         minimum = 0 if self.metavar.startswith("[") else 1
@@ -61,12 +61,12 @@ class Option:
 
     @property
     def usage(self) -> str:
-        """How it is typed, with its metavar."""
+        """The option as it is typed, with its metavar."""
         return f"--{self.name} {self.metavar}" if self.metavar else f"--{self.name}"
 
     @property
     def repeatable(self) -> bool:
-        """Whether it may be given several times, for a parameter each."""
+        """Whether it may be given several times, each time for another parameter."""
         return self.metavar is not None and self.metavar.startswith("NAME=")
 
 
@@ -167,10 +167,11 @@ def option_named(name: str) -> Option | None:
 
 
 def typo_of(name: str) -> Option | None:
-    """Return the option that a name is probably a typing error of, or None.
+    """Return the option of which a name is probably a misspelling, or None.
 
-    Such a name begins with the same letter, and is very like the option or has the very same
-    letters. Some errors are missed (the model refuses those), and no parameter is taken for one.
+    Such a name begins with the same letter, and is very similar to the option or has exactly its
+    letters. Some misspellings are missed (the model refuses those), and no parameter is taken for
+    one.
     """
     word = name.replace("_", "-").casefold()
     near = [(_likeness(word, option.name), option) for option in OPTIONS]
@@ -187,7 +188,7 @@ def _likeness(word: str, name: str) -> float:
 
 
 def repeat_of(text: str) -> int:
-    """Return how many times to make each request."""
+    """Return the number of times to make each request."""
     number = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
     if not 1 <= number <= MAX_REPEAT:
         raise InvalidRequest(
@@ -200,7 +201,7 @@ def repeat_of(text: str) -> int:
 def seconds_of(text: str) -> float:
     """Return how long to wait in seconds."""
     seconds = _float(text)
-    if not 0 < seconds <= MAX_TIMEOUT_S:  # nan is not between them either
+    if not 0 < seconds <= MAX_TIMEOUT_S:  # this refuses nan too
         raise InvalidRequest(
             f"`--timeout {short(text)}` is not a number of seconds above 0, 1e9 at most.",
             "Write --timeout 300 to wait for five minutes.",
@@ -209,7 +210,7 @@ def seconds_of(text: str) -> float:
 
 
 def usd_of(text: str) -> float:
-    """Return the most that a plan may cost in USD."""
+    """Return the maximal cost of a plan in USD."""
     usd = _float(text.removeprefix("$"))
     if not 0 <= usd < math.inf:
         raise InvalidRequest(
@@ -228,7 +229,7 @@ def _float(text: str) -> float:
 
 def variable_of(text: str) -> str:
     """Return the name of the variable to bind."""
-    name = unicodedata.normalize("NFKC", text)  # the form under which Python will look for it
+    name = unicodedata.normalize("NFKC", text)  # the form in which Python looks names up
     if not name.isidentifier() or keyword.iskeyword(name):
         raise InvalidRequest(
             f"`--out {short(text)}` is not the name of a variable.",

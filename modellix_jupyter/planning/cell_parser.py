@@ -1,7 +1,7 @@
-"""``%%modellix`` and ``%modellix``, from what was typed to values, and back to a cell.
+"""Parse ``%%modellix`` and ``%modellix`` into values, and write a request as a cell.
 
-A line is split as a shell splits it; then each word is found to be a model, an option or a
-parameter; and only then do texts become values with variables in them, so none can add a word.
+A line is split as a shell splits it. Then each word is classified as a model, an option or a
+parameter. Only then are variables inserted and values parsed, so no variable can add a word.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ _DASHES = ("-", "\N{EN DASH}", "\N{EM DASH}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellCommand:
-    """What one ``%%modellix`` cell wants; with ``--help``, nothing else was read.
+    """One parsed ``%%modellix`` cell; with ``--help``, nothing else is parsed.
 
-    `params` has what ``--NAME``, ``--param`` and ``--body`` say, and none of the parameters of
-    `vary`. No prompt at all, which parameters allow, is one request without a prompt: some models
-    take none, and the schema says so.
+    `params` has the parameters of ``--NAME``, ``--param`` and ``--body``, but none of `vary`. A
+    cell with parameters may have no prompt: it is one request without a prompt, since some models
+    take none, as their schema says.
     """
 
     models: tuple[str, ...] = ()
@@ -73,14 +73,14 @@ class CellCommand:
 
 @dataclass(frozen=True, slots=True)
 class LineCommand:
-    """A command of the table, with as many arguments as that command takes."""
+    """A command of `COMMANDS`, with a number of arguments that it takes."""
 
     name: str
     arguments: tuple[str, ...] = ()
 
 
 def parse_cell(line: str, body: str, namespace: Mapping[str, object] | None = None) -> CellCommand:
-    """Read a ``%%modellix`` cell; without a namespace, every brace is left alone."""
+    """Parse a ``%%modellix`` cell; without a namespace, no brace is replaced."""
     words = _words(line)
     if "--help" in words:
         return CellCommand(help=True)
@@ -116,7 +116,7 @@ def _read(options: Mapping[str, str], name: str, reader: Callable[[str], T]) -> 
 
 
 def parse_line(line: str) -> LineCommand:
-    """Read a ``%modellix`` line; an empty one is ``help``."""
+    """Parse a ``%modellix`` line; an empty one is ``help``."""
     name, *arguments = _words(line) or ["help"]
     if name in {"--help", "-h"}:
         return LineCommand("help")
@@ -168,9 +168,9 @@ def _words(line: str) -> list[str]:
 
 @dataclass(slots=True)
 class _Given:
-    """The words of a line by what they are, still as text.
+    """The classified words of a line, still as text.
 
-    Of each parameter: whether it varies, where it stands for errors, its name, and its value.
+    Each of `params` is: whether it varies, its place for errors, its name, and its value.
     """
 
     models: list[str] = field(default_factory=list)
@@ -296,9 +296,9 @@ def _model(word: str) -> str:
 
 
 def split_prompts(body: str) -> list[str]:
-    """Return the prompts of a text, between lines of three dashes; none of a blank one.
+    """Return the prompts of a text, separated by lines of three dashes; none if it is blank.
 
-    Raises `InvalidRequest` where the text has another cell in it.
+    Raises `InvalidRequest` if the text contains another cell.
     """
     if any(line.lstrip().startswith("%%modellix") for line in body.splitlines()):
         raise InvalidRequest(
@@ -323,7 +323,7 @@ def _prompts(body: str, variables: Namespace, *, needed: bool) -> tuple[str, ...
 
 
 def _refuse_misplaced_option(body: str) -> None:
-    """Refuse options that stand below the first line."""
+    """Refuse a prompt that begins with an option: options belong in the first line."""
     option = _OPTION.fullmatch(body.split(maxsplit=1)[0])
     if option and _PARAMETER.fullmatch(option["name"].replace("-", "_")):
         raise InvalidRequest(
@@ -342,13 +342,13 @@ def _prompt(text: str, variables: Namespace, where: str) -> str:
     return prompt
 
 
-# -- the other way around
+# -- from a request to a cell
 
 
 def cell_text(prompt: str | None, model: str, params: Mapping[str, Json]) -> str:
-    """Return a cell that makes a request; it was read back to be sure."""
+    """Return a cell that makes a request, verified by parsing it."""
     each = " ".join(_parameter_text(name, value) for name, value in params.items())
-    for given in (each, f"--body {shlex.quote(_json(params))}"):  # the plainest way first
+    for given in (each, f"--body {shlex.quote(_json(params))}"):  # the simplest form first
         for more in ("", "--no-interpolate"):
             line = " ".join(part for part in (model, given, more) if part)
             if _says(line, prompt, model, params):
@@ -366,7 +366,7 @@ def _says(line: str, prompt: str | None, model: str, params: Mapping[str, Json])
     except InvalidRequest:
         return False
     prompts = () if prompt is None else (prompt,)
-    # params as JSON, in which 1 is not true
+    # params are compared as JSON, in which 1 is not true
     return (read.models, read.prompts, _json(read.params)) == ((model,), prompts, _json(params))
 
 
@@ -380,7 +380,7 @@ def _parameter_text(name: str, value: Json) -> str:
 
 
 def _value_text(value: Json) -> str:
-    """Write a value so that it is read as what it is: a text as text, where that is enough."""
+    """Return a text from which the same value is parsed: a text unchanged if possible, or JSON."""
     if isinstance(value, str) and "\n" not in value and "{" not in value:
         with suppress(InvalidRequest):
             if value_of(value, None, where="") == value:

@@ -1,7 +1,7 @@
-"""Media as the values of parameters: what stands for them, and which parameters take them.
+"""Media as values of parameters: which values represent media, which parameters take them.
 
-Nothing is read or sent here. A value that stands for media becomes an `Input`, which shows as a
-text; what takes media is read from a model's schema.
+Nothing is read or sent here. A value that represents media becomes an `Input`, which shows as a
+text. The schema of a model tells which parameters take media.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from modellix_jupyter.planning.schema import ModelSchema
 
 
-# What the last word of a parameter's name says of the media that it takes.
+# The kind of media that a parameter takes, by the last word of its name.
 _NOUNS = {
     **dict.fromkeys(("image", "images", "img", "picture", "pictures", "photo", "photos"), "image"),
     **dict.fromkeys(("frame", "frames", "mask"), "image"),
     **dict.fromkeys(("video", "videos", "clip", "clips", "film"), "video"),
     **dict.fromkeys(("audio", "audios", "sound", "recording"), "audio"),
 }
-# Words behind that one which say how it is given.
+# Words after that one, which say how the media are given.
 _SUFFIXES = frozenset(
     {"url", "urls", "uri", "uris", "path", "file", "files", "list", "base", "b", "data", "input"}
 )
 _ELSEWHERE = frozenset({"callback", "webhook", "notify", "output"})
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _NO_DATA = re.compile(r"\b(?:no|not|without|except)\b[^.]{0,40}\b(?:base64|data)", re.IGNORECASE)
-# How deep in lists and objects media are looked for: a list may hold itself.
+# The depth to which lists and objects are searched for media: a list may contain itself.
 _MAX_DEPTH = 6
-# Sides of a table of numbers from which on it is taken for a picture, in pixels.
+# The minimal sides, in pixels, of a two-dimensional array that is taken for a picture.
 _MIN_SIDE = 16
 _CHANNELS = (1, 3, 4)
 
 
 class Input(str):
-    """A value that stands for media: a text to show, and what it was made from."""
+    """A value that represents media: a text to show, and its source."""
 
     __slots__ = ("source",)
     source: object
@@ -57,9 +57,9 @@ class Input(str):
 
 
 def as_input(value: object) -> Input | list[Input] | None:
-    """Return what a variable stands for as media; None where it is something else.
+    """Return the media that a variable represents, or None if it is something else.
 
-    Results stand for their tasks: for one where they are of one, else for a list.
+    Results represent their tasks: one input for one task, else a list.
     """
     if _is_results(value):
         tasks: Any = value
@@ -82,7 +82,7 @@ def _one_input(value: object) -> Input | None:
 
 
 def with_inputs(value: object, depth: int = 0) -> object:
-    """Return a value with an `Input` for whatever stands for media in it, also in its lists."""
+    """Return a value with an `Input` for everything that represents media in it, at any depth."""
     found = as_input(value)
     if found is not None or depth > _MAX_DEPTH:
         return value if found is None else found
@@ -94,7 +94,7 @@ def with_inputs(value: object, depth: int = 0) -> object:
 
 
 def as_json(value: object, plain: Callable[[object], Json]) -> Json:
-    """Return a value as JSON, by `plain`; what stands for media in it stays what it is."""
+    """Return a value as JSON by `plain`, with an `Input` for everything that represents media."""
     found = with_inputs(value)
     if not holds_input(found):
         return plain(value)
@@ -106,12 +106,12 @@ def _of_bytes(content: bytes) -> Input:
 
 
 def _is_results(value: object) -> bool:
-    """Whether these are results, which a layer above makes."""
+    """Whether a value is `Results`, which is of a higher layer and cannot be imported here."""
     return type(value).__module__ == "modellix_jupyter.results.results" and hasattr(value, "frame")
 
 
 def _picture_of(value: object) -> Any:  # noqa: ANN401 - a picture of Pillow's, which may not be loaded
-    """Return a picture, also of an array that has the shape of one."""
+    """Return a picture of Pillow, also from an array with the shape of one; else None."""
     if type(value).__module__.startswith("PIL.") and hasattr(value, "getbands"):
         return value
     shape = getattr(value, "shape", None)
@@ -123,7 +123,7 @@ def _picture_of(value: object) -> Any:  # noqa: ANN401 - a picture of Pillow's, 
     from PIL import Image
 
     array: Any = value
-    if array.dtype.kind == "f":  # from 0 to 1, as libraries of plots have them
+    if array.dtype.kind == "f":  # from 0 to 1, as in plotting libraries
         array = (array.clip(0, 1) * 255).round()
     array = array.clip(0, 255).astype("uint8")
     return Image.fromarray(array[:, :, 0] if colours and shape[2] == 1 else array)
@@ -143,11 +143,11 @@ def _png(picture: Any) -> bytes:  # noqa: ANN401 - a picture of Pillow's
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What a parameter takes: one, many, or either.
+    """The media that a parameter takes: one, many, or either.
 
-    `kind` is ``image``, ``video``, ``audio`` or, where that is not clear, ``media``. `key` is the
-    property of objects that the media stand in. `by_value` says that ``data:`` addresses are taken;
-    `sure` is False where only an address is surely meant.
+    `kind` is ``image``, ``video``, ``audio`` or, if that is not clear, ``media``. `key` is the name
+    of the property that holds the media, if they are given in objects. `by_value` says that
+    ``data:`` URIs are taken; `sure` is False if the schema only says that an address is meant.
     """
 
     kind: str
@@ -165,7 +165,7 @@ def slots_of(schema: ModelSchema) -> dict[str, Slot]:
 
 
 def slot_of(name: str, schema: Schema) -> Slot | None:
-    """Return what media a parameter takes by its schema, or None where it takes none."""
+    """Return the media that a parameter takes by its schema, or None if it takes none."""
     choices = list(_choices(schema))
     texts = [each for each in choices if _is_text(each)]
     items = [
@@ -190,7 +190,7 @@ def slot_of(name: str, schema: Schema) -> Slot | None:
 
 
 def _choices(schema: Schema) -> Iterator[Schema]:
-    """Yield what a schema lets choose from, each with what holds for all of them."""
+    """Yield the choices of a schema, each merged with the keywords that apply to all of them."""
     outer = {k: v for k, v in schema.items() if k not in {"allOf", "anyOf", "oneOf"}}
     for each in schema.get("allOf", ()):
         outer = {**each, **outer}
@@ -207,7 +207,7 @@ def _may_be(name: str, schema: Schema) -> bool:
 
 
 def _is_text(schema: Schema) -> bool:
-    """Whether a value may be a text, and any text."""
+    """Whether a schema allows any text."""
     if "type" in schema:
         return "string" in schema["type"] and "enum" not in schema
     return not schema.keys() & {"enum", "properties", "items"}
@@ -225,7 +225,7 @@ def _words_of(schemas: list[Schema]) -> Iterator[str]:
 
 
 def _noun(name: str) -> str | None:
-    """Return the media that a name ends with, as `first_frame_url` does."""
+    """Return the kind of media at the end of a name, as in `first_frame_url`."""
     words = [word.lower() for word in _WORD.findall(name)]
     while words and words[-1] in _SUFFIXES:
         words.pop()
@@ -233,7 +233,7 @@ def _noun(name: str) -> str | None:
 
 
 def _kind(name: str, about: str, schemas: list[Schema]) -> tuple[str | None, bool]:
-    """Return the kind of media, and whether surely media are meant."""
+    """Return the kind of media or None, and whether it is certain that media are meant."""
     words = {word.lower() for word in _WORD.findall(name)}
     if words & _ELSEWHERE:
         return None, False
@@ -250,7 +250,7 @@ def _kind(name: str, about: str, schemas: list[Schema]) -> tuple[str | None, boo
     return ("media", False) if addresses else (None, False)
 
 
-# -- putting them in their places
+# -- replacing media in parameters
 
 
 def place(
@@ -258,7 +258,7 @@ def place(
     slots: Mapping[str, Slot],
     find: Callable[[str, Slot, str], Json],
 ) -> dict[str, Json]:
-    """Return parameters with `find(name, slot, value)` for each text that may stand for media."""
+    """Return parameters with `find(name, slot, value)` for each text that may represent media."""
     return {
         name: _placed(name, slots[name], value, find) if name in slots else value
         for name, value in request_params.items()
@@ -290,7 +290,7 @@ def _item(name: str, slot: Slot, value: Json, find: Callable[[str, Slot, str], J
 
 
 def noun_of(kind: str) -> str:
-    """Return what a kind of media is called in a sentence."""
+    """Return the word for a kind of media in a sentence."""
     return {"image": "picture", "audio": "sound", "media": "file"}.get(kind, kind)
 
 
@@ -298,7 +298,7 @@ def noun_of(kind: str) -> str:
 
 
 def leaves(value: object, depth: int = 0) -> Iterator[object]:
-    """Yield whatever in a value is no list and no object."""
+    """Yield every part of a value that is neither a list nor an object."""
     if not isinstance(value, Mapping | list | tuple):
         yield value
     elif depth <= _MAX_DEPTH:
@@ -307,7 +307,7 @@ def leaves(value: object, depth: int = 0) -> Iterator[object]:
 
 
 def mapped(value: Any, change: Callable[[Any], Json]) -> Json:  # noqa: ANN401 - any JSON
-    """Return a value with each leaf in it exchanged."""
+    """Return a value with `change` applied to each leaf."""
     if isinstance(value, Mapping):
         return {str(name): mapped(each, change) for name, each in value.items()}
     if isinstance(value, list | tuple):
@@ -321,10 +321,10 @@ def inputs_in(value: object) -> Iterator[Input]:
 
 
 def holds_input(value: object) -> bool:
-    """Whether there is an input in a value."""
+    """Whether a value contains an input."""
     return any(isinstance(each, Input) for each in leaves(value))
 
 
 def replaced(value: Json, change: Callable[[Input], Json]) -> Json:
-    """Return a value with each input in it exchanged."""
+    """Return a value with `change` applied to each input in it."""
     return mapped(value, lambda each: change(each) if isinstance(each, Input) else each)

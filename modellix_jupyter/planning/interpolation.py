@@ -1,12 +1,11 @@
-"""``{name}`` in a cell, and the values of options: text to text, and text to JSON.
+"""Replace ``{name}`` in a cell by variables, and parse the values of options.
 
-A brace is ours only where what stands between it and its partner is an identifier and nothing
-else; ``{{name}}`` writes the braces themselves, as in an f-string. What replaces a brace is never
-looked at again, so a variable's own braces, quotes and commas are safe, and a prompt from a table
-cannot smuggle in an option.
+Braces are replaced only if there is an identifier and nothing else between them; ``{{name}}``
+writes the braces themselves, as in an f-string. Inserted text is never scanned again, so braces,
+quotes and commas in a variable are safe, and a prompt from a table cannot add an option.
 
-The value of an option is JSON where it is JSON, else text. A value that is only ``{name}``, also
-inside of JSON, keeps the type of the variable; with anything else around it the outcome is text.
+The value of an option is JSON if it is valid JSON, else text. A value that is only ``{name}``, also
+inside of JSON, keeps the type of the variable; with anything else around it, the result is text.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from modellix_jupyter.errors import InvalidRequest, did_you_mean, short
 from modellix_jupyter.planning.inputs import Input, as_json, mapped
 from modellix_jupyter.values import Json
 
-# The notebook's variables, or None where braces are to be left alone.
+# The notebook's variables, or None if braces are not to be replaced.
 Namespace: TypeAlias = Mapping[str, object] | None
 
 _DOUBLED = re.compile(r"\{\{([^{}\s]+)\}\}|\{([^{}\s]+)\}")
@@ -52,7 +51,7 @@ def interpolate(text: str, namespace: Namespace, *, where: str) -> str:
 
 
 def value_of(text: str, namespace: Namespace, *, where: str) -> Json:
-    """Read the value of an option: a variable, or JSON where it is JSON, else text."""
+    """Parse the value of an option: a variable, or JSON if it is valid JSON, else text."""
     try:
         return _read_json(text, namespace, where)
     except ValueError:
@@ -60,7 +59,7 @@ def value_of(text: str, namespace: Namespace, *, where: str) -> Json:
 
 
 def body_of(text: str, namespace: Namespace) -> dict[str, Json]:
-    """Read ``--body``: an object, or a variable that is one or holds the text of one."""
+    """Parse ``--body``: a JSON object, or a variable that is one or has the text of one."""
     try:
         whole = _whole_variable(text, namespace, "`--body`")
         if whole is None:
@@ -80,10 +79,10 @@ def body_of(text: str, namespace: Namespace) -> dict[str, Json]:
 
 
 def values_of(name: str, text: str, namespace: Namespace) -> tuple[Json, ...]:
-    """Read the values to vary a parameter over: a variable, a JSON list, or items between commas.
+    """Parse the values of a varied parameter: a variable, a JSON list, or items between commas.
 
-    A variable that is a list is the list of the values; of a variable that is a text each is one
-    value, whatever commas it has.
+    A variable that is a list is the list of the values. An item that is a text variable is one
+    value, even if the text has commas.
     """
     where = f"`--vary {name}`"
     whole = _whole_variable(text, namespace, where)
@@ -100,7 +99,7 @@ def values_of(name: str, text: str, namespace: Namespace) -> tuple[Json, ...]:
 
 
 def _listed_values(name: str, text: str, namespace: Namespace) -> list[Json]:
-    for candidate in (text, f"[{text}]"):  # only JSON can tell which commas are inside of quotes
+    for candidate in (text, f"[{text}]"):  # only JSON tells which commas are inside of quotes
         try:
             value = _read_json(candidate, namespace, f"`--vary {name}`")
         except ValueError:
@@ -119,7 +118,7 @@ def _item(name: str, text: str, namespace: Namespace) -> Json:
     try:
         return _read_json(text, namespace, f"`--vary {name}`")
     except ValueError:
-        # a part of an object that was cut at its comma is a mistake that would be paid for
+        # part of an object that was split at its comma: a mistake that would be paid for
         if text.startswith(_JSON_STARTS):
             hint = f"""Write a JSON list between single quotes: --vary {name}='["a"]'."""
             message = f"`--vary {name}` begins like JSON and is not: {short(text)}."
@@ -128,7 +127,7 @@ def _item(name: str, text: str, namespace: Namespace) -> Json:
 
 
 def _refuse_text_list(name: str, text: str, value: Json) -> None:
-    """Refuse one text variable with commas in it: it would be one value, and look like several."""
+    """Refuse a single text variable with commas: it would be one value, but looks like several."""
     if isinstance(value, str) and not isinstance(value, Input) and "," in value:
         raise InvalidRequest(
             f"`--vary {name}={text}` has one text for its values, with commas in it.",
@@ -137,7 +136,7 @@ def _refuse_text_list(name: str, text: str, value: Json) -> None:
 
 
 def _read_json(text: str, namespace: Namespace = None, where: str = "") -> Json:
-    """Read JSON as its standard has it (no NaN, no infinity), with the variables in its texts."""
+    """Parse standard JSON (no NaN, no infinity), and replace the variables in its texts."""
     try:
         value = json.loads(
             text, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_unique
@@ -155,7 +154,7 @@ def _finite(text: str) -> float:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse an object that names something twice: only one of the two could be sent."""
+    """Return an object, or refuse one with a repeated name: only one of the two could be sent."""
     known: dict[str, Any] = {}
     for name, value in pairs:
         if name in known:
@@ -167,7 +166,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _filled(value: Json, namespace: Namespace, where: str) -> Json:
-    """Return JSON with the variables in its texts; the names in its objects stay as they are."""
+    """Return JSON with the variables in its texts replaced; names in its objects are unchanged."""
 
     def filled(leaf: Json) -> Json:
         whole = _whole_variable(leaf, namespace, where) if isinstance(leaf, str) else (leaf,)
@@ -177,7 +176,7 @@ def _filled(value: Json, namespace: Namespace, where: str) -> Json:
 
 
 def _whole_variable(text: str, namespace: Namespace, where: str) -> tuple[Json] | None:
-    """Return, in a tuple because it may be null, the variable that is the whole text, or None."""
+    """Return the variable that is the whole text in a tuple, since it may be null; or None."""
     match = _BRACED.fullmatch(text)
     if namespace is None or match is None or not match[1].isidentifier():
         return None
@@ -186,7 +185,7 @@ def _whole_variable(text: str, namespace: Namespace, where: str) -> tuple[Json] 
 
 
 def _variable(name: str, namespace: Mapping[str, object], where: str) -> object:
-    # Python itself looks a name up in this form; an "é" typed as two characters has it too.
+    # Python looks names up in this form, which an "é" typed as two characters also has.
     key = name if name in namespace else unicodedata.normalize("NFKC", name)
     if key not in namespace:
         names = [known for known in namespace if not known.startswith("_")]
@@ -196,7 +195,7 @@ def _variable(name: str, namespace: Mapping[str, object], where: str) -> object:
             f"{did_you_mean(name, names, 3)} {stay}".strip(),
         )
     value = namespace[key]
-    # a prompt with the repr of a function in it is a mistake that would be paid for
+    # the repr of a function in a prompt is a mistake that would be paid for
     if isinstance(value, ModuleType | type) or inspect.isroutine(value):
         kind = "module" if isinstance(value, ModuleType) else "function or a class"
         raise InvalidRequest(
@@ -217,7 +216,7 @@ def _text(name: str, value: object) -> str:
 
 
 def _json(name: str, value: object) -> Json:
-    """Return a variable as JSON has it, or its text where JSON has no form for it."""
+    """Return a variable as JSON, or its text if JSON cannot represent it."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=_listed)
     except Exception:  # noqa: BLE001 - a variable's own methods may raise anything
@@ -233,11 +232,11 @@ def _json(name: str, value: object) -> Json:
 
 
 def _listed(value: object) -> object:
-    """Return what JSON takes for the scalars and arrays of NumPy and pandas, sets and ranges."""
+    """Return a JSON value for a scalar or an array of NumPy or pandas, a set or a range."""
     if isinstance(value, range):
         return list(value)
     if isinstance(value, AbstractSet):
-        # The order of a set may differ from run to run, and what is paid for should not.
+        # The order of a set may differ between runs; requests that are paid for must not.
         return sorted(value) if _is_ordered(value) else sorted(value, key=repr)
     if hasattr(value, "tolist"):
         return value.tolist()

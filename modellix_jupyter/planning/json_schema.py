@@ -1,10 +1,9 @@
-"""The part of JSON Schema that is checked here, for schemas that nobody vouches for.
+"""The part of JSON Schema that is checked here, for untrusted schemas.
 
-`clean` keeps of a schema what is understood and well formed, with local references replaced by what
-they refer to; `problem` then says what is wrong with a value. Whatever is odd in a schema is left
-out, and what was left out is not checked; `unchecked` names it. `pattern` is never run: an
-expression of a server's can take for ever. `oneOf` is met by a value that fits several of its
-choices too, since those of real services overlap.
+`clean` keeps the supported and valid parts of a schema, with local references replaced by their
+targets; `problem` then checks a value. All other parts of a schema are left out and not checked;
+`unchecked` names them. `pattern` is never run: a server's regular expression can run for ever.
+`oneOf` also accepts a value that fits several choices, since those of real services overlap.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ from modellix_jupyter.errors import short
 # A cleaned schema.
 Schema: TypeAlias = Mapping[str, Any]
 
-# Bounds on what is read of a document: a reference can stand for very much.
+# Limits of what is read from a document: references can expand to a huge schema.
 _MAX_DEPTH = 16
 _MAX_NODES = 4000
 _CHOICES = ("anyOf", "oneOf")
 
 
 class Problem(NamedTuple):
-    """What is wrong: where in the value (``[2].image``), with what, and by which schema."""
+    """A problem: its place in a value (``[2].image``), what it is, the part and its schema."""
 
     where: str
     what: str
@@ -41,7 +40,7 @@ class Problem(NamedTuple):
 
 
 def clean(schema: object, document: object = None) -> Schema:
-    """Return what is understood of a schema; an empty one, which takes everything, at worst."""
+    """Return the supported part of a schema; at worst an empty one, which accepts all."""
     return _Cleaner(document).clean(schema)
 
 
@@ -53,7 +52,7 @@ class _Cleaner:
         self._left = _MAX_NODES
 
     def clean(self, schema: object, depth: int = 0, within: tuple[str, ...] = ()) -> Schema:
-        """Read a node; `within` is what it was referred to by, so that no circle is followed."""
+        """Read a node; `within` has the references that lead to it, to follow no cycle."""
         self._left -= 1
         if not isinstance(schema, dict):
             return {}
@@ -102,7 +101,7 @@ class _Cleaner:
 
 
 def _is_unread(key: str, schema: dict[str, Any], found: Mapping[str, Any]) -> bool:
-    """Whether a keyword limits what a value may be, and is not checked."""
+    """Whether a keyword restricts values and is not checked."""
     if key in _NEVER_CHECKED:
         return True
     limits = key in _CHECKED and schema[key] is not None and schema[key] is not False
@@ -110,7 +109,7 @@ def _is_unread(key: str, schema: dict[str, Any], found: Mapping[str, Any]) -> bo
 
 
 def unchecked(schema: Schema, *, inside: bool = True) -> set[str]:
-    """Return the keywords of a cleaned schema that are not checked; also those `inside` of it."""
+    """Return the unchecked keywords of a cleaned schema; with `inside`, also of its parts."""
     parts = [each for key in ("allOf", *_CHOICES) for each in schema.get(key, ())]
     if inside:
         parts += schema.get("properties", {}).values()
@@ -120,7 +119,7 @@ def unchecked(schema: Schema, *, inside: bool = True) -> set[str]:
 
 
 def _at(document: object, pointer: str) -> object:
-    """Return what a local JSON pointer points to; nothing is ever fetched."""
+    """Return the target of a local JSON pointer, or None; nothing is ever fetched."""
     if not pointer.startswith("#"):
         return None
     for part in unquote(pointer[1:]).split("/")[1:]:
@@ -155,10 +154,10 @@ def _types(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bounds(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the bounds without what is no bound, and without pairs that exclude every value."""
+    """Return the valid bounds, without pairs that exclude every value."""
     found = {key: schema[key] for key in _NUMBERS if is_number(schema.get(key))}
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if schema.get(exclusive) is True and bound in found:  # as older versions write it
+        if schema.get(exclusive) is True and bound in found:  # as in older versions of JSON Schema
             found[exclusive] = found.pop(bound)
     found |= {key: schema[key] for key in _LENGTHS if _is_length(schema.get(key))}
     for low, high in _PAIRS:
@@ -176,7 +175,7 @@ _CHECKED = frozenset(
     {*_NUMBERS, *_LENGTHS, *_CHOICES, "allOf", "type", "enum", "const", "uniqueItems"}
     | {"properties", "required", "items", "additionalProperties"}
 )
-# What an understood keyword is kept as, where that is another.
+# The keyword as which another one is kept.
 _INSTEAD = {"const": "enum", "minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}
 _NEVER_CHECKED = frozenset(
     {"pattern", "patternProperties", "propertyNames", "multipleOf", "not", "if", "contains"}
@@ -189,12 +188,12 @@ _NEVER_CHECKED = frozenset(
 
 
 def problem(schema: Schema, value: object) -> Problem | None:
-    """Return the first thing that is wrong with a value, or None."""
+    """Return the first problem of a value, or None."""
     return next(problems(schema, value, ""), None)
 
 
 def problems(schema: Schema, value: object, where: str) -> Iterator[Problem]:
-    """Yield what is wrong with a value."""
+    """Yield the problems of a value."""
     if value is None and schema.get("nullable"):
         return
     own = _own_problem(schema, value)
@@ -213,7 +212,7 @@ def problems(schema: Schema, value: object, where: str) -> Iterator[Problem]:
 
 
 def _nearest(choices: Sequence[Schema], value: object, where: str) -> list[Problem]:
-    """Return what is wrong by the choice that the value is nearest to; nothing where one fits."""
+    """Return the problem by the choice that is nearest to the value; none if one fits."""
     found = [next(problems(choice, value, where), None) for choice in choices]
     wrong = [each for each in found if each is not None]
     if len(wrong) < len(found) or not wrong:
@@ -226,7 +225,7 @@ def _nearest(choices: Sequence[Schema], value: object, where: str) -> list[Probl
 
 
 def _nearness(found: Problem) -> tuple[int, bool]:
-    """Return how near a value came to fitting: a wrong part is less than a wrong type."""
+    """Return how nearly a value fits: with a wrong part, more nearly than with a wrong type."""
     return len(found.where), not any(found.what == f"must be {noun}" for noun, _ in TYPES.values())
 
 
@@ -246,7 +245,7 @@ def _object_problems(schema: Schema, value: Mapping[str, Any], where: str) -> It
 
 
 def _own_problem(schema: Schema, value: object) -> str | None:
-    """Return what a value itself should be and is not, whatever is inside of it."""
+    """Return the problem of a value itself, without its items and properties."""
     if "enum" in schema and not any(same(value, choice) for choice in schema["enum"]):
         return f"must be {_one_of(schema['enum'])}"
     types = schema.get("type", ())
@@ -302,7 +301,7 @@ def _format_problem(name: str | None, value: str) -> str | None:
     return f"must be {noun}"
 
 
-# Names of formats, with what they are and what reads them; any other is not checked.
+# The checked formats, each with its description and its parser; others are not checked.
 _FORMATS: dict[str, tuple[str, Callable[[str], object]]] = {
     "date": ("a date such as 2026-11-25", date.fromisoformat),
     "date-time": ("a time such as 2026-11-25T19:30:00Z", datetime.fromisoformat),
@@ -311,7 +310,7 @@ _FORMATS: dict[str, tuple[str, Callable[[str], object]]] = {
 
 
 def same(value: object, choice: object) -> bool:
-    """Compare as JSON does: 1 is 1.0, but is not true, however deep inside."""
+    """Whether two values are equal in JSON: 1 is 1.0, but 1 is not true, at any depth."""
     if isinstance(value, bool) or isinstance(choice, bool):
         return value is choice
     if isinstance(value, list | tuple) and isinstance(choice, list | tuple):
@@ -338,10 +337,10 @@ def _figure(number: float) -> str:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a finite number; in Python, and not in JSON, a bool is one."""
+    """Whether a value is a finite number, and not a bool, which is a number only in Python."""
     if isinstance(value, bool):
         return False
-    # An int is not asked: `math.isfinite` overflows on a long one.
+    # Not called with an int: `math.isfinite` overflows on a large one.
     return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
 
 
@@ -353,7 +352,7 @@ def _is_integer(value: object) -> bool:
     return is_number(value) and (isinstance(value, int) or value.is_integer())
 
 
-# The types of JSON Schema: what each is called, and what is of it.
+# The types of JSON Schema, each with its name in messages and its check.
 TYPES: dict[str, tuple[str, Callable[[object], bool]]] = {
     "string": ("a text", lambda value: isinstance(value, str)),
     "integer": ("a whole number", _is_integer),

@@ -1,8 +1,7 @@
-"""What a cell or a call will send: every combination, counted and checked before anything is paid.
+"""The plan of a cell or a call: every request, counted and checked before anything is paid.
 
-The order is part of the contract, because rows and grids follow it: prompts change
-slowest, then models, then the varied parameters in the order in which they were given, and the
-repeats of one and the same request stand next to each other.
+The order is part of the contract, because rows and grids follow it: prompts change slowest, then
+models, then the varied parameters in the given order; the repeats of a request are adjacent.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from modellix_jupyter.values import Json, Request, Status, Task, number
 if TYPE_CHECKING:
     import pandas as pd
 
-# The model that the service's own first page calls.
+# The model in the example on the service's first page.
 EXAMPLE_MODEL = "alibaba/qwen-image-plus"
 
-# How many requests one plan may hold; beyond it, a product was probably not meant.
+# The maximal number of requests in a plan; a larger product is probably a mistake.
 MAX_REQUESTS = 10_000
 
-# Ends of which nothing is left to use: such a request is sent again.
+# Final states without a result to use: such a request is sent again.
 GONE = frozenset({Status.REJECTED, Status.FAILED, Status.EXPIRED})
 _NO_DIGESTS: Mapping[str, str] = {}
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
@@ -48,10 +47,9 @@ def make_plan(
     vary: Mapping[str, Sequence[object]] | None = None,
     repeat: int = 1,
 ) -> list[Request]:
-    """Check what is wanted, count it, and only then build the product; values are copied.
+    """Check the arguments, count the requests, and only then build them; values are copied.
 
-    A prompt of None stands for a request without one. Too large a plan is taken for a
-    mistake.
+    A prompt of None is for a request without a prompt. Too large a plan is refused as a mistake.
     """
     _check_prompts(prompts)
     _check_models(models)
@@ -177,9 +175,9 @@ def _check_count(sizes: Mapping[str, int]) -> None:
 
 
 def _plain(name: str, value: object) -> Json:
-    """Return a copy of a value as JSON has it, so that it surely can be sent and recorded.
+    """Return a copy of a value as JSON, which can be sent and recorded.
 
-    What stands for media stays what it is, until its model's schema is known.
+    Media stay an `Input` until the schema of the model is known.
     """
     return as_json(value, partial(_sendable, name))
 
@@ -187,7 +185,7 @@ def _plain(name: str, value: object) -> Json:
 def _sendable(name: str, value: object) -> Json:
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=_of_numpy)
-        text.encode()  # half of a surrogate pair is a str, but is not UTF-8
+        text.encode()  # a lone surrogate is a str, but cannot be encoded as UTF-8
         plain: Json = json.loads(text)
     except (TypeError, ValueError, RecursionError) as problem:
         raise InvalidRequest(
@@ -198,7 +196,7 @@ def _sendable(name: str, value: object) -> Json:
 
 
 def _of_numpy(value: object) -> object:
-    """Return the Python value of a number or an array of NumPy's."""
+    """Return the Python value of a NumPy number or array."""
     if not hasattr(value, "tolist"):
         raise TypeError(f"it is or holds a value of type {type(value).__name__}")
     return value.tolist()
@@ -210,7 +208,7 @@ def _of_numpy(value: object) -> object:
 def requests_of(frame: pd.DataFrame, model: str | None = None) -> list[Request]:
     """Return one request for each row of a frame.
 
-    The column ``prompt`` is needed, ``model`` stands for the argument of that name, and any other
+    The column ``prompt`` is required, ``model`` replaces the argument of that name, and any other
     column is a parameter.
     """
     if not hasattr(frame, "columns"):
@@ -270,16 +268,16 @@ def _is_missing(value: object) -> bool:
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))  # type: ignore[call-overload]
 
 
-# -- what was made before
+# -- reusing earlier results
 
 
 def request_keys(
     requests: Iterable[Request], service: str, digests: Mapping[str, str] = _NO_DIGESTS
 ) -> list[str]:
-    """Return a key for each request; an equal one further down the list is its next repeat.
+    """Return a key for each request; a later equal request is its next repeat, with another key.
 
-    `digests` are those of uploaded files by address: the key is of their bytes, because an address
-    changes with each upload.
+    `digests` has the digests of uploaded files by URL: the key depends on their bytes, because the
+    URL changes with each upload.
     """
     seen: Counter[str] = Counter()
     keys = []
@@ -291,19 +289,19 @@ def request_keys(
 
 
 def is_reusable(request: Request, reuse: str) -> bool:
-    """Whether an earlier result may stand for a request: without a seed, others are wanted.
+    """Whether a request may reuse an earlier result: without a seed, it wants a new one.
 
-    A negative seed stands for any.
+    A negative seed means any seed.
     """
     seed = number(request.params.get("seed"))
     return reuse == "always" or (reuse == "seeded" and seed is not None and seed >= 0)
 
 
 def best(known: Sequence[Task], origin: str) -> Task | None:
-    """Return which of the tasks of one key, oldest first, stands for the next such request.
+    """Return the task that the next request with its key reuses; `known` has them oldest first.
 
-    A result with all of its files is taken, else one that is on its way, else one of unknown
-    outcome: it may have been paid for.
+    It is a result with all of its files, else a task in progress, else one of unknown outcome: it
+    may have been paid for.
     """
     here = [task for task in known if task.origin == origin]
     for wanted in (
@@ -322,7 +320,7 @@ def _is_whole(task: Task) -> bool:
 
 
 def _digest(text: str) -> str | None:
-    """Return the digest of a file that is written into its address."""
+    """Return the digest of a file that is embedded in a ``data:`` URI, or None."""
     head, comma, content = text.partition(";base64,")
     if comma and head.startswith("data:"):
         with suppress(ValueError):
@@ -331,14 +329,14 @@ def _digest(text: str) -> str | None:
 
 
 def canonical_text(value: object, digests: Mapping[str, str] = _NO_DIGESTS) -> str:
-    """Return a text that equal JSON values share, and equal files in them."""
+    """Return a text that is the same for equal JSON values with equal files."""
     return json.dumps(mapped(value, partial(_canonical, digests)), sort_keys=True)
 
 
 def _canonical(digests: Mapping[str, str], leaf: Json) -> Json:
-    """Return a leaf that equal ones share: 1 and 1.0 do, 1 and true do not.
+    """Return a leaf that is the same for equal ones: 1 and 1.0 are equal, 1 and true are not.
 
-    A text is marked as one, so that none is taken for the bytes of a file.
+    A text is marked as a text, so that none is taken for the digest of a file.
     """
     if isinstance(leaf, float) and leaf.is_integer():
         return int(leaf)

@@ -1,9 +1,9 @@
-"""What a request costs at least and at most, by the catalog's price and its own parameters.
+"""The minimal and the maximal cost of a request, by the catalog's price and its parameters.
 
 The catalog has a display price, perhaps a range, and a unit: 0.03 USD an image, 0.10 to 0.15 USD a
-second. How many units a request has is in its parameters, and in the defaults of the model's
-schema. Where that cannot be counted there is no price, and a sentence that says why: no figure is
-better than one that is four times too low.
+second. The number of units of a request follows from its parameters and from the defaults of the
+model's schema. If that cannot be counted, there is a reason instead of a price: no figure is better
+than one that is four times too low.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from modellix_jupyter.values import Json, Price, Request, number
 
 
 class Cost(NamedTuple):
-    """What requests cost in USD: at least, and at most."""
+    """The minimal and the maximal cost of requests in USD."""
 
     low: float
     high: float
@@ -36,9 +36,9 @@ _COUNTS = (
     *("n", "num_images", "number_of_images", "numberOfImages", "image_count", "num_outputs"),
     *("batch_size", "sample_count", "sampleCount", "num_videos"),
 )
-# Those that say how many it makes at most.
+# Parameters that say how many files a request makes at most.
 _COUNTS_AT_MOST = ("sequential_image_generation_max_images", "series_amount")
-# Parameters that switch one of those off: its name, and the value that does.
+# For each of those, the parameter and the value that switch it off.
 _SWITCHES: Mapping[str, tuple[str, str]] = {
     "sequential_image_generation_max_images": ("sequential_image_generation", "disabled"),
     "series_amount": ("result_type", "single"),
@@ -48,9 +48,9 @@ _FLAT_UNITS = frozenset({"task", "request", "generation", "call", "run"})
 _FILE_UNITS = frozenset(
     {"image", "picture", "video", "clip", "song", "track", "audio", "file", "output", "result"}
 )
-# Seconds of a unit of time.
+# Seconds in each unit of time.
 _TIME_UNITS = {"second": 1.0, "sec": 1.0, "s": 1.0, "minute": 60.0, "min": 60.0}
-# USD for one request: whoever says that is not believed, and sums stay finite.
+# USD for one request: a price from here on is not believed, so that sums stay finite.
 _BEYOND_BELIEF = 1e9
 
 
@@ -60,7 +60,7 @@ class _Unknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """What requests to one model cost; `parameters` is None where its schema cannot be read."""
+    """The price of requests to one model; `parameters` is None if its schema cannot be read."""
 
     price: Price | None
     parameters: Mapping[str, Parameter] | None = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Pricing:
             return files.times(seconds).times(Cost(each, each))
         if self.parameters is None:
             raise _Unknown("its schema cannot be read, and its price names no unit")
-        # with no unit, it may be the price of all that a request makes, or of each part
+        # without a unit, it may be the price of the whole request, or of each file or second
         return Cost(1.0, max(1.0, files.times(self._seconds(request) or _ONE).high))
 
     def _files(self, request: Request) -> Cost:
@@ -125,9 +125,9 @@ class Pricing:
         return request.params.get(name, known.default if known else None)
 
     def _number(self, name: str, request: Request) -> Cost | None:
-        """Return a parameter's number, or its bounds where it leaves that to the model.
+        """Return a parameter's number, or its bounds if the model chooses it.
 
-        None where the request does not have it, by itself or by the schema.
+        None if neither the request nor the schema has the parameter.
         """
         known, value = (self.parameters or {}).get(name), self._value(name, request)
         given = number(value)
@@ -151,29 +151,29 @@ def _bounds(parameter: Parameter | None) -> Cost | None:
     return Cost(max(parameter.minimum or 0.0, 0.0), parameter.maximum)
 
 
-# Of a model that is not looked up.
+# The pricing of a model that is not looked up.
 UNCHECKED = Pricing(None, why="the setting check_requests is off")
 
 
 def pricing_of(price: Price | None, schema: ModelSchema | None) -> Pricing:
-    """Return what requests to a model cost, by its price and its schema."""
+    """Return the pricing of a model from its price and its schema."""
     return Pricing(price, None if schema is None else schema.parameters)
 
 
 class Total(NamedTuple):
-    """What requests cost together, and how many have no price, by what is not known of them."""
+    """The cost of requests together, and the number without a price for each reason."""
 
     cost: Cost
     unknown: Counter[str]
 
     @property
     def count_unknown(self) -> int:
-        """How many of them have no price."""
+        """The number of requests without a price."""
         return self.unknown.total()
 
 
 def total_cost(requests: Sequence[Request], prices: Mapping[str, Pricing]) -> Total:
-    """Return what requests cost together; each reason names its model."""
+    """Return the cost of requests together; each reason names its model."""
     known, unknown = [], Counter[str]()
     for request in requests:
         cost = cost_of(request, prices)
@@ -185,7 +185,7 @@ def total_cost(requests: Sequence[Request], prices: Mapping[str, Pricing]) -> To
 
 
 def most(request: Request, prices: Mapping[str, Pricing]) -> float | None:
-    """Return the most that a request may cost, in USD, or None where that is not known."""
+    """Return the maximal cost of a request in USD, or None if it is unknown."""
     cost = cost_of(request, prices)
     return None if isinstance(cost, str) else cost.high
 

@@ -1,7 +1,7 @@
 """The parameters that a model takes, read from the service's untrusted description of it.
 
-Whatever is odd in a description is left out, and what was left out is not checked: refusing a
-request that the service would take is worse than letting it refuse one itself, for nothing.
+Invalid parts of a description are left out, and are not checked: refusing a request that the
+service would accept is worse than sending one that the service refuses, which costs nothing.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from modellix_jupyter.planning.inputs import Slot, noun_of, slots_of
 from modellix_jupyter.planning.json_schema import Schema, figure_of, unchecked
 from modellix_jupyter.values import Json, Request
 
-# Forms of a request, after which the rest of a schema's choices is not checked.
+# Maximal forms of a request; the other choices of a schema are not checked.
 _MAX_FORMS = 32
-# What is JSON by its media type, with whatever parameters behind a semicolon.
+# The media types of JSON, with any parameters after a semicolon.
 _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
 COLUMNS = ("parameter", "type", "required", "default", "values", "description")
-# What an example has for a parameter that takes media.
+# The value of a parameter that takes media, in an example.
 _FILES = {"image": "picture.png", "video": "film.mp4", "audio": "sound.mp3", "media": "file.png"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One parameter of a model; None is what the description does not say.
+    """One parameter of a model; a field is None if the description does not state it.
 
-    Both bounds are included, and texts are measured in code points. A parameter with a default is
-    never required. `schema` has all that is known, also what the other fields do not.
+    Both bounds are inclusive, and texts are measured in code points. A parameter with a default is
+    never required. `schema` has all that is known, more than the other fields.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One form that a request may have: the parameters that it knows, and those that it needs."""
+    """One form that a request may have: the known parameters, and the required ones."""
 
     title: str
     properties: Mapping[str, Schema]
@@ -66,10 +66,10 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class ModelSchema:
-    """The parameters of a model by name, the prompt among them; some models also take others.
+    """The parameters of a model by name, including the prompt; some models also take others.
 
-    A request must have one of the `forms`; most models have one. `unchecked` has the keywords for
-    the request as a whole that are not checked here.
+    A request must match one of the `forms`; most models have only one. `unchecked` has the keywords
+    for the request as a whole that are not checked here.
     """
 
     parameters: Mapping[str, Parameter]
@@ -79,15 +79,15 @@ class ModelSchema:
 
     @property
     def prompt_parameter(self) -> str | None:
-        """The parameter that a prompt is given as: the one text that is needed, or taken at all."""
+        """The parameter of the prompt: ``prompt`` or ``text``, rather the one that is required."""
         known = [name for name in ("prompt", "text") if name in self.parameters]
         return next((n for n in known if self.parameters[n].required), known[0] if known else None)
 
 
 def parse_schema(document: object) -> ModelSchema | None:
-    """Read a model's OpenAPI fragment, or return None where it has no parameters.
+    """Parse a model's OpenAPI fragment, or return None if it has no parameters.
 
-    Nothing in the document is trusted, and nothing it refers to is fetched.
+    Nothing in the document is trusted, and no reference in it is fetched.
     """
     for each in _body_schemas(document):
         read = json_schema.clean(each, document)
@@ -108,7 +108,7 @@ def _model_schema(forms: Sequence[Form], unchecked: set[str]) -> ModelSchema:
 
 
 def check_request(request: Request, schema: ModelSchema) -> None:
-    """Raise `InvalidRequest` for what the service would refuse, before it is sent."""
+    """Raise `InvalidRequest` for a request that the service would refuse."""
     body, forms = request.body(), schema.forms
     found = [(form, list(_form_problems(body, form))) for form in forms]
     if any(not problems for _, problems in found):
@@ -124,7 +124,7 @@ def check_request(request: Request, schema: ModelSchema) -> None:
 
 
 def _body_schemas(document: object) -> Iterator[object]:
-    """Find the schemas of a request: of a ``post``, or the document where it is one itself."""
+    """Yield what may be the schema of a request: that of a ``post``, or the document itself."""
     for operation in _operations(document):
         content = _get(_get(operation, "requestBody"), "content")
         for name, each in content.items() if isinstance(content, dict) else ():
@@ -136,7 +136,7 @@ def _body_schemas(document: object) -> Iterator[object]:
 
 
 def _operations(document: object) -> Iterator[object]:
-    """Find the ``post`` of a fragment: at its top, under a path, or in an envelope."""
+    """Yield what may be the ``post`` of a fragment: at its top, under a path, in an envelope."""
     for level in (document, _get(document, "data")):
         yield _get(level, "post")
         paths = _get(level, "paths")
@@ -149,7 +149,7 @@ def _get(value: object, key: str) -> object:
 
 
 def _forms_of(schema: Schema) -> list[Form]:
-    """Return the forms that a request may have, without the choices at the root of its schema."""
+    """Return the forms of a request: every combination of the choices at the root of its schema."""
     found = list(islice(_forms(schema), _MAX_FORMS + 1))
     numbered = enumerate(found[:_MAX_FORMS], 1)
     named = [replace(form, title=form.title or f"Option {number}") for number, form in numbered]
@@ -167,7 +167,7 @@ def _forms(schema: Schema) -> Iterator[Form]:
 
 
 def _joined(form: Form, parts: Sequence[Sequence[Schema]]) -> Iterator[Form]:
-    """Yield a form with one choice of each part added to it."""
+    """Yield every combination of a form with one choice of each part."""
     if not parts:
         yield form
         return
@@ -190,7 +190,7 @@ def _both(one: Form, other: Form) -> Form:
 
 
 def _parameter(name: str, forms: Sequence[Form]) -> Parameter:
-    """Return a parameter as all forms together have it."""
+    """Return a parameter, merged from all the forms that have it."""
     found = [form.properties[name] for form in forms if name in form.properties]
     differ = any(each != found[0] for each in found)
     whole: Schema = {"anyOf": found} if differ else found[0]
@@ -215,9 +215,9 @@ def _parameter(name: str, forms: Sequence[Form]) -> Parameter:
 
 
 def _flat(schema: Schema) -> Schema:
-    """Fold a schema into one level, where all there is to choose from is one thing or null.
+    """Fold a schema into one level, with the only choice that is not null.
 
-    Where there are several choices, what they have in common is still told.
+    Of several choices, only the first description is used.
     """
     for part in schema.get("allOf", ()):
         schema = {**_flat(part), **schema}
@@ -238,7 +238,7 @@ def _takes_null(schema: Schema) -> bool:
 
 
 def _inclusive(schema: Schema) -> tuple[float | None, float | None]:
-    """Return the bounds of a number; of whole numbers, also those that are not included."""
+    """Return the inclusive bounds of a number; of an integer, also from exclusive ones."""
     low, high = schema.get("minimum"), schema.get("maximum")
     if "integer" in schema.get("type", ()):
         above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
@@ -252,7 +252,7 @@ def _inclusive(schema: Schema) -> tuple[float | None, float | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Wrong:
-    """What is wrong with a body: a name that is not known, a value, or else a name not given."""
+    """A problem of a body: an unknown name, a wrong value, or else a missing name."""
 
     name: str
     unknown: bool = False
@@ -272,7 +272,7 @@ def _form_problems(body: Mapping[str, Json], form: Form) -> Iterator[_Wrong]:
 
 
 def _explained(request: Request, schema: ModelSchema, form: Form, wrong: _Wrong) -> tuple[str, str]:
-    """Return the message and the hint of what is wrong."""
+    """Return the message and the hint for a problem."""
     if wrong.unknown:
         return _unknown(request, schema, form, wrong.name)
     parameter = schema.parameters[wrong.name]
@@ -306,7 +306,7 @@ def _hint(parameter: Parameter, found: json_schema.Problem, schema: ModelSchema)
             return suggestion
     plain = value is None or isinstance(value, bool | int | float)
     if parameter.type == "string" and plain:
-        # A value on the magic's line is JSON where it can be, and so 7 is a number there.
+        # A value in the magic's line is JSON if possible, so 7 is a number there.
         return f"To give it as a text in a cell: --param {parameter.name}='\"{figure_of(value)}\"'."
     return _how_to_give(parameter, schema)
 
@@ -321,18 +321,18 @@ def _how_to_give(parameter: Parameter, schema: ModelSchema) -> str:
     return f"To give it in a cell: --{f'param {name}=' if taken else f'{name} '}VALUE.{says}"
 
 
-# -- in words
+# -- descriptions
 
 
 def parameter_rows(schema: ModelSchema) -> list[dict[str, Any]]:
-    """Return a row for each parameter, those that are needed first."""
+    """Return a row for each parameter, the required ones first."""
     slots = slots_of(schema)
     known = sorted(schema.parameters.values(), key=lambda each: not each.required)
     return [_row(parameter, slots.get(parameter.name)) for parameter in known]
 
 
 def forms_in_words(schema: ModelSchema) -> str:
-    """Return what each form of a request needs; nothing where there is one form."""
+    """Return a sentence with what each form requires; empty if there is one form."""
     if len(schema.forms) < 2:  # noqa: PLR2004 - one is no choice
         return ""
     each = (", ".join(sorted(form.required)) or form.title for form in schema.forms)
@@ -340,7 +340,7 @@ def forms_in_words(schema: ModelSchema) -> str:
 
 
 def unchecked_in_words(schema: ModelSchema) -> str:
-    """Return what only the service checks; nothing where all is checked before it is sent."""
+    """Return a sentence with the keywords that only the service checks; empty if there are none."""
     names: dict[str, list[str]] = {keyword: ["the request"] for keyword in schema.unchecked}
     for name, each in schema.parameters.items():
         for keyword in unchecked(each.schema):
@@ -350,7 +350,7 @@ def unchecked_in_words(schema: ModelSchema) -> str:
 
 
 def example_cell(model: str, schema: ModelSchema) -> str:
-    """Return a cell that calls a model with all that it needs."""
+    """Return a cell that calls a model with all required parameters."""
     text, slots = schema.prompt_parameter, slots_of(schema)
     needed = [each for each in schema.parameters.values() if each.required and each.name != text]
     if len(schema.forms) > 1:
@@ -383,7 +383,7 @@ def _type(parameter: Parameter, slot: Slot | None) -> str:
 
 
 def _values(schema: Schema) -> Iterator[str]:
-    """Yield what a value must be, in a few words each."""
+    """Yield what a schema requires of a value, in a few words each."""
     if "enum" in schema:
         yield short(" ".join(str(value) for value in schema["enum"]), 200)
     low, high = schema.get("minimum"), schema.get("maximum")
