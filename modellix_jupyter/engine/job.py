@@ -196,14 +196,16 @@ class Job(Record):
             try:
                 if self.unsaved:
                     await save(self.task)
-                    self.unsaved = False
+                    self._saved()
                 leaving = transitions.sending(self.task, self._context.now_us(), self._attempt)
                 await save(leaving)
-            except LedgerUnavailable:
+            except LedgerUnavailable as error:
+                self._ledger_failed(error)
                 self.report(Activity(what="waiting for the ledger"))
-                await self._context.sleep(min(backoff(times), _NETWORK_PAUSE_S))
+                await self._context.sleep(min(backoff(times), _PART_S))
             else:
                 break
+        self._context.ledger_works()
         return leaving
 
     def _retrying(self, activity: Activity) -> None:

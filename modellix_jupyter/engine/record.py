@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("modellix_jupyter.engine")
 
-_GOES_ON = "What runs goes on, and is recorded as soon as it can be."
+_GOES_ON = "What runs goes on and is recorded as soon as it can be; until then nothing new is sent."
 
 
 class Record:
@@ -81,10 +81,13 @@ class Record:
         self._context.ledger_works()
 
     def _not_saved(self, error: LedgerError) -> None:
-        # once, however many tasks and tries there are
+        self._ledger_failed(error)
+        self.unsaved = True
+
+    def _ledger_failed(self, error: LedgerError) -> None:
+        """Log it once, however many tasks and tries there are."""
         if self._context.ledger_failed(error) and not self.unsaved:
             log.warning("%s\n%s %s", error.message, error.hint, _GOES_ON)
-        self.unsaved = True
 
     def report(self, activity: Activity | None) -> None:
         """Tell the listeners the task's state, and what its job is doing."""

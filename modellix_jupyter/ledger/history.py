@@ -25,7 +25,7 @@ Sort = Literal[
 ]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
-# The columns in order, and the type of each.
+# The columns in order, and the type of each; a view on PostgreSQL also has `user`, as the last.
 KINDS: dict[str, str] = {
     "task_id": "text",
     "status": "text",
@@ -77,7 +77,9 @@ def _columns(dialect: str) -> dict[str, ColumnElement[Any]]:
         "reused": tasks.c.reused_from.is_not(None),
     }
     known = {**files.c, **tasks.c, **made}
-    return {name: known[name] for name in KINDS}
+    # a ledger on a server is shared
+    names = (*KINDS, "user") if dialect == "postgresql" else KINDS
+    return {name: known[name] for name in names}
 
 
 def _select(columns: dict[str, ColumnElement[Any]], by: By = "task") -> Select[Any]:
@@ -129,11 +131,12 @@ def rows(
 def by_column(connection: Connection, query: Select[Any]) -> dict[str, list[Any]]:
     """Run a query for the view's rows; return each column as a list."""
     cursor = connection.execute(query).cursor
-    found: list[list[Any]] = [[] for _ in KINDS]
+    names = query.selected_columns.keys()
+    found: list[list[Any]] = [[] for _ in names]
     while some := cursor.fetchmany(_AT_ONCE):
         for column, values in zip(found, zip(*some, strict=True), strict=True):
             column.extend(values)
-    return dict(zip(KINDS, found, strict=True))
+    return dict(zip(names, found, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

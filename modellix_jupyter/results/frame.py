@@ -66,7 +66,8 @@ def _frame(read: Mapping[str, list[Any]], params: list[str] | None = None) -> pd
     remarked = any(not column.isna().all() for column in remarks.values())
     spread = _spread(read["params"] if params is None else params)
     read_out = _texts_of(read["type"], read["path"])
-    return pd.DataFrame(arrays | spread | read_out | (remarks if remarked else {}))
+    users = {"user": typed(read["user"], "text")} if "user" in read else {}
+    return pd.DataFrame(arrays | spread | read_out | (remarks if remarked else {}) | users)
 
 
 def _texts_of(types: Sequence[str | None], paths: Sequence[str | None]) -> dict[str, Array]:

@@ -83,6 +83,33 @@ def test_what_runs_goes_on_and_is_written_when_the_server_is_back(
     assert PASSWORD not in caplog.text + repr(found) + str(session.engine.warnings)
 
 
+def test_what_waits_is_sent_when_the_server_is_back_and_its_user_is_told(
+    sessions: Sessions,
+    postgres: PostgresServer,
+    postgres_url: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    session = sessions(ledger=postgres_url, max_in_flight=1)
+    results = session.submit(plan("one", "two"))
+    until = time.monotonic() + HANG_S
+    while results[0].task_id is None:
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    postgres.stop()
+    try:
+        while results[1].unsent and not caplog.records:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert "nothing new is sent" in caplog.text
+        assert session.engine.warnings
+        assert sessions.posts() == 1
+    finally:
+        postgres.start()
+    assert [task.status for task in results.wait(HANG_S)] == [Status.SUCCESS] * 2
+    assert sessions.posts() == 2
+    assert session.engine.warnings == []
+
+
 def test_a_setting_that_comes_while_the_ledger_is_being_opened_counts(sessions: Sessions) -> None:
     with socket.create_server(("127.0.0.1", 0)) as slow:
         slow.settimeout(HANG_S)

@@ -33,6 +33,7 @@ from modellix_jupyter.errors import (
 from modellix_jupyter.notebook import current_session, doctor, functions, recovery
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
+from modellix_jupyter.results.show import show
 from modellix_jupyter.sandbox_server import Faults, Sandbox
 from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Card, Request, Status
@@ -567,7 +568,8 @@ def test_the_doctor_asks_the_server_of_a_ledger(sessions: Sessions, postgres_url
     (task,) = other.ledger.tasks()
     assert "by ann" in other.find([task.uid])._repr_html_()
     assert "by ann" in cards._facts(Card(task=task), ())
-    assert session.history()["status"].tolist() == ["success"]
+    assert session.history()["user"].tolist() == ["ann"]
+    assert "ann" in repr(show(session.history()))
 
 
 def test_the_doctor_says_what_is_wrong(sessions: Sessions, home: Path) -> None:

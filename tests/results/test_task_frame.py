@@ -268,10 +268,12 @@ def test_some_tasks_of_a_ledger_stand_in_their_order(ledger: Ledger) -> None:
 
 def test_the_view_of_the_database_is_the_same_table(place: Path | str) -> None:
     tasks = [samples.task("a"), samples.bare("b"), samples.task("c", model="x", params={})]
-    with closing(Ledger(place, Path("/home/me"))) as ledger:
+    with closing(Ledger(place, Path("/home/me"), user="ann")) as ledger:
         ledger.add(tasks, "me")
         ledger.rate("c", 2)
         frame = ledger_frame(ledger)
+    is_shared = isinstance(place, str)
+    assert [*frame.get("user", [])] == ["ann"] * 3 * is_shared
     engine = create_engine(place if isinstance(place, str) else f"sqlite:///{place}")
     with engine.connect() as connection:
         read = pd.read_sql("SELECT * FROM history", connection)
