@@ -121,14 +121,10 @@ def _same_inputs(cards: Sequence[Card]) -> bool:
 def _names(cards: Sequence[Card]) -> list[str]:
     """Return the parameters that differ, without media inputs: those are shown as pictures."""
     params = [card.task.request.params for card in cards]
-    inputs = {name for each in params for name, value in each.items() if _is_address(value)}
+    inputs = {
+        name for each in params for name, value in each.items() if formatting.is_address(value)
+    }
     return [name for name in formatting.varied(cards) if name not in inputs]
-
-
-def _is_address(value: object) -> bool:
-    text = formatting.value_of(value)[:200]
-    begins = ("http://", "https://", "data:")
-    return text.startswith(begins) or any(f'"{begin}' in text for begin in begins)
 
 
 def _values(cards: Sequence[Card], name: str) -> str:

@@ -321,6 +321,13 @@ def value_of(value: object) -> str:
         return str(value)
 
 
+def is_address(value: object) -> bool:
+    """Whether a parameter's value is the address of a file, or has one in it."""
+    text = value_of(value)[:200]
+    begins = ("http://", "https://", "data:")
+    return text.startswith(begins) or any(f'"{begin}' in text for begin in begins)
+
+
 def varied(cards: Sequence[Card]) -> tuple[str, ...]:
     """Return the parameters that distinguish cards: the seed, and those with several values."""
     seen: dict[str, set[str]] = {}

@@ -134,13 +134,21 @@ def media_table(columns: Columns, rows: Sequence[Sequence[Cell]], caption: str =
     return el("div", box, note, data_mx_group=True, style="padding:4px 0")
 
 
-def thumbnail(media: Media, alt: str, key: str = "") -> Html:
-    """Return a picture in a square of fixed size; for other media, a sign."""
-    shown = media.kind == "image" and media.src
-    mark = html("▶" if media.kind in {"video", "audio"} else "-")
-    inner = media_html(media, alt, THUMB, key) if shown else el("span", mark)
-    if key and not shown:
-        inner = opens(inner, media, key, "padding:20px")
+_MARKS = {"video": "▶", "audio": "♪"}
+_SMALL = f"font-size:9px;line-height:1.3;padding:6px;max-height:{THUMB}px;box-sizing:border-box"
+
+
+def thumbnail(media: Media | None, alt: str, key: str = "") -> Html:
+    """Return a picture in a square of fixed size; of a text its beginning, else a sign."""
+    if media is None:
+        inner = NOTHING
+    elif media.text is not None:
+        inner = el("div", html(media.text[:100]), style=f"{_SMALL};overflow-wrap:anywhere")
+    elif media.kind == "image" and media.src:
+        inner = media_html(media, alt, THUMB, key)
+    else:
+        inner = el("span", html(_MARKS.get(media.kind, "-")), style="font-size:18px")
+        inner = opens(inner, media, key, "padding:20px") if key else inner
     return el(
         "div",
         inner,

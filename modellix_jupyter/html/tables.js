@@ -1,7 +1,7 @@
 // Makes tables with `data-mx-table` searchable, and sortable by a click on a heading.
 //
 // The tables are plain HTML, readable without a script. This script is added only where scripts may
-// run: in a notebook with a kernel, and in an exported page.
+// run: in a notebook that is trusted or has a kernel, and in an exported page.
 
 const PAUSE_MS = 250; // between two searches for new tables
 
@@ -99,7 +99,8 @@ function field(table) {
   return line;
 }
 
-function enliven() {
+/** Add sorting and search to the tables that are in the page now. */
+export function enliven() {
   for (const table of document.querySelectorAll("table[data-mx-table]:not([data-mx-live])")) {
     table.dataset.mxLive = "";
     if (!table.tHead || !table.tBodies.length) continue;

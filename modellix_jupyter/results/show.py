@@ -6,19 +6,18 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from modellix_jupyter.errors import InvalidRequest
 from modellix_jupyter.html import elements, formatting
-from modellix_jupyter.html.markup import el, html
+from modellix_jupyter.html.markup import Html, el, html
 from modellix_jupyter.html.table import Cell, cell_text, media_table, thumbnail
 from modellix_jupyter.results.frame import check_columns, rows_of
 from modellix_jupyter.values import Resource, Task
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from modellix_jupyter.html.markup import Html
 
 THUMBNAIL_PX = 160
 THUMBNAIL_BYTES = 6_000
@@ -61,7 +60,7 @@ class ShownFrame:
         headings = [HEADINGS.get(name, name.removeprefix("param.")) for name in names]
         count = len(self._frame)
         caption = f"{count} rows, the first {ROWS} shown" if count > ROWS else ""
-        return media_table(["", *headings], rows, caption)
+        return media_table(["", *headings], rows, caption) + _sorting()
 
     def __repr__(self) -> str:
         return repr(self._frame[self._columns])
@@ -70,8 +69,8 @@ class ShownFrame:
 def show(frame: pd.DataFrame | Sequence[Task], columns: str | Sequence[str] | None = None) -> Any:  # noqa: ANN401 - what shows itself: ours, or the frame
     """Show tasks as a table with their pictures; a frame keeps its rows and their order.
 
-    In a notebook with a kernel, a click on a heading sorts the table, it can be searched, and its
-    pictures open in the viewer.
+    A click on a heading sorts the table, and it can be searched, with no kernel too where the
+    notebook is trusted. With one, its pictures open in the viewer.
 
     Parameters
     ----------
@@ -136,7 +135,9 @@ def _usual(table: pd.DataFrame, known: Sequence[str]) -> list[str]:
     """Return the usual columns, parameters that vary, remarks, and columns that a user added."""
     from modellix_jupyter.ledger.history import KINDS
 
-    params = [n for n in known if n.startswith("param.") and len(table[n].unique()) > 1]
+    params = [
+        n for n in known if n.startswith("param.") and _tells_apart(table[n].unique().tolist())
+    ]
     added = [name for name in known if name not in KINDS and not name.startswith("param.")]
     more = [name for name in dict.fromkeys((*AS_WELL, *added)) if name in known]
     filled = [name for name in more if table[name].notna().any()]
@@ -144,11 +145,23 @@ def _usual(table: pd.DataFrame, known: Sequence[str]) -> list[str]:
     estimated = not charged.any() or bool((table["status"].eq("success") & ~charged).any())
     needless = {"price": not estimated, "charged": not charged.any()}
     usual = [name for name in USUAL[2:] if not needless.get(name)]
-    return [*USUAL[:2], *params[:_MAX_PARAMS], *usual, *filled]
+    return [*USUAL[:2], *usual, *params[:_MAX_PARAMS], *filled]
+
+
+def _tells_apart(values: Sequence[object]) -> bool:
+    """Whether there are several values, and none is the address of an input."""
+    return len(values) > 1 and not any(map(formatting.is_address, values))
+
+
+@cache
+def _sorting() -> Html:
+    """Return the script that sorts and searches the table, with no kernel too."""
+    script = f'<script type="module">{elements.module_js("tables")}tables.enliven();</script>'
+    return Html(script)
 
 
 def _prompt(value: object) -> Html:
-    return elements.two_lines(str(value), "min-width:200px;max-width:420px")
+    return elements.two_lines(str(value), "min-width:160px;max-width:420px")
 
 
 def _status(value: object) -> Html:
@@ -157,7 +170,7 @@ def _status(value: object) -> Html:
 
 
 def _plain(value: object) -> Html:
-    return el("div", html(formatting.clip(cell_text(value), 200)), style="max-width:320px")
+    return elements.two_lines(cell_text(value), "max-width:320px")
 
 
 def _date(value: datetime) -> Html:
@@ -190,6 +203,8 @@ def _cell(name: str, value: object) -> Cell:
 def _pictures(frame: pd.DataFrame) -> list[Cell]:
     """Return the thumbnails of the rows, made on several threads."""
     rows = rows_of(frame.reindex(columns=[FILES, "type", "prompt"]))
+    if not any(isinstance(path, str) for path, *_ in rows):
+        return [Cell(html(""))] * len(rows)
     with ThreadPoolExecutor() as pool:
         return list(pool.map(_picture, rows))
 
@@ -199,7 +214,7 @@ def _picture(row: Sequence[object]) -> Cell:
 
     path, kind, prompt = row
     if not isinstance(path, str):
-        return Cell(html(""))
+        return Cell(thumbnail(None, ""))
     resource = Resource(url="", path=path, type=kind if isinstance(kind, str) else None)
     media = embed(resource, pixels=THUMBNAIL_PX, picture_bytes=THUMBNAIL_BYTES, media_bytes=0)
     found = _NAME.search(path)

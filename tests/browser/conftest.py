@@ -63,6 +63,18 @@ class Lab:
         """Return the address of a notebook in Notebook 7."""
         return f"{self.url}/notebooks/{name}?token={TOKEN}"
 
+    def end_kernel(self, name: str) -> None:
+        """End the kernel of a notebook; a page that opens it anew gets another, in which nothing ran."""
+        for session in json.loads(self._ask("GET", "sessions")):
+            if session["path"] == name:
+                self._ask("DELETE", f"sessions/{session['id']}")
+
+    def _ask(self, method: str, what: str) -> bytes:
+        head = {"Authorization": f"token {TOKEN}"}
+        request = urllib.request.Request(f"{self.url}/api/{what}", method=method, headers=head)  # noqa: S310 - our own server
+        with urllib.request.urlopen(request, timeout=START_S) as answer:  # noqa: S310 - our own server
+            return bytes(answer.read())
+
     def set_theme(self, theme: str) -> None:
         """Have pages that are opened from now on in the light or in the dark theme."""
         name = f"JupyterLab {theme.capitalize()}"

@@ -162,12 +162,14 @@ def test_a_video_plays_from_the_disk_and_a_table_is_sorted_and_searched(
     assert page.evaluate("window.canary") is None
 
 
-def test_saved_and_opened_with_no_kernel_a_picture_links_its_file(
+def test_saved_and_opened_with_no_kernel_a_picture_links_its_file_and_a_table_is_sorted(
     page: Page, lab: Lab, tmp_path: Path
 ) -> None:
-    ran(page, lab, tmp_path, BOATS)
+    ran(page, lab, tmp_path, BOATS, TABLE)
     page.keyboard.press("Control+s")
     page.wait_for_timeout(1500)  # the file is written
+    page.goto("about:blank")
+    lab.end_kernel(f"{tmp_path.name}.ipynb")
     page.goto(lab.lab(f"{tmp_path.name}.ipynb").replace("/workspaces/", "/workspaces/again-"))
     pictures = page.locator(".jp-OutputArea-output figure img")
     expect(pictures).to_have_count(4, timeout=PATIENCE_MS)
@@ -177,3 +179,7 @@ def test_saved_and_opened_with_no_kernel_a_picture_links_its_file(
     answer = page.request.get(str(link.evaluate("a => a.href")))
     assert answer.ok
     assert answer.headers["content-type"] == "image/png"
+    table = page.locator("table[data-mx-table]")
+    page.get_by_role("button", name="model", exact=True).click()
+    expect(table.locator("th[aria-sort=ascending]")).to_have_text("model ▲")
+    assert page.evaluate("globalThis.modellixViewerLinks") is None, "a kernel of ours runs"

@@ -40,11 +40,11 @@ def headings(parsed: Parsed) -> int:
 
 def test_a_whole_frame_is_what_people_read(tasks: list[Task]) -> None:
     parsed = shown(task_frame(tasks))
-    assert parsed.text.startswith("promptmodelseedstatustimepricedate")
+    assert parsed.text.startswith("promptmodelstatustimepricedateseed")
     for words in ("a cat", "a/x", "success", "failed", "4.2 s", "$0.03"):
         assert words in parsed.text
     for word in ("task-", "files.example", "size", "attempts"):
-        assert word not in parsed.text
+        assert word not in parsed.text.partition("const tables")[0]
 
 
 def test_the_cost_is_what_was_charged_where_all_of_it_is_known(tasks: list[Task]) -> None:
@@ -71,9 +71,25 @@ def test_what_was_said_or_added_is_shown_too(tasks: list[Task]) -> None:
     assert "blurred" in shown(frame).text
 
 
-def test_every_picture_has_a_box_of_one_size_and_a_key(tasks: list[Task]) -> None:
+def test_the_address_of_an_input_is_no_column(tasks: list[Task]) -> None:
+    done, failed = tasks
+    sound = replace(done.request, params={"url": "https://files.example/task-1.mp3"})
+    text = shown(task_frame([replace(done, request=sound), failed])).text
+    assert "dateseed" in text
+    assert "files.example" not in text
+
+
+def test_it_brings_what_sorts_it_without_a_kernel(tasks: list[Task]) -> None:
     markup = show(task_frame(tasks))._repr_html_()
-    assert markup.count("width:72px;height:72px") == 1
+    assert markup.count("<script") == markup.count("</script>") == 1
+    assert markup.endswith("tables.enliven();</script>")
+
+
+def test_every_line_has_a_box_of_one_size_and_a_picture_a_key(tasks: list[Task]) -> None:
+    markup = show(task_frame(tasks))._repr_html_()
+    assert markup.count("width:72px;height:72px") == 2
+    failed = show(task_frame(tasks[1:]))._repr_html_()
+    assert "width:72px" not in failed  # no column of boxes where there is no picture at all
     assert [div["data-mx"] for div in Parsed(markup).all("div") if "data-mx" in div] == [
         f"{UID[:12]}/1"
     ]
@@ -96,5 +112,6 @@ def test_any_text_stays_text() -> None:
     given = [task(text, text, text, {text: text}) for text in INJECTIONS]
     parsed = shown(task_frame(given), "all")
     assert {tag for tag, _ in parsed.elements} <= {
-        *("div", "table", "thead", "tbody", "tr", "th", "td", "span", "strong", "bdi"),
+        *("div", "table", "thead", "tbody", "tr", "th", "td", "span", "strong", "bdi", "script"),
     }
+    assert len(parsed.all("script")) == 1

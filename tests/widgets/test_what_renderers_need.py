@@ -100,7 +100,9 @@ def test_outputs_are_two_types_of_data_with_nothing_that_runs(session: Session) 
     assert [set(page) for page in pages] == [{"text/html", "text/plain"}] * 2
     table = show(results.frame())
     texts = [page["text/html"] for page in pages]
-    texts += [results._repr_html_(), results.grid()._repr_html_(), table._repr_html_()]
+    texts += [results._repr_html_(), results.grid()._repr_html_()]
+    # but for what sorts and searches the table, which is read without it
+    texts.append(table._repr_html_().partition('<script type="module">')[0])
     for text in texts:
         assert not ACTIVE.search(text)
         assert "var(--jp" not in text
