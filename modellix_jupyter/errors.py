@@ -278,7 +278,7 @@ class OutcomeUnknown(ModellixError):
 class TaskFailed(ModellixError):
     """The task was accepted and ran, and failed."""
 
-    default_hint = "Change the prompt or the parameters; `%modellix history` keeps the reason."
+    default_hint = "Change the prompt or the parameters."
 
 
 class TaskExpired(ModellixError):

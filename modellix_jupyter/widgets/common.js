@@ -35,6 +35,12 @@ function h(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** Return the parts of a text, those between backticks as code. */
+function ticked(text) {
+  const parts = text.split("`");
+  return parts.length % 2 ? parts.map((part, i) => (i % 2 ? h("code", {}, part) : part)) : [text];
+}
+
 function icon(name) {
   const space = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(space, "svg");

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import ipywidgets as widgets
 
 from modellix_jupyter.errors import ModellixError
+from modellix_jupyter.html.formatting import money
 from modellix_jupyter.html.markup import el, html, join
 from modellix_jupyter.keys import SecretKey, store
 from modellix_jupyter.notebook import current_session
@@ -55,7 +56,7 @@ class Connection:
         self._show(session, "", "asking …")
 
         def ask() -> tuple[str, str, list[str]]:
-            source, balance = session.key().source, f"{session.balance():.2f} USD"
+            source, balance = session.key().source, money(session.balance())
             return source, balance, standing_of(session).lines
 
         def fail(error: ModellixError) -> None:

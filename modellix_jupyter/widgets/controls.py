@@ -12,6 +12,7 @@ import ipywidgets as widgets
 import traitlets
 
 from modellix_jupyter.errors import InvalidRequest, ModellixError
+from modellix_jupyter.html.elements import ticked
 from modellix_jupyter.html.formatting import clip, price_range
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.notebook.session import Session
@@ -45,9 +46,9 @@ def button(label: str, click: Callable[[], object], **traits: Any) -> widgets.Bu
 
 
 def field(kind: type[widgets.Widget], label: str, **traits: Any) -> widgets.Widget:  # noqa: ANN401 - traits
-    """Return a labelled control that reports its value when the user leaves it."""
+    """Return a labelled control that reports its value when the user leaves it, or as it says."""
     if hasattr(kind, "continuous_update"):
-        traits["continuous_update"] = False
+        traits.setdefault("continuous_update", False)
     if "tooltip" in traits and not hasattr(kind, "tooltip"):  # ipywidgets 7
         traits["description_tooltip"] = traits.pop("tooltip")
     return kind(description=label, **{"layout": _WIDE, "style": _LABEL, **traits})
@@ -102,7 +103,7 @@ class StatusLine:
 
     def error(self, error: ModellixError) -> None:
         """Show what went wrong and what to do."""
-        lines = el("div", html(error.message)), el("div", html(error.hint))
+        lines = el("div", ticked(error.message)), el("div", ticked(error.hint))
         self.view.value = el("div", *lines, role="alert", style=_ALERT)
 
     def message(self, text: str) -> None:

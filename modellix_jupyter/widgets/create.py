@@ -75,6 +75,7 @@ class Create:
             "Prompt",
             placeholder="What to make. A line of --- separates several prompts.",
             rows=5,
+            continuous_update=True,  # the button says what it would send, while one writes
         )
         self.model = Picker(self._typed)
         self.repeat = field(widgets.BoundedIntText, "Repeat", value=1, min=1, max=MAX_REPEAT)

@@ -30,6 +30,7 @@ const COLUMNS = [
   ["seconds", "Time", "seconds"], ["price", "Price", "price"], ["rating", "Stars", "rating"], ["made", "Made", "created"],
 ];
 const STARS = [1, 2, 3, 4, 5];
+const NOTHING_FOUND = { title: "Nothing found", text: "No task here has these words." };
 
 class Thumbs {
   constructor() {
@@ -156,7 +157,7 @@ class Entry {
     }
     if (card?.state !== "done" || (card.file && !thumb)) return [h("div", { class: "mx-skeleton" })];
     const kind = { video: "play", audio: "sound" }[card.kind];
-    return [h("div", { class: "mx-no-picture" }, icon(kind ?? "unknown"), h("span", {}, card.note || card.kind || "no file"))];
+    return [h("div", { class: "mx-no-picture" }, icon(kind ?? "unknown"), h("span", {}, ...ticked(card.note || card.kind || "no file")))];
   }
 
   showState(card) {
@@ -164,7 +165,7 @@ class Entry {
     this.state.hidden = !open;
     if (!open) return this.state.replaceChildren();
     const word = h("span", { class: "mx-word" }, icon(ICONS[card.state]), card.word);
-    const note = h("span", { class: "mx-note" }, card.note ?? "");
+    const note = h("span", { class: "mx-note" }, ...ticked(card.note ?? ""));
     const parts = [word, note];
     if (card.started !== null) {
       const passed = this.gallery.now() - card.started;
@@ -249,7 +250,8 @@ class Row extends Entry {
   show(card) {
     super.show(card);
     if (!card) this.prompt.textContent = "";
-    this.cells.model.textContent = card?.model ?? "";
+    const [, provider, name] = /^(.*\/)?(.*)$/s.exec(card?.model ?? "");
+    this.cells.model.replaceChildren(h("span", { class: "mx-dim" }, provider ?? ""), h("span", { class: "mx-name" }, name));
     this.cells.seconds.textContent = card?.seconds ?? "";
     this.cells.price.textContent = card?.price ?? "";
     this.cells.made.textContent = card ? when(card.made) : "";
@@ -323,8 +325,9 @@ class Gallery {
     );
     const left = model.get("mode") === "tiles" ? [this.fold] : [];
     const right = this.table ? [] : [this.slider];
-    const searching = h("label", { class: "mx-search" }, icon("search"), this.search);
-    return h("div", { class: "mx-bar-above" }, ...left, searching, this.selection, h("span", { class: "mx-space" }), ...right);
+    this.searching = h("label", { class: "mx-search" }, icon("search"), this.search);
+    const searching = model.get("mode") === "picks" ? [] : [this.searching];
+    return h("div", { class: "mx-bar-above" }, ...left, ...searching, this.selection, h("span", { class: "mx-space" }), ...right);
   }
 
   /** At once, in the page alone: a kernel that runs a cell would not hear of it. */
@@ -566,8 +569,11 @@ class Gallery {
   }
 
   drawEmpty() {
-    const shown = this.model.get("empty");
+    const searched = this.model.get("search");
+    const shown = searched ? NOTHING_FOUND : this.model.get("empty");
     this.empty.hidden = this.count > 0 || this.loading;
+    // nothing to search, and no size to set; a table may be empty for its filters
+    this.searching.hidden = this.slider.hidden = !this.table && !searched && !this.empty.hidden;
     const text = JSON.stringify(shown);
     if (this.empty.hidden || this.shownEmpty === text) return;
     this.shownEmpty = text;

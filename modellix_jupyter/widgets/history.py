@@ -45,7 +45,8 @@ TIMES: dict[str, int | None] = {
     "the last week": 7 * 24 * HOUR_US,
     "the last month": 30 * 24 * HOUR_US,
 }
-EMPTY = {"title": "No task fits", "text": "Try other words, or another state, model or time."}
+EMPTY = {"title": "No task yet", "text": "What you generate, here or in a cell, is listed here."}
+NONE_FITS = {"title": "No task fits", "text": "Try another model, state or time."}
 UNKNOWN = (
     "sent with no readable answer: each may have been accepted and charged, so none is sent again "
     "by itself. Look for it in the console; if it is there, take it up by its id."
@@ -115,6 +116,9 @@ class History:
             with self.model.hold_trait_notifications():
                 self.model.options = options
                 self.model.value = chosen
+        filters = self.model, self.state, self.time
+        any_ = all(each.value.startswith("any ") for each in filters)
+        self.gallery.empty = EMPTY if any_ else NONE_FITS
         self.gallery.show(Listing(tuple(map(Item, uids))))
         self.gallery.paint(set(uids))
         self._show_open()

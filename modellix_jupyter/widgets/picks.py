@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import keyword
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ipywidgets as widgets
 
 from modellix_jupyter.errors import ConfigError, InvalidRequest, ModellixError
-from modellix_jupyter.html.markup import el
-from modellix_jupyter.html.table import table_html
+from modellix_jupyter.html.elements import model_name
+from modellix_jupyter.html.formatting import money, seconds
+from modellix_jupyter.html.markup import el, html
+from modellix_jupyter.html.table import Cell, media_table
 from modellix_jupyter.notebook.display import shell
 from modellix_jupyter.planning.cell_parser import cell_text
 from modellix_jupyter.results.results import Results
@@ -61,7 +65,6 @@ class Compare:
         self.gallery = actions.gallery(
             mode="picks",
             label="Picked pictures",
-            search_label="Search what is picked",
             empty=EMPTY,
             size=320,
         )
@@ -108,11 +111,33 @@ def _grid(results: Results) -> str:
     return "".join(grid.page(number)._repr_html_() for number in range(1, grid.count + 1))
 
 
+# What the summary's columns are called for people, and how their values are written.
+_SUMMARY: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "model": ("Model", str),
+    "count": ("Tasks", str),
+    "success_rate": ("Done", "{:.0%}".format),
+    "median_s": ("Median time", seconds),
+    "p90_s": ("9 of 10 within", seconds),
+    "images_per_minute": ("Pictures a minute", "{:.1f}".format),
+    "price": ("Cost", money),
+    "price_per_image": ("Cost of a picture", money),
+}
+
+
 def _summary(results: Results) -> str:
     from modellix_jupyter.results.frame import rows_of
 
     table = results.summary()
-    return table_html([str(name) for name in table.columns], rows_of(table))
+    names = [str(name) for name in table.columns]
+    rows = [list(map(_summary_cell, names, row)) for row in rows_of(table)]
+    return media_table([_SUMMARY.get(name, (name,))[0] for name in names], rows)
+
+
+def _summary_cell(name: str, value: Any) -> Cell:  # noqa: ANN401 - of any column
+    if name == "model":
+        return Cell(model_name(value))
+    written = _SUMMARY.get(name, ("", str))[1]
+    return Cell(html("" if value is None else written(value)), right=True)
 
 
 def _plot(results: Results) -> str:
@@ -141,10 +166,11 @@ class Export:
         self.path = field(widgets.Text, "File", value="modellix.html")
         self.variable = field(widgets.Text, "Variable", value="tasks")
         self.cells = Cells(self._write)
-        save = fields(self.format, self.path, button("Save", self._export, button_style="primary"))
         close = button("Close", lambda: self.open(visible=False))
-        more = fields(self.variable, button("Set the variable", self._bind), close)
-        self.view = box("mx-export", save, more, self.cells, self.status.view)
+        save = button("Save", self._export, button_style="primary")
+        file = fields(self.format, self.path, save, close)
+        more = fields(self.variable, button("Set the variable", self._bind), self.cells)
+        self.view = box("mx-export", file, more, self.status.view)
         self.open(visible=False)
         self.format.observe(lambda _: self._rename(), "value")
         actions.export = lambda: self.open(visible=True)

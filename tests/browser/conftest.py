@@ -64,7 +64,7 @@ class Lab:
         return f"{self.url}/notebooks/{name}?token={TOKEN}"
 
     def end_kernel(self, name: str) -> None:
-        """End the kernel of a notebook; a page that opens it anew gets another, in which nothing ran."""
+        """End the kernel of a notebook: who opens it anew gets another, in which nothing ran."""
         for session in json.loads(self._ask("GET", "sessions")):
             if session["path"] == name:
                 self._ask("DELETE", f"sessions/{session['id']}")

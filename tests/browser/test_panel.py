@@ -132,12 +132,41 @@ def test_the_first_of_the_models_that_fit_is_taken(panel: Panel) -> None:
     expect(panel.page.get_by_text("No model fits")).to_be_visible()
     field.press("Enter")
     expect(panel.page.get_by_role("alert")).to_contain_text("no such model")
+    expect(panel.page.get_by_role("alert")).not_to_contain_text("`")
+
+
+def test_the_button_says_what_it_would_send_while_one_writes(panel: Panel) -> None:
+    panel.choose(QWEN)
+    field = panel.page.get_by_label("Prompt", exact=True)
+    field.click()
+    panel.page.keyboard.type("a red kite")
+    expect(panel.button("Generate 1, $0.03")).to_be_visible()
+    panel.page.keyboard.type("\n---\na blue one")
+    expect(panel.button("Generate 2, $0.06")).to_be_visible()
+    expect(field).to_be_focused()
+    expect(field).to_have_value("a red kite\n---\na blue one")
+
+
+def test_an_empty_tab_says_so_and_offers_nothing_to_do_with_nothing(panel: Panel) -> None:
+    page = panel.page
+    expect(page.get_by_text("Nothing made yet")).to_be_visible()
+    expect(page.get_by_label("Search the pictures")).to_be_hidden()
+    panel.tab("Compare")
+    expect(page.get_by_text("Nothing picked")).to_be_visible()
+    expect(page.get_by_role("searchbox").locator("visible=true")).to_have_count(0)
+    expect(page.get_by_role("slider").locator("visible=true")).to_have_count(0)
+    panel.tab("Create")
+    generate_two(panel)
+    page.get_by_label("Search the pictures").fill("no such words")
+    expect(page.get_by_text("Nothing found")).to_be_visible()
+    expect(page.get_by_text("Nothing made yet")).to_be_hidden()
 
 
 def test_a_refused_prompt_and_a_wrong_key(panel: Panel) -> None:
     panel.choose("sandbox/refuses")
     panel.prompt("no").press("Control+Enter")
     expect(panel.cards(re.compile("failed|refused"))).to_have_count(1)
+    expect(panel.cards().first).not_to_contain_text("`")
     panel.button("sandbox/refuses ✕").click()
     panel.choose("sandbox/unauthorized")  # which answers as to a key that the service does not know
     panel.prompt("let me in").press("Control+Enter")
