@@ -18,6 +18,8 @@ MAX_PICTURES = 24
 MAX_IDS = 3
 MAX_VALUES = 6
 FEW_TILES = 3
+# Tiles on a line of a run with more of them, where all lines are then of one length.
+ACROSS = (3, 4)
 MAX_TEXT_TASKS = 8
 MAX_TEXT = 2_000
 # Columns of a bar in a terminal.
@@ -211,17 +213,19 @@ def tiles_of(cards: Sequence[Card]) -> list[Tile]:
 def gallery(
     tiles: Sequence[Tile], now: float, budget: int = BUDGET, *, moving: bool = True
 ) -> Html:
-    """Return the tiles side by side, in as many columns as fit into the page."""
+    """Return the tiles side by side, in as many columns as fit and make full lines."""
     if not tiles:
         return NOTHING
     if len(tiles) > MAX_PICTURES:  # ended tasks first; within each group the order stays
         tiles = sorted(tiles, key=lambda tile: formatting.is_open(tile.card))
     shown = affordable(tiles[:MAX_PICTURES], budget)
     more = len(tiles) - len(shown)
-    widest = len(shown) * (WIDE_PX + GAP_PX)
+    across = _across(shown)
+    widest = across * (WIDE_PX + GAP_PX)
     # a few pictures are large, many are small; at least two fit on a line, even on a phone
     column = WIDE_PX * 3 // 4 if len(shown) <= FEW_TILES else TILE_PX
-    columns = f"repeat(auto-fill,minmax(max(130px,min({column}px,46%)),1fr))"
+    share = f"{100 / across:.4g}% - {GAP_PX}px"
+    columns = f"repeat(auto-fill,minmax(max(130px,min({column}px,46%),{share}),1fr))"
     contents = [(tile, _content(tile, now, moving=moving)) for tile in shown]
     return el(
         "div",
@@ -233,6 +237,15 @@ def gallery(
         ),
         elements.note(f"and {more} more that are not drawn here" if more else ""),
     )
+
+
+def _across(tiles: Sequence[Tile]) -> int:
+    """Return how many stand on a line at most: a line for each prompt, else lines of one length."""
+    count = len(tiles)
+    models = len({tile.card.task.request.model for tile in tiles})
+    choices = (models, *reversed(ACROSS)) if models in ACROSS else reversed(ACROSS)
+    fitting = (each for each in choices if count > ACROSS[-1] and count % each == 0)
+    return next(fitting, count)
 
 
 def affordable(tiles: Sequence[Tile], budget: int) -> list[Tile]:
@@ -281,12 +294,14 @@ def problems_html(cards: Sequence[Card], *, reasons: bool = True) -> list[Html]:
 def _problem(group: Sequence[Card], *, reasons: bool) -> Html:
     task = group[0].task
     message, hint = formatting.reason(task) if reasons else ("", "")
+    message = message[:1].upper() + message[1:]
+    models = {card.task.request.model for card in group}
     count = f"{len(group)} " if len(group) > 1 else ""
     ids = [card.task.task_id for card in group if card.task.task_id]
     return el(
         "div",
         elements.row(
-            elements.model_name(task.request.model) if len(group) == 1 else NOTHING,
+            elements.model_name(task.request.model) if len(models) == 1 else NOTHING,
             el("strong", html(f"{count}{task.status}")),
             elements.dim(formatting.listed(ids, MAX_IDS), f"{elements.DIM};{elements.CODE}"),
         ),

@@ -212,7 +212,7 @@ def _embedded(media: Media, alt: str, box: int) -> Html:
     if media.kind == "image":
         return _image(media, alt, box)
     audio = f"width:{box}px;max-width:100%"
-    video = f"max-width:100%;max-height:{box}px;border-radius:6px"
+    video = f"display:block;max-width:100%;max-height:{box}px;border-radius:6px"
     return el(
         media.kind,
         controls=True,
@@ -266,7 +266,7 @@ def fallback(media: Media) -> Html:
     )
     usual = "16/9" if media.kind == "video" else "4/1"
     ratio = f"{media.width}/{media.height}" if fit(media, 1)[0] else usual
-    shape = f"aspect-ratio:{ratio};" if plays else ""
+    shape = f"aspect-ratio:{ratio};" if plays or ratio != usual else ""
     return el(
         "div",
         *(el("div", line) for line in lines if line),

@@ -367,8 +367,8 @@ def _not_fetched(tasks: Sequence[Task]) -> str:
     if not lacking:
         return ""
     files = "1 file is" if len(lacking) == 1 else f"{len(lacking)} files are"
-    why = next((f" ({one.problem.rstrip('.')})" for one in lacking if one.problem), "")
-    return f"{files} not on this disk{why}; `%modellix resume` fetches what is still to be had."
+    why = next((f": {one.problem.rstrip('.')}" for one in lacking if one.problem), "")
+    return f"{files} not on this disk{why}. `%modellix resume` tries to fetch what is missing."
 
 
 def alternative(task: Task) -> str:

@@ -633,7 +633,7 @@ class Viewer {
     if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
     if (event.target.matches?.("button") && (event.key === "Enter" || event.key === " ")) return undefined;
     if (event.target.matches?.("input[type=range]") && event.key.startsWith("Arrow")) return undefined;
-    if (event.key === "Escape") return undefined; // the browser closes the dialog
+    if (event.key === "Escape" && this.help.hidden) return undefined; // the browser closes the dialog
     const act = this.keyed(event);
     if (act === undefined) return undefined;
     event.preventDefault();
@@ -641,6 +641,7 @@ class Viewer {
   }
 
   keyed(event) {
+    if (event.key === "Escape") return () => this.toggleHelp();
     const far = event.shiftKey && {
       ArrowLeft: () => this.pan(80, 0), ArrowRight: () => this.pan(-80, 0),
       ArrowUp: () => this.pan(0, 80), ArrowDown: () => this.pan(0, -80),

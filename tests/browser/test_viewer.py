@@ -135,6 +135,10 @@ def test_everything_by_keyboard_and_the_focus_goes_back(page: Page) -> None:
     press(page, "4", "n")
     page.keyboard.type("the best, u and 5 are no keys here")
     press(page, "Escape")  # leaves the field, not the viewer
+    press(page, "?")
+    expect(page.get_by_text("these keys")).to_be_visible()
+    press(page, "Escape")  # leaves the list of keys, not the viewer
+    expect(page.get_by_text("these keys")).to_be_hidden()
     expect(page.get_by_role("dialog", name="Viewer")).to_be_visible()
     press(page, "Escape")
     page.wait_for_function("window.heard.some(([name]) => name === 'closed')")

@@ -5,7 +5,7 @@ import re
 import pytest
 from render_samples import NOW, PIXEL, Parsed, done, picture, resource, task, us
 
-from modellix_jupyter.html.cards import cards_html, cards_text
+from modellix_jupyter.html.cards import GAP_PX, WIDE_PX, cards_html, cards_text
 from modellix_jupyter.html.elements import AMBER, BLUE, GREEN, GREY, RED
 from modellix_jupyter.values import Activity, Card, Media, Request, Status
 
@@ -132,10 +132,10 @@ def test_what_waits_has_the_shape_that_it_will_have() -> None:
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (Status.FAILED, ["failed", "too dark", "Change the prompt"]),
+        (Status.FAILED, ["failed", "Too dark", "Change the prompt"]),
         (Status.REJECTED, ["rejected", "400: too dark", "nothing was charged"]),
-        (Status.EXPIRED, ["expired", "too dark", "resume"]),
-        (Status.UNKNOWN, ["unknown", "may have been accepted and charged: too dark", "resume"]),
+        (Status.EXPIRED, ["expired", "Too dark", "resume"]),
+        (Status.UNKNOWN, ["unknown", "May have been accepted and charged: too dark", "resume"]),
     ],
 )
 def test_a_problem_has_its_reason_and_what_to_do(status: Status, words: list[str]) -> None:
@@ -153,8 +153,8 @@ def test_the_same_reason_is_given_once_for_all_that_it_stopped() -> None:
         for i in range(30)
     ]
     text = Parsed(cards_html(cards, NOW)).text
-    assert text.count("overloaded") == 1
-    assert "30 failed" in text
+    assert text.count("Overloaded") == 1
+    assert "alibaba/qwen-image-plus30 failed" in text  # they are all of one model
     assert "and 27 more" in text
 
 
@@ -224,6 +224,24 @@ def test_a_stopped_wait_says_so_and_nothing_moves() -> None:
     assert len(parsed.all("code")) == 1
 
 
+@pytest.mark.parametrize(
+    ("count", "models", "across"),
+    [(4, 2, 4), (6, 3, 3), (6, 1, 3), (8, 1, 4), (12, 3, 3), (7, 1, 7)],
+)
+def test_the_pictures_of_a_run_stand_in_full_lines(count: int, models: int, across: int) -> None:
+    cards = [done(request=Request(f"a/{i % models}", "a cat", {})) for i in range(count)]
+    widest = across * (WIDE_PX + GAP_PX)
+    markup = cards_html(cards, NOW)
+    assert f"max-width:{widest}px" in markup
+    assert f"{100 / across:.4g}% - {GAP_PX}px" in markup
+
+
+def test_what_has_no_file_is_as_large_as_what_has_one() -> None:
+    lacking = resource(path=None, problem="gone", lost=True)
+    markup = cards_html([Card(task=task(resources=(lacking, resource())))], NOW)
+    assert "aspect-ratio:1024/768" in markup
+
+
 def test_files_on_their_way_keep_the_card_open() -> None:
     waiting = task(resources=(resource(), resource(path=None)))
     card = Card(task=waiting, activity=Activity(what="downloading"), media=(picture(),))
@@ -235,7 +253,7 @@ def test_files_on_their_way_keep_the_card_open() -> None:
 def test_files_that_nobody_fetches_are_told_of() -> None:
     lacking = resource(path=None, problem="the server closed the connection.")
     text = Parsed(cards_html([Card(task=task(resources=(lacking,)))], NOW)).text
-    assert "1 file is not on this disk (the server closed the connection)" in text
+    assert "1 file is not on this disk: the server closed the connection." in text
     assert "%modellix resume" in text
 
 

@@ -38,7 +38,7 @@ def test_a_finished_task_has_its_facts_and_the_path_to_copy() -> None:
 def test_a_failed_task_has_its_reason_and_what_to_do() -> None:
     shown = cards_text([Card(task=task(Status.FAILED, error_message="too dark"))], NOW)
     assert shown.split("\n")[1] == "  too dark"
-    assert "%modellix history" in shown
+    assert "Change the prompt or the parameters." in shown
 
 
 def test_a_success_with_no_file_says_so() -> None:
