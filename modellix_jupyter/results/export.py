@@ -111,7 +111,9 @@ def export(
         )
     ending = target.suffix.lower()
     if ending in {".html", ".htm"}:
-        return _write(report_html(cards(), frame).encode(), target)
+        # it is one file, and may be sent on: what lies beside the notebook is not beside it
+        page = report_html([_beside(card, {}) for card in cards()], frame)
+        return _write(page.encode(), target)
     thumbnails = _thumbnails(cards()) if ending == ".xlsx" else None
     return write_table(frame, target, thumbnails=thumbnails)
 
@@ -179,7 +181,7 @@ def _index(tasks: Sequence[Task], frame: pd.DataFrame, names: dict[str, str]) ->
 
 
 def _beside(card: Card, names: dict[str, str]) -> Card:
-    """Return the card with links to the copies instead of URLs that expire in a day."""
+    """Return the card with links to the copies, or with none where there are none."""
     files = (names.get(shown.key) for shown in shown_of(card))
     media = tuple(replace(item, file=next(files)) for item in card.media)
     return replace(card, media=media)

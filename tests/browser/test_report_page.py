@@ -28,6 +28,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODELLIX_HOME", str(folder / "home"))
+        patch.chdir(folder)  # so that the files lie below, and have links in a notebook
         server = mx.sandbox(speed=20)
         assert server is not None
         with server:
@@ -88,7 +89,9 @@ def test_the_viewer_is_in_the_page(browser: Browser, report: Path) -> None:
     expect(dialog.get_by_text("1 of 8")).to_be_visible()
     expect(dialog.locator(".mxv-prompt")).to_have_text("a paper boat on a pond")
     expect(dialog.get_by_text("alibaba/qwen-image-plus")).to_be_visible()
-    # who only has the page can rate nothing
+    # who only has the page has no file beside it, and can rate nothing
+    assert page.locator("main a[href]").count() == 0
+    expect(dialog.get_by_text("The browser cannot show this file.")).to_have_count(0)
     expect(dialog.get_by_role("button", name="Rate 1 of 5")).to_have_count(0)
     page.keyboard.press("s")
     expect(dialog.get_by_role("heading", name="Differences")).to_be_visible()
