@@ -589,7 +589,7 @@ def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> No
     panel, key = page.panel, "typed-into-the-panel-42"
     page.open("Connection")
     page.until(
-        lambda: "99" in panel.connection.state.value or "USD" in panel.connection.state.value
+        lambda: "$99" in panel.connection.state.value or "$100" in panel.connection.state.value
     )
     secret = panel.connection.secret
     secret.on_message(secret, {"text": key}, [])
