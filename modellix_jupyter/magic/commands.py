@@ -11,6 +11,7 @@ from modellix_jupyter.html.formatting import price_range
 from modellix_jupyter.html.table import table_html, table_text
 from modellix_jupyter.keys import SecretKey, store
 from modellix_jupyter.notebook.current_session import configure, current
+from modellix_jupyter.notebook.display import connect_viewer
 from modellix_jupyter.notebook.functions import budget, run, sandbox
 from modellix_jupyter.notebook.recovery import report, resolve_unknown
 from modellix_jupyter.notebook.spending import Order, ask, ask_first, ask_hidden
@@ -247,9 +248,12 @@ def _history(arguments: Sequence[str]) -> object:
             f"`{arguments[0]}` is not an option of `%modellix history`.",
             "`%modellix history --all` shows the tasks of every service.",
         )
+    from modellix_jupyter.results.history_frame import HistoryFrame
+
     session = current()
-    frame = session.history("all" if arguments else None)
+    frame = HistoryFrame(session.history("all" if arguments else None))
     if len(frame):
+        connect_viewer()
         return frame
     elsewhere = session.ledger.count()
     if arguments and elsewhere:

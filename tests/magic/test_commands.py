@@ -239,7 +239,12 @@ def test_history_is_a_frame_of_every_task(shell: Shell) -> None:
     shell.good("%%modellix sandbox/fast --seed 7\na cat")
     shell.run("%%modellix sandbox/out-of-credit\na dog")
     frame = shell.good("%modellix history").value
+    shown = frame._repr_html_()  # in a notebook it is a table for people, the newest first
     assert isinstance(frame, pd.DataFrame)
+    assert type(frame.head()) is pd.DataFrame
+    assert "data-mx-table" in shown
+    assert shown.index("a dog") < shown.index("a cat")
+    assert "task_id" not in shown
     assert list(frame["prompt"]) == ["a cat", "a dog"]
     assert list(frame["status"]) == ["success", "rejected"]
     assert frame["param.seed"][0] == 7
