@@ -65,6 +65,11 @@ _MARGIN_US = 3600 * 1_000_000
 # A text with a scheme is an address. A longer text than this is not taken for a path.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:", re.ASCII)
 _MAX_PATH = 1000
+# A text that ends so is a file's name, also where a parameter may take other texts.
+_FILE_NAME = re.compile(
+    r"\.(?:png|jpe?g|webp|gif|bmp|tiff?|avif|heic|mp4|mov|webm|avi|wav|mp3|m4a|ogg|flac)$",
+    re.IGNORECASE,
+)
 # The address of an input while its request is checked.
 _STAND_IN = "https://modellix.invalid/input"
 # The most inputs of a task that are shown beside its result.
@@ -283,7 +288,7 @@ def _path_or_address(name: str, slot: Slot, value: str) -> Path | str:
     path = Path(value).expanduser()
     if path.is_file():
         return path
-    if not slot.sure:
+    if not (slot.sure or _FILE_NAME.search(value)):
         return value
     raise InvalidRequest(
         f"There is no file `{short(value)}` for `{name}`.",

@@ -25,16 +25,18 @@ if TYPE_CHECKING:
 # The kind of media that a parameter takes, by the last word of its name.
 _NOUNS = {
     **dict.fromkeys(("image", "images", "img", "picture", "pictures", "photo", "photos"), "image"),
-    **dict.fromkeys(("frame", "frames", "mask"), "image"),
+    **dict.fromkeys(("frame", "frames", "keyframe", "keyframes", "mask", "masks"), "image"),
     **dict.fromkeys(("video", "videos", "clip", "clips", "film"), "video"),
     **dict.fromkeys(("audio", "audios", "sound", "recording"), "audio"),
 }
 # Words after that one, which say how the media are given.
-_SUFFIXES = frozenset(
-    {"url", "urls", "uri", "uris", "path", "file", "files", "list", "base", "b", "data", "input"}
-)
+_SUFFIXES = frozenset("url urls uri uris path file files list base b data input tail".split())
+_ADDRESSES = frozenset({"url", "urls", "uri", "uris"})
 _ELSEWHERE = frozenset({"callback", "webhook", "notify", "output"})
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+# Words of a description which say that a value is no plain text.
+_GIVEN = re.compile(r"\b(?:ur[il]s?|base64|https? address(?:es)?)\b|data:", re.IGNORECASE)
+_TEXTS = frozenset({"prompt", "text"})
 _NO_DATA = re.compile(r"\b(?:no|not|without|except)\b[^.]{0,40}\b(?:base64|data)", re.IGNORECASE)
 # The depth to which lists and objects are searched for media: a list may contain itself.
 _MAX_DEPTH = 6
@@ -174,10 +176,10 @@ def slot_of(name: str, schema: Schema) -> Slot | None:
         if _may_be("array", each) and "type" in each
         for item in _choices(each.get("items", {}))
     ]
-    objects = [item for item in items if "properties" in item]
-    key = next((name for item in objects for name in _media_names(item)), None)
-    many = bool(key) or any(map(_is_text, items))
-    if not (texts or many):
+    objects = [each for each in (*items, *choices) if "properties" in each]
+    key = next((k for each in objects for k in _media_names(name, each)), None)
+    many = any(_is_text(item) or (key and key in item.get("properties", ())) for item in items)
+    if not (texts or many or key):
         return None
     about = " ".join(
         _words_of([schema, *choices, *items, *(o["properties"][key] for o in objects if key)])
@@ -186,7 +188,7 @@ def slot_of(name: str, schema: Schema) -> Slot | None:
     if kind is None:
         return None
     by_value = ("base64" in about.lower() or "data:" in about) and not _NO_DATA.search(about)
-    return Slot(kind, bool(texts), many, key, by_value, sure)
+    return Slot(kind, bool(texts) or not many, many, key, by_value, sure)
 
 
 def _choices(schema: Schema) -> Iterator[Schema]:
@@ -213,9 +215,11 @@ def _is_text(schema: Schema) -> bool:
     return not schema.keys() & {"enum", "properties", "items"}
 
 
-def _media_names(schema: Schema) -> Iterator[str]:
-    known = schema["properties"].items()
-    yield from (name for name, each in known if _is_text(each) and _noun(name))
+def _media_names(outer: str, schema: Schema) -> Iterator[str]:
+    """Yield the properties of an object that take media, as `image` or the `url` of an image."""
+    texts = [name for name, each in schema["properties"].items() if _is_text(each)]
+    yield from (name for name in texts if _noun(name))
+    yield from (name for name in texts if name in _ADDRESSES and _noun(outer))
 
 
 def _words_of(schemas: list[Schema]) -> Iterator[str]:
@@ -240,14 +244,18 @@ def _kind(name: str, about: str, schemas: list[Schema]) -> tuple[str | None, boo
     if noun := _noun(name):
         return noun, True
     told = next((_NOUNS[w] for w in re.findall(r"[a-z]+", about.lower()) if w in _NOUNS), None)
-    given = words <= _SUFFIXES and any(w in about.lower() for w in ("http", "base64", "url"))
-    if told is not None and given:
-        return told, True
-    addresses = any(
-        each.get("format") in {"uri", "url", "binary"} or "http" in each.get("pattern", "")
-        for each in schemas
+    given = bool(_GIVEN.search(about)) and not words & _TEXTS
+    if words <= _SUFFIXES and (words & _ADDRESSES or (told and given)):
+        return told or "media", True
+    addresses = (
+        words & _ADDRESSES
+        or (told and given)
+        or any(
+            each.get("format") in {"uri", "url", "binary"} or "http" in each.get("pattern", "")
+            for each in schemas
+        )
     )
-    return ("media", False) if addresses else (None, False)
+    return (told or "media", False) if addresses else (None, False)
 
 
 # -- replacing media in parameters
