@@ -142,7 +142,7 @@ def _task_answer(data: dict[str, Json], status: str) -> TaskAnswer:
         expires_at=_moment(data.get("result_expires_at")) or _moment(data.get("expires_at")),
         request_id=_text(metadata.get("request_id")),
         completed_at=_time(extensions.get("end_time")),
-        reason=_reason(data, result),
+        reason=_reason(data, result) or _canceled(status),
         charged=_charged(data),
     )
 
@@ -360,6 +360,10 @@ def _reason(data: dict[str, Json], result: dict[str, Json]) -> str | None:
     """Return why a task failed; the field is not documented, so several are tried."""
     fields = (data.get("error"), data.get("message"), data.get("error_message"))
     return _first(_sentence(field) for field in (*fields, result.get("error")))
+
+
+def _canceled(status: str) -> str | None:
+    return "the service canceled it" if status.lower().startswith("cancel") else None
 
 
 def _sentence(value: Json) -> str | None:

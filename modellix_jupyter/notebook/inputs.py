@@ -407,11 +407,7 @@ class _Uploads:
         beyond = max(0, len(lacking) - places - len(old))
         by_value = [each for each in reversed(lacking) if each.by_value][:beyond]
         if len(by_value) < beyond:
-            raise InvalidRequest(
-                f"The plan has {len(self._pictures)} pictures to upload, and the service keeps "
-                f"{QUOTA} at a time.",
-                "Send it in parts, or delete files of the account.",
-            )
+            raise _too_many(len(lacking), places + len(old))
         found |= {each.sha256: each.data for each in by_value}
         for each in (one for one in lacking if one not in by_value):
             if len(self._kept) >= QUOTA:
@@ -460,7 +456,10 @@ class _Uploads:
         try:
             file = self._session.call(lambda r: r.client.send_file(each.file.content, each.name))
         except ApiError as error:
-            if not each.by_value or isinstance(error, Unauthorized):
+            if isinstance(error, Unauthorized):
+                raise
+            if not each.by_value:
+                error.hint = "The upload was refused, and no task was sent; an https address works."
                 raise
             return each.data
         except TransportError as error:
@@ -482,3 +481,13 @@ class _Uploads:
         self._session.ledger.add_upload(self._origin, each.sha256, kept, small)
         self._kept[file.file_id] = kept
         return file.url
+
+
+def _too_many(pictures: int, places: int) -> InvalidRequest:
+    count = "1 picture" if pictures == 1 else f"{pictures} pictures"
+    return InvalidRequest(
+        f"The plan has {count} to upload, and of the {QUOTA} files that the service keeps "
+        f"{max(0, places)} can be replaced.",
+        "Send it in parts, or delete files that were not uploaded from here: "
+        "`AsyncClient.delete_file`.",
+    )

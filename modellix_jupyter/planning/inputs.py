@@ -29,9 +29,9 @@ _NOUNS = {
     **dict.fromkeys(("video", "videos", "clip", "clips", "film"), "video"),
     **dict.fromkeys(("audio", "audios", "sound", "recording"), "audio"),
 }
-# Words after that one, which say how the media are given.
-_SUFFIXES = frozenset("url urls uri uris path file files list base b data input tail".split())
+# Words behind that one which say how it is given.
 _ADDRESSES = frozenset({"url", "urls", "uri", "uris"})
+_SUFFIXES = _ADDRESSES | {"path", "file", "files", "list", "base", "b", "data", "input", "tail"}
 _ELSEWHERE = frozenset({"callback", "webhook", "notify", "output"})
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 # Words of a description which say that a value is no plain text.

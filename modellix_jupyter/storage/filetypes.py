@@ -175,7 +175,8 @@ def ending(claimed: str | None, form: str | None, found: Kind) -> str:
         return f"{SVG.ending}.txt"  # a browser that opens it must not run the script in it
     if found is not OTHER:
         return found.ending
-    return _CLAIMS.get(claimed or "", {}).get((form or "").lower(), OTHER.ending)
+    unnamed = "txt" if claimed == "text" else OTHER.ending
+    return _CLAIMS.get(claimed or "", {}).get((form or "").lower(), unnamed)
 
 
 def _is_message(head: bytes) -> bool:

@@ -74,6 +74,7 @@ def _plain_picture(
         with Image.open(io.BytesIO(content)) as opened:
             opened.load()
             said = bool(opened.getexif()) or any(name in opened.info for name in _METADATA)
+            said = said or bool(getattr(opened, "text", None))  # of a PNG
             if kind in _TAKEN and not said:
                 return content, kind
             upright = ImageOps.exif_transpose(opened)

@@ -205,6 +205,12 @@ def test_each_word_for_a_status(said: str, status: Status) -> None:
     assert (read.status, read.odd) == (status, None)
 
 
+def test_a_canceled_task_says_so_where_it_gives_no_reason() -> None:
+    assert answer(status="Cancelled").reason == "the service canceled it"
+    assert answer(status="canceled", error="by its owner").reason == "by its owner"
+    assert answer(status="failed").reason is None
+
+
 @pytest.mark.parametrize("said", ["paused", "0", "succes", "unknown", "expired", " "])
 def test_an_unknown_word_is_shown_and_asked_again(said: str) -> None:
     read = answer(status=said)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 from session_rig import HANG_S, KEY, Sessions, hurried
 
 import modellix_jupyter as mx
@@ -25,6 +26,7 @@ from modellix_jupyter.sandbox_server.site import TRANSCRIPT
 from modellix_jupyter.values import Request, Status
 
 if TYPE_CHECKING:
+    from modellix_jupyter.api.client import AsyncClient
     from modellix_jupyter.notebook.session import Session
     from modellix_jupyter.results.results import Results
 
@@ -340,12 +342,24 @@ def test_what_an_open_task_needs_is_not_deleted(session: Session) -> None:
 
 def test_more_pictures_than_the_service_keeps(session: Session, sandbox: Sandbox) -> None:
     many = make_plan(["x"], [GPT_EDIT], params={"image": pictures(12)})
-    with pytest.raises(InvalidRequest, match="12 pictures to upload, and the service keeps 10"):
+    with pytest.raises(InvalidRequest, match=r"12 pictures to upload, .* 10 can be replaced"):
         session.submit(many)
     assert (uploads(sandbox), len(sandbox.submissions)) == (0, 0)
     run(session, "bytedance/seedream-5.0-lite-edit", image=pictures(12))
     image = sent(sandbox)["image"]
     assert [address[:5] for address in image] == ["http:"] * 10 + ["data:"] * 2
+
+
+def test_files_of_others_leave_no_place(session: Session, sandbox: Sandbox, cat: Path) -> None:
+    async def fill(client: AsyncClient) -> None:
+        for picture in pictures(10, 200):
+            await client.send_file(_png(picture), "theirs.png")
+
+    session.call(lambda r: fill(r.client))
+    with pytest.raises(InvalidRequest, match=r"has 1 picture to upload, .* 0 can be replaced"):
+        session.submit(make_plan(["x"], [GPT_EDIT], params={"image": cat}))
+    assert len(session.call(lambda r: r.client.files())) == 10
+    assert sandbox.submissions == {}
 
 
 @pytest.mark.parametrize("fault", ["silence", "garbled_json", "reset_after"])
@@ -370,8 +384,9 @@ def test_an_upload_that_is_refused_goes_as_data_where_the_model_takes_it(
         (drawn,) = run(session, EDIT, image=cat)
         assert sent(sandbox)["image"].startswith("data:image/png;base64,")
         assert len(session.inputs_of(drawn)) == 1
-        with pytest.raises(ServerError):  # which takes addresses only
+        with pytest.raises(ServerError) as refused:  # which takes addresses only
             session.submit(make_plan(["x"], [GPT_EDIT], params={"image": cat}))
+        assert "no task was sent" in refused.value.hint
         sessions.close()
         assert len(sandbox.submissions) == 1
 
@@ -414,6 +429,21 @@ def test_a_photo_is_sent_upright_and_without_its_place(
     assert b"at home" not in content
     assert path.read_bytes() == before
     assert kept.format == ("PNG" if form == "TIFF" else form)
+
+
+def test_the_texts_of_a_png_are_not_sent(session: Session, tmp_path: Path) -> None:
+    import httpx
+
+    texts = PngInfo()
+    texts.add_text("Location", "at home")
+    texts.add_itxt("Software", "at home", zip=True)
+    path = tmp_path / "said.png"
+    Image.linear_gradient("L").save(path, pnginfo=texts)
+    sent = Image.open(io.BytesIO(httpx.get(session.upload(path)).content))
+    sent.load()
+    assert isinstance(sent, PngImageFile)
+    assert sent.text == {}
+    assert sent.tobytes() == Image.linear_gradient("L").tobytes()
 
 
 def test_a_picture_that_says_nothing_is_sent_as_it_is(session: Session, cat: Path) -> None:

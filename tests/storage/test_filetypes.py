@@ -155,6 +155,8 @@ RARE = [
     ("image", "html", b"8BPS\0\x01", "bin"),
     ("image", "../../x", b"8BPS\0\x01", "bin"),
     (None, "psd", b"8BPS\0\x01", "bin"),
+    ("text", None, b"hello", "txt"),
+    ("text", "html", b"<p>hello", "txt"),
     ("image", "psd", b"\x89PNG\r\n\x1a\n", "png"),
 ]
 
