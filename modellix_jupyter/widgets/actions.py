@@ -1,4 +1,4 @@
-"""The galleries and the viewer: their cards, what is picked, and what a click on one does."""
+"""The galleries and the viewer: their cards, the picked items, and the actions of a click."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from modellix_jupyter.widgets.controls import Scripted, esm
 from modellix_jupyter.widgets.gallery import MAX_PICKED, Gallery
 from modellix_jupyter.widgets.panel_context import PanelContext
 
-# What a page asked, as `respond` has it, and what it is answered.
+# The answer to a message of a page, and its buffers, as `respond` returns them.
 Answer = tuple[dict[str, Any], list[bytes]]
 
-# What concerns the engine alone; each may wait for the disk.
+# Actions that concern only the engine; each may wait for the disk.
 _PERFORM: dict[str, Callable[[Session, Task], object]] = {
     "take_up": lambda session, task: session.engine.resume([task]),
     "never": lambda session, task: session.engine.resolve_unknown(task, None),
@@ -30,7 +30,7 @@ _PERFORM: dict[str, Callable[[Session, Task], object]] = {
 
 
 class Viewer(Scripted):
-    """The panel's viewer, which asks what the viewer of outputs asks; `answer` may wait."""
+    """The panel's viewer, with the same messages as the viewer of outputs; `answer` may wait."""
 
     _esm = module_js("viewer") + talk_js() + esm("panel_viewer.js")
     _css = asset("viewer.css") + esm("panel.css")
@@ -45,8 +45,8 @@ class Viewer(Scripted):
         if cards:
             self.send({"cards": cards, "key": cards[0]["key"], "compare": True})
 
-    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
-        """Take what a page says; see `viewer_talk.js`."""
+    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - a browser may send anything
+        """Take a message of a page; see `viewer_talk.js`."""
         match message:
             case {"id": int(), "ask": str()}:
                 self._context.do(lambda: self._say(message))
@@ -57,18 +57,18 @@ class Viewer(Scripted):
 
 
 class Actions:
-    """Makes galleries, and does what is clicked in them and in the viewer.
+    """Makes galleries, and carries out the clicks in them and in the viewer.
 
-    `use` loads a task's settings into the form, `as_input` puts a picture into it, `again` sends a
-    request again and `send` what was never sent, `stopped` tells what a stop did, and `export` and
-    `delete` open what they need.
+    The panel sets the callbacks: `use` loads a task's settings into the form, `as_input` puts a
+    picture into it, `again` sends a request again, `send` sends a task that was never sent,
+    `stopped` reports a stop, and `export` and `delete` open their controls.
     """
 
     def __init__(self, context: PanelContext) -> None:
         self._context = context
         self._picked: tuple[str, ...] = ()
         self._names: dict[str, tuple[str, ...]] = {}
-        # How often each task was run again: a click carries the number, and is taken once.
+        # How often each task was run again: a click carries this number, so that it counts once.
         self._clicks: dict[str, int] = {}
         self.galleries: list[Gallery] = []
         self.viewer = Viewer(context, self._answer)
@@ -82,7 +82,7 @@ class Actions:
         self.delete: Callable[[], None] = lambda: None
 
     def gallery(self, **traits: Any) -> Gallery:  # noqa: ANN401 - traits of a gallery
-        """Return another gallery."""
+        """Return a new gallery."""
         gallery = Gallery(self._context, self.card, self._on_action, **traits)
         gallery.observe(lambda change: self.pick(change["new"]), "picked")
         self.galleries.append(gallery)
@@ -91,7 +91,7 @@ class Actions:
     # -- cards
 
     def card(self, item: Item) -> dict[str, Any] | None:
-        """Return the card of an item as it is now; None where nobody knows its task any more."""
+        """Return the present card of an item; None if its task is no longer known."""
         session = self._context.session
         try:
             card = session.card(item.uid, pictures=False)
@@ -110,7 +110,7 @@ class Actions:
         return {**made, "rating": rating, "click": self._clicks.get(item.uid, 0)}
 
     def name_runs(self, runs: Iterable[Sequence[Task]]) -> None:
-        """Remember what tells the tasks of each run apart."""
+        """Remember the parameters in which the tasks of each run differ."""
         named = {run[0].batch: varied([Card(task=task) for task in run]) for run in runs}
         self._names = named
 
@@ -124,11 +124,11 @@ class Actions:
         self._context.do(self._context.session.ledger.remarks, keep)
 
     def paint(self, changed: set[str]) -> None:
-        """Draw these tasks wherever they are in sight."""
+        """Redraw these tasks in every gallery that has them in sight."""
         for gallery in self.galleries:
             gallery.paint(changed)
 
-    # -- what is picked
+    # -- the picked items
 
     @property
     def picked(self) -> tuple[Item, ...]:
@@ -136,7 +136,7 @@ class Actions:
         return tuple(item for key in self._picked if (item := item_of(key)))
 
     def pick(self, keys: Iterable[str]) -> None:
-        """Have these items picked and no others, in every gallery."""
+        """Pick these items and no others, in every gallery."""
         picked = tuple(dict.fromkeys(keys))[:MAX_PICKED]
         if picked == self._picked:
             return
@@ -147,13 +147,13 @@ class Actions:
             callback()
 
     def results(self) -> Results:
-        """Return the tasks of what is picked."""
+        """Return the tasks of the picked items."""
         session = self._context.session
         uids = dict.fromkeys(item.uid for item in self.picked)
         return session.results(map(session.engine.get, uids))
 
     def compare(self) -> None:
-        """Show what is picked side by side."""
+        """Show the picked items side by side."""
         items = self.picked
 
         def cards() -> list[dict[str, Any]]:
@@ -161,9 +161,9 @@ class Actions:
 
         self._context.do(cards, self.viewer.show)
 
-    # -- what a page says
+    # -- messages of a page
 
-    def _on_action(self, gallery: Gallery, action: str, item: Item | None, value: Any) -> None:  # noqa: ANN401 - whatever a browser sends
+    def _on_action(self, gallery: Gallery, action: str, item: Item | None, value: Any) -> None:  # noqa: ANN401 - a browser may send anything
         match action:
             case "compare":
                 self.compare()
@@ -213,7 +213,7 @@ class Actions:
             self.again(task)
 
     def _answer(self, message: dict[str, Any]) -> Answer:
-        """Do or read what the viewer asks for; may wait for the disk."""
+        """Answer a message of the viewer; may wait for the disk."""
         session, item = self._context.session, item_of(message.get("key"))
         if item is not None and message["ask"] == "input":
             task = session.engine.get(item.uid)

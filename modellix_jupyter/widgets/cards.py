@@ -1,4 +1,4 @@
-"""What the page gets of tasks: a list of items, runs under headings, and a card for each item."""
+"""Tasks as the page gets them: a list of items, runs under headings, and a card for each item."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from modellix_jupyter.html import formatting
 from modellix_jupyter.values import Card, Resource, Status, Task, number, service_of
 
-# Characters of a prompt that a card holds; the viewer shows all of it.
+# The most characters of a prompt in a card; the viewer shows all of it.
 MAX_PROMPT = 600
-# Pictures that a request is expected to make at most, for which room is kept.
+# The most pictures of one request for which room is kept before they are made.
 MAX_EXPECTED = 10
 _DIGITS = 6
-# Names of parameters, as they are without case and underscores.
+# Parameters for the number of pictures, in lower case and without underscores.
 _COUNTS = ("n", "numimages", "numberofimages", "imagecount", "numoutputs", "samplecount")
 _WORDS = {
     Status.SUBMITTING: ("queued", "queued"),
@@ -44,7 +44,7 @@ class Item(NamedTuple):
 
 
 def item_of(key: object) -> Item | None:
-    """Read an item's name, which a page sent."""
+    """Return the item with a name that a page sent, or None if it is no such name."""
     uid, _, place = key.rpartition("/") if isinstance(key, str) else ("", "", "")
     fits = uid and place.isdecimal() and len(place) < _DIGITS
     return Item(uid, int(place)) if fits else None
@@ -52,7 +52,7 @@ def item_of(key: object) -> Item | None:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Items in their order; where there are ratios they are tiles, and groups have headings."""
+    """Items in their order; if they have ratios they are tiles, and their groups have headings."""
 
     items: tuple[Item, ...] = ()
     ratios: tuple[float, ...] = ()
@@ -60,7 +60,7 @@ class Listing:
 
 
 def listing_of(runs: Iterable[Sequence[Task]], now: float) -> Listing:
-    """Return the items of runs, each run under a heading; runs of one task stand together."""
+    """Return the items of runs, each under a heading; neighbouring runs of one task share one."""
     items: list[Item] = []
     ratios: list[float] = []
     groups: list[dict[str, Any]] = []
@@ -95,7 +95,7 @@ def _plural(count: int, what: str) -> str:
 
 
 def _expected(task: Task) -> int:
-    """Return how many results a task has, or will have as far as its request says."""
+    """Return how many results a task has, or how many its request asks for."""
     if task.status.ended:
         return max(1, len(task.resources))
     params = formatting.plain_params(task.request)
@@ -104,7 +104,7 @@ def _expected(task: Task) -> int:
 
 
 def ratio_of(task: Task, index: int) -> float:
-    """Return the width of a result for a height of 1, also before it is there."""
+    """Return the ratio of a result's width to its height, or before it exists, the expected one."""
     if index < len(task.resources):
         resource = task.resources[index]
         if resource.width and resource.height:
@@ -124,9 +124,9 @@ def page_card(
     names: Sequence[str] = (),
     now: float,
 ) -> dict[str, Any]:
-    """Return a card for the page, of which every text is plain text.
+    """Return a card for the page; every text in it is plain text.
 
-    `origin` is that of the service in use: what another one made is not sent to this one.
+    `origin` is the service in use: a task of another service cannot be sent to it.
     """
     task = card.task
     elsewhere = "" if task.service == service_of(origin) else task.service
@@ -168,7 +168,7 @@ def title_of(task: Task) -> str:
 def _state(
     card: Card, resource: Resource | None, *, watched: bool, now: float
 ) -> tuple[str, str, str]:
-    """Return the state, its word and what else is to be said of it."""
+    """Return the state, its word and a note on it."""
     task = card.task
     state, word = _WORDS[task.status]
     if formatting.is_saving(card):
@@ -193,7 +193,7 @@ def _sentences(*texts: str) -> str:
 
 
 def _facts(card: Card, names: Sequence[str], elsewhere: str = "") -> list[str]:
-    """Return the model, another service, seed, what differs in the run, seconds, price, whose."""
+    """Return model, service if not in use, seed, differing parameters, seconds, price, user."""
     task = card.task
     model = task.request.model.rpartition("/")[2]
     settings = formatting.settings_of(task, names, 24)
@@ -206,7 +206,7 @@ def _actions(
 ) -> list[tuple[str, str]]:
     """Return the name and the label of each action that a task has, the most urgent first.
 
-    What is paid for stands last, where nothing stood that a second click could have meant.
+    An action that costs comes last: a second click on an action that is gone cannot hit it.
     """
     open_, unknown = not task.is_final, task.status is Status.UNKNOWN
     accepted = not unknown and task.status is not Status.SUBMITTING

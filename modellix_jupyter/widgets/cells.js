@@ -1,7 +1,7 @@
-// Inserts cells below the one that shows the panel; where a page lets nobody do that, they are copied.
+// Inserts cells below the one that shows the panel; if a page does not allow that, offers to copy them.
 //
-// To Python: {text: token}. From Python: {cells: [text, ...], count, to: token}: of several pages that
-// show the panel, the one with the token inserts them.
+// To Python: {text: token}. From Python: {cells: [text, ...], count, to: token}. If several pages show
+// the panel, only the one with the token inserts them.
 
 const BELOW = '[data-command="notebook:insert-cell-below"]'; // a button of JupyterLab and Notebook 7
 const FRAMES = 60;
@@ -9,7 +9,7 @@ const FRAMES = 60;
 const mouse = (type) => new MouseEvent(type, { bubbles: true, cancelable: true });
 const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
-/** Return what `find` returns as soon as it returns something; undefined where it does not soon. */
+/** Call `find` at each frame until it returns something; return that, or undefined if it takes too long. */
 async function soon(find) {
   for (let i = 0; i < FRAMES; i++) {
     const found = find();
@@ -19,14 +19,14 @@ async function soon(find) {
   return undefined;
 }
 
-/** Insert a cell below another; return it, or nothing where the page has no such button. */
+/** Insert a cell below another; return it, or undefined if the page has no button for it. */
 async function insertBelow(cell, text) {
   const active = () => cell.parentElement?.querySelector(":scope > .jp-mod-active");
   if (active() !== cell) cell.dispatchEvent(mouse("mousedown"));
-  // the first is the notebook's own, and stays; those of the cells come and go
+  // the first button is the notebook's own, and stays; those of the cells come and go
   const button = cell.closest(".jp-NotebookPanel")?.querySelector(BELOW);
   if (!button || !(await soon(() => active() === cell))) return undefined;
-  // all that a mouse does: some of JupyterLab's buttons act at the first of these, others at the last
+  // all events of a click: some of JupyterLab's buttons act on the first of them, others on the last
   for (const type of ["mousedown", "mouseup", "click"]) button.dispatchEvent(mouse(type));
   const made = await soon(() => (active() !== cell ? active() : undefined));
   const editor = await soon(() => made?.querySelector(".cm-content"));
@@ -77,7 +77,7 @@ class Cells {
         await navigator.clipboard.writeText(text);
         this.status.textContent = `${name} is copied.`;
       } catch {
-        getSelection().selectAllChildren(pre); // a page may keep the clipboard to itself
+        getSelection().selectAllChildren(pre); // a page may forbid the use of the clipboard
         this.status.textContent = `${name} is selected: copy it.`;
       }
     };

@@ -1,4 +1,4 @@
-// What the panel's modules share. Every text is set as text: prompts and answers are untrusted.
+// Shared by the panel's modules. Every text is set as text: prompts and answers are untrusted.
 
 const PATHS = {
   again: "M4 12a8 8 0 1 1 2.5 5.8M4 20v-5h5",
@@ -53,19 +53,19 @@ function icon(name) {
   return svg;
 }
 
-/** A button that is an icon; its name is its tooltip too. */
+/** Return a button with an icon; its label is also its tooltip. */
 function iconButton(name, label, click, attributes = {}) {
   const about = { class: "mx-icon-button", title: label, "aria-label": label };
   return h("button", { ...about, ...attributes, click }, icon(name));
 }
 
-/** Set an attribute only where it differs: a screen reader reads out what is set. */
+/** Set an attribute only if it differs: a screen reader reads out every attribute that is set. */
 function set(node, name, value) {
   if (value === null) node.removeAttribute(name);
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
-/** What a picture that is dragged within the panel carries: the key of its card. */
+/** The type of the data that a picture dragged within the panel carries: the key of its card. */
 const RESULT_TYPE = "application/x-modellix-result";
 
 const unique = () => Math.random().toString(36).slice(2);
@@ -75,14 +75,14 @@ function setTrait(model, name, value) {
   model.save_changes();
 }
 
-/** Listen to a model; return what ends that. */
+/** Listen to a model; return a function that ends it. */
 function follow(model, handlers) {
   const pairs = Object.entries(handlers);
   for (const [names, handler] of pairs) model.on(names, handler);
   return () => pairs.forEach(([names, handler]) => model.off(names, handler));
 }
 
-/** Keep a notebook's own one-key commands away from what is typed inside `root`. */
+/** Handle the keys typed inside `root`, and keep them from a notebook's own one-key commands. */
 function ownKeys(root, handle) {
   const listen = (event) => {
     if (!root.contains(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -29,7 +29,7 @@ from modellix_jupyter.widgets.panel_context import PanelContext
 
 
 class Connection:
-    """The service, the key and what is spent; `close` closes the panel."""
+    """The service, the key and the spending; `close` closes the panel."""
 
     def __init__(self, context: PanelContext, close: Callable[[], None]) -> None:
         self._context = context

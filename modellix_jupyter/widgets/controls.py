@@ -1,4 +1,4 @@
-"""What the views of the panel are made of: controls of ipywidgets, and those of our own scripts."""
+"""The controls of the panel's views: those of ipywidgets, and those with scripts of our own."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from modellix_jupyter.widgets.cards import Item, item_of
 from modellix_jupyter.widgets.panel_context import PanelContext
 
 _WIDE = {"width": "auto", "min_width": "0"}
-# Labels stand above their fields, by the style sheet.
+# The style sheet puts labels above their fields.
 _LABEL = {"description_width": "initial"}
 _ALERT = (
     "border-left:3px solid #e5484d;padding:2px 0 2px 10px;line-height:1.5;overflow-wrap:anywhere"
 )
 # Characters of a model's description in the list of models.
 _MAX_DESCRIPTION = 160
-# Files that a field takes at once, and characters of a name.
+# The most files in a field, and the most characters of a name.
 _MAX_FILES, _MAX_NAME = 16, 80
 # The value of a field that the user leaves to the service.
 UNSET: Any = object()
@@ -61,7 +61,7 @@ def checkbox(label: str, *, value: bool = False) -> widgets.Checkbox:
 
 
 def row(*children: widgets.Widget) -> widgets.HBox:
-    """Return controls side by side, on several lines where the page is narrow."""
+    """Return controls side by side, on several lines if the page is narrow."""
     return widgets.HBox(children, layout={"flex_flow": "row wrap", "align_items": "center"})
 
 
@@ -80,12 +80,12 @@ def box(name: str, *children: widgets.Widget) -> widgets.VBox:
 
 
 def set_visible(widget: widgets.Widget, *, visible: bool) -> None:
-    """Show a control, or take it out of the page."""
+    """Show a control, or hide it."""
     widget.layout.display = "" if visible else "none"
 
 
 def close_all(widget: widgets.Widget) -> None:
-    """Close a widget and all that it is made of, their layouts and styles included."""
+    """Close a widget and its descendants, with their layouts and styles."""
     for child in getattr(widget, "children", ()):
         close_all(child)
     for part in ("layout", "style"):
@@ -115,17 +115,17 @@ class StatusLine:
         self.view.value = ""
 
 
-# -- controls of our own scripts
+# -- controls with scripts of our own
 
 
 def esm(*names: str) -> str:
-    """Return modules as one: a notebook's page can import nothing beside it."""
+    """Return several modules as one: the module of a widget cannot import files beside it."""
     here = Path(__file__).parent
     return "\n".join((here / name).read_text("utf-8") for name in names)
 
 
 class Scripted(anywidget.AnyWidget):
-    """A widget of a script of ours; `on_message` gets whatever its page says."""
+    """A widget with a script of ours; `on_message` gets the messages of its page."""
 
     def __init__(self, **traits: Any) -> None:  # noqa: ANN401 - traits of the widget, by name
         super().__init__(**traits)
@@ -133,13 +133,13 @@ class Scripted(anywidget.AnyWidget):
 
 
 class TextSource(Scripted):
-    """A widget whose page says texts, which `on_text` gets."""
+    """A widget whose page sends texts; `on_text` gets them."""
 
     def __init__(self, on_text: Callable[[str], object]) -> None:
         self._on_text = on_text
         super().__init__()
 
-    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
+    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - a browser may send anything
         """Take a text."""
         match message:
             case {"text": str(text)}:
@@ -153,13 +153,13 @@ class SecretField(TextSource):
 
 
 class Cells(TextSource):
-    """A button that inserts the cells it is sent; what it says names its page."""
+    """A button that inserts the cells it is sent; the text that it sends is its page's token."""
 
     _esm = esm("common.js", "cells.js")
 
 
 class Picker(TextSource):
-    """The field Model: any part of a name, a type or a price; it says what no model fits."""
+    """The field Model, searched by name, type or price; it sends the texts that fit no model."""
 
     _esm = esm("common.js", "picker.js")
     models: traitlets.List[tuple[str, str, str, str]] = traitlets.List().tag(sync=True)
@@ -168,7 +168,7 @@ class Picker(TextSource):
     placeholder = traitlets.Unicode("Reading the models …").tag(sync=True)
 
     def offer(self, models: Sequence[Model], recent: Sequence[str]) -> None:
-        """Offer these models, those used last first."""
+        """Offer these models, the recently used ones first."""
         rank = {slug: index for index, slug in enumerate(recent)}
         ordered = sorted(models, key=lambda m: (rank.get(m.slug, len(rank)), m.slug))
         self.recent = sum(model.slug in rank for model in models)
@@ -182,9 +182,9 @@ def _line(model: Model) -> tuple[str, str, str, str]:
 
 
 class SendButton(Scripted):
-    """The button; `on_click` gets what it said, and `on_yes` or `on_no` is called for an answer.
+    """The button; `on_click` gets its label, and `on_yes` or `on_no` is called for an answer.
 
-    Clicks that queue up while the kernel is busy carry the same id, and count as one.
+    Clicks that queue up while the kernel is busy carry the same ticket, and count as one.
     """
 
     _esm = esm("common.js", "generate.js")
@@ -206,8 +206,8 @@ class SendButton(Scripted):
         self._on_no = on_no
         super().__init__(ticket=uuid.uuid4().hex)
 
-    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
-        """Take a click; see `generate.js`."""
+    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - a browser may send anything
+        """Take a message of a page; see `generate.js`."""
         match message:
             case {"hello": True}:
                 self.send({"alive": True})
@@ -221,14 +221,14 @@ class SendButton(Scripted):
                 self._on_no()
 
     def _taken(self, ticket: str) -> bool:
-        """Take an id, and hand out another."""
+        """Accept a ticket once, and hand out another."""
         if ticket != self.ticket:
             return False
         self.ticket = uuid.uuid4().hex
         return True
 
 
-# A kind of media, what stands for it in a request, its name, and a small picture of it.
+# A kind of media, its value in a request, its name, and a small picture of it.
 _Found = tuple[str, Input, str, str | None]
 
 
@@ -243,8 +243,8 @@ def result_input(session: Session, task: Task, place: int) -> _Found:
 class MediaField(Scripted):
     """The field of a parameter that takes media: files, addresses, and results of tasks.
 
-    `value` has what stands for the media in a request, and is in no synced state.
-    Files are checked when they come, and uploaded when the request is sent, as a cell's are.
+    `value` has the values of the media in a request, and is not synced with the page.
+    Files are checked when they arrive, and uploaded when the request is sent, as for a cell.
     """
 
     _esm = esm("common.js", "media.js")
@@ -268,11 +268,11 @@ class MediaField(Scripted):
 
     @property
     def is_full(self) -> bool:
-        """Whether another one replaces what is there."""
+        """Whether a new input would replace the present one."""
         return bool(self.value) and not self._slot.many
 
     def add(self, source: str, name: str, src: str | None) -> None:
-        """Add what stands for a picture, video or sound, with a small picture of it."""
+        """Add an input by its value in a request, its name and a small picture of it."""
         kept = self._slot.many
         item = {"name": name[:_MAX_NAME], "src": src or ""}
         self.items = [*(self.items if kept else ()), item][-_MAX_FILES:]
@@ -280,7 +280,7 @@ class MediaField(Scripted):
         self.value = (*(self.value if kept else ()), source)[-_MAX_FILES:]
 
     def put(self, value: Json) -> None:
-        """Show the value of a request: an address, or several."""
+        """Show the value in a request: an address, or several."""
         several = value if isinstance(value, list) else [value]
         key = self._slot.key or ""
         found = [each.get(key) if isinstance(each, dict) else each for each in several]
@@ -289,12 +289,12 @@ class MediaField(Scripted):
         self.value = texts
 
     def get(self) -> Any:  # noqa: ANN401 - a text, or several
-        """Return the value for a request; `UNSET` where there is nothing."""
+        """Return the value for a request; `UNSET` if there is none."""
         alone = len(self.value) == 1 and (self._slot.one or not self._slot.many)
         return self.value[0] if alone else list(self.value) or UNSET
 
-    def on_message(self, _: object, message: Any, buffers: Sequence[Any]) -> None:  # noqa: ANN401 - whatever a browser sends
-        """Take what a page says; see `media.js`."""
+    def on_message(self, _: object, message: Any, buffers: Sequence[Any]) -> None:  # noqa: ANN401 - a browser may send anything
+        """Take a message of a page; see `media.js`."""
         match message:
             case {"file": str(file), "name": str(name), "last": bool(last)} if buffers:
                 self._take(file, name, bytes(buffers[0]), last=last)
@@ -329,7 +329,7 @@ class MediaField(Scripted):
         return result_input(session, session.engine.get(item.uid), item.place)
 
     def _check(self, read: Callable[[], _Found]) -> None:
-        """Read what a page gave, and add it where it is of the right kind."""
+        """Read an input that a page sent, and add it if it is of the right kind."""
 
         def check() -> _Found:
             kind, _, name, _ = found = read()
@@ -339,7 +339,7 @@ class MediaField(Scripted):
             return found
 
         def fail(error: ModellixError) -> None:
-            self.problem = ""  # so that the same one is said once more
+            self.problem = ""  # so that an equal message is shown again
             self.problem = error.message
 
         self._context.do(check, lambda found: self.add(*found[1:]), fail)

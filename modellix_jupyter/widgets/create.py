@@ -1,4 +1,4 @@
-"""The tab Create: the form, what it costs, Generate, and the pictures of this kernel beside it."""
+"""The tab Create: the form, its cost, the button Generate, and this kernel's pictures beside it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ EMPTY = {
     "examples": list(EXAMPLES),
 }
 STOP = "Take back what has not been sent, and stop waiting for what has"
-# What the button says before anything can be sent.
+# The button's label before anything can be sent.
 GENERATE = "Generate"
 
 
@@ -59,13 +59,13 @@ class Create:
         self._context = context
         self._models: dict[str, Model] = {}
         self._schemas: dict[str, ModelSchema | None] = {}
-        # A click that waits for the parameters of the models, as what the button said at it.
+        # The button's label at a click that waits until the parameters of the models are read.
         self._waiting: str | None = None
-        # What is to be done when the fields of the models that are chosen next are there.
+        # Called when the fields of the models that are chosen next are shown.
         self._then: Callable[[], None] = lambda: None
-        # What is ordered after a yes, and what the button said of it.
+        # What makes the order again after a yes, and the label of the order.
         self._asked: tuple[Callable[[], Order | None], str] | None = None
-        # A result that is to be an input of the next model which takes one, as `give` has it.
+        # A result that waits for a model that takes it as an input: the arguments of `form.give`.
         self._input: tuple[str, str, str, str | None] | None = None
         self.on_spent: Callable[[], None] = lambda: None
         self.on_question: Callable[[], None] = lambda: None
@@ -129,7 +129,7 @@ class Create:
         self.model.offer(models, recent)
 
     def _typed(self, slug: str) -> None:
-        """Choose what was typed and is in no list, where it may be a model."""
+        """Choose a typed slug that is not in the list, if it may be that of a model."""
         try:
             check_slug(slug)
             if self._models and slug not in self._models:
@@ -143,7 +143,7 @@ class Create:
             self.model.send({"taken": True})
 
     def choose(self, slugs: Iterable[str], then: Callable[[], None] = lambda: None) -> None:
-        """Choose these models and no others, and call `then` when their fields are there."""
+        """Choose these models and no others, and call `then` when their fields are shown."""
         wanted, self._then = list(dict.fromkeys(slugs)), then
         if wanted == self.model.chosen:
             self._on_chosen()
@@ -173,10 +173,10 @@ class Create:
 
         self._context.do(read, show, self._refused)
 
-    # -- what it would send
+    # -- the requests of the form
 
     def _requests(self) -> list[Request]:
-        """Return what the form says; models that share their parameters make one plan."""
+        """Return the requests of the form; models with equal parameters make one plan."""
         chosen = list(self.model.chosen)
         if not chosen:
             raise InvalidRequest("No model is chosen.", "Type in the field Model to search.")
@@ -200,11 +200,11 @@ class Create:
 
     @property
     def _is_read(self) -> bool:
-        """Whether the parameters of all chosen models are there."""
+        """Whether the parameters of all chosen models have been read."""
         return all(slug in self.form.models for slug in self.model.chosen)
 
     def _show_cost(self) -> None:
-        """Say on the button what it would send, once that has been checked off this thread."""
+        """Show on the button what it would send, after a check off this thread."""
         session = self._context.session
 
         def read() -> str:
@@ -220,7 +220,7 @@ class Create:
     # -- sending
 
     def generate(self, label: str) -> None:
-        """Send what the form says, where that is what the button said; else ask."""
+        """Send the requests of the form if they are what the button said; else ask."""
         session = self._context.session
 
         def order() -> Order | None:
@@ -235,19 +235,19 @@ class Create:
         self._submit(order, lambda made: _why_ask(made, label))
 
     def send_again(self, task: Task) -> None:
-        """Send the request of a task once more, and ask first where its card said less."""
+        """Send the request of a task again; ask first if it costs more than its card said."""
         session = self._context.session
         self._submit(
             lambda: session.order([task.request], reuse="off"), partial(_why_ask_again, task)
         )
 
     def send_held(self, task: Task) -> None:
-        """Send what was never sent, and ask first where its card said less."""
+        """Send a task that was never sent; ask first if it costs more than its card said."""
         session = self._context.session
 
         def order() -> Order | None:
             made = session.order_unsent([task])
-            return made if made.requests else None  # it was sent since
+            return made if made.requests else None  # it was sent meanwhile
 
         self._submit(order, partial(_why_ask_again, task), again=order)
 
@@ -269,7 +269,7 @@ class Create:
     ) -> None:
         """Order requests, and send the order unless there is a reason to ask first.
 
-        After a yes, `again` orders it anew; by default it orders the same requests.
+        After a yes, `again` makes the order again; by default from the same requests.
         """
         self.button.busy = True
         session = self._context.session
@@ -286,7 +286,7 @@ class Create:
         def done(found: tuple[Order, str] | None) -> None:
             self.button.busy = self._waiting is not None
             if found is None:
-                return  # it goes on when the parameters are there
+                return  # the parameters are not read yet, or the task was sent meanwhile
             made, why = found
             if why:
                 same = again or (lambda: session.order(made.requests, reuse=made.reuse))
@@ -320,11 +320,11 @@ class Create:
         self.on_spent()
 
     def paint(self, changed: set[str]) -> None:
-        """Draw what changed; on the painter's thread."""
+        """Draw the changed tasks; on the painter's thread."""
         self.results.paint(changed)
         self.stop.layout.display = "" if self._context.session.engine.busy() else "none"
 
-    # -- from elsewhere
+    # -- calls of other views
 
     def use(self, task: Task) -> None:
         """Load the settings of a task."""
@@ -340,12 +340,12 @@ class Create:
                 self.choose([self._first_for_text()])
 
     def _first_for_text(self) -> str:
-        """Return the first offered model that makes a picture of a text."""
+        """Return the first offered model that makes a picture from a text."""
         slugs = [line[0] for line in self.model.models if "text-to-image" in line[1]]
         return slugs[0] if slugs else next(iter(self._models))
 
     def use_as_input(self, task: Task, place: int) -> None:
-        """Put a result into the form; without a field for it, into that of the next model."""
+        """Put a result into a field of the form; if none takes it, into one of the next model."""
 
         def give(found: tuple[str, Input, str, str | None]) -> None:
             kind, *_ = self._input = found
@@ -362,7 +362,7 @@ class Create:
         self._context.do(lambda: result_input(session, task, place), give, self.status.error)
 
     def _give(self) -> None:
-        """Put a result that waits for a field into one, where there is one by now."""
+        """Put the waiting result into a field, if there is now one that takes it."""
         label = self.form.give(*self._input) if self._input is not None else None
         if label is not None:
             self._input = None
@@ -386,7 +386,7 @@ class Pictures:
         self._context.do(self._listing, self.gallery.show)
 
     def paint(self, changed: set[str]) -> None:
-        """Draw what changed; on the painter's thread."""
+        """Draw the changed tasks; on the painter's thread."""
         self.gallery.show(self._listing())
         self.gallery.paint(changed)
 
@@ -404,7 +404,7 @@ class Pictures:
 
 
 def label_of(order: Order) -> str:
-    """Return what the button says of an order: how many it sends, and what they cost."""
+    """Return the button's label for an order: how many tasks it sends, and their cost."""
     quote, there = order.quote, len(order.requests) - order.quote.count
     total = quote.total
     parts = [str(quote.count)]
@@ -416,14 +416,14 @@ def label_of(order: Order) -> str:
 
 
 def _why_ask(order: Order, label: str, *, confirmed: bool = False) -> str:
-    """Return why an order is sent only after a yes to what it is now; empty where it is not."""
+    """Return why an order needs a yes; empty if it needs none."""
     if label not in {GENERATE, label_of(order)}:
         return f"The button said {label}"
     return "" if confirmed else order.quote.why_confirm
 
 
 def _why_ask_again(task: Task, order: Order) -> str:
-    """Return why the request of a task is sent only after a yes; empty where it is not."""
+    """Return why it needs a yes to send a task's request; empty if it needs none."""
     total = order.quote.total
     if not total.unknown and total.cost.high > (task.price or 0.0):
         said = "no price" if task.price is None else money(task.price)

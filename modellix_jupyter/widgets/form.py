@@ -20,12 +20,12 @@ from modellix_jupyter.widgets.controls import UNSET, MediaField, box, close_all,
 from modellix_jupyter.widgets.panel_context import PanelContext
 
 NOT_SET = "not set"
-# Parameters that most people set, beside those that are required or take media.
+# Parameters that most people set, besides those that are required or take media.
 _OFTEN = {
     *("aspectratio", "size", "imagesize", "resolution", "width", "height", "quality", "style"),
     *("n", "numimages", "numberofimages", "duration", "durationseconds", "seed", "voice"),
 }
-# Characters from which on a text gets several lines.
+# A parameter for a text that may be longer than this gets several lines.
 LONG_TEXT = 200
 
 
@@ -53,7 +53,7 @@ class ModelForm:
         self._more: dict[str, widgets.Textarea] = {}
 
     def show(self, schemas: Mapping[str, ModelSchema | None]) -> None:
-        """Show fields for these models; what was set before stays where it still fits."""
+        """Show fields for these models; keep the values that still fit."""
         before = {model: self._kept(model) for model in self.models}
         last = next(reversed(before.values()), {})
         known = {model: _parameters(schema) for model, schema in schemas.items()}
@@ -82,7 +82,7 @@ class ModelForm:
         return {n: replace(f, often=f.often or _is_often(parameters[n])) for n, f in made.items()}
 
     def _media(self, parameter: Parameter) -> Field | None:
-        """Return the field of a parameter that takes media, or None where it takes none."""
+        """Return the field of a parameter that takes media, or None if it takes none."""
         slot = slot_of(parameter.name, parameter.schema)
         if slot is None:
             return None
@@ -101,7 +101,7 @@ class ModelForm:
         return str(chosen.label)
 
     def _show_fields(self) -> None:
-        """Put what matters most into the form, and the rest below Advanced."""
+        """Put the most important fields into the form, and the others below Advanced."""
         for view, often in ((self.view, True), (self.advanced, False)):
             shown = _controls_of(self._common, often=often)
             for model in self.models:
@@ -109,20 +109,20 @@ class ModelForm:
                 own += [] if often else [self._more[model]]
                 shown += [_heading(model), *own] if own and len(self.models) > 1 else own
             gone, view.children = view.children, tuple(shown)
-            for child in gone:  # it would stay in the kernel
+            for child in gone:  # if it were not closed, it would stay in the kernel
                 close_all(child)
 
     def _fields(self, model: str) -> dict[str, Field]:
         return {**self._common, **self._own.get(model, {})}
 
     def params(self, model: str) -> dict[str, Json]:
-        """Return what is set for a model; raise `InvalidRequest` for what cannot be read."""
+        """Return the parameters set for a model; raise `InvalidRequest` if one cannot be read."""
         values = {name: field.get() for name, field in self._fields(model).items()}
         chosen = {name: value for name, value in values.items() if value is not UNSET}
         return {**chosen, **_read_more(self._more[model].value)}
 
     def put(self, model: str, params: Mapping[str, Json], *, extra: bool = True) -> None:
-        """Set the fields of a model; what has no field is kept as JSON below them if `extra`."""
+        """Set the fields of a model; with `extra`, keep other parameters as JSON below them."""
         fields = self._fields(model)
         for name, each in fields.items():
             each.put(params.get(name, UNSET))
@@ -135,7 +135,7 @@ def _controls_of(fields: Mapping[str, Field], *, often: bool) -> list[widgets.Wi
 
 
 def _controls(widget: widgets.Widget) -> Iterator[widgets.Widget]:
-    """Yield what has a value, of all that a widget is made of."""
+    """Yield each control with a value, of a widget and its descendants."""
     if widget.has_trait("value"):
         yield widget
     for child in getattr(widget, "children", ()):
@@ -158,7 +158,7 @@ def _parameters(schema: ModelSchema | None) -> dict[str, Parameter]:
 
 
 def _in_common(models: Sequence[Mapping[str, Parameter]]) -> dict[str, Parameter]:
-    """Return the parameters that every model has, and takes the same values for."""
+    """Return the parameters that every model has and takes the same values for."""
     first, *others = models
     return {
         name: parameter
@@ -224,7 +224,7 @@ def _choice(parameter: Parameter, values: Mapping[str, Json]) -> Field:
     known = "" if parameter.default is None else f" ({_text_of(parameter.default)})"
     options = [(NOT_SET + known, UNSET), *values.items()]
     control = _control(parameter, widgets.Dropdown, options=options, value=UNSET)
-    by_json = {json.dumps(value): value for value in values.values()}  # in which 1 is not true
+    by_json = {json.dumps(value): value for value in values.values()}  # in Python, 1 == True
     return _with_default(control, lambda value: by_json.get(json.dumps(value), UNSET))
 
 
@@ -273,7 +273,7 @@ def _text(parameter: Parameter) -> Field:
 
 
 def _read(parameter: Parameter, text: str) -> Any:  # noqa: ANN401 - JSON, or UNSET
-    """Return what was typed as the parameter's type wants it; `UNSET` where nothing was."""
+    """Return a typed text as a value of the parameter's type; `UNSET` if it is empty."""
     if not text.strip():
         return UNSET
     if parameter.type == "string":

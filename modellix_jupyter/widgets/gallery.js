@@ -1,7 +1,7 @@
-// Tasks as tiles or as rows, of which only those in sight are in the page, or ever sent to it.
+// Tasks as tiles or as rows. Only those in sight are sent to the page, and are in it.
 //
 // From Python: {layout: {count, ratios, groups, moved}} for another list, {groups} and
-// {cards: [[index, card], ...], now} for what changed of it, and {thumbs: [[key, kind, mime], ...]}
+// {cards: [[index, card], ...], now} for changes in it, and {thumbs: [[key, kind, mime], ...]}
 // with a buffer each. To Python: {view, see: [first, last], lack: [index, ...] or "all"},
 // {view, gone: true}, {do, key, value} and {example: index}. Picks, the search and the
 // order of rows are synced traits.
@@ -16,7 +16,7 @@ const MAX_RATIO = 2.4;
 const MAX_ALONE_PX = 460;
 const MAX_THUMBS = 600;
 const MOST_PICKS = 500; // as in gallery.py
-// asked for beyond what is in sight: a kernel that runs a cell hears nothing of what comes later
+// the least number of items to ask for: a kernel that runs a cell gets no later message
 const AT_LEAST = 24;
 const ICONS = { done: "check", queued: "clock", running: "play", held: "pause", failed: "alert", unknown: "unknown" };
 const ACTION_ICONS = {
@@ -24,7 +24,7 @@ const ACTION_ICONS = {
   never: "never", delete: "trash",
 };
 const ACTION_KEYS = { use: "u", again: "g", input: "i" };
-// the class of each cell, its heading, and what sorts by it
+// the class of each cell, its heading, and the order that it sorts by
 const COLUMNS = [
   ["picked", "Picked"], ["thumb", "Picture"], ["text", "Prompt", "prompt"], ["model", "Model", "model"], ["word", "State", "status"],
   ["seconds", "Time", "seconds"], ["price", "Price", "price"], ["rating", "Stars", "rating"], ["made", "Made", "created"],
@@ -75,7 +75,7 @@ function when(ms) {
   return today ? time : `${made.toLocaleDateString([], { day: "numeric", month: "short" })} ${time}`;
 }
 
-/** Take out of the page what has none of these keys. */
+/** Remove the parts with other keys than these from the page. */
 function keepOnly(parts, keys) {
   for (const [key, { root }] of parts) {
     if (keys.has(key)) continue;
@@ -84,7 +84,7 @@ function keepOnly(parts, keys) {
   }
 }
 
-/** What a tile and a row have in common: a task's picture, state, actions and stars. */
+/** The common part of a tile and a row: a task's picture, state, actions and stars. */
 class Entry {
   constructor(gallery) {
     this.gallery = gallery;
@@ -234,7 +234,7 @@ class Row extends Entry {
     set(this.root, "aria-rowindex", index + 2);
   }
 
-  /** A tile says over its place why there is no picture; here the icon has the place. */
+  /** A tile has a text about a missing picture over its place; a row has only room for an icon. */
   mediaOf(card, thumb) {
     if (thumb || !["failed", "held", "unknown"].includes(card?.state)) return super.mediaOf(card, thumb);
     return [h("div", { class: "mx-no-picture" }, icon(ICONS[card.state]))];
@@ -264,7 +264,7 @@ class Gallery {
     this.view = crypto.randomUUID?.() ?? String(Math.random());
     this.thumbs = new Thumbs();
     this.known = new Map(); // cards by index
-    this.seen = new Map(); // every card that was ever here, by key
+    this.seen = new Map(); // every card received so far, by key
     this.entries = new Map();
     this.heads = new Map();
     this.ratios = [];
@@ -330,7 +330,7 @@ class Gallery {
     return h("div", { class: "mx-bar-above" }, ...left, ...searching, this.selection, h("span", { class: "mx-space" }), ...right);
   }
 
-  /** At once, in the page alone: a kernel that runs a cell would not hear of it. */
+  /** Hide or show the form in the page only: a kernel that runs a cell would not get a message. */
   foldForm() {
     const folded = this.root.closest(".mx-create")?.classList.toggle("mx-folded");
     const label = folded ? "Show the form" : "Hide the form";
@@ -397,18 +397,18 @@ class Gallery {
     if (!card) return;
     const rating = card.rating === stars ? null : stars;
     this.model.send({ do: "rate", key: card.key, value: rating });
-    // at once; Python sends what the ledger has
+    // shown at once; Python sends the rating in the ledger later
     for (const [index, other] of this.known) if (other.uid === card.uid) this.known.set(index, { ...other, rating });
     this.draw();
   }
 
   act(action, card, index) {
     if (action === "open") this.open(index);
-    // the number of the click is taken once: those that queue up while the kernel is busy are one
+    // Python accepts a click's number once: those that queue up while the kernel is busy count as one
     else if (card) this.model.send({ do: action, key: card.key, value: card.click });
   }
 
-  /** Have the panel's viewer show a picture, and with it what else is known here. */
+  /** Show a picture in the panel's viewer, together with the others that are known here. */
   open(index) {
     const card = this.known.get(index);
     if (!card?.file) return;
@@ -423,9 +423,9 @@ class Gallery {
     this.root.dispatchEvent(new CustomEvent("mx-view", { bubbles: true, detail: { items, key, compare } }));
   }
 
-  // -- where everything is
+  // -- positions
 
-  /** Lay out lines of tiles or rows; a line is {top, height, first, last, width, lines}. */
+  /** Lay out lines of tiles or rows; a line is {top, height, first, last, width, across}. */
   plan() {
     const width = this.list.clientWidth || this.root.clientWidth || 600;
     this.lines = [];
@@ -466,7 +466,7 @@ class Gallery {
   tileHeight(index, width) {
     const ratio = Math.min(MAX_RATIO, Math.max(MIN_RATIO, this.ratios[index] || 1));
     const picture = Math.round(width / ratio);
-    // at least seven tenths of a tile are picture
+    // the picture is at least seven tenths of a tile
     const lines = CAPTION_PX[2] <= (picture * 3) / 7 ? 2 : 1;
     return { height: picture + CAPTION_PX[lines], lines };
   }
@@ -504,7 +504,7 @@ class Gallery {
     const { lines, first, last } = this.inSight();
     const focused = list.contains(document.activeElement) ? this.current : null;
     const kept = new Set();
-    // one entry can be reached with Tab, whatever is in sight
+    // always one entry in sight can be reached with Tab
     const inSight = this.current >= first && this.current < last;
     if (!inSight && last > first) this.current = Math.min(Math.max(this.current, first), last - 1);
     for (const line of lines) {
@@ -530,7 +530,7 @@ class Gallery {
     entry.show(this.known.get(index));
   }
 
-  /** Put an entry where its index says, so that a screen reader reads them in order. */
+  /** Insert an entry in the order of the indexes, so that a screen reader reads them in order. */
   insert(entry, index) {
     let next = null;
     let nearest = Infinity;
@@ -584,7 +584,7 @@ class Gallery {
     this.empty.replaceChildren(h("div", { class: "mx-empty-title" }, shown.title ?? ""), h("div", {}, shown.text ?? ""), ...offered);
   }
 
-  /** Tell Python what is in sight, and which cards of it are missing here. */
+  /** Tell Python which items are in sight, and which of their cards are missing here. */
   ask() {
     if (!this.scroller.isConnected) return;
     if (!this.root.offsetParent) return; // on a tab that is not open
@@ -606,7 +606,7 @@ class Gallery {
     if (message.layout) this.takeLayout(message.layout);
     if (message.groups) this.groups = message.groups;
     for (const [index, card] of message.cards ?? []) {
-      // the kernel's clock may be another one: what counts is how long ago it was
+      // the kernel's clock may differ from ours: only the time since the start counts
       const started = card.started === null ? null : this.now() - (message.now - card.started);
       const mine = { ...card, started };
       this.known.set(index, mine);
@@ -638,7 +638,7 @@ class Gallery {
     }
   }
 
-  /** What stands at the top of the sight, to stay there when others come before it. */
+  /** Return the entry at the top, so that it stays there when others are inserted before it. */
   anchor() {
     const { scrollTop } = this.scroller;
     const line = this.lines?.find((each) => each.top + each.height > scrollTop);
@@ -659,7 +659,7 @@ class Gallery {
     this.entries.get(this.current)?.root.focus({ preventScroll: true });
   }
 
-  /** Return whether the key is one of ours. */
+  /** Handle a key; return whether it is one of ours. */
   key(event) {
     const { key, target } = event;
     if (key === "/" && target.tagName !== "INPUT") return this.search.focus(), true;
@@ -689,7 +689,7 @@ class Gallery {
     return true;
   }
 
-  /** Go to the entry above or below, also where another run begins with lines of its own. */
+  /** Return the index that a key leads to; up and down also go from one run to the next. */
   step(by) {
     if (typeof by === "number") return this.current + by;
     const number = this.lines.findIndex((each) => each.last > this.current);

@@ -1,4 +1,4 @@
-"""A list of pictures of any length, of which only those in sight are ever sent to the browser."""
+"""A list of pictures of any length; only those in sight are sent to the browser."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from modellix_jupyter.widgets.controls import Scripted, esm
 from modellix_jupyter.widgets.panel_context import PanelContext
 
 Card = dict[str, Any]
-# Views whose sight is remembered: a browser that was reloaded never said that its own went.
+# The most views that are remembered: a reloaded browser does not report that its view is gone.
 _MAX_VIEWS = 4
 # Items that one view may ask for at once; no screen shows more.
 _MAX_IN_SIGHT = 240
-# Thumbnails in one message: what is on its way blocks what changes meanwhile.
+# Thumbnails in one message: a long message delays the changes after it.
 _THUMBS_AT_ONCE = 8
 MAX_PICKED = 500
 
@@ -28,7 +28,7 @@ MAX_PICKED = 500
 class Gallery(Scripted):
     """The list; `make` makes a card of an item, `on_action` gets an action, an item and a value.
 
-    Cards and thumbnails are made and sent on a thread of the context's, one at a time.
+    Cards and thumbnails are made and sent on a thread of the context, one at a time.
     """
 
     _esm = esm("common.js", "gallery.js")
@@ -52,15 +52,15 @@ class Gallery(Scripted):
         self._context = context
         self._make = make
         self._on_action = on_action
-        # What the worker is to take up. The lock is never held for long: the kernel's thread
-        # waits for it, and for nothing else here.
+        # The worker's tasks. The lock is held only briefly: the kernel's thread waits for it, and
+        # for nothing else here.
         self._lock = threading.Lock()
         self._listing = Listing()
         self._ranges: dict[str, tuple[int, int]] = {}
         self._stale: set[str] = set()
         self._lacks: list[object] = []
         self._working = False
-        # What the page has; the worker's alone.
+        # What the page has; only the worker uses it.
         self._shown = Listing()
         self._sent: dict[int, Card] = {}
         self._thumbs: set[str] = set()
@@ -70,7 +70,7 @@ class Gallery(Scripted):
 
     @property
     def views(self) -> int:
-        """How many pages show it, as far as they said."""
+        """How many pages show it, by their messages."""
         return len(self._ranges)
 
     @property
@@ -81,17 +81,17 @@ class Gallery(Scripted):
     # -- what it shows
 
     def show(self, listing: Listing) -> None:
-        """Show another list; what is in sight stays in sight where it is part of that too."""
+        """Show another list; items in sight stay in sight if the new list has them."""
         self._listing = listing
         self._work_soon()
 
     def paint(self, changed: Collection[str]) -> None:
-        """Draw the tasks with these uids anew where they are in sight."""
+        """Redraw the tasks with these uids that are in sight."""
         with self._lock:
             self._stale |= set(changed)
         self._work_soon()
 
-    # -- on a thread of the context's, one at a time
+    # -- on a thread of the context, one at a time
 
     def _work_soon(self) -> None:
         with self._lock:
@@ -113,7 +113,7 @@ class Gallery(Scripted):
                 self._work_soon()
 
     def _step(self) -> bool:
-        """Send some of what the page lacks; return whether there may be more."""
+        """Send a part of what the page lacks; return whether there may be more."""
         with self._lock:
             stale, self._stale = self._stale, set()
             lacks, self._lacks = self._lacks, []
@@ -124,7 +124,7 @@ class Gallery(Scripted):
         return self._send_cards(stale) or self._send_thumbs()
 
     def _forget(self, lack: object) -> None:
-        """Have what a page lacks sent again."""
+        """Forget that the cards which a page lacks were sent, so that they are sent again."""
         if lack == "all":
             self._sent.clear()
             self._thumbs.clear()
@@ -155,7 +155,7 @@ class Gallery(Scripted):
     def _send_cards(self, stale: Collection[str]) -> bool:
         items = self._shown.items
         sight = self._in_sight(len(items))
-        # what is out of sight is sent again when it is in sight
+        # a changed card that is out of sight is sent again when it comes into sight
         for index in [i for i in self._sent if i not in set(sight) and items[i].uid in stale]:
             del self._sent[index]
         todo = [i for i in sight if i not in self._sent or items[i].uid in stale]
@@ -188,10 +188,10 @@ class Gallery(Scripted):
         self.send({"thumbs": thumbs}, buffers=buffers)
         return True
 
-    # -- what a page says
+    # -- messages of a page
 
-    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - whatever a browser sends
-        """Take what a page says; see `gallery.js`."""
+    def on_message(self, _: object, message: Any, __: object) -> None:  # noqa: ANN401 - a browser may send anything
+        """Take a message of a page; see `gallery.js`."""
         match message:
             case {"view": str(view), "gone": True}:
                 self._ranges = {v: each for v, each in self._ranges.items() if v != view}
@@ -207,7 +207,7 @@ class Gallery(Scripted):
     def _see(self, view: str, first: int, last: int, lack: object) -> None:
         seen = {v: each for v, each in self._ranges.items() if v != view}
         seen[view] = (first, min(last, first + _MAX_IN_SIGHT))
-        # another object: the worker reads it meanwhile
+        # a new dict, because the worker may be reading the old one
         self._ranges = dict(list(seen.items())[-_MAX_VIEWS:])
         with self._lock:
             self._lacks.append(lack)
@@ -215,7 +215,7 @@ class Gallery(Scripted):
 
 
 def _content(media: Media) -> tuple[str, bytes]:
-    """Return the type and the bytes of what is embedded of a file; no bytes where nothing is."""
+    """Return the type and the bytes of an embedded file; no bytes if nothing is embedded."""
     head, _, data = (media.src or "").partition(",")
     mime = head.removeprefix("data:").partition(";")[0]
     return mime, base64.b64decode(data) if data else b""

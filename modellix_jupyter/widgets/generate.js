@@ -1,13 +1,13 @@
-// The button that sends, the question above it, and what concerns the whole panel in its page.
+// The button that sends, the question above it, and the code for the whole panel in its page.
 //
-// Synced traits: label, busy, ticket, question (text, or empty), confirm (what sends it then) and
-// snapshot (the class of the panel's record, which is hidden as soon as a kernel has answered).
+// Synced traits: label, busy, ticket, question (text, or empty), confirm (the label that sends it)
+// and snapshot (the class of the panel's snapshot, which is hidden as soon as a kernel has answered).
 // To Python: {click: ticket}, which {settle: ticket} answers, then {send: ticket, label}; {yes: ticket},
-// {no: true}, and {hello: true}, which {alive: true} answers. A field's last change may be on its
-// way when the click is: by the second message it is there. The label is what the button said at the
-// click: where it is something else by then, Python asks.
+// {no: true}, and {hello: true}, which {alive: true} answers. At the click, the last change of a
+// field may still be on its way; before the second message, it has arrived. `label` is the button's
+// label at the click: if Python's is another one by then, Python asks.
 
-// Clicks that come so soon after another are part of it: a double click is one.
+// A click within this time after another is ignored, so that a double click counts once.
 const PAUSE_MS = 700;
 
 class Generate {
@@ -42,7 +42,7 @@ class Generate {
     return this.sent === this.model.get("ticket") || performance.now() < this.until;
   }
 
-  /** Once for each ticket: Python hands out another when it has taken this one. */
+  /** Send one message for each ticket: Python hands out another when it has accepted this one. */
   once(message) {
     if (this.waiting) return;
     this.sent = this.model.get("ticket");
@@ -68,12 +68,12 @@ function render({ model, el }) {
   const generate = new Generate(model, el);
   const press = (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
-    // looked up at each event: the panel stands in the page only some time after this
+    // looked up at each event: the panel is put into the page only some time after `render`
     if (!el.closest(".mx-panel")?.contains(event.target)) return;
     event.preventDefault();
-    event.stopPropagation(); // the notebook has a Ctrl+Enter of its own, which runs the cell
+    event.stopPropagation(); // the notebook's own Ctrl+Enter runs the cell
     const field = document.activeElement;
-    field?.blur?.(); // so that what was typed last is sent before the press
+    field?.blur?.(); // so that the last typed text is sent before the click
     if (!generate.button.hidden && !generate.button.disabled) generate.click();
     field?.focus?.({ preventScroll: true });
   };
@@ -86,7 +86,7 @@ function render({ model, el }) {
     },
   });
   model.send({ hello: true });
-  // the notebook listens at the document: the window comes before it
+  // on the window, which gets the event before the document, where the notebook listens
   window.addEventListener("keydown", press, true);
   generate.show();
   return () => {

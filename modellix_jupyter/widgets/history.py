@@ -1,4 +1,4 @@
-"""Everything in the ledger as a table of pictures; what is not final has its controls above it."""
+"""The ledger as a table of pictures; above it are the controls for tasks that are not final."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from modellix_jupyter.widgets.controls import (
 )
 from modellix_jupyter.widgets.panel_context import PanelContext
 
-# The uids that fit, what is not final, and the models to filter by.
+# The uids that match, the tasks that are not final, and the models to filter by.
 Read = tuple[list[str], list[Task], list[str]]
-# Models that the filter offers, those used last first.
+# The most models that the filter offers; the recently used ones are kept.
 MODELS = 200
 ANY_MODEL, ANY_STATE, ANY_TIME = "any model", "any state", "any time"
 STATES: dict[str, tuple[str, ...]] = {
@@ -82,7 +82,7 @@ class History:
     # -- the table
 
     def refresh(self) -> None:
-        """Read the ledger again, off this thread; of several calls in a row the last counts."""
+        """Read the ledger again, off this thread; of several calls only the last counts."""
         session = self._context.session
         self.status.clear()
 
@@ -124,13 +124,13 @@ class History:
         self._show_open()
 
     def paint(self, changed: set[str]) -> None:
-        """Draw what changed, and read anew where one that was not final has ended."""
+        """Draw the changed tasks; read the ledger again if one that was not final has ended."""
         self.gallery.paint(changed)
         get = self._context.session.engine.get
         if any(task.uid in changed and get(task.uid).is_final for task in self._open):
             self.refresh()
 
-    # -- what is not final
+    # -- tasks that are not final
 
     def _make_open_box(self) -> widgets.VBox:
         self.open_line = widgets.HTML()
@@ -185,7 +185,7 @@ class History:
         return made
 
     def ask_to_delete(self) -> None:
-        """Ask whether to delete what is picked."""
+        """Ask whether to delete the picked tasks."""
         count = len({item.uid for item in self._actions.picked})
         if count:
             what = "1 task" if count == 1 else f"{count} tasks"

@@ -81,7 +81,7 @@ class Media {
 
 function render({ model, el }) {
   const media = new Media(model, el);
-  // typing in it is none of the notebook's keys
+  // keep typed keys from the notebook
   const unlisten = ownKeys(media.root, () => false);
   const unfollow = follow(model, { "change:items change:problem": () => media.show() });
   media.show();

@@ -1,7 +1,7 @@
-"""The panel: create, compare and look back; the whole product by clicking.
+"""The panel: the whole product by clicking.
 
-Each tab is a view with its own controls, a `refresh` that reads what it shows and a `paint` that
-draws what changed; `PanelContext` and `Actions` are what they share.
+Each tab is a view with its own controls, a `refresh` that reads its data and a `paint` that draws
+changes. The tabs share a `PanelContext` and the `Actions`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from modellix_jupyter.widgets.picks import Compare, Export
 TABS = ("Create", "Compare", "History", "Connection")
 CLOSED = "This panel is closed.\n`mx.panel()` makes another."
 NOTE = "The panel as it was. Run its cell again to use it."
-# Tasks that a snapshot shows, the newest.
+# The most tasks in a snapshot, which shows the newest.
 MAX_SNAPSHOT_TASKS = 24
-# How often a snapshot is written at most, in seconds.
+# The least seconds between two snapshots.
 SNAPSHOT_EVERY_S = 2.0
-# What a snapshot may cost at most, in bytes a second: nobody sees it while the panel lives.
+# The most bytes a second for snapshots: nobody sees them while the panel is open.
 SNAPSHOT_BYTES_S = 50_000
 _open_panels: weakref.WeakSet[Panel] = weakref.WeakSet()
 
@@ -52,18 +52,18 @@ class Snapshot:
         self._written_at = 0.0
 
     def show(self) -> None:
-        """Put it below what the cell has shown so far."""
+        """Show it below the present outputs of the cell."""
         self.shown, self._screen = True, NotebookScreen()
         self.write(())
 
     @property
     def due(self) -> bool:
-        """Whether it may be written again by now."""
+        """Whether it may be written again now."""
         pause = max(SNAPSHOT_EVERY_S, self._size / SNAPSHOT_BYTES_S)
         return self.shown and time.monotonic() - self._written_at >= pause
 
     def write(self, cards: Sequence[Card]) -> None:
-        """Write it anew, if it says something else now."""
+        """Write it again, if it has changed."""
         note = html(NOTE)
         shown = cards_html(cards, time.time(), stopped=NOTE, budget=self._budget) if cards else note
         page = el("div", shown, class_=self.class_name)
@@ -72,7 +72,7 @@ class Snapshot:
 
 
 class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """The panel of a session, or of whatever session is in use; it shows itself in a notebook."""
+    """The panel of a session, or of the session in use; a notebook shows it as a cell's value."""
 
     def __init__(self, session: Session | None = None) -> None:
         self._closed = True  # until there is something to close
@@ -122,10 +122,10 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.context.on_tick = self._on_tick
         self.context.start()
 
-    # -- what the context tells
+    # -- calls of the context
 
     def _on_session(self) -> None:
-        """Begin anew with a session that has just been taken up."""
+        """Show a session that the context has just begun to follow."""
         session = self.context.session
         try:
             session.key()
@@ -141,7 +141,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
                 self._turn_to("Connection")
 
     def _show_head(self) -> None:
-        """Say what is in use and what was spent, which is read off this thread."""
+        """Show the service in use and what was spent, which is read off this thread."""
         session = self.context.session
 
         def show(spent: str) -> None:
@@ -150,7 +150,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.context.do(lambda: standing_of(session).words, show, lambda _: show(""))
 
     def _on_tick(self, changed: set[str]) -> None:
-        """Draw what changed, and the snapshot not too often; on the painter's thread."""
+        """Draw the changed tasks, and the snapshot if it is due; on the painter's thread."""
         if changed:
             self.create.paint(changed)
             with self.context.lock:
@@ -168,7 +168,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         ended = [uid for uid in self.context.uids()[::-1] if session.engine.get(uid).is_final]
         self._snapshot.write([session.card(uid) for uid in ended[:MAX_SNAPSHOT_TASKS]])
 
-    # -- what the user does
+    # -- actions of the user
 
     def _tab_view(self) -> Compare | History | Connection | None:
         """Return the view of the open tab, if it reads anything of its own."""
@@ -203,11 +203,11 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     @property
     def abandoned(self) -> bool:
-        """Whether it was shown once and no page shows it any more."""
+        """Whether it was shown, and no page shows it now."""
         return self._seen and not any(gallery.views for gallery in self.actions.galleries)
 
     def _ipython_display_(self) -> None:
-        if self._closed:  # ipywidgets has taken its own ways to be shown from it
+        if self._closed:  # ipywidgets has removed the methods that display it
             print(CLOSED)  # noqa: T201 - this is IPython's hook for showing a value
             return
         if hasattr(widgets.VBox, "_ipython_display_"):  # ipywidgets 7
@@ -232,7 +232,7 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             close_all(child)
         self.layout.close()
         super().close()
-        self.__dict__.pop("_ipython_display_", None)  # which ipywidgets 7 replaces by None
+        self.__dict__.pop("_ipython_display_", None)  # ipywidgets 7 has set it to None
 
 
 def _head(session: Session, spent: str) -> str:
@@ -244,9 +244,9 @@ def _head(session: Session, spent: str) -> str:
 
 
 def panel() -> Panel:
-    """Return the panel, which shows itself where it is a cell's value.
+    """Return a new panel, which is shown if it is the value of a cell.
 
-    Panels that were shown before and that no page shows any more are closed.
+    Panels that were shown before and that no page shows now are closed.
     """
     for each in tuple(_open_panels):
         if each.abandoned:

@@ -1,8 +1,8 @@
-"""What the views of one panel share: the session in use, what changed, and work off the kernel.
+"""The shared part of a panel's views: the session in use, changed tasks, and background work.
 
-The kernel's own thread must never wait for the network or the disk, so whatever may do so runs on
-a thread of the context's. A callback may come on any of the front end's threads, so what views
-remember is changed under the context's lock. The painter's thread tells the views what to draw.
+The kernel's own thread must never wait for the network or the disk, so work that may wait runs on a
+thread of the context. Callbacks arrive on several threads, so views change their state only under
+the context's lock. The painter's thread tells the views what to draw.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FAULT = ModellixError(
 
 
 class PanelContext:
-    """The shared part of a panel; with no session of its own it follows the one in use."""
+    """The shared part of a panel; if it is given no session, it follows the one in use."""
 
     def __init__(self, session: Session | None, on_error: Callable[[ModellixError], None]) -> None:
         self.lock = threading.RLock()
@@ -50,7 +50,7 @@ class PanelContext:
         self._drawn_at = self._ticked_at = 0.0
         self._subscribed: Session | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
-        # apart from the lock, which is held while views draw: the kernel's thread begins work
+        # not `lock`, which is held while views draw: the kernel's thread begins work, unblocked
         self._pool_lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._running = self._closed = False
@@ -60,7 +60,7 @@ class PanelContext:
 
     def start(self) -> None:
         """Begin to follow the tasks."""
-        if self._running:  # every page says that it is there, and shall not wait for the lock
+        if self._running:  # every page reports that it is there, which must not wait for the lock
             return
         with self.lock:
             if self._closed or self._running:
@@ -70,7 +70,7 @@ class PanelContext:
         self._attach()
 
     def stop(self) -> None:
-        """Follow nothing while no page shows the panel: no listener, and no thread of ours."""
+        """Follow no tasks while no page shows the panel; keep no listener and no thread."""
         with self.lock:
             self._running = False
             self._detach()
@@ -93,14 +93,14 @@ class PanelContext:
         return not self._running
 
     def tick(self) -> bool:
-        """Tell the views what changed, as often as the settings say at most."""
+        """Tell the views which tasks changed, at most as often as the settings allow."""
         now = time.monotonic()
         if now - self._drawn_at < 1 / self.session.settings.updates_per_second:
             return self._running
         self._drawn_at = now
         if self._follows_current and current_session.current() is not self.session:
             self._attach()
-        with contextlib.suppress(ModellixError):  # the session was exchanged just now
+        with contextlib.suppress(ModellixError):  # the session has just been replaced
             self.on_tick(self._take_changed(now))
         return self._running
 
@@ -116,7 +116,7 @@ class PanelContext:
         return changed
 
     def _attach(self) -> None:
-        """Take up the session in use."""
+        """Begin to follow the session in use."""
         with self.lock:
             self._detach()
             if self._follows_current:
@@ -134,18 +134,18 @@ class PanelContext:
             with self.lock:
                 if session is self.session and self._running:
                     self._subscribed = session
-                    # on the engine's thread, where this takes no time
+                    # it is called on the engine's thread, and takes no time there
                     self._unsubscribe = engine.subscribe(lambda new: self.touch(new.task.uid))
         finally:
             self.on_session()
 
     def touch(self, uid: str) -> None:
-        """Have a task drawn anew."""
+        """Mark a task as changed, so that it is drawn again."""
         with self._changed_lock:
             self._changed.add(uid)
 
     def uids(self) -> list[str]:
-        """Return the tasks of this kernel, the newest last; none where there is no key yet."""
+        """Return the tasks of this kernel, the newest last; none if there is no key yet."""
         try:
             watched = self.session.engine.watched()
         except ModellixError:
@@ -153,15 +153,15 @@ class PanelContext:
         return [uid for uid in watched if uid not in self._forgotten]
 
     def forget(self, uids: Iterable[str]) -> None:
-        """Show these tasks no more: they were deleted."""
+        """Stop showing these tasks, which were deleted."""
         self._forgotten |= set(uids)
         for uid in self._forgotten:
             self.touch(uid)
 
-    # -- what may take a while
+    # -- work that may take a while
 
     def later(self, call: Callable[[], None]) -> None:
-        """Call it under the lock, on a thread that may wait for that."""
+        """Call a function under the lock, on a thread that may wait for the lock."""
         self.do(lambda: None, lambda _: call())
 
     def do(
@@ -174,8 +174,8 @@ class PanelContext:
     ) -> bool:
         """Work on a thread that may wait, then pass the value or the error on, under the lock.
 
-        False where the panel is closed, and nothing is done. What comes of work for `last_of` is
-        passed on only if it is the last that was begun for that.
+        Return False, and do nothing, if the panel is closed. With `last_of`, the value or the error
+        is dropped if other work was begun for the same object meanwhile.
         """
         mine = self._last[last_of] = object()
 

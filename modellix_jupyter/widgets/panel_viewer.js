@@ -1,7 +1,7 @@
-// The panel's viewer: galleries say in the page what to show, and the kernel has the rest.
+// The panel's viewer: galleries tell it in the page what to show, and the kernel sends the rest.
 //
 // In the page: an event "mx-view" with {items: [{card, thumb}], key, compare}. From Python:
-// {cards, key, compare} to show. To Python: what `Link` asks, and {id, ask: "input", key}.
+// {cards, key, compare} to show. To Python: the messages of `Link`, and {id, ask: "input", key}.
 
 function itemOf({ card, thumb }, link) {
   return {

@@ -1,8 +1,8 @@
 // A field to choose models: type any part of a name, a type or a price; Enter takes the first.
 //
 // Synced traits: models ([slug, type, price, description], the recent ones first), recent (how
-// many of them are), chosen (slugs) and placeholder. To Python: {text} that no model fits, which
-// {taken: true} answers where it was chosen.
+// many of them are), chosen (slugs) and placeholder. To Python: {text} that fits no model; if
+// it is chosen, {taken: true} answers.
 
 const MAX_SHOWN = 60;
 
@@ -110,7 +110,7 @@ class Picker {
     this.show();
   }
 
-  /** What stands in the field when it is left is chosen, where it is a model's whole name. */
+  /** When the field is left, choose its text if that is the whole name of a model. */
   leave() {
     const typed = this.field.value.trim();
     if (this.model.get("models").some(([slug]) => slug === typed)) this.choose(typed);
@@ -121,7 +121,7 @@ class Picker {
     const found = this.found[this.active];
     const typed = this.field.value.trim();
     if (found && !this.list.hidden) this.choose(found.each[0]);
-    // the kernel says what it is that no model fits, and takes what its catalog does not list yet
+    // no model fits: the kernel chooses it if its catalog is not read yet, or says what is wrong
     else if (typed) this.model.send({ text: typed });
   }
 

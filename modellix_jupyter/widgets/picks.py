@@ -1,4 +1,4 @@
-"""What is picked: shown side by side, or taken to a file, to a variable, or as cells."""
+"""The picked items: shown side by side, or exported to a file, to a variable, or as cells."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from modellix_jupyter.widgets.controls import (
 )
 from modellix_jupyter.widgets.panel_context import PanelContext
 
-# The ways to look at what is picked, and what each is for.
+# The ways to look at the picked items, and the purpose of each.
 MODES = {
     "Pictures": "Large, to look into and to compare in the viewer",
     "Grid": "Models across, prompts down",
@@ -43,16 +43,16 @@ EMPTY = {
     "title": "Nothing picked",
     "text": "Pick two or more pictures under Create or History, then look at them here.",
 }
-# Of a plot: grey is read on a light page and on a dark one.
+# The colour of text and axes in a plot: grey is readable on a light and on a dark page.
 _INK = "#808080"
 FORMATS = ("html", "csv", "json", "jsonl", "parquet", "xlsx", "folder with originals")
 _FOLDER = FORMATS[-1]
-# Cells that are inserted at once; of more, the first.
+# The most cells that are inserted at once.
 MAX_CELLS = 12
 
 
 class Compare:
-    """Several ways to look at what is picked."""
+    """Several ways to look at the picked items."""
 
     def __init__(self, context: PanelContext, actions: Actions) -> None:
         self._context = context
@@ -74,7 +74,7 @@ class Compare:
         actions.on_picks.append(self.refresh)
 
     def refresh(self) -> None:
-        """Show it anew, off this thread; of several calls in a row only the last is shown."""
+        """Show it again, off this thread; of several calls in a row only the last is shown."""
         pictures = self.mode.value == "Pictures" or not self._actions.picked
         set_visible(self.gallery, visible=pictures)
         set_visible(self.html, visible=not pictures)
@@ -98,7 +98,7 @@ class Compare:
         self.gallery.show(listing)
 
     def paint(self, changed: set[str]) -> None:
-        """Show it anew where a picked task has ended."""
+        """Draw the changed tasks; if a picked one has ended, show everything again."""
         get = self._context.session.engine.get
         mine = {item.uid for item in self._actions.picked}
         self.gallery.paint(changed)
@@ -156,7 +156,7 @@ _RENDERERS = {"Grid": _grid, "Summary": _summary, "Plot": _plot}
 
 
 class Export:
-    """What opens at the button Export of a selection; one for all tabs, in each a view."""
+    """The controls that the button Export of a selection opens; all tabs show the same."""
 
     def __init__(self, context: PanelContext, actions: Actions) -> None:
         self._context = context
@@ -177,7 +177,7 @@ class Export:
         actions.on_picks.append(self._on_picks)
 
     def open(self, *, visible: bool) -> None:
-        """Show it, or take it away."""
+        """Show it, or hide it."""
         self.status.clear()
         set_visible(self.view, visible=visible)
 
@@ -204,7 +204,7 @@ class Export:
 
     def _bind(self) -> None:
         ip, actions = shell(), self._actions
-        # the form under which Python looks for it
+        # Python looks up names in this form
         name = unicodedata.normalize("NFKC", self.variable.value.strip())
 
         def bind() -> str:
@@ -218,7 +218,7 @@ class Export:
         self._context.do(bind, self.status.message, self.status.error)
 
     def _write(self, page: str) -> None:
-        """Send a page a cell for each different request, as they were made."""
+        """Send a page one cell for each different request of the picked tasks."""
 
         def texts() -> list[str]:
             requests = [task.request for task in self._actions.results()]
@@ -231,7 +231,7 @@ class Export:
 
 
 def _unused(path: str) -> str:
-    """Return the path, or the first with a number behind it where there is such a file."""
+    """Return the path, or if that file exists, the first unused one with a number behind it."""
     target = Path(path)
     if not target.exists() or path.endswith(("/", "\\")):
         return path

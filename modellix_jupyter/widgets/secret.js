@@ -1,4 +1,4 @@
-// A field for a key. What is typed goes to Python once, in a message {text}, and is in no synced state.
+// A field for a key. Its text goes to Python once, in a message {text}, and is in no synced state.
 
 function render({ model, el }) {
   const field = h("input", { type: "password", autocomplete: "off", spellcheck: "false" });
