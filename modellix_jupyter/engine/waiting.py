@@ -13,6 +13,7 @@ import asyncio
 import concurrent.futures
 import math
 import reprlib
+import signal
 import time
 from contextlib import contextmanager
 from numbers import Real
@@ -130,9 +131,14 @@ def _patch(loop: asyncio.AbstractEventLoop) -> bool:
 
 @contextmanager
 def turning() -> Iterator[None]:
-    """Wake the loop regularly: it handles an interrupt of an awaited cell only when it runs."""
+    """Wake the loop regularly: it handles an interrupt of an awaited cell only when it runs.
+
+    An interrupt cancels what awaits. Kernels and `asyncio.run` do that by themselves; IPython in a
+    terminal would leave it waiting, unaware.
+    """
     loop = asyncio.get_running_loop()
     handle: asyncio.TimerHandle
+    cancels = _cancels_at_interrupt(loop)
 
     def turn() -> None:
         nonlocal handle
@@ -143,6 +149,20 @@ def turning() -> Iterator[None]:
         yield
     finally:
         handle.cancel()
+        if cancels:
+            loop.remove_signal_handler(signal.SIGINT)
+
+
+def _cancels_at_interrupt(loop: asyncio.AbstractEventLoop) -> bool:
+    """Have an interrupt cancel the task that runs; False where somebody else takes it."""
+    task = asyncio.current_task()
+    if task is None or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return False
+    try:
+        loop.add_signal_handler(signal.SIGINT, task.cancel)
+    except (NotImplementedError, RuntimeError, ValueError):  # on Windows, or beside the main thread
+        return False
+    return True
 
 
 async def wait_async(futures: Sequence[Future[_T]], timeout: float | None = None) -> bool:  # noqa: ASYNC109 - its result is whether the time sufficed, not an error

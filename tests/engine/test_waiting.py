@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 import time
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from session_rig import HANG_S, output
 
-from modellix_jupyter.engine.waiting import wait_async, wait_for
+from modellix_jupyter.engine.waiting import turning, wait_async, wait_for
 
 pytestmark = pytest.mark.usefixtures("no_thread_left", "quick")
 
@@ -258,3 +260,15 @@ def test_a_future_of_another_thread_wakes_the_loop() -> None:
             thread.join()
 
     assert asyncio.run(scenario())
+
+
+def test_an_interrupt_cancels_what_awaits_where_nobody_else_takes_it() -> None:
+    async def cell() -> None:
+        with turning():
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(HANG_S)
+
+    # as IPython in a terminal runs a cell; `asyncio.run` has a handler of its own
+    with closing(asyncio.new_event_loop()) as loop, pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(cell())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
