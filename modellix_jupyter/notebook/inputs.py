@@ -65,7 +65,7 @@ _MARGIN_US = 3600 * 1_000_000
 # A text with a scheme is an address. A longer text than this is not taken for a path.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|data:", re.ASCII)
 _MAX_PATH = 1000
-# A text that ends so is a file's name, also where a parameter may take other texts.
+# A text with this ending is a file's name, also for a parameter that may take other texts.
 _FILE_NAME = re.compile(
     r"\.(?:png|jpe?g|webp|gif|bmp|tiff?|avif|heic|mp4|mov|webm|avi|wav|mp3|m4a|ogg|flac)$",
     re.IGNORECASE,

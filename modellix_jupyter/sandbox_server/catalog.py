@@ -41,7 +41,7 @@ def _media(about: str, kind: str = "image", *, data: bool = True) -> Schema:
 
 
 def _list(item: Schema, most: int, about: str) -> Schema:
-    """Return a list of one item at least."""
+    """Return a list parameter with at least one item."""
     example = [item.get("example")]
     return _of("array", about, items=item, minItems=1, maxItems=most, example=example)
 

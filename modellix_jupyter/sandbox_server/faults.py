@@ -33,7 +33,7 @@ class Fault(StrEnum):
 
     @property
     def status(self) -> int | None:
-        """The HTTP status this fault answers with, or None where it is no plain error."""
+        """The HTTP status this fault answers with, or None if it is not a plain error."""
         return int(self) if self.isdecimal() else None
 
 
@@ -60,14 +60,14 @@ class Faults:
     ----------
     submit, read, download, upload
         For each operation, the probability of each `Fault`, by its value, such as
-        ``{"503": 0.1, "reset_after": 0.02}``. What is left of 1 is the share that goes well.
+        ``{"503": 0.1, "reset_after": 0.02}``. The rest up to 1 is the share that succeeds.
     hang_seconds
         How long a `Fault.HANG` holds its answer, in real seconds.
     lag_seconds
-        How long what was written is not found yet, in real seconds: a task after it was accepted,
-        its files after it ended.
+        How long a new object is not found yet, in real seconds: a task after it was accepted, its
+        files after it ended.
     seed
-        Another seed, another sequence.
+        Each seed gives another sequence.
 
     Raises
     ------

@@ -92,7 +92,7 @@ class Answer(RequestHandler):
         category, usual = _MESSAGES.get(status_code, ("Error", "the request failed"))
         stated = error.detail if isinstance(error, Refusal) else ""
         self.set_limit_headers()
-        if status_code == Fault.RATE_LIMITED.status and not stated:  # injected, so soon over
+        if status_code == Fault.RATE_LIMITED.status and not stated:  # an injected fault ends soon
             self.set_header("X-RateLimit-Reset", self.site.reset_after)
         detail = stated or usual
         self.finish({"code": status_code, "message": f"{category}: {detail}"})
@@ -120,10 +120,10 @@ class Answer(RequestHandler):
         raise Refusal(404, f"model '{slug}' does not exist")
 
     def hang_up(self, *, reset: bool = False) -> None:
-        """Close the connection as it is."""
+        """Close the connection as it is; with `reset`, by a reset."""
         stream = self.detach()
         if reset and isinstance(stream.socket, socket.socket):
-            # To linger for no time at all is how a socket is made to send a reset.
+            # With a linger time of zero, the socket sends a reset.
             linger = struct.pack("ii", 1, 0)
             stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         stream.close()
@@ -177,7 +177,7 @@ class Nothing(Answer):
 
 
 class Keyed(Answer):
-    """A handler that wants a key."""
+    """A handler that requires a key."""
 
     checked = True
 
@@ -193,7 +193,7 @@ class Keyed(Answer):
 
     @property
     def key(self) -> str:
-        """The key that was sent; empty where there is none."""
+        """The key that was sent; empty if there is none."""
         scheme, _, key = self.request.headers.get("Authorization", "").partition(" ")
         return key if scheme.lower() == "bearer" else ""
 
@@ -282,7 +282,7 @@ class Models(Keyed):
 
 
 class Validate(Keyed):
-    """GET /api/v1/apikey/validate, the one answer that takes any key."""
+    """GET /api/v1/apikey/validate, the one request that accepts any key."""
 
     checked = False
 
@@ -342,7 +342,7 @@ class Uploaded(Keyed):
 
 
 def picture_format(content: bytes) -> str | None:
-    """Return "png", "jpeg" or "webp" where the bytes are a picture of that kind, or None."""
+    """Return "png", "jpeg" or "webp" if the bytes are a picture of that kind, else None."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP")) as opened:
             opened.verify()
@@ -363,7 +363,7 @@ class Served(Answer):
     """A handler that sends a file, or the part of it that is asked for."""
 
     async def give(self, name: str, content: bytes, *, cut_short: bool = False) -> None:
-        """Send a file; cut short, half of its bytes after the headers of all."""
+        """Send a file; to cut it short, send the headers of the whole and half of the bytes."""
         self.set_header("Content-Type", _CONTENT_TYPES[name.rpartition(".")[2]])
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("Cache-Control", "no-store")
@@ -446,7 +446,7 @@ _ROUTES: Mapping[Origin, Mapping[str, type[Answer]]] = {
 
 
 def application(site: Site, origin: Origin) -> Application:
-    """Return what is served at an origin."""
+    """Return the application of an origin."""
     about: dict[str, Any] = {"site": site, "origin": origin}
     return Application(
         [(path, handler, about) for path, handler in _ROUTES[origin].items()],
@@ -462,5 +462,5 @@ def _enveloped(data: Mapping[str, object]) -> dict[str, object]:
 
 
 def _log_request(handler: RequestHandler) -> None:
-    """Log a request for those who want to see it, instead of tornado's own access log."""
+    """Log a request at the level debug, in place of tornado's own access log."""
     log.debug("%s %s %s", handler.get_status(), handler.request.method, handler.request.path)

@@ -16,9 +16,9 @@ Schema = Mapping[str, Any]
 
 #: The long side in pixels of each spelling of a resolution.
 _LONG_SIDE = {"512": 512, "1K": 1024, "2K": 2048, "4K": 4096}
-#: Where the schemas that others refer to stand in a document.
+#: The place in a document of the schemas that others refer to.
 _DEFINITIONS = "#/components/schemas/"
-#: Seconds of the sandbox's only film, which is what a film that is edited has too.
+#: Seconds of the sandbox's only film; a film that is edited has as many.
 _FILM_SECONDS = 4
 
 
@@ -30,7 +30,7 @@ _TYPES: Mapping[str, Any] = {
     "array": list,
     "object": dict,
 }
-#: For each keyword in the catalogue: the check of a value, and the message where it fails.
+#: For each keyword in the catalogue: the check of a value, and the message if it fails.
 _RULES: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
     "enum": (lambda value, known: value in known, "must be one of {}"),
     "minLength": (lambda text, n: len(text.strip()) >= n, "must have at least {} character(s)"),
@@ -127,7 +127,7 @@ class Pace:
     high: float
 
     def draw(self, rng: random.Random) -> tuple[float, float]:
-        """Return one task's seconds in the queue, and its seconds altogether."""
+        """Return one task's seconds in the queue, and its seconds in all."""
         total = self.median * math.exp(rng.gauss(0, 0.25))
         total = min(max(total, self.low), self.high)
         return total * rng.uniform(0.1, 0.3), total
@@ -155,10 +155,10 @@ class Option:
 class Model:
     """One model of the catalogue.
 
-    A request needs what is `required` and, where there are `options`, what exactly one of them
-    needs. `content_type`, `common` (parameters that stand apart, and are referred to) and `bare`
-    (nothing stands around the schema) are ways in which the service writes its schemas. `look` is
-    the style and the colours of its pictures.
+    A request needs the `required` parameters and, if there are `options`, those of exactly one of
+    them. `content_type`, `common` (parameters that are defined apart, and referred to) and `bare`
+    (a schema with no document around it) are ways in which the service writes its schemas. `look`
+    is the style and the colours of its pictures.
     """
 
     slug: str
@@ -189,7 +189,7 @@ class Model:
         return kinds.get(made, "image")
 
     def values(self, body: Mapping[str, object]) -> dict[str, object]:
-        """Return the body with the defaults of what it leaves out."""
+        """Return the body with the defaults of the parameters that it leaves out."""
         known = self.parameters.items()
         return {**{name: each["default"] for name, each in known if "default" in each}, **body}
 

@@ -16,7 +16,7 @@ RGB = tuple[int, int, int]
 Size = tuple[int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-# Painting larger than the result smooths the edges; no picture takes longer than one of this size.
+# Painting larger than the result smooths the edges; never larger than this, to bound the time.
 _LONG_SIDE = 1600
 _MAX_LINES = 3
 # Pillow's own font has ASCII only. These are where systems usually keep more.
@@ -40,7 +40,7 @@ class Artwork:
 
 @lru_cache(maxsize=32)
 def paint(artwork: Artwork, sources: tuple[bytes, ...] = ()) -> bytes:
-    """Return a picture as a file; one that begins from other pictures is a print of those."""
+    """Return a picture as a file; if it has sources, it is a print of them."""
     size = artwork.width, artwork.height
     finer = min(1.5, _LONG_SIDE / max(size))
     large = max(2, round(size[0] * finer)), max(2, round(size[1] * finer))
@@ -53,7 +53,7 @@ def paint(artwork: Artwork, sources: tuple[bytes, ...] = ()) -> bytes:
     painted = painted.resize(size, Image.Resampling.BICUBIC)
     _caption(painted, artwork.prompt, artwork.slug)
     target = io.BytesIO()
-    # each format takes the options that it knows, and packs lightly: time matters more than size
+    # each format takes the options that it knows; little compression: time matters more than size
     painted.save(target, artwork.format, compress_level=2, quality=85, method=1)
     return target.getvalue()
 
@@ -179,7 +179,7 @@ def _caption(image: Image.Image, prompt: str, slug: str) -> None:
 
 
 def _font(size: int, text: str) -> tuple[Font, str]:
-    """Return a font for a text, and the text without accents where only ASCII can be drawn."""
+    """Return a font for a text, and the text without accents if only ASCII can be drawn."""
     if not text.isascii():
         for name in _WIDE_FONTS.split():
             try:
@@ -192,6 +192,6 @@ def _font(size: int, text: str) -> tuple[Font, str]:
 
 
 def _wrap(text: str, font: Font, width: float) -> list[str]:
-    """Break a text into lines, by the mean width of its letters; too long a one ends with dots."""
+    """Break a text into lines, by the mean width of its letters; end too long a text with dots."""
     letters = int(0.93 * width * len(text) / max(font.getlength(text), 1))
     return textwrap.wrap(text, max(letters, 1), max_lines=_MAX_LINES, placeholder="…")

@@ -33,7 +33,7 @@ class Sandbox:
         Where the API listens; 0 for any free port. Files always have a free port of their own,
         since a client must treat them as another origin.
     speed
-        What durations are divided by: 50 makes a task of five seconds take a tenth of one.
+        Durations are divided by it: with 50, a task of five seconds takes a tenth of one.
     faults
         What goes wrong, and how often; see `Faults`.
     concurrent, rpm
@@ -79,21 +79,21 @@ class Sandbox:
 
     @property
     def submissions(self) -> dict[str, Submission]:
-        """Everything that was accepted, by task id: a copy, so that it can be looked through."""
+        """All accepted submissions by task id; a copy, so that it does not change meanwhile."""
         return dict(self._tasks.submissions)
 
     @property
     def balance(self) -> float:
-        """What is left on the account, in US dollars."""
+        """The balance of the account, in US dollars."""
         return self._tasks.balance
 
     @property
     def running(self) -> bool:
-        """Whether it is being served."""
+        """Whether the server is running."""
         return self._thread is not None
 
     def start(self) -> Self:
-        """Serve in the background, and return once connections are taken."""
+        """Serve in the background, and return once connections are accepted."""
         with self._lock:
             if self._thread is None:
                 started: Future[None] = Future()
@@ -120,7 +120,7 @@ class Sandbox:
             self._thread = self._stopper = None
 
     def expire(self, task_id: str) -> None:
-        """Let a task's day pass: from now on it and its files answer 404."""
+        """Expire a task: from now on it and its files answer 404."""
         self._tasks.expire(task_id)
 
     def serve_forever(self) -> None:
@@ -195,6 +195,6 @@ async def _close(site: Site, servers: "list[HTTPServer]") -> None:
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: "dict[str, object]") -> None:
-    """Report what fails; Tornado before 6.6 asks also what was cancelled for its result."""
+    """Report failures, but not the cancellations that Tornado before 6.6 reports as well."""
     if not isinstance(context.get("exception"), asyncio.CancelledError):
         loop.default_exception_handler(context)

@@ -26,7 +26,7 @@ Status = Literal["pending", "processing", "success", "failed"]
 KEPT_SECONDS = 7 * 24 * 3600.0
 #: What a new account holds, in US dollars.
 OPENING_BALANCE = 100.0
-#: Requests a minute, where nobody limits them.
+#: Requests a minute, if nobody limits them.
 MANY = 60_000
 #: Bounds of the journal and of the counted bodies, for a sandbox that runs for days.
 _MAX_ENTRIES = 50_000
@@ -38,13 +38,13 @@ _AT_ONCE = 2
 _RATE_LIMIT_SECONDS = 2.0
 #: The one film and the one sound of the sandbox.
 _RECORDINGS = {"video": "film.webm", "audio": "tune.mp3"}
-#: The format, width and height of what it has one of.
+#: The format, width and height of its only film, sound and text.
 _SHAPES: Mapping[str, tuple[str, int | None, int | None]] = {
     "video": ("webm", 480, 270),
     "audio": ("mp3", None, None),
     "text": ("txt", None, None),
 }
-#: What the one sound says.
+#: The text of the one sound.
 TRANSCRIPT = "A few notes of a bell, and then it is quiet again."
 
 
@@ -78,7 +78,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """An accepted task. Nothing in it ever changes: its state is a function of the time."""
+    """An accepted task. It never changes: its state is a function of the time."""
 
     id: str
     request_id: str
@@ -93,7 +93,7 @@ class Task:
 
     @property
     def values(self) -> dict[str, object]:
-        """The body with the defaults of what it leaves out."""
+        """The body with the defaults of the parameters that it leaves out."""
         return self.model.values(self.body)
 
     @property
@@ -110,7 +110,7 @@ class Task:
         return "failed" if self.model.quirk.refusal else "success"
 
     def gone(self, now: float) -> bool:
-        """Whether its results are past the time for which they are kept."""
+        """Whether its results are no longer kept."""
         return now >= self.ended_at + KEPT_SECONDS
 
     def answer(self, now: float, resources: list[dict[str, object]]) -> dict[str, object]:
@@ -132,7 +132,7 @@ class Task:
         return data
 
     def _result(self, resources: list[dict[str, object]]) -> dict[str, object]:
-        """Return the results with what is known of them."""
+        """Return the results with their known properties."""
         images = sum(resource["type"] == "image" for resource in resources)
         return {
             "resources": resources,
@@ -166,7 +166,7 @@ class TaskStore:
 
     @property
     def balance(self) -> float:
-        """What is left on the account, in US dollars, to a hundredth of a cent."""
+        """The balance of the account, in US dollars, to a hundredth of a cent."""
         return round(OPENING_BALANCE - self._spent, 4)
 
     def accept(
@@ -213,7 +213,7 @@ class TaskStore:
         return sum(task.ended_at > now for task in self._tasks.values())
 
     def expire(self, task_id: str) -> None:
-        """Forget a task, as if its time had passed; KeyError where there is none."""
+        """Forget a task, as if its time had passed; KeyError if there is none."""
         del self._tasks[task_id]
 
     def _forget_old(self, now: float) -> None:
@@ -229,8 +229,8 @@ class TaskStore:
 class Limits:
     """The limits of an account: tasks at once, and requests in each minute that begins with one.
 
-    A minute is one of real time, whatever the sandbox's `speed`. None is no limit of tasks, and as
-    many requests as anybody needs: the headers come all the same, as from the service.
+    A minute is one of real time, whatever the sandbox's `speed`. None means no limit of tasks, and
+    a very high limit of requests: the headers are sent all the same, as by the service.
     """
 
     def __init__(self, concurrent: int | None = None, rpm: int | None = None) -> None:
@@ -309,7 +309,7 @@ class Site:
         return f"{_RATE_LIMIT_SECONDS / self._speed:g}"
 
     def record(self, entry: JournalEntry) -> None:
-        """Add to the journal, and forget its older half where it has grown too long."""
+        """Add to the journal, and forget its older half if it has grown too long."""
         self.journal.append(entry)
         if len(self.journal) > _MAX_ENTRIES:
             del self.journal[: _MAX_ENTRIES // 2]
@@ -319,11 +319,11 @@ class Site:
         return self._faults.choose(operation, next(self._counters[operation]))
 
     def lags(self, since: float) -> bool:
-        """Whether what was written at a moment is not found yet."""
+        """Whether an object that was written at a moment is not found yet."""
         return self.tasks.clock() < since + self._faults.lag_seconds
 
     def quirk(self, model: Model, body: Mapping[str, object]) -> Fault | None:
-        """Return the model's own fault, until the body has met it as often as the model says."""
+        """Return the model's own fault, until this body has met it as often as the model says."""
         if model.quirk.submit is None or model.quirk.times is None:
             return model.quirk.submit
         key = json.dumps([model.slug, body], sort_keys=True)
@@ -393,7 +393,7 @@ class Site:
         ]
 
     def task_of(self, name: str) -> Task | None:
-        """Return the task that made a file, or None where there is no such file any longer."""
+        """Return the task that made a file, or None if there is no longer such a file."""
         task = self.tasks.find(name.rpartition("-")[0])
         if task is None or task.status(self.tasks.clock()) != "success":
             return None

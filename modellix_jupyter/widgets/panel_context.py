@@ -50,7 +50,7 @@ class PanelContext:
         self._drawn_at = self._ticked_at = 0.0
         self._subscribed: Session | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
-        # not `lock`, which is held while views draw: the kernel's thread begins work, unblocked
+        # not `lock`, which is held while views draw: the kernel's thread must not wait for it
         self._pool_lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._running = self._closed = False
