@@ -352,7 +352,7 @@ class LedgerTooNew(LedgerError):
 class LedgerUnavailable(LedgerError):
     """Another program holds the ledger, or its server is away: the same may succeed later."""
 
-    default_hint = "Another program writes it for long, or stands still: end that, or try again."
+    default_hint = "Another program is writing to it for long, or hangs: end it, or try again."
 
 
 class RowGone(LedgerError):

@@ -63,7 +63,7 @@ def check_key(value: str) -> str:
         raise ConfigError("The key is empty.", "`%modellix key` asks for another.")
     if len(key) > LONGEST or not all("!" <= c <= "~" for c in key):
         raise ConfigError(
-            "The key has characters that no key has, or is too long.",
+            "The key has characters that keys cannot have, or is too long.",
             "Copy it again from the console: printable ASCII, no spaces.",
         )
     return key

@@ -199,7 +199,7 @@ def check_origin(url: str, name: str = "base_url") -> str:
         raise ConfigError(f"{name} is not a URL.", f"It looks like {DEFAULT_BASE_URL}.")
     if parts.scheme != "https" and not (parts.scheme == "http" and host in LOCAL_HOSTS):
         raise ConfigError(
-            f"{name} must be https (http on localhost only), or the key could be read on the way.",
+            f"{name} must be https (http on localhost only), or the key could be read in transit.",
             f"It looks like {DEFAULT_BASE_URL}.",
         )
     if parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"):
@@ -222,12 +222,13 @@ def check_files(url: str) -> str:
         parts, secret = None, None
     if secret:
         raise ConfigError(
-            "files has credentials or a query in it, which would be shown.",
+            "The setting files has credentials or a query in it, which would be shown.",
             "Leave them to what fsspec reads: the environment, or a file of its own.",
         )
     if not parts or "::" in url or parts.scheme in {"http", "https"} or not url.isprintable():
         raise ConfigError(
-            "files is no place that can be written.", "It is a folder, or like s3://BUCKET/FOLDER."
+            "The setting files is not a place that can be written.",
+            "Write a folder, or a URL such as s3://BUCKET/FOLDER.",
         )
     return url
 

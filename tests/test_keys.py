@@ -172,7 +172,7 @@ def test_a_refused_key_is_never_quoted(value: str) -> None:
         said = error  # what is asserted of it comes after the block
     else:
         return
-    fixed = {"The key is empty.", "The key has characters that no key has, or is too long."}
+    fixed = {"The key is empty.", "The key has characters that keys cannot have, or is too long."}
     assert said.message in fixed
 
 

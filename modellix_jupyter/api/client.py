@@ -401,7 +401,7 @@ class AsyncClient:
             return self._http.build_request(method, url, headers=headers, **kwargs)
         except (httpx.InvalidURL, UnicodeError):
             call = f"{method} {path}"
-            raise ConnectFailed(f"No connection for {call}: it is no address.") from None
+            raise ConnectFailed(f"No connection for {call}: it is not a valid URL.") from None
 
 
 def _key(key: str | SecretKey | None, settings: Settings) -> SecretKey:

@@ -72,7 +72,7 @@ def _request(http: httpx.AsyncClient, url: str) -> httpx.Request:
     try:
         return http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
     except (httpx.InvalidURL, UnicodeError) as error:
-        raise DownloadError("The result's address is not one that can be requested.") from error
+        raise DownloadError("The result's address is not a valid URL.") from error
 
 
 def check_file_status(response: httpx.Response) -> None:
@@ -82,7 +82,7 @@ def check_file_status(response: httpx.Response) -> None:
     if response.status_code != httpx.codes.OK:
         raise BadAnswer(f"The file was answered with HTTP {response.status_code}.")
     if response.headers.get("content-encoding", "").strip().lower() not in _CODINGS:
-        raise BadAnswer("The file is in a coding that was not asked for.")
+        raise BadAnswer("The file has an encoding that was not asked for.")
 
 
 def host_of(url: str) -> str:
@@ -129,7 +129,7 @@ async def check_url(url: str, *, allow_local: bool, proxied: bool = False) -> No
         asked = httpx.URL(url)  # the host as httpx will request it, not as another parser reads it
         host = asked.host.rstrip(".").lower()
     except (httpx.InvalidURL, UnicodeError):
-        raise DownloadError("The result's address is not one that can be requested.") from None
+        raise DownloadError("The result's address is not a valid URL.") from None
     literal = _literal(host)
     if literal is not None:
         if not is_public(literal):

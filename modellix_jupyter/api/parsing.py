@@ -56,7 +56,7 @@ def parse_json(body: bytes | str) -> Json:
     try:
         value: Json = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise BadAnswer("The service answered something that is not JSON.") from error
+        raise BadAnswer("The service's answer is not JSON.") from error
     return value
 
 
@@ -119,7 +119,7 @@ def parse_task(body: bytes, task_id: str) -> TaskAnswer:
         raise BadAnswer("The service answered about another task.")
     status = _text(data.get("status")) or _text(data.get("state"))
     if status is None:
-        raise BadAnswer("The service answered about a task, but not how it stands.")
+        raise BadAnswer("The service answered about a task, but not its status.")
     return _task_answer(data, status)
 
 
@@ -163,7 +163,7 @@ def parse_models(body: bytes) -> CatalogPage:
         value = value["data"]
     page, entries = _mapping(value), _listed(value, "models", "items", "list")
     if entries is None:
-        raise BadAnswer("The service answered with no list of models.")
+        raise BadAnswer("The service's answer has no list of models.")
     size = count(page.get("page_size")) or 0
     return CatalogPage(
         models=[model for model in map(_model, entries) if model is not None],
@@ -194,7 +194,7 @@ def parse_balance(body: bytes) -> float:
     """Return the balance, in USD."""
     balance = number(_data(_success(body)).get("balance"))
     if balance is None:
-        raise BadAnswer("The service did not say the balance.")
+        raise BadAnswer("The service did not state the balance.")
     return balance
 
 
@@ -203,7 +203,7 @@ def parse_upload(body: bytes) -> UploadedFile:
     data = _data(_success(body))
     found = _uploaded(data) or _uploaded(_mapping(data.get("file")))
     if found is None:
-        raise BadAnswer("The service took the file, but did not say where it is.")
+        raise BadAnswer("The service accepted the file, but did not say where it is.")
     return found
 
 
@@ -211,7 +211,7 @@ def parse_files(body: bytes) -> list[UploadedFile]:
     """Return the uploaded files that the service keeps, listed under any of several names."""
     found = _listed(_success(body).get("data"), "files", "items", "list", "data")
     if found is None:
-        raise BadAnswer("The service answered with no list of files.")
+        raise BadAnswer("The service's answer has no list of files.")
     return [each for each in map(_uploaded, map(_mapping, found)) if each is not None]
 
 
@@ -239,14 +239,14 @@ def usable_task_id(task_id: str) -> bool:
 def _success(body: bytes) -> dict[str, Json]:
     value = parse_json(body)
     if not isinstance(value, dict) or value.get("code", 0) != 0:
-        raise BadAnswer("The service answered with something that is not documented.")
+        raise BadAnswer("The service's answer has a form that is not documented.")
     return value
 
 
 def _data(value: dict[str, Json]) -> dict[str, Json]:
     data = value.get("data")
     if not isinstance(data, dict):
-        raise BadAnswer("The service answered with no data.")
+        raise BadAnswer("The service's answer has no data.")
     return data
 
 

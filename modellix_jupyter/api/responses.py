@@ -135,7 +135,7 @@ class _Patience:
 async def read(response: httpx.Response, call: str) -> bytes:
     """Read a whole answer, decoded, up to a bound."""
     if response.headers.get("content-encoding", "").strip().lower() not in _BOUNDED:
-        raise BadAnswer(f"The answer to {call} is in a coding that was not asked for.")
+        raise BadAnswer(f"The answer to {call} has an encoding that was not asked for.")
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk

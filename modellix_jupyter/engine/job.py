@@ -162,7 +162,7 @@ class Job(Record):
         except Exception:
             # after a bug of ours it is unknown whether the request was sent
             if self.task.in_flight:
-                await self.save(self._unknown("a fault of modellix-jupyter"))
+                await self.save(self._unknown("a bug in modellix-jupyter"))
             raise
         else:
             now = self._context.now_us()

@@ -292,7 +292,7 @@ class Supervisor:
         except LedgerError as error:
             self._context.warn(error)
         except Exception:
-            log.exception("A fault of modellix-jupyter while it watched task %s", task.uid)
+            log.exception("A bug in modellix-jupyter while it watched task %s", task.uid)
         self.finish(task.uid, future)
 
     async def _take_up(self, task: Task) -> Job | None:
@@ -375,9 +375,9 @@ class Supervisor:
             await self._lost(job)
             return False
         except Exception:
-            log.exception("A fault of modellix-jupyter while it drove task %s", job.task.uid)
+            log.exception("A bug in modellix-jupyter while it drove task %s", job.task.uid)
             job.stopped = ModellixError(
-                "A fault of modellix-jupyter; the log has the details.",
+                "A bug in modellix-jupyter; the log has the details.",
                 "The task is in the ledger: `%modellix resume` takes it up.",
             )
         return True

@@ -102,7 +102,7 @@ def unknown(task: Task, reason: str, attempts: int) -> Task:
 def resolved(task: Task, task_id: str | None, now: int) -> Task:
     """Return an unknown task as its user resolved it: accepted with an id, or never accepted."""
     if task_id is None:
-        reason = "never accepted, by the user's own look"
+        reason = "never accepted, as its user says"
         return replace(
             task, status=Status.REJECTED, completed_at=now, price=None, error_message=reason
         )

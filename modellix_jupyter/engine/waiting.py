@@ -58,7 +58,7 @@ def check_timeout(timeout: object) -> float | None:
     if is_number(timeout) and 0 <= timeout <= LONGEST_S:  # false for nan too
         return float(timeout)
     raise InvalidRequest(
-        f"timeout={reprlib.repr(timeout)} is no number of seconds, from 0 to 1e9.",
+        f"timeout={reprlib.repr(timeout)} is not a number of seconds from 0 to 1e9.",
         "Write timeout=300 to wait for five minutes, or None for as long as it takes.",
     )
 

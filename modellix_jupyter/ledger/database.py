@@ -95,8 +95,8 @@ class Database:
         if file in _inherited:
             raise LedgerError(
                 f"This process was forked from one that has the ledger {path} open, and SQLite "
-                "does not bear that.",
-                "Send from that process, or start this one by the method `spawn`.",
+                "does not support that.",
+                "Send from that process, or start this one with the method `spawn`.",
             )
         if all(other._file != file for other in _open if other is not self):  # noqa: SLF001 - of its own kind
             check_version(path)

@@ -228,7 +228,7 @@ def task_of(
 def _params(text: str) -> dict[str, Any]:
     found = json.loads(text)
     if not isinstance(found, dict):
-        raise json.JSONDecodeError("it is no object", text, 0)
+        raise json.JSONDecodeError("it is not an object", text, 0)
     return found
 
 

@@ -196,7 +196,7 @@ def submit_frame(
 
     if batch is not None and not (isinstance(batch, str) and batch.strip()):
         raise InvalidRequest(
-            f"batch={short(batch)!r} is no name.", 'Write a text: batch="animals".'
+            f"batch={short(batch)!r} is not a name.", 'Write a text: batch="animals".'
         )
     return current().submit(
         requests_of(frame, model), confirm=ask_first(_YES, yes=yes), batch=batch
@@ -459,7 +459,7 @@ def sandbox(*, speed: float = 1.0, unless_key: bool = False) -> SandboxSession |
 
     if not (is_number(speed) and speed > 0):
         raise InvalidRequest(
-            f"speed={speed!r:.80} is no number above 0.",
+            f"speed={speed!r:.80} is not a number above 0.",
             "Write speed=20 for tasks twenty times faster than the real models'.",
         )
     before = current()

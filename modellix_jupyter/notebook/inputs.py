@@ -228,7 +228,7 @@ class _Finder:
         if resource.path is None or not is_there(resource.path):
             raise InvalidRequest(
                 f"The result for `{name}` is gone from the service, and is not on this disk.",
-                "Make it anew, or name a file.",
+                "Generate it again, or name a file.",
             )
         return self._file(name, slot, local_copy(resource.path), resource.path)
 
@@ -277,7 +277,8 @@ def _plain_text(name: str, model: str, each: Input) -> str:
     if isinstance(each.source, Path):
         return str(each)
     raise InvalidRequest(
-        f"`{name}` of {model} takes no file.", f"`%modellix describe {model}` says what it takes."
+        f"`{name}` of {model} does not take a file.",
+        f"`%modellix describe {model}` says what it takes.",
     )
 
 

@@ -103,7 +103,7 @@ def report(session: Session, results: Results, ended: int = 0) -> Iterator[str]:
     if results:
         yield f"{len(results)} {'task' if len(results) == 1 else 'tasks'} taken up."
     if ended:
-        yield f"{ended} of a sandbox that ended with its kernel: nothing will come of them."
+        yield f"{ended} of a sandbox that ended with its kernel: they will not finish."
     if unknown:
         yield (
             f"{len(unknown)} submitted with no readable answer: each may have been accepted and "
@@ -123,8 +123,8 @@ def report(session: Session, results: Results, ended: int = 0) -> Iterator[str]:
         yield f"  unsent   {_line(task)}"
     if held:
         yield (
-            f"{held} driven by another kernel, which this one follows. Where that kernel stands "
-            "still for good, `%modellix resume take-over` takes them from it; a request that it "
+            f"{held} driven by another kernel, which this one follows. If that kernel hangs, "
+            "`%modellix resume take-over` takes them from it; a request that it "
             "had just begun to send becomes unknown, because it may still leave."
         )
     yield from map(damaged_line, damaged.values())

@@ -83,7 +83,7 @@ def respond(ledger: Ledger, message: dict[str, Any]) -> tuple[dict[str, Any], li
                 return {"done": True}, []
     except ModellixError as error:
         return {"error": f"{error.message} {error.hint}".strip()}, []
-    return {"error": "The viewer asked for what is not known here."}, []
+    return {"error": "The viewer asked for something unknown."}, []
 
 
 def _is_rating(value: object) -> bool:

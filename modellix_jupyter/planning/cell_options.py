@@ -85,9 +85,7 @@ OPTIONS: tuple[Option, ...] = (
         "NAME=a,b,c",
         "one request for each value, or for each item of a JSON list; several make the product",
     ),
-    Option(
-        "dry-run", None, "show the plan, with its count and its price where known; send nothing"
-    ),
+    Option("dry-run", None, "show the plan, with its count and its price if known; send nothing"),
     Option("yes", None, "ask no question, whatever the plan costs"),
     Option("max-usd", "X", "refuse a plan that may cost more than X, or that has no known price"),
     Option("fresh", None, "ask the service although the ledger has the same request's result"),
@@ -110,7 +108,7 @@ COMMANDS: tuple[Command, ...] = (
         "resume",
         "[send | take-over | NAME=TASK_ID ...]",
         "take up what an earlier kernel left; send what was never sent (`send --yes` asks "
-        "nothing); take over what a kernel that stands still holds; resolve what is unknown",
+        "nothing); take over the tasks of a kernel that hangs; resolve what is unknown",
     ),
     Command(
         "budget",

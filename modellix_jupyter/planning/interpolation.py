@@ -199,7 +199,7 @@ def _variable(name: str, namespace: Mapping[str, object], where: str) -> object:
     if isinstance(value, ModuleType | type) or inspect.isroutine(value):
         kind = "module" if isinstance(value, ModuleType) else "function or a class"
         raise InvalidRequest(
-            f"The variable `{name}` is a {kind}, and no text.",
+            f"The variable `{name}` is a {kind}, not a text.",
             "Use another name; --no-interpolate leaves braces alone.",
         )
     return value
@@ -225,7 +225,7 @@ def _json(name: str, value: object) -> Json:
         plain: Json = json.loads(text, parse_constant=_finite)
     except ValueError:
         raise InvalidRequest(
-            f"The variable `{name}` is or holds nan or an infinity, which JSON has not.",
+            f"The variable `{name}` is or contains NaN or infinity, which JSON does not have.",
             "Use a number, or None for null.",
         ) from None
     return plain

@@ -78,7 +78,7 @@ class Pricing:
         except _Unknown as why:
             return str(why)
         cost = Cost(self.price.low, self.price.high).times(units)
-        return cost if cost.high < _BEYOND_BELIEF else "its price is beyond belief"
+        return cost if cost.high < _BEYOND_BELIEF else "its price is not plausible"
 
     def _units(self, stated: str, request: Request) -> Cost:
         unit = stated.removesuffix("s") if len(stated) > 1 else stated
@@ -135,7 +135,7 @@ class Pricing:
             return Cost(given, given)
         bounds = _bounds(known)
         if bounds is None and (name in request.params or value is not None):
-            raise _Unknown(f"its `{name}` is {short(value)}, which is no number to count with")
+            raise _Unknown(f"its `{name}` is {short(value)}, which cannot be counted")
         return bounds
 
 

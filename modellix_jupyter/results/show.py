@@ -114,7 +114,7 @@ def _table(what: object) -> pd.DataFrame:
     if len(tasks) == len(given):
         return task_frame(tasks)
     raise InvalidRequest(
-        f"There is nothing to show of type {type(what).__name__}.",
+        f"There is no way to show a value of type {type(what).__name__}.",
         "Give a frame, results, or a list of tasks, as in show(history()).",
     )
 

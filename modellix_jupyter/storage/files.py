@@ -98,7 +98,9 @@ class Files:
     def local(self, name: str) -> Path:
         """Return a local file with the content of the file of that name."""
         if self.remote and not _is_plain(name):
-            raise ModellixError("The file has a name that is not one of ours.", "It is not read.")
+            raise ModellixError(
+                "The file has a name that this package does not give.", "It is not read."
+            )
         for folder in (self.folder, self._own):  # the latter has files from before it was set
             if (folder / name).is_file():
                 return folder / name
@@ -289,7 +291,7 @@ class Files:
             raise _missing(self._url) from None
         except ValueError:
             raise ConfigError(
-                f"files is no place that fsspec knows: {self._url}.",
+                f"The setting files is not a place that fsspec knows: {self._url}.",
                 "It is a folder, or looks like s3://BUCKET/FOLDER; MODELLIX_FILES holds it.",
             ) from None
         except Exception as error:  # noqa: BLE001 - a backend raises whatever its library does
@@ -316,7 +318,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "access is denied"
     if isinstance(error, EOFError):
-        return "it did not arrive whole"
+        return "it did not arrive complete"
     number = error.errno if isinstance(error, OSError) else None
     return os.strerror(number) if number else type(error).__name__
 

@@ -44,7 +44,7 @@ def input_file(content: bytes, where: str) -> InputFile:
     kind = filetypes.sniff(content[: filetypes.SNIFFED])
     if kind.type not in {"image", "video", "audio"}:
         raise InvalidRequest(
-            f"{where} is no picture, video or sound.", "Nothing was sent; is it the right file?"
+            f"{where} is not a picture, video or sound.", "Nothing was sent; is it the right file?"
         )
     if kind.type != "image":
         return InputFile(content, kind.type, kind.ending, kind.mime)

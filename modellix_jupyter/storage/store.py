@@ -133,10 +133,10 @@ class Store:
             head = filetypes.head_of(part)
         kind, size = filetypes.sniff(head), part.stat().st_size
         if filetypes.contradicts(resource.type, kind, head):
-            message = f"The result claims to be {resource.type}, and is not."
+            message = f"The result claims to be {resource.type}, but is not."
             raise DownloadError(message, final=False)
         if kind is filetypes.OTHER and resource.type in filetypes.CHECKED:
-            self._check_again(part, "The result is of no known kind.")
+            self._check_again(part, "The result is not of a known type.")
         with part.open("rb") as whole:
             if filetypes.ends_too_soon(whole, size):
                 raise DownloadError("The result is cut off.", final=False)
@@ -210,7 +210,7 @@ def _inflate(part: Path, room: int) -> None:
             _flush(target)
         inflated.replace(part)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DownloadError("The result is cut off, or badly coded.", final=False) from error
+        raise DownloadError("The result is cut off, or badly encoded.", final=False) from error
     finally:
         inflated.unlink(missing_ok=True)
 

@@ -140,7 +140,7 @@ def _decoding(path: Path) -> Iterator[Picture]:
     """Open a picture, and translate every error while it is decoded."""
     kind = filetypes.sniff(filetypes.head_of(path))
     if not kind.decoder:
-        message = "The file is no picture of a known format."
+        message = "The file is not a picture of a known format."
         raise ModellixError(message, f"The file itself is at {path}.")
     try:
         with pictures.opened(path, kind.decoder) as image:

@@ -29,7 +29,7 @@ log = logging.getLogger("modellix_jupyter.panel")
 TICK_S = 0.5
 _THREADS = 4
 _FAULT = ModellixError(
-    "A fault of modellix-jupyter; the log has the details.", "Nothing that was sent is lost."
+    "A bug in modellix-jupyter; the log has the details.", "Nothing that was sent is lost."
 )
 
 
@@ -188,7 +188,7 @@ class PanelContext:
             except ModellixError as error:
                 finish = partial(fail or self._on_error, error)
             except Exception:
-                log.exception("A fault of modellix-jupyter in the panel")
+                log.exception("A bug in modellix-jupyter in the panel")
                 finish = partial(fail or self._on_error, _FAULT)
             with self.lock:
                 if last_of is None or self._last[last_of] is mine:

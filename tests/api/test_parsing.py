@@ -220,7 +220,7 @@ def test_an_unknown_word_is_shown_and_asked_again(said: str) -> None:
 
 @pytest.mark.parametrize("said", [None, "", 1, True, ["success"], {"is": "success"}])
 def test_an_answer_with_no_status_is_none(said: Any) -> None:
-    with pytest.raises(BadAnswer, match="how it stands"):
+    with pytest.raises(BadAnswer, match="its status"):
         answer(status=said)
 
 

@@ -60,7 +60,7 @@ def test_the_doctor_says_so(later: Session) -> None:
 def test_a_resume_says_so(later: Session) -> None:
     ended = later.end_ended()
     (line,) = (line for line in recovery.report(later, later.resume(), ended) if "sandbox" in line)
-    assert line == "2 of a sandbox that ended with its kernel: nothing will come of them."
+    assert line == "2 of a sandbox that ended with its kernel: they will not finish."
     assert states(later) == ENDED
 
 

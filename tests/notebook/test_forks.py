@@ -93,7 +93,7 @@ def test_a_child_says_why_a_ledger_in_a_file_is_not_opened(sessions: Sessions, h
     said = output(FORK + OWN, sessions.sandbox.base_url, home=home).splitlines()
     refused = (
         f"This process was forked from one that has the ledger {home / 'ledger.sqlite3'} open, "
-        "and SQLite does not bear that."
+        "and SQLite does not support that."
     )
     assert said == [f"{OF_ANOTHER}|{refused}"] * 2 + ["success"]
     assert sessions.posts() == 1

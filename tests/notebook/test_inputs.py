@@ -284,14 +284,14 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     (EDIT, {"image": "cat.pgn"}, "There is no file `cat.pgn` for `image`.\nDid you mean `cat.png`"),
     (EDIT, {"image": Path("cta.png")}, "cannot be read: No such file"),
     (EDIT, {"image": b""}, "is empty"),
-    (EDIT, {"image": b"no picture at all"}, "is no picture, video or sound"),
+    (EDIT, {"image": b"no picture at all"}, "is not a picture, video or sound"),
     (EDIT, {"image": b"\x89PNG\r\n\x1a\n" + bytes(40)}, "cannot be opened"),
     (EDIT, {"image": b"ID3" + bytes(40)}, "takes a picture, and"),
     (EDIT, {"image": b"\x89PNG\r\n\x1a\n"}, "cannot be opened"),
     ("alibaba/wan2.7-i2v", {"first_clip": b"\x1aE\xdf\xa3" + bytes(9)}, "uploads of pictures only"),
     ("alibaba/wan2.7-i2v", {}, "needs `first_frame`"),
     (GPT_EDIT, {"image": []}, "must have 1 to 16 items"),
-    ("sandbox/fast", {"size": b"x"}, "`size` of sandbox/fast takes no file"),
+    ("sandbox/fast", {"size": b"x"}, "`size` of sandbox/fast does not take a file"),
 ]
 
 

@@ -49,7 +49,7 @@ RIGHT_TIMEOUTS = [None, 60, 60.5, np.int64(60), np.float32(60), Fraction(60)]
 @pytest.mark.usefixtures("session")
 def test_a_wrong_timeout_is_said_before_anything_is_sent(sessions: Sessions) -> None:
     for call, timeout in product(CALLS.values(), WRONG_TIMEOUTS):
-        with pytest.raises(InvalidRequest, match=r"timeout=.* no number of seconds") as caught:
+        with pytest.raises(InvalidRequest, match=r"timeout=.* not a number of seconds") as caught:
             call(timeout)
         assert "timeout=300" in caught.value.hint
     assert sessions.posts() == 0
@@ -209,7 +209,7 @@ def test_a_sandbox_that_is_left_twice_leaves_the_next_one_alone() -> None:
 def test_a_sandbox_of_no_speed_is_not_begun() -> None:
     wrong: Any
     for wrong in (0, -1, "fast", float("nan"), None, True):
-        with pytest.raises(InvalidRequest, match=r"speed=.* is no number above 0") as caught:
+        with pytest.raises(InvalidRequest, match=r"speed=.* is not a number above 0") as caught:
             functions.sandbox(speed=wrong)
         assert "speed=20" in caught.value.hint
     assert sandboxes() == []

@@ -164,7 +164,7 @@ def test_what_names_no_model_is_compared_with_nothing(models: Any) -> None:
 @pytest.mark.usefixtures("limit")
 @pytest.mark.parametrize("batch", ["", " ", 3, True])
 def test_a_batch_is_named_by_a_text(batch: Any, sessions: Sessions) -> None:
-    with pytest.raises(InvalidRequest, match="is no name"):
+    with pytest.raises(InvalidRequest, match="is not a name"):
         functions.submit_frame(pd.DataFrame({"prompt": ["a cat"]}), FAST, batch=batch)
     assert sessions.posts() == 0
 

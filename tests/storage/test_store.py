@@ -373,7 +373,7 @@ def test_a_text_is_not_kept_as_a_picture_however_often_it_comes(folder: Path) ->
 def test_unknown_bytes_are_asked_for_again_and_kept_where_they_are_the_same(folder: Path) -> None:
     data, store = b"\0\x01\x02" * 90, Store(Files(folder.parent), ROOMY)
     for other in (data, b"\0\x03" * 90):
-        with pytest.raises(DownloadError, match="no known kind") as caught:
+        with pytest.raises(DownloadError, match="of a known type") as caught:
             asyncio.run(store.save(a_task(), 0, in_pieces(other), None))
         assert not caught.value.final
     assert left_in(folder) == []
