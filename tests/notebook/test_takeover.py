@@ -55,6 +55,12 @@ def is_free(path: Path) -> bool:
         return True
 
 
+def suspend(pid: int) -> None:
+    """Stop a child process; return when it has stopped, since it may still be in a system call."""
+    os.kill(pid, signal.SIGSTOP)
+    os.waitpid(pid, os.WUNTRACED)
+
+
 @pytest.fixture
 def stopped(sessions: Sessions, home: Path, ledger: str) -> Iterator[int]:
     """Return a kernel that stands still with some of its tasks at the service."""
@@ -66,11 +72,11 @@ def stopped(sessions: Sessions, home: Path, ledger: str) -> Iterator[int]:
         while len(sessions.sandbox.submissions) < AT_ONCE + 1:
             assert time.monotonic() < until
             time.sleep(0.005)
-        os.kill(process.pid, signal.SIGSTOP)
+        suspend(process.pid)
         while not (ledger or is_free(home / "ledger.sqlite3")):  # not in the middle of a write
             os.kill(process.pid, signal.SIGCONT)
             time.sleep(0.002)
-            os.kill(process.pid, signal.SIGSTOP)
+            suspend(process.pid)
         yield process.pid
         os.kill(process.pid, signal.SIGCONT)
         said, errors = process.communicate(timeout=HANG_S)
