@@ -22,7 +22,7 @@
     ├── TransportError       no documented answer came
     │   ├── ConnectFailed    the connection was never made: safe to try again
     │   ├── NoAnswer         sent, and then silence, a reset or a time-out
-    │   └── BadAnswer        something answered, but not what is documented
+    │   └── BadAnswer        an answer came, but not in a documented form
     ├── OutcomeUnknown       a submission that may have been accepted; never sent again by itself
     ├── TaskFailed           the task was accepted, ran, and failed
     ├── TaskExpired          the service no longer knows the task or its files
