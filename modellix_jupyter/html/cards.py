@@ -50,7 +50,7 @@ def cards_html(
     """Return the tasks as ``text/html``, for a page that may keep only inline styles.
 
     `stopped` or `note` is shown below the pictures; `stopped` also removes the progress bars.
-    Without `reasons`, failed tasks have no error message: the cell raises it.
+    Without `reasons`, failed tasks are shown without their errors: the cell raises them.
     """
     if not cards:
         return el("div", html("no tasks"), style=f"{elements.ROOT};{elements.DIM}")

@@ -4,8 +4,8 @@ An untrusted notebook loses its ``<style>``, classes and scripts, so each elemen
 Text inherits its colour from the page, light or dark. Only dots, bars and borders have a colour of
 their own, each beside a word of the same meaning.
 
-The viewer needs a script, which is added from outside. Its script, its style sheet and the facts
-that it shows of a task are read here.
+The viewer needs a script, which is added from outside. This module provides the script, its style
+sheet and the facts of a task that it shows.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def fit(media: Media, box: int) -> tuple[int | None, int | None]:
 
 
 class Shown(NamedTuple):
-    """A file of a card, the key of its original for the viewer, and its number of how many."""
+    """A file of a card, the key of its original for the viewer, and its number among the files."""
 
     key: str = ""
     media: Media | None = None

@@ -102,7 +102,7 @@ def dimensions(width: int | None, height: int | None) -> str:
 
 
 def plain_name(name: str) -> str:
-    """Return a parameter's name in lower case, without underscores: models differ in both."""
+    """Return a parameter's name in lower case, without underscores: models spell it differently."""
     return name.replace("_", "").lower()
 
 

@@ -29,12 +29,12 @@ _NOUNS = {
     **dict.fromkeys(("video", "videos", "clip", "clips", "film"), "video"),
     **dict.fromkeys(("audio", "audios", "sound", "recording"), "audio"),
 }
-# Words behind that one which say how it is given.
+# Words after that one, which say how the media are given.
 _ADDRESSES = frozenset({"url", "urls", "uri", "uris"})
 _SUFFIXES = _ADDRESSES | {"path", "file", "files", "list", "base", "b", "data", "input", "tail"}
 _ELSEWHERE = frozenset({"callback", "webhook", "notify", "output"})
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-# Words of a description which say that a value is no plain text.
+# Words of a description that say that a value is not a plain text.
 _GIVEN = re.compile(r"\b(?:ur[il]s?|base64|https? address(?:es)?)\b|data:", re.IGNORECASE)
 _TEXTS = frozenset({"prompt", "text"})
 _NO_DATA = re.compile(r"\b(?:no|not|without|except)\b[^.]{0,40}\b(?:base64|data)", re.IGNORECASE)

@@ -176,7 +176,7 @@ def _filled(value: Json, namespace: Namespace, where: str) -> Json:
 
 
 def _whole_variable(text: str, namespace: Namespace, where: str) -> tuple[Json] | None:
-    """Return the variable that is the whole text in a tuple, since it may be null; or None."""
+    """Return a tuple of the variable if it is the whole text, else None; it may itself be null."""
     match = _BRACED.fullmatch(text)
     if namespace is None or match is None or not match[1].isidentifier():
         return None

@@ -175,7 +175,7 @@ _CHECKED = frozenset(
     {*_NUMBERS, *_LENGTHS, *_CHOICES, "allOf", "type", "enum", "const", "uniqueItems"}
     | {"properties", "required", "items", "additionalProperties"}
 )
-# The keyword as which another one is kept.
+# The names under which some keywords are kept.
 _INSTEAD = {"const": "enum", "minimum": "exclusiveMinimum", "maximum": "exclusiveMaximum"}
 _NEVER_CHECKED = frozenset(
     {"pattern", "patternProperties", "propertyNames", "multipleOf", "not", "if", "contains"}

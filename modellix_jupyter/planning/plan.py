@@ -300,8 +300,8 @@ def is_reusable(request: Request, reuse: str) -> bool:
 def best(known: Sequence[Task], origin: str) -> Task | None:
     """Return the task that the next request with its key reuses; `known` has them oldest first.
 
-    It is a result with all of its files, else a task in progress, else one of unknown outcome: it
-    may have been paid for.
+    It is the newest result with all of its files, else the newest task in progress, else the newest
+    of unknown outcome: it may have been paid for.
     """
     here = [task for task in known if task.origin == origin]
     for wanted in (
@@ -334,7 +334,7 @@ def canonical_text(value: object, digests: Mapping[str, str] = _NO_DIGESTS) -> s
 
 
 def _canonical(digests: Mapping[str, str], leaf: Json) -> Json:
-    """Return a leaf that is the same for equal ones: 1 and 1.0 are equal, 1 and true are not.
+    """Return a form that equal leaves share: 1 and 1.0 are equal, 1 and true are not.
 
     A text is marked as a text, so that none is taken for the digest of a file.
     """

@@ -79,7 +79,7 @@ class ModelSchema:
 
     @property
     def prompt_parameter(self) -> str | None:
-        """The parameter of the prompt: ``prompt`` or ``text``, rather the one that is required."""
+        """The parameter of the prompt: ``prompt`` or else ``text``, a required one first."""
         known = [name for name in ("prompt", "text") if name in self.parameters]
         return next((n for n in known if self.parameters[n].required), known[0] if known else None)
 

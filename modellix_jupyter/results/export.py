@@ -111,7 +111,7 @@ def export(
         )
     ending = target.suffix.lower()
     if ending in {".html", ".htm"}:
-        # it is one file, and may be sent on: what lies beside the notebook is not beside it
+        # without links: the page may be sent on, without the files beside the notebook
         page = report_html([_beside(card, {}) for card in cards()], frame)
         return _write(page.encode(), target)
     thumbnails = _thumbnails(cards()) if ending == ".xlsx" else None
@@ -181,7 +181,7 @@ def _index(tasks: Sequence[Task], frame: pd.DataFrame, names: dict[str, str]) ->
 
 
 def _beside(card: Card, names: dict[str, str]) -> Card:
-    """Return the card with links to the copies, or with none where there are none."""
+    """Return the card with links to its copies, or without links if there are none."""
     files = (names.get(shown.key) for shown in shown_of(card))
     media = tuple(replace(item, file=next(files)) for item in card.media)
     return replace(card, media=media)

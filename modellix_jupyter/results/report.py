@@ -184,7 +184,7 @@ def _plots(frame: pd.DataFrame) -> list[dict[str, str]]:
     plots = []
     for kind, caption in CAPTIONS.items():
         try:
-            pngs = {scheme: plot_png(frame, kind, ink=ink) for scheme, ink in INKS.items()}  # type: ignore[arg-type]  # the kinds are keys of ours
+            pngs = {scheme: plot_png(frame, kind, ink=ink) for scheme, ink in INKS.items()}  # type: ignore[arg-type]  # the kinds are our own keys
         except InvalidRequest:  # no task has the values of this plot
             continue
         except MissingExtra:

@@ -66,7 +66,7 @@ class ShownFrame:
         return repr(self._frame[self._columns])
 
 
-def show(frame: pd.DataFrame | Sequence[Task], columns: str | Sequence[str] | None = None) -> Any:  # noqa: ANN401 - what shows itself: ours, or the frame
+def show(frame: pd.DataFrame | Sequence[Task], columns: str | Sequence[str] | None = None) -> Any:  # noqa: ANN401 - a `ShownFrame`, or the frame
     """Show tasks as a table with their pictures; a frame keeps its rows and their order.
 
     A click on a heading sorts the table, and it can be searched, with no kernel too where the
@@ -174,7 +174,8 @@ def _plain(value: object) -> Html:
 
 
 def _date(value: datetime) -> Html:
-    local = datetime.fromtimestamp(value.timestamp()).astimezone()  # pandas has no local zone
+    # A pandas Timestamp cannot be converted to the local time zone.
+    local = datetime.fromtimestamp(value.timestamp()).astimezone()
     return el("span", html(local.strftime("%d %b %Y, %H:%M")), style="white-space:nowrap")
 
 
@@ -196,7 +197,7 @@ def _cell(name: str, value: object) -> Cell:
     if isinstance(value, datetime):
         return Cell(_date(value), value.isoformat())
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    key = float(value) if number else None  # type: ignore[arg-type]  # as was just found
+    key = float(value) if number else None  # type: ignore[arg-type]  # checked above
     return Cell(_CELLS.get(name, _plain)(value), key, right=number and name != "rating")
 
 

@@ -27,8 +27,8 @@ def summarise(frame: pd.DataFrame, by: str | Sequence[str] = "model") -> pd.Data
     A grouping column with the name of a measure is called ``by.NAME``. `price` is the sum of the
     charges if every success of the group has one, else the sum of the estimates: they are never
     added together. A rejected task costs nothing; the price of a failed task counts in
-    `price_per_image`. Tasks of several services are groups of their own, so
-    that the sandbox's money is in no sum with real money.
+    `price_per_image`. Tasks of different services are in different groups, so that
+    the sandbox's prices are never added to real ones.
     """
     keys = list(dict.fromkeys([by] if isinstance(by, str) else by))
     if not keys:

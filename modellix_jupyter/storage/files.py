@@ -294,7 +294,7 @@ class Files:
                 f"The setting files is not a place that fsspec knows: {self._url}.",
                 "It is a folder, or looks like s3://BUCKET/FOLDER; MODELLIX_FILES holds it.",
             ) from None
-        except Exception as error:  # noqa: BLE001 - a backend raises whatever its library does
+        except Exception as error:  # noqa: BLE001 - a backend can raise any error
             hint = "`%modellix doctor` tests the place of files; MODELLIX_FILES holds it."
             raise _Unreachable(f"{failed}: {_reason(error)}.", hint) from None
 

@@ -1,4 +1,4 @@
-"""Prepare files that are sent as inputs: upright, without metadata, in a format in use."""
+"""Prepare files that are sent as inputs: upright, without metadata, in an accepted format."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def preview(content: bytes) -> str | None:
     try:
         with Image.open(io.BytesIO(content)) as opened:
             return data_uri("image/jpeg", shrunk(opened, PREVIEW_PX, PREVIEW_BYTES).jpeg)
-    except Exception:  # noqa: BLE001 - decoders raise whatever the bytes make them
+    except Exception:  # noqa: BLE001 - a decoder can raise any error
         return None
 
 
@@ -79,7 +79,7 @@ def _plain_picture(
                 return content, kind
             upright = ImageOps.exif_transpose(opened)
             return _written(upright, kind if kind in _TAKEN else filetypes.PNG)
-    except Exception as error:  # decoders raise whatever the bytes make them
+    except Exception as error:  # a decoder can raise any error
         raise InvalidRequest(
             f"{where} is a picture that cannot be opened.", "Save it as PNG, and name that."
         ) from error

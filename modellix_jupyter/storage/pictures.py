@@ -68,7 +68,7 @@ class NotDecoded(ModellixError):
 
 @contextmanager
 def opened(path: Path, decoder: str, mark: Path | None = None) -> Iterator[Picture]:
-    """Open a picture to decode it inside; `mark` is the path of its mark, by default beside it.
+    """Open a picture to be decoded in the context; `mark` is its mark, by default beside it.
 
     Raises `NotDecoded` if it must not be decoded, else the errors of Pillow.
     """

@@ -144,7 +144,7 @@ class Store:
         return replace(self._described(part, resource, kind, mark), size=size), ending
 
     def _check_again(self, part: Path, what: str) -> None:
-        """Raise for a rare or faulty file, unless the same came before: so the server made it."""
+        """Raise for a rare or faulty file, unless it came before: then the server made it so."""
         with part.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()
         if digest not in self._odd:
@@ -176,7 +176,7 @@ class Store:
             return named
         except DownloadError:
             raise
-        except Exception as error:  # decoders raise whatever the bytes make them
+        except Exception as error:  # a decoder can raise any error
             raise DownloadError("The picture cannot be decoded.", final=False) from error
 
 
@@ -217,7 +217,7 @@ def _inflate(part: Path, room: int) -> None:
 
 def _has_checksums(part: Path) -> bool:
     """Whether the chunks of a PNG have the right checksums: a tenth of the time of decoding."""
-    # by hand: Pillow's `verify` holds a chunk twice, however large it is
+    # by hand: Pillow's `verify` keeps two copies of a chunk in memory, of any size
     with part.open("rb") as file:
         file.seek(8)  # past the signature
         while name := (head := file.read(8))[4:]:
@@ -249,6 +249,6 @@ def _too_large(room: int) -> DownloadError:
 
 
 def _not_allowed(what: str, setting: str) -> DownloadError:
-    """Return an error for a file that a setting forbids: it can be had after a change of it."""
+    """Return an error for a file above a limit; it is not lost, since the user can raise that."""
     hint = f"Raise `%config Modellix.{setting}`, then `%modellix resume`."
     return DownloadError(f"{what} that the settings allow.", hint, blocked=True)

@@ -147,7 +147,7 @@ def _decoding(path: Path) -> Iterator[Picture]:
             yield image
     except ModellixError:
         raise
-    except Exception as error:  # decoders raise whatever a broken file makes them raise
+    except Exception as error:  # a decoder can raise any error
         message = f"The picture cannot be decoded ({type(error).__name__})."
         raise ModellixError(message, f"The file itself is at {path}.") from error
 
