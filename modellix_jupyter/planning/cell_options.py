@@ -72,26 +72,28 @@ class Option:
 
 # Every option that is not a parameter of the model.
 OPTIONS: tuple[Option, ...] = (
-    Option("param", "NAME=VALUE", "a parameter of the model whose name an option here has taken"),
+    Option("param", "NAME=VALUE", "a parameter of the model that has the name of an option here"),
     Option(
-        "body", "JSON", "the whole body of the request but the prompt, for what flags cannot say"
+        "body",
+        "JSON",
+        "the request's body without the prompt, for values that options cannot express",
     ),
-    Option("out", "VAR", "bind the results to VAR too; they are always the value of the cell"),
-    Option("no-wait", None, "return at once; the output goes on updating itself"),
-    Option("timeout", "SECONDS", "how long the cell waits; the tasks live on"),
+    Option("out", "VAR", "also bind the results to VAR; they are always the cell's value"),
+    Option("no-wait", None, "return at once; the output keeps updating"),
+    Option("timeout", "SECONDS", "how long the cell waits; the tasks go on"),
     Option("repeat", "N", "make each request N times"),
     Option(
         "vary",
         "NAME=a,b,c",
-        "one request for each value, or for each item of a JSON list; several make the product",
+        "one request per value, or per item of a JSON list; several give every combination",
     ),
     Option("dry-run", None, "show the plan, with its count and its price if known; send nothing"),
-    Option("yes", None, "ask no question, whatever the plan costs"),
+    Option("yes", None, "do not ask for confirmation, whatever the plan costs"),
     Option("max-usd", "X", "refuse a plan that may cost more than X, or that has no known price"),
-    Option("fresh", None, "ask the service although the ledger has the same request's result"),
-    Option("reuse", None, "take the ledger's result although the request has no seed"),
+    Option("fresh", None, "send the request even if the ledger has its result"),
+    Option("reuse", None, "take the ledger's result even if the request has no seed"),
     Option("save", "DIR", "copy the files to DIR as well"),
-    Option("no-interpolate", None, "leave {name} alone, in the prompt and in the options"),
+    Option("no-interpolate", None, "leave {name} as it is, in the prompt and in the options"),
     Option("help", None, "show this"),
 )
 
@@ -116,7 +118,7 @@ COMMANDS: tuple[Command, ...] = (
         "show what was spent and what is left; set a limit for every kernel on this ledger",
     ),
     Command("stop", "[TASK_ID ...]", "take back what has not been sent; stop waiting for what has"),
-    Command("panel", None, "show the panel of buttons"),
+    Command("panel", None, "show the panel"),
     Command("export", "PATH", "write the history as csv, json, parquet, xlsx or html"),
     Command("balance", None, "show what is left on the account"),
     Command("sandbox", None, "run a local Modellix and use it: no key, no cost"),

@@ -189,7 +189,9 @@ def _variable(name: str, namespace: Mapping[str, object], where: str) -> object:
     key = name if name in namespace else unicodedata.normalize("NFKC", name)
     if key not in namespace:
         names = [known for known in namespace if not known.startswith("_")]
-        stay = f"To leave braces alone use --no-interpolate; else set {name} in a cell before."
+        stay = (
+            f"To leave braces as they are use --no-interpolate; else set {name} in a cell before."
+        )
         raise InvalidRequest(
             f"{{{short(name)}}} in {where} is not a variable of this notebook.",
             f"{did_you_mean(name, names, 3)} {stay}".strip(),
@@ -200,7 +202,7 @@ def _variable(name: str, namespace: Mapping[str, object], where: str) -> object:
         kind = "module" if isinstance(value, ModuleType) else "function or a class"
         raise InvalidRequest(
             f"The variable `{name}` is a {kind}, not a text.",
-            "Use another name; --no-interpolate leaves braces alone.",
+            "Use another name; --no-interpolate leaves braces as they are.",
         )
     return value
 
