@@ -461,10 +461,17 @@ def test_a_living_kernels_task_is_followed_and_not_touched(rig: Rig) -> None:
 
 def test_a_followed_task_is_taken_over_when_its_kernel_dies(rig: Rig) -> None:
     mine, theirs = FakeService(rig.files), FakeService(rig.files)
-    theirs.answers = [Unauthorized("Unauthorized: x", code=401)]
+    polled = asyncio.Event()
+
+    async def never_answered(_: str) -> Never:
+        polled.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    theirs.on_poll = never_answered
     driver = rig.engine(theirs)
     (task,) = driver.submit([request()])
-    ended(driver, task)
+    driver.run(polled.wait).result(HANG_S)
     follower = rig.engine(mine)
     assert follower.resume([rig.row(task.uid)])
     assert mine.polled == []
