@@ -252,19 +252,21 @@ class LiveView:
 
     def _message(self, *, final: bool) -> str | None:
         """Return the note of the cell, and the warnings that concern every task."""
-        notes = [self._not_sent()] if final else [self._note or self._written()]
+        notes = [self._given_up()] if final else [self._note or self._written()]
         notes += [self._unchecked, *self._session.engine.warnings]
         return " ".join(filter(None, notes)) or None
 
-    def _not_sent(self) -> str:
-        """Say why tasks were not sent, and what to do; empty if there is no such task."""
+    def _given_up(self) -> str:
+        """Say why tasks were not sent, or are not driven here, and what to do; empty if all are."""
         engine = self._session.engine
-        unsent = [uid for uid in self._uids if engine.get(uid).unsent]
-        problem = next((p for p in map(engine.problem, unsent) if p is not None), None)
+        tasks = [task for task in map(engine.get, self._uids) if not task.status.ended]
+        problems = [(task, engine.problem(task.uid)) for task in tasks]
+        problem = next((why for _, why in problems if why is not None), None)
         if problem is None:
             return ""
-        count = "1 task" if len(unsent) == 1 else f"{len(unsent)} tasks"
-        return f"{count}: {problem.message} {problem.hint}"
+        left = sum(task.unsent or why is not None for task, why in problems)
+        count = "1 task" if left == 1 else f"{left} tasks"
+        return f"{count}: {problem.message.rstrip('.')}. {problem.hint}"
 
     def _written(self) -> str:
         """Say when this was drawn, unless a cell waits: it may be read days later."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 from postgres_server import PASSWORD, PostgresServer
-from session_rig import HANG_S, Sessions, is_whole, python
+from session_rig import HANG_S, UNPOLLED, Sessions, is_whole, python, wait_until_accepted
 
 from modellix_jupyter.notebook import doctor
 from modellix_jupyter.notebook.recovery import report, resolve_unknown
+from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.values import Status
 
 COUNT, AT_ONCE = 8, 2
@@ -111,6 +113,24 @@ def test_its_tasks_are_taken_over_and_sent_once(
 def ended(session: object) -> list[object]:
     ledger = session.ledger  # type: ignore[attr-defined]
     return [task for task in ledger.tasks() if task.is_final]
+
+
+def test_a_key_that_the_service_refuses_for_a_task_is_said_and_the_right_one_goes_on(
+    sessions: Sessions, ledger: str
+) -> None:
+    before = sessions(key="key-of-ann", ledger=ledger, pace=UNPOLLED)
+    results = before.submit(make_plan(["p"], ["sandbox/fast"]))
+    wait_until_accepted(before, results)
+    (uid,) = [task.uid for task in results]
+    before.close()
+    other = sessions(key="key-of-bob", ledger=ledger)
+    other.resume().block()
+    message = str(other.show([uid])._message(final=True))
+    assert re.match("1 task: 403: .* belongs to another key[.] .*`%modellix key`", message)
+    mine = sessions(key="key-of-ann", ledger=ledger)
+    mine.resume().block()
+    assert mine.ledger.tasks()[0].status is Status.SUCCESS
+    assert sessions.posts() == 1
 
 
 def test_doctor_says_what_a_server_is_and_may(
