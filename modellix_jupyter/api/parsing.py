@@ -278,6 +278,8 @@ def _price(entry: dict[str, Json]) -> Price | None:
     stated = next((each for each in places if isinstance(each, dict | str | int | float)), entry)
     amounts = stated if isinstance(stated, dict) else {"amount": stated}
     found = {"unit": entry.get("unit") or entry.get("price_unit"), **amounts}
+    if str(found.get("currency") or "USD").upper() != "USD":
+        return None
     fixed = _amount(found, "amount", "value", "price", "fixed", "usd", "price_usd")
     low = _first((_amount(found, "min", "min_price"), fixed))
     high = _first((_amount(found, "max", "max_price"), fixed))

@@ -41,14 +41,15 @@ class Problem(NamedTuple):
 
 def clean(schema: object, document: object = None) -> Schema:
     """Return the supported part of a schema; at worst an empty one, which accepts all."""
-    return _Cleaner(document).clean(schema)
+    return _Cleaner((document, schema)).clean(schema)
 
 
 class _Cleaner:
     """Reads one schema of a document, up to a number of nodes."""
 
-    def __init__(self, document: object) -> None:
-        self._document = document
+    def __init__(self, roots: Sequence[object]) -> None:
+        # What references point into: the document, or else the schema by itself.
+        self._roots = roots
         self._left = _MAX_NODES
 
     def clean(self, schema: object, depth: int = 0, within: tuple[str, ...] = ()) -> Schema:
@@ -61,7 +62,7 @@ class _Cleaner:
         pointer = schema.get("$ref")
         if isinstance(pointer, str):
             rest = self._own({k: v for k, v in schema.items() if k != "$ref"}, depth, within)
-            found = _at(self._document, pointer)
+            found = next((at for r in self._roots if (at := _at(r, pointer)) is not None), None)
             if pointer in within or not isinstance(found, dict):
                 return {**rest, "unchecked": (*rest.get("unchecked", ()), "$ref")}
             target = self.clean(found, depth + 1, (*within, pointer))

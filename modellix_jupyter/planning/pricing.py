@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from modellix_jupyter.errors import short
-from modellix_jupyter.planning.schema import ModelSchema, Parameter
+from modellix_jupyter.planning.json_schema import Schema
+from modellix_jupyter.planning.schema import ModelSchema, Parameter, alternatives
 from modellix_jupyter.values import Json, Price, Request, number
 
 
@@ -44,6 +45,7 @@ _SWITCHES: Mapping[str, tuple[str, str]] = {
     "series_amount": ("result_type", "single"),
 }
 _SECONDS = ("duration", "duration_seconds", "durationSeconds", "seconds", "video_length")
+_COUNTED = frozenset({*_COUNTS, *_COUNTS_AT_MOST, *_SECONDS})
 _FLAT_UNITS = frozenset({"task", "request", "generation", "call", "run"})
 _FILE_UNITS = frozenset(
     {"image", "picture", "video", "clip", "song", "track", "audio", "file", "output", "result"}
@@ -86,6 +88,7 @@ class Pricing:
             return _ONE
         if unit and unit not in _FILE_UNITS and unit not in _TIME_UNITS:
             raise _Unknown(f"its price is per {short(stated, 40)}, which cannot be counted")
+        self._check_nested(request)
         files = self._files(request)
         if unit in _FILE_UNITS:
             if self.parameters is None and not any(name in request.params for name in _COUNTS):
@@ -101,6 +104,16 @@ class Pricing:
             raise _Unknown("its schema cannot be read, and its price names no unit")
         # without a unit, it may be the price of the whole request, or of each file or second
         return Cost(1.0, max(1.0, files.times(self._seconds(request) or _ONE).high))
+
+    def _check_nested(self, request: Request) -> None:
+        """Refuse to count where a part of a parameter says how much is made."""
+        parts = {name: each for name, each in request.params.items() if isinstance(each, Mapping)}
+        for name, known in (self.parameters or {}).items():
+            for each in alternatives(known.schema):
+                parts.setdefault(name, each.get("properties", {}))
+        inner = next((i for part in parts.values() for i in part if i in _COUNTED), None)
+        if inner is not None:
+            raise _Unknown(f"its `{inner}` is within another parameter, where it is not counted")
 
     def _files(self, request: Request) -> Cost:
         found = _ONE
@@ -133,22 +146,35 @@ class Pricing:
         given = number(value)
         if given is not None and given > 0:
             return Cost(given, given)
-        bounds = _bounds(known)
-        if bounds is None and (name in request.params or value is not None):
+        is_given = name in request.params
+        bounds = None if known is None else _bounds(known, with_defaults=not is_given)
+        if bounds is None and (is_given or value is not None):
             raise _Unknown(f"its `{name}` is {short(value)}, which cannot be counted")
         return bounds
 
 
-def _bounds(parameter: Parameter | None) -> Cost | None:
+def _bounds(parameter: Parameter, *, with_defaults: bool) -> Cost | None:
     """Return the smallest and the largest number that a parameter takes, if both are known."""
-    if parameter is None:
-        return None
-    choices = [one for one in map(number, parameter.enum or ()) if one is not None and one > 0]
-    if choices:
-        return Cost(min(choices), max(choices))
-    if parameter.maximum is None or not parameter.maximum > 0:
-        return None
-    return Cost(max(parameter.minimum or 0.0, 0.0), parameter.maximum)
+    own = {"enum": parameter.enum, "minimum": parameter.minimum, "maximum": parameter.maximum}
+    stated = _stated(own, with_defaults=False)
+    if stated is not None:
+        return stated
+    # forms of a request may have one parameter with defaults and bounds of their own
+    each = (_stated(one, with_defaults=with_defaults) for one in alternatives(parameter.schema))
+    found = [cost for cost in each if cost is not None]
+    return Cost(min(c.low for c in found), max(c.high for c in found)) if found else None
+
+
+def _stated(schema: Schema, *, with_defaults: bool) -> Cost | None:
+    """Return the bounds of a number that one level of a schema states."""
+    default = number(schema.get("default")) if with_defaults else None
+    choices = map(number, schema.get("enum") or ())
+    stated = [default] if default is not None and default > 0 else choices
+    positive = [one for one in stated if one is not None and one > 0]
+    if positive:
+        return Cost(min(positive), max(positive))
+    low, high = schema.get("minimum"), schema.get("maximum")
+    return Cost(max(low or 0.0, 0.0), high) if high is not None and high > 0 else None
 
 
 # The pricing of a model that is not looked up.

@@ -214,6 +214,12 @@ def _parameter(name: str, forms: Sequence[Form]) -> Parameter:
     )
 
 
+def alternatives(schema: Schema) -> list[Schema]:
+    """Return what a value may be, each of one level."""
+    choices = [each for key in ("anyOf", "oneOf") for each in schema.get(key, ())]
+    return [flat for each in choices for flat in alternatives(each)] or [_flat(schema)]
+
+
 def _flat(schema: Schema) -> Schema:
     """Fold a schema into one level, with the only choice that is not null.
 

@@ -538,6 +538,8 @@ def test_odd_entries_are_left_out_and_odd_fields_empty() -> None:
         ({"price_usd": "0.1"}, Price(low=0.1, high=0.1)),
         ({"pricing": {"usd": 0.1}}, Price(low=0.1, high=0.1)),
         ({"min_price": 0.1, "max_price": "0.2"}, Price(low=0.1, high=0.2)),
+        ({"price": {"fixed": 2, "currency": "usd"}}, Price(low=2, high=2)),
+        ({"price": {"fixed": 2, "currency": "EUR"}}, None),
         ({"price": {"max": 2}}, Price(low=0, high=2)),
         ({"price": {"min": 3, "max": 2}}, None),
         ({"price": -1}, None),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modellix_jupyter.planning.pricing import pricing_of
-from modellix_jupyter.planning.schema import ModelSchema, Parameter
+from modellix_jupyter.planning.schema import ModelSchema, Parameter, parse_schema
 from modellix_jupyter.values import Price, Request
 
 PLAIN = ModelSchema({})
@@ -85,6 +85,38 @@ def test_a_price_for_a_second_goes_by_the_duration(unit: str, name: str) -> None
 
 def test_a_price_for_a_minute_goes_by_its_seconds() -> None:
     assert cost(fixed("minute"), duration=30) == 0.25
+
+
+def counting(**schema: Any) -> Any:
+    """Return the schema of a body, parsed, with these keywords beside its prompt's."""
+    body = {"type": "object", "properties": {"prompt": {"type": "string"}}, **schema}
+    return parse_schema({"schema": body})
+
+
+def test_forms_with_defaults_of_their_own_make_a_range() -> None:
+    forms = [{"properties": {"n": {"type": "integer", "default": n}}} for n in (2, 4)]
+    assert cost(fixed("image"), counting(oneOf=forms)) == (1.0, 2.0)
+    assert cost(fixed("image"), counting(oneOf=forms), n=3) == 1.5
+    bounds = [{"properties": {"n": {"minimum": 1, "maximum": n}}} for n in (2, 6)]
+    assert cost(fixed("image"), counting(oneOf=bounds)) == (0.5, 3.0)
+
+
+def test_a_reference_into_the_schema_is_followed_for_its_default() -> None:
+    body = {
+        "properties": {"prompt": {"type": "string"}, "n": {"$ref": "#/$defs/count"}},
+        "$defs": {"count": {"type": "integer", "default": 4}},
+    }
+    assert cost(fixed("image"), parse_schema({"data": {"schema": body}})) == 2.0
+
+
+@pytest.mark.parametrize("unit", [None, "image", "second"])
+def test_what_counts_within_another_parameter_leaves_no_price(unit: str | None) -> None:
+    inner = {"type": "object", "properties": {"n": {"type": "integer", "default": 4}}}
+    found = counting(properties={"prompt": {"type": "string"}, "parameters": inner})
+    why = "its `n` is within another parameter, where it is not counted"
+    assert cost(fixed(unit), found) == why
+    assert cost(fixed(unit), PLAIN, parameters={"n": 4}) == why
+    assert cost(fixed("task"), found) == 0.5
 
 
 def test_what_cannot_be_counted_is_said_as_the_catalog_says_it() -> None:
