@@ -25,6 +25,7 @@ from chaos_world import (
 
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.sandbox_server import Sandbox
+from modellix_jupyter.settings import Settings
 from modellix_jupyter.values import Status, Task
 
 pytestmark = pytest.mark.slow
@@ -39,6 +40,13 @@ def sandbox() -> Iterator[Sandbox]:
         yield running
 
 
+@pytest.fixture
+def shared(sandbox: Sandbox, home: Path, place: Path | str) -> Settings:
+    """Return the settings of both, with a ledger in each of the two ways."""
+    url = place if isinstance(place, str) else ""
+    return settings(sandbox, home, ledger=url, requests_per_second=200.0)
+
+
 def seen(session: Session) -> list[tuple[str, str, str | None, str | None]]:
     return [(t.uid, t.status.value, t.task_id, t.path) for t in session.ledger.tasks()]
 
@@ -49,10 +57,9 @@ def asked_for(sandbox: Sandbox) -> Counter[str]:
 
 
 def test_both_end_with_the_same_rows_and_nothing_is_downloaded_twice(
-    sandbox: Sandbox, home: Path
+    sandbox: Sandbox, home: Path, shared: Settings
 ) -> None:
-    quick = settings(sandbox, home, requests_per_second=200.0)
-    both = [start(submit_and_watch_all, quick, name, EACH) for name in ("one", "two")]
+    both = [start(submit_and_watch_all, shared, name, EACH) for name in ("one", "two")]
     for child in both:
         assert child.hear() == "submitted"
     for child in both:
@@ -63,7 +70,7 @@ def test_both_end_with_the_same_rows_and_nothing_is_downloaded_twice(
         child.end()
     assert first == second
     assert len(first) == 2 * EACH
-    session = Session(quick, key=KEY)
+    session = Session(shared, key=KEY)
     assert seen(session) == first
     outcome = compare(sandbox, rows(session))
     session.close()
@@ -77,8 +84,10 @@ def test_both_end_with_the_same_rows_and_nothing_is_downloaded_twice(
     assert_once(outcome.known.values(), home / "files")
 
 
-def test_the_other_takes_over_when_one_is_killed_halfway(sandbox: Sandbox, home: Path) -> None:
-    quick = settings(sandbox, home, requests_per_second=200.0, max_in_flight=AT_ONCE)
+def test_the_other_takes_over_when_one_is_killed_halfway(
+    sandbox: Sandbox, shared: Settings
+) -> None:
+    quick = shared.changed(max_in_flight=AT_ONCE)
     names = ("stays", "killed")
     stays, killed = (start(submit_and_watch_all, quick, name, EACH) for name in names)
     for child in (stays, killed):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import threading
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from modellix_jupyter.errors import (
     ApiError,
@@ -68,8 +68,10 @@ NOT_FOUND = NotFound("Not found: task", code=404)
 
 def as_written(rig: Rig) -> list[tuple[str, int | None, str | None]]:
     """Return what a connection of somebody else sees at this moment."""
-    with closing(sqlite3.connect(rig.place)) as connection:
-        rows = connection.execute("SELECT status, submitted_at, task_id FROM tasks").fetchall()
+    engine = create_engine(rig.place if isinstance(rig.place, str) else f"sqlite:///{rig.place}")
+    with closing(engine.connect()) as connection:
+        rows = connection.execute(text("SELECT status, submitted_at, task_id FROM tasks")).all()
+    engine.dispose()
     return [(status, at, task_id) for status, at, task_id in rows]
 
 
@@ -236,7 +238,7 @@ def test_a_fault_while_sending_leaves_the_outcome_unknown(
     assert rig.row(task.uid).status is Status.UNKNOWN
     problem = engine.problem(task.uid)
     assert problem is not None
-    assert "fault" in problem.message
+    assert "bug" in problem.message
     assert "drove task" in caplog.text
     assert engine.resume([task]) == []
     assert len(service.submitted) == 1
