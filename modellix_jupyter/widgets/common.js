@@ -68,6 +68,9 @@ function set(node, name, value) {
 /** The type of the data that a picture dragged within the panel carries: the key of its card. */
 const RESULT_TYPE = "application/x-modellix-result";
 
+/** What has the focus around a node: a front end may have put the panel into a shadow. */
+const focusOf = (node) => node.getRootNode().activeElement ?? null;
+
 const unique = () => Math.random().toString(36).slice(2);
 
 function setTrait(model, name, value) {
@@ -75,18 +78,19 @@ function setTrait(model, name, value) {
   model.save_changes();
 }
 
-/** Listen to a model; return a function that ends it. */
+/** Listen to a model; return a function that ends it. Not every front end takes several names at once. */
 function follow(model, handlers) {
-  const pairs = Object.entries(handlers);
-  for (const [names, handler] of pairs) model.on(names, handler);
-  return () => pairs.forEach(([names, handler]) => model.off(names, handler));
+  const pairs = Object.entries(handlers).flatMap(([names, handler]) => names.split(" ").map((name) => [name, handler]));
+  for (const [name, handler] of pairs) model.on(name, handler);
+  return () => pairs.forEach(([name, handler]) => model.off(name, handler));
 }
 
 /** Handle the keys typed inside `root`, and keep them from a notebook's own one-key commands. */
 function ownKeys(root, handle) {
   const listen = (event) => {
-    if (!root.contains(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (handle(event)) event.preventDefault();
+    const [target] = event.composedPath(); // inside a shadow, if it stands in one
+    if (!root.contains(target) || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (handle(event.key, target)) event.preventDefault();
     // the notebook listens at the document, and would delete a cell at "d d"
     if (event.key !== "Tab") event.stopImmediatePropagation();
   };

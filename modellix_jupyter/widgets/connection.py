@@ -16,6 +16,7 @@ from modellix_jupyter.notebook.functions import sandbox
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.notebook.spending import set_limit, standing_of
 from modellix_jupyter.widgets.controls import (
+    Markup,
     SecretField,
     StatusLine,
     box,
@@ -35,7 +36,7 @@ class Connection:
         self._context = context
         self.on_limit: Callable[[], None] = lambda: None
         self.status = StatusLine()
-        self.state = widgets.HTML()
+        self.state = Markup()
         self.secret = SecretField(self._use)
         self.keep = checkbox("Keep the key on this machine for later kernels")
         self.sandbox = button(

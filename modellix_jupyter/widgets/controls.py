@@ -95,11 +95,19 @@ def close_all(widget: widgets.Widget) -> None:
     widget.close()
 
 
+class Markup(widgets.HTML):  # type: ignore[misc]  # ipywidgets has no types
+    """A place for HTML; its value is a plain text, as marimo writes no other."""
+
+    @traitlets.validate("value")
+    def _as_text(self, proposal: dict[str, Any]) -> str:
+        return str(proposal["value"])
+
+
 class StatusLine:
     """A line that a screen reader reads out when it changes."""
 
     def __init__(self) -> None:
-        self.view = widgets.HTML()
+        self.view = Markup()
 
     def error(self, error: ModellixError) -> None:
         """Show what went wrong and what to do."""

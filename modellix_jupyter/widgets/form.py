@@ -16,7 +16,7 @@ from modellix_jupyter.planning.inputs import slot_of
 from modellix_jupyter.planning.interpolation import value_of
 from modellix_jupyter.planning.schema import ModelSchema, Parameter
 from modellix_jupyter.values import Json
-from modellix_jupyter.widgets.controls import UNSET, MediaField, box, close_all, field
+from modellix_jupyter.widgets.controls import UNSET, Markup, MediaField, box, close_all, field
 from modellix_jupyter.widgets.panel_context import PanelContext
 
 NOT_SET = "not set"
@@ -142,8 +142,8 @@ def _controls(widget: widgets.Widget) -> Iterator[widgets.Widget]:
         yield from _controls(child)
 
 
-def _heading(model: str) -> widgets.HTML:
-    return widgets.HTML(el("b", html(model)))
+def _heading(model: str) -> Markup:
+    return Markup(el("b", html(model)))
 
 
 def _is_often(parameter: Parameter) -> bool:

@@ -420,7 +420,7 @@ class Gallery {
 
   present(cards, key, compare) {
     const items = cards.map((card) => ({ card, thumb: this.thumbs.get(card.key) }));
-    this.root.dispatchEvent(new CustomEvent("mx-view", { bubbles: true, detail: { items, key, compare } }));
+    this.root.dispatchEvent(new CustomEvent("mx-view", { bubbles: true, composed: true, detail: { items, key, compare } }));
   }
 
   // -- positions
@@ -502,7 +502,7 @@ class Gallery {
     set(this.scroller, "hidden", this.count || this.table ? null : "");
     this.drawEmpty();
     const { lines, first, last } = this.inSight();
-    const focused = list.contains(document.activeElement) ? this.current : null;
+    const focused = list.contains(focusOf(list)) ? this.current : null;
     const kept = new Set();
     // always one entry in sight can be reached with Tab
     const inSight = this.current >= first && this.current < last;
@@ -515,7 +515,7 @@ class Gallery {
     }
     keepOnly(entries, kept);
     this.drawHeads();
-    if (focused !== null && !list.contains(document.activeElement)) this.focus(this.current);
+    if (focused !== null && !list.contains(focusOf(list))) this.focus(this.current);
   }
 
   drawEntry(index, line) {
@@ -660,8 +660,7 @@ class Gallery {
   }
 
   /** Handle a key; return whether it is one of ours. */
-  key(event) {
-    const { key, target } = event;
+  key(key, target) {
     if (key === "/" && target.tagName !== "INPUT") return this.search.focus(), true;
     if (target === this.search) {
       if (key === "Escape" || key === "ArrowDown") return this.focus(this.current), true;
@@ -669,7 +668,7 @@ class Gallery {
     }
     const entry = target.closest(".mx-tile, .mx-row");
     if (!entry || !this.list.contains(entry)) return false;
-    if (target !== entry) return this.keyInside(event, entry);
+    if (target !== entry) return this.keyInside(key, target, entry);
     return this.keyOnEntry(key);
   }
 
@@ -698,12 +697,12 @@ class Gallery {
     return next ? Math.min(next.first + this.current - line.first, next.last - 1) : this.current;
   }
 
-  keyInside(event, entry) {
-    const group = event.target.closest(".mx-actions, .mx-stars");
+  keyInside(key, target, entry) {
+    const group = target.closest(".mx-actions, .mx-stars");
     const buttons = [...(group?.children ?? [])];
-    const next = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (event.key === "Escape") return entry.focus(), true;
-    if (next) return buttons[(buttons.indexOf(event.target) + next + buttons.length) % buttons.length]?.focus(), true;
+    const next = { ArrowRight: 1, ArrowLeft: -1 }[key];
+    if (key === "Escape") return entry.focus(), true;
+    if (next) return buttons[(buttons.indexOf(target) + next + buttons.length) % buttons.length]?.focus(), true;
     return false;
   }
 }
@@ -729,7 +728,7 @@ function render({ model, el }) {
       set(target, "tabindex", 0);
     }
   });
-  const unlisten = ownKeys(root, (event) => gallery.key(event));
+  const unlisten = ownKeys(root, (key, target) => gallery.key(key, target));
   const resized = new ResizeObserver(() => gallery.refresh());
   resized.observe(scroller);
   resized.observe(root);
@@ -742,7 +741,7 @@ function render({ model, el }) {
     "change:sort change:descending": () => gallery.showOrder(),
     "change:empty": () => gallery.draw(),
     "change:search": () => {
-      if (document.activeElement !== gallery.search) gallery.search.value = model.get("search");
+      if (focusOf(gallery.search) !== gallery.search) gallery.search.value = model.get("search");
     },
   });
   gallery.loading = true;

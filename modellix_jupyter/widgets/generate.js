@@ -69,10 +69,10 @@ function render({ model, el }) {
   const press = (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     // looked up at each event: the panel is put into the page only some time after `render`
-    if (!el.closest(".mx-panel")?.contains(event.target)) return;
+    if (!el.closest(".mx-panel")?.contains(event.composedPath()[0])) return;
     event.preventDefault();
     event.stopPropagation(); // the notebook's own Ctrl+Enter runs the cell
-    const field = document.activeElement;
+    const field = focusOf(el);
     field?.blur?.(); // so that the last typed text is sent before the click
     if (!generate.button.hidden && !generate.button.disabled) generate.click();
     field?.focus?.({ preventScroll: true });

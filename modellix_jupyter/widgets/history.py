@@ -14,6 +14,7 @@ from modellix_jupyter.values import Task, service_of
 from modellix_jupyter.widgets.actions import Actions
 from modellix_jupyter.widgets.cards import Item, Listing, title_of
 from modellix_jupyter.widgets.controls import (
+    Markup,
     StatusLine,
     box,
     button,
@@ -133,7 +134,7 @@ class History:
     # -- tasks that are not final
 
     def _make_open_box(self) -> widgets.VBox:
-        self.open_line = widgets.HTML()
+        self.open_line = Markup()
         self.take_up_all = button("Take up all", self._take_up_all)
         self.unknown = field(widgets.Dropdown, "Unknown task", options=[("choose", None)])
         self.task_id = field(widgets.Text, "Its task id", placeholder="from the console")
@@ -176,7 +177,7 @@ class History:
     # -- deleting
 
     def _make_delete_box(self) -> widgets.VBox:
-        self.delete_line = widgets.HTML()
+        self.delete_line = Markup()
         self.files = checkbox("Delete their files too")
         self.delete = button("Delete", self._delete, button_style="danger")
         keep = button("Keep", lambda: set_visible(self.delete_box, visible=False))

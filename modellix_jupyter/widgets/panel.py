@@ -6,10 +6,12 @@ changes. The tabs share a `PanelContext` and the `Actions`.
 
 from __future__ import annotations
 
+import sys
 import time
 import uuid
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -22,10 +24,10 @@ from modellix_jupyter.notebook.spending import standing_of
 from modellix_jupyter.values import Card, Task
 from modellix_jupyter.widgets.actions import Actions
 from modellix_jupyter.widgets.connection import Connection
-from modellix_jupyter.widgets.controls import StatusLine, box, close_all
+from modellix_jupyter.widgets.controls import Markup, StatusLine, box, close_all
 from modellix_jupyter.widgets.create import Create
 from modellix_jupyter.widgets.history import History
-from modellix_jupyter.widgets.panel_context import PanelContext
+from modellix_jupyter.widgets.panel_context import PanelContext, new_pool
 from modellix_jupyter.widgets.picks import Compare, Export
 
 TABS = ("Create", "Compare", "History", "Connection")
@@ -54,32 +56,37 @@ class Snapshot:
     def show(self) -> None:
         """Show it below the present outputs of the cell."""
         self.shown, self._screen = True, NotebookScreen()
-        self.write(())
+        self.write(list)
 
     @property
     def due(self) -> bool:
         """Whether it may be written again now."""
         pause = max(SNAPSHOT_EVERY_S, self._size / SNAPSHOT_BYTES_S)
-        return self.shown and time.monotonic() - self._written_at >= pause
+        return time.monotonic() - self._written_at >= pause
 
-    def write(self, cards: Sequence[Card]) -> None:
-        """Write it again, if it has changed."""
-        note = html(NOTE)
+    def write(self, read: Callable[[], Sequence[Card]]) -> None:
+        """Write it again where it is shown, if it has changed."""
+        self._written_at = time.monotonic()
+        if not self.shown:
+            return
+        cards, note = read(), html(NOTE)
         shown = cards_html(cards, time.time(), stopped=NOTE, budget=self._budget) if cards else note
         page = el("div", shown, class_=self.class_name)
         self._screen.draw({"text/html": page, "text/plain": NOTE}, last=False)
-        self._size, self._written_at = len(page), time.monotonic()
+        self._size = len(page)
 
 
 class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """The panel of a session, or of the session in use; a notebook shows it as a cell's value."""
 
+    new_pool = staticmethod(new_pool)
+
     def __init__(self, session: Session | None = None) -> None:
         self._closed = True  # until there is something to close
         self._seen = self._stale = False
         self._status = StatusLine()
-        self._head = widgets.HTML()
-        self.context = PanelContext(session, self._status.error)
+        self._head = Markup()
+        self.context = PanelContext(session, self._status.error, self.new_pool)
         self.actions = Actions(self.context)
         self.create = Create(self.context, self.actions)
         self.compare = Compare(self.context, self.actions)
@@ -164,9 +171,12 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
             self._show_head()
 
     def _write_snapshot(self) -> None:
+        self._snapshot.write(self._ended)
+
+    def _ended(self) -> list[Card]:
         session = self.context.session
         ended = [uid for uid in self.context.uids()[::-1] if session.engine.get(uid).is_final]
-        self._snapshot.write([session.card(uid) for uid in ended[:MAX_SNAPSHOT_TASKS]])
+        return [session.card(uid) for uid in ended[:MAX_SNAPSHOT_TASKS]]
 
     # -- actions of the user
 
@@ -251,4 +261,14 @@ def panel() -> Panel:
     for each in tuple(_open_panels):
         if each.abandoned:
             each.close()
-    return Panel()
+    return _class()()
+
+
+def _class() -> type[Panel]:
+    """Return the panel's class for this front end."""
+    marimo: Any = sys.modules.get("marimo")
+    if marimo is None or not marimo.running_in_notebook():
+        return Panel
+    from modellix_jupyter.widgets.marimo_panel import MarimoPanel
+
+    return MarimoPanel

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from modellix_jupyter.errors import ModellixError
 from modellix_jupyter.notebook import current_session
@@ -27,16 +27,36 @@ log = logging.getLogger("modellix_jupyter.panel")
 
 # How often the clocks of running tasks are drawn, in seconds.
 TICK_S = 0.5
-_THREADS = 4
+THREADS = 4
 _FAULT = ModellixError(
     "A bug in modellix-jupyter; the log has the details.", "Nothing that was sent is lost."
 )
 
 
+class Pool(Protocol):
+    """What the context works on: an executor's threads, or those of another front end."""
+
+    def submit(self, call: Callable[[], None], /) -> Any:  # noqa: ANN401 - nobody asks for it
+        """Call it on a thread."""
+
+    def shutdown(self, *, wait: bool, cancel_futures: bool) -> None:
+        """End the threads."""
+
+
+def new_pool() -> Pool:
+    """Return threads for a panel."""
+    return ThreadPoolExecutor(THREADS, thread_name_prefix="modellix-panel")
+
+
 class PanelContext:
     """The shared part of a panel; if it is given no session, it follows the one in use."""
 
-    def __init__(self, session: Session | None, on_error: Callable[[ModellixError], None]) -> None:
+    def __init__(
+        self,
+        session: Session | None,
+        on_error: Callable[[ModellixError], None],
+        pool: Callable[[], Pool] = new_pool,
+    ) -> None:
         self.lock = threading.RLock()
         self.session = session or current_session.current()
         self.ratings: dict[str, int | None] = {}
@@ -52,7 +72,8 @@ class PanelContext:
         self._unsubscribe: Callable[[], None] = lambda: None
         # not `lock`, which is held while views draw: the kernel's thread must not wait for it
         self._pool_lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._new_pool = pool
+        self._pool: Pool | None = None
         self._running = self._closed = False
         self._last: dict[object, object] = {}
 
@@ -198,6 +219,6 @@ class PanelContext:
             if self._closed:
                 return False
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="modellix-panel")
+                self._pool = self._new_pool()
             self._pool.submit(body)
             return True

@@ -28,7 +28,7 @@ function render({ model, el }) {
     link.facts(items.map((item) => item.card.key)).then(({ facts }) => shown === mine && mine.update(facts)).catch(() => {});
   };
   const view = (event) => {
-    if (el.closest(".mx-panel")?.contains(event.target)) show(event.detail);
+    if (el.closest(".mx-panel")?.contains(event.composedPath()[0])) show(event.detail);
   };
   const receive = ({ cards, key, compare }) => {
     if (cards) show({ items: cards.map((card) => ({ card })), key, compare });

@@ -141,7 +141,7 @@ class Picker {
 
 function render({ model, el }) {
   const picker = new Picker(model, el);
-  const unlisten = ownKeys(picker.root, (event) => picker.key(event));
+  const unlisten = ownKeys(picker.root, (key, target) => picker.key({ key, target }));
   const unfollow = follow(model, {
     "change:models change:chosen change:placeholder": () => picker.show(),
     "msg:custom": ({ taken }) => taken && (picker.field.value = ""),

@@ -23,6 +23,7 @@ from modellix_jupyter.widgets.actions import Actions
 from modellix_jupyter.widgets.cards import Listing, ratio_of
 from modellix_jupyter.widgets.controls import (
     Cells,
+    Markup,
     StatusLine,
     box,
     button,
@@ -60,7 +61,7 @@ class Compare:
         self.status = StatusLine()
         self.mode = widgets.ToggleButtons(options=list(MODES), tooltips=list(MODES.values()))
         self.mode.style.button_width = "auto"
-        self.html = widgets.HTML()
+        self.html = Markup()
         self.html.add_class("mx-table-view")
         self.gallery = actions.gallery(
             mode="picks",

@@ -86,7 +86,7 @@ class Lab:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Start a Jupyter server with JupyterLab and Notebook 7, in an empty home."""
     folder, home = tmp_path_factory.mktemp("notebooks"), tmp_path_factory.mktemp("home")
-    port = _free_port()
+    port = free_port()
     settings = home / "lab" / "user-settings"
     _quiet(settings)
     log = (home / "server.log").open("w")
@@ -96,11 +96,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     command += [f"--LabApp.user_settings_dir={settings}"]
     server = subprocess.Popen(  # noqa: S603 - our own command
-        command, stdout=log, stderr=subprocess.STDOUT, env=_environment(home)
+        command, stdout=log, stderr=subprocess.STDOUT, env=environment(home)
     )
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait_for(url, server)
+        wait_for(f"{url}/api/status?token={TOKEN}", server)
         yield Lab(url, folder, settings)
     finally:
         server.terminate()
@@ -115,7 +115,8 @@ def _quiet(settings: Path) -> None:
     (extension / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
 
 
-def _environment(home: Path) -> dict[str, str]:
+def environment(home: Path) -> dict[str, str]:
+    """Return the environment of a server with a home of its own."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MODELLIX_", "JUPYTER_"))}
     ours = {
         "MODELLIX_HOME": str(home / ".local/share/modellix-jupyter"),
@@ -126,20 +127,22 @@ def _environment(home: Path) -> dict[str, str]:
     return kept | ours | jupyter | {"HOME": str(home)}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until a server answers."""
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        assert server.poll() is None, "the Jupyter server ended at its start"
+        assert server.poll() is None, "the server ended at its start"
         try:
-            with urllib.request.urlopen(f"{url}/api/status?token={TOKEN}", timeout=2) as answer:  # noqa: S310 - our own server
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own server
                 json.load(answer)
                 return
         except OSError:
             time.sleep(0.2)
-    pytest.fail("the Jupyter server did not start")
+    pytest.fail("the server did not start")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import ipywidgets
@@ -64,8 +65,9 @@ class Page:
         """Wait until something is so, as it is between two changes of the panel."""
 
         def looked() -> object:
-            with self.panel.context.lock:
+            with self.panel.context.lock, suppress(KeyError):  # of a card that is on its way
                 return true()
+            return False
 
         until(looked)
 

@@ -130,6 +130,7 @@ def test_a_click_sends_once(page: Page, sandbox: Sandbox) -> None:
     page.until(page.panel.context.uids)
     page.until_final()
     (task,) = page.tasks()
+    page.until(lambda: page.seen()[task.uid])
     for _ in range(4):
         page.press(task.uid, "again", page.seen()[task.uid]["click"])
     page.until(lambda: len(page.panel.context.uids()) == 2)
@@ -185,6 +186,7 @@ def test_a_result_that_is_there_is_not_paid_for_again(page: Page, sandbox: Sandb
     page.click()
     page.until(lambda: "Nothing was sent" in page.create.status.view.value)
     assert len(sandbox.submissions) == before
+    page.until(lambda: page.seen()[task.uid])
     page.press(task.uid, "again", page.seen()[task.uid]["click"])
     page.until(lambda: len(sandbox.submissions) == before + 1)
     page.until_final()

@@ -18,6 +18,7 @@ from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.notebook.viewer import ViewerLink, talk_js
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results.show import show
+from modellix_jupyter.widgets.marimo_panel import MarimoPanel
 
 from .panel_rig import HANG_S, Page
 
@@ -52,6 +53,7 @@ def scripts() -> dict[str, str]:
     link = (PACKAGE / "notebook" / "viewer_link.js").read_text("utf-8")
     return {
         **of_widgets,
+        "the panel in marimo": MarimoPanel._esm.default_value,
         "the viewer": module_js("viewer") + module_js("tables") + talk_js() + link,
     }
 
@@ -84,7 +86,8 @@ def test_a_colour_of_jupyterlab_has_another_to_fall_back_on(sheet: Path) -> None
     css = sheet.read_text("utf-8")
     used = re.findall(r"var\(\s*(--[\w-]+)\s*([,)])", css)
     code = "".join(scripts().values())  # which sets some on elements
-    defined = set(re.findall(r"(--[\w-]+)\s*:", css)) | set(re.findall(r"--[\w-]+", code))
+    sheets = "".join(each.read_text("utf-8") for each in PACKAGE.rglob("*.css"))
+    defined = set(re.findall(r"(--[\w-]+)\s*:", sheets)) | set(re.findall(r"--[\w-]+", code))
     defined = {name for name in defined if not name.startswith("--jp")}
     assert [name for name, end in used if end == ")" and name not in defined] == []
     assert not REMOTE.search(css)
