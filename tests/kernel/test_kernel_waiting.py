@@ -133,18 +133,16 @@ def test_an_interrupt_of_what_is_awaited_takes_back_what_was_not_sent(ticking: T
 
 
 def test_an_interrupt_of_what_is_awaited_comes_at_once_where_nothing_else_turns_the_loop(
-    service: Sandbox, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    with a_kernel(service, tmp_path) as talk:
+    with Sandbox() as slow, a_kernel(slow, tmp_path) as talk:  # its task takes a minute
         talk.run("import modellix_jupyter as mx\nkept = mx.submit('p', 'sandbox/slow')")
         cell = talk.start("print('waits')\nawait kept")
         talk.until(lambda m: m["msg_type"] == "stream" and "waits" in m["content"]["text"])
         time.sleep(0.2)  # until the loop has nothing to do but to wait
-        before = time.perf_counter()
         talk.manager.interrupt_kernel()
         assert talk.reply(cell)["status"] == "error"
-        assert time.perf_counter() - before < 1
-        assert talk.value("kept.done") == "False"
+        assert talk.value("kept.done") == "False"  # whose end would turn the loop
 
 
 def test_the_wait_is_taken_up_again_by_the_command_it_names(
