@@ -76,24 +76,38 @@ def test_a_script_has_its_output_to_itself_and_fails_by_its_exit_code(
     assert "InvalidRequest" in done.stderr.splitlines()[-2]
 
 
-def test_papermill_gives_a_notebook_its_parameters(service: Sandbox, tmp_path: Path) -> None:
+def papermill(service: Sandbox, folder: Path, *parameters: str) -> Any:
+    """Run a notebook with parameters; return the process, and the outputs of its last cell."""
     v4: Any = nbformat.v4  # its functions have no types
-    parameters = v4.new_code_cell("colour = 'red'")
-    parameters.metadata["tags"] = ["parameters"]
+    parametrised = v4.new_code_cell("colour = 'red'\nmodel = 'fast'")
+    parametrised.metadata["tags"] = ["parameters"]
     cells = [
-        parameters,
+        parametrised,
         v4.new_code_cell("%load_ext modellix_jupyter"),
-        v4.new_code_cell("%%modellix sandbox/fast\na {colour} boat"),
+        v4.new_code_cell("%%modellix sandbox/{model}\na {colour} boat"),
     ]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "in.ipynb")
+    nbformat.write(v4.new_notebook(cells=cells, metadata=kernel), folder / "in.ipynb")
     done = ran(
-        service, tmp_path, "-m", "papermill", "in.ipynb", "out.ipynb", "-p", "colour", "blue"
+        service, folder, "-m", "papermill", "in.ipynb", "out.ipynb", "--log-output", *parameters
     )
+    return done, nbformat.read(folder / "out.ipynb", as_version=4).cells[-1].outputs
+
+
+def test_papermill_gives_a_notebook_its_parameters(service: Sandbox, tmp_path: Path) -> None:
+    done, (output,) = papermill(service, tmp_path, "-p", "colour", "blue")
     assert done.returncode == 0, done.stderr
-    (output,) = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[-1].outputs
+    assert "sandbox/fast  submitting" in done.stderr
     assert PICTURE in output.data["text/html"]
     assert "a blue boat" in json.dumps(output.data)
+
+
+def test_papermill_fails_where_a_task_fails(service: Sandbox, tmp_path: Path) -> None:
+    done, (output, error) = papermill(service, tmp_path, "-p", "model", "refuses")
+    assert done.returncode == 1
+    assert "Content policy" in done.stderr
+    assert error.ename == "TaskFailed"
+    assert "application/vnd.jupyter.widget-view+json" not in output.data
 
 
 def test_marimo_shows_results_as_they_show_themselves(service: Sandbox, tmp_path: Path) -> None:
