@@ -133,8 +133,11 @@ def test_keys_work_in_marimo_although_the_panel_stands_in_a_shadow(panel: Panel)
 @pytest.mark.parametrize("panel", ["mx.panel()"], indirect=True)
 def test_a_panel_whose_cell_is_run_again_ends(panel: Panel) -> None:
     page = panel.page
-    for _ in range(3):
-        expect(page.get_by_placeholder("Search by name, type or price")).to_be_visible()
+    new = page.get_by_placeholder("Search by name, type or price")
+    for _ in range(2):
+        expect(new).to_be_visible()
         panel.choose("sandbox/fast")
+        expect(page.get_by_label("size", exact=True)).to_be_visible()  # it is at rest
         panel.button("Run the cell again").click()
+    expect(new).to_be_visible()
     expect(page.get_by_text(re.compile(r"^[1-8] threads$"))).to_be_visible()
