@@ -78,12 +78,20 @@ class Create:
             continuous_update=True,  # the button says what it would send, while one writes
         )
         self.model = Picker(self._typed)
-        self.repeat = field(widgets.BoundedIntText, "Repeat", value=1, min=1, max=MAX_REPEAT)
+        self.repeat = field(
+            widgets.BoundedIntText,
+            "Repeat",
+            value=1,
+            min=1,
+            max=MAX_REPEAT,
+            continuous_update=True,
+        )
         self.vary = field(
             widgets.Textarea,
             "Vary",
             placeholder="seed=1,2,3",
             tooltip="One parameter a line: a request for each value, and the product of several",
+            continuous_update=True,
             rows=2,
         )
         self.form = ModelForm(context, self._show_cost)

@@ -179,6 +179,7 @@ def _more_field(schema: ModelSchema | None) -> widgets.Textarea:
         placeholder='as JSON: {"seed": 7}',
         tooltip="Parameters that have no field here, as a JSON object",
         rows=1 if schema else 3,
+        continuous_update=True,
     )
 
 
@@ -242,8 +243,15 @@ def _bounded(parameter: Parameter) -> Field:
     whole = parameter.type == "integer"
     kind, cast = (widgets.BoundedIntText, int) if whole else (widgets.BoundedFloatText, float)
     default: Any = parameter.default
+    low: Any = parameter.minimum
     control = _control(
-        parameter, kind, value=cast(default), min=parameter.minimum, max=parameter.maximum
+        parameter,
+        kind,
+        value=cast(default),
+        min=low,
+        max=parameter.maximum,
+        # a first digit below the minimum would be made the minimum while one types
+        continuous_update=low <= 1,
     )
     return _with_default(
         control, lambda value: cast(value if isinstance(value, int | float) else default)
@@ -263,7 +271,8 @@ def _with_default(control: widgets.Widget, cast: Callable[[Any], object]) -> Fie
 def _text(parameter: Parameter) -> Field:
     long = parameter.type == "string" and (parameter.max_length or 0) > LONG_TEXT
     kind, rows = (widgets.Textarea, {"rows": 2}) if long else (widgets.Text, {})
-    control = _control(parameter, kind, placeholder=_placeholder(parameter), **rows)
+    traits = {"placeholder": _placeholder(parameter), "continuous_update": True, **rows}
+    control = _control(parameter, kind, **traits)
 
     def put(value: object) -> None:
         as_it_is = isinstance(value, str) and parameter.type in {"string", None}

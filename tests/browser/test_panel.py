@@ -162,6 +162,22 @@ def test_an_empty_tab_says_so_and_offers_nothing_to_do_with_nothing(panel: Panel
     expect(page.get_by_text("Nothing made yet")).to_be_hidden()
 
 
+def test_the_button_follows_every_keystroke(panel: Panel) -> None:
+    panel.choose(BANANA)
+    panel.prompt("one")
+    button = panel.page.get_by_role("button", name=re.compile("^Generate"))
+    expect(button).to_have_text("Generate 1, $0.04 to 0.15")
+    for name, typed, said in (
+        ("Repeat", "12", "12, $0.48 to 1.80"),
+        ("n", "2", "12, $0.96 to 3.60"),
+    ):
+        field = panel.page.get_by_label(name, exact=True)
+        field.press("Control+a")
+        field.press_sequentially(typed)
+        expect(button).to_have_text(f"Generate {said}")
+        expect(field).to_be_focused()
+
+
 def test_a_refused_prompt_and_a_wrong_key(panel: Panel) -> None:
     panel.choose("sandbox/refuses")
     panel.prompt("no").press("Control+Enter")
@@ -176,7 +192,7 @@ def test_a_refused_prompt_and_a_wrong_key(panel: Panel) -> None:
     secret = panel.page.get_by_label("API key", exact=True)
     secret.fill("no key at all")
     panel.button("Use this key").click()
-    expect(panel.page.get_by_role("alert").last).to_contain_text("characters that no key has")
+    expect(panel.page.get_by_role("alert").last).to_contain_text("characters that keys cannot have")
     expect(secret).to_have_value("")
 
 

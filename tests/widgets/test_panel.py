@@ -440,7 +440,10 @@ def test_a_picture_is_dropped_or_taken_from_an_earlier_result(page: Page, sessio
 def test_what_is_no_picture_is_said_beside_the_field_and_is_not_kept(page: Page) -> None:
     page.choose(EDIT)
     (field,) = (each for each in page.create.form.view.children if isinstance(each, MediaField))
-    for content, message in ((b"no picture at all", "no picture, video or sound"), (b"", "empty")):
+    for content, message in (
+        (b"no picture at all", "not a picture, video or sound"),
+        (b"", "empty"),
+    ):
         field.on_message(field, {"file": "f", "name": "x.png", "last": True}, [content])
         page.until(partial(_says, field, message))
     (sound,) = page.generate("hello", "minimax/speech-2.6")
@@ -607,7 +610,9 @@ def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> No
 def test_a_key_of_the_wrong_form_changes_nothing(page: Page, session: Session) -> None:
     secret = page.panel.connection.secret
     secret.on_message(secret, {"text": "two words"}, [])
-    page.until(lambda: "characters that no key has" in page.panel.connection.status.view.value)
+    page.until(
+        lambda: "characters that keys cannot have" in page.panel.connection.status.view.value
+    )
     assert "two words" not in page.panel.connection.status.view.value
     assert current_session.current() is session
 
