@@ -593,9 +593,7 @@ def _press(export: Export, label: str) -> None:
 def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> None:
     panel, key = page.panel, "typed-into-the-panel-42"
     page.open("Connection")
-    page.until(
-        lambda: "$99" in panel.connection.state.value or "$100" in panel.connection.state.value
-    )
+    page.until(lambda: "$" in panel.connection.state.value)
     secret = panel.connection.secret
     secret.on_message(secret, {"text": key}, [])
     page.until(lambda: "in use in this kernel" in panel.connection.status.view.value)
