@@ -147,6 +147,7 @@ class Session:
     def ledger(self) -> Ledger:
         """The ledger of this home."""
         self._check_process()
+        _ = self.files  # before the lock is held: the session that replaces this one has the last
         with self._opening:
             if self._ledger is None:
                 place = self.settings.ledger or self.home / "ledger.sqlite3"

@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from postgres_server import PASSWORD, PostgresServer
@@ -18,6 +19,8 @@ from modellix_jupyter.notebook import doctor
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.results.results import Results
+from modellix_jupyter.settings import Settings
+from modellix_jupyter.storage import files as files_module
 from modellix_jupyter.values import Request, Status
 
 
@@ -125,6 +128,30 @@ def test_a_setting_that_comes_while_the_ledger_is_being_opened_counts(sessions: 
         slow.close()
         opening.join(HANG_S)
     assert session.adjust(session.settings.changed(user="ann"))
+
+
+def test_the_place_of_files_is_that_of_the_session_in_use(
+    sessions: Sessions, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = f"file://{home / 'place'}"
+    old = sessions(files=place, cache_mb=2)
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def slow_name(_: Settings) -> str:
+        begun.set()
+        assert goes_on.wait(HANG_S)
+        return "ann"
+
+    monkeypatch.setattr(Settings, "user_name", slow_name)
+    opening = threading.Thread(target=lambda: old.ledger)
+    opening.start()
+    assert begun.wait(HANG_S)
+    assert not old.adjust(old.settings.changed(cache_mb=1))
+    new = sessions(files=place, cache_mb=1)
+    assert files_module._places[new.files.prefix] is new.files
+    goes_on.set()
+    opening.join(HANG_S)
+    assert files_module._places[new.files.prefix] is new.files
 
 
 def test_a_table_that_was_dropped_stops_no_task_and_lets_none_leave(
