@@ -140,5 +140,5 @@ def _server(session: Session) -> str:
     version = ledger.server_version()
     latency_ms = (time.perf_counter() - begin) * 1000
     users = ", ".join(f"{user} {count}" for user, count in ledger.users().items()) or "nobody"
-    told = f"{ledger.name}, PostgreSQL {version}, {latency_ms:.0f} ms, may read and write"
+    told = f"{ledger.name}, PostgreSQL {version}, {latency_ms:.1f} ms, may read and write"
     return f"; {told}; by user: {users}"

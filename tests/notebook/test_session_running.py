@@ -561,7 +561,8 @@ def test_the_doctor_asks_the_server_of_a_ledger(sessions: Sessions, postgres_url
     (check,) = (c for c in doctor.examine(session) if c.name == "ledger")
     assert check.good
     assert re.search(
-        r"/ledger_\d+, PostgreSQL \d+.*, \d+ ms, may read and write; by user: ann 1$", check.detail
+        r"/ledger_\d+, PostgreSQL \d+.*, [\d.]+ ms, may read and write; by user: ann 1$",
+        check.detail,
     )
     assert PASSWORD not in check.detail
     other = sessions(ledger=postgres_url, user="bob")
