@@ -455,7 +455,7 @@ class Session:
     # -- showing
 
     def card(self, uid: str, *, pictures: bool = True) -> Card:
-        """Return a task as it is shown, with thumbnails if `pictures`."""
+        """Return a task as it is shown, with the thumbnails of its results if `pictures`."""
         update = self.engine.update(uid)
         task, held = update.task, self.engine.is_held(update.task)
         return Card(
@@ -464,7 +464,7 @@ class Session:
             activity=None if held else update.activity,  # that was before it was released
             usual_s=None if task.is_final else self.engine.usual_s(task.request.model),
             media=self.media.of(task) if pictures else (),
-            inputs=self.inputs_of(task) if pictures else (),
+            inputs=self.inputs_of(task),
         )
 
     def inputs_of(self, task: Task) -> tuple[Media, ...]:

@@ -15,6 +15,8 @@ MAX_PROMPT = 600
 # The most pictures of one request for which room is kept before they are made.
 MAX_EXPECTED = 10
 _DIGITS = 6
+# The most small pictures of inputs on a tile.
+_INPUTS_SHOWN = 2
 # Parameters for the number of pictures, in lower case and without underscores.
 _COUNTS = ("n", "numimages", "numberofimages", "imagecount", "numoutputs", "samplecount")
 _WORDS = {
@@ -152,6 +154,7 @@ def page_card(
         "actions": _actions(task, resource, origin, watched=watched),
         "kind": (resource.type or "") if resource else "",
         "file": resource is not None and resource.path is not None,
+        "inputs": [media.src for media in card.inputs[:_INPUTS_SHOWN] if media.src],
     }
 
 

@@ -302,6 +302,8 @@ class Create:
                 return
             if not made.quote.count:
                 self.status.message(f"Nothing was sent: {made.words}.")
+            elif note := session.unchecked_note(each.model for each in made.requests):
+                self.status.message(note)
             self.results.refresh()
             self._show_cost()
             self.on_spent()

@@ -84,7 +84,7 @@ class ModelForm:
     def _media(self, parameter: Parameter) -> Field | None:
         """Return the field of a parameter that takes media, or None if it takes none."""
         slot = slot_of(parameter.name, parameter.schema)
-        if slot is None:
+        if slot is None or (slot.key and not slot.many):  # an object may hold other things as well
             return None
         tip = _tooltip(parameter) or ""
         control = MediaField(self._context, slot, _label(parameter), tip)

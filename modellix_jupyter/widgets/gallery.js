@@ -199,7 +199,8 @@ class Tile extends Entry {
     super(gallery);
     this.facts = h("div", { class: "mx-facts" });
     this.picture = h("div", { class: "mx-picture" }, this.media, this.state, this.pick, this.actions, this.stars);
-    this.caption = h("div", { class: "mx-caption" }, this.prompt, this.facts);
+    this.inputs = h("div", { class: "mx-made-of", title: "Its inputs" });
+    this.caption = h("div", { class: "mx-caption" }, this.prompt, this.facts, this.inputs);
     this.root = h("div", { class: "mx-tile", role: "listitem" }, this.picture, this.caption);
   }
 
@@ -217,6 +218,11 @@ class Tile extends Entry {
     const text = card.facts.join(" · ");
     if (this.facts.textContent !== text) this.facts.textContent = text;
     set(this.facts, "title", text);
+    const inputs = card.inputs.join();
+    if (inputs === this.shownInputs) return;
+    this.shownInputs = inputs;
+    set(this.caption, "data-inputs", card.inputs.length || null);
+    this.inputs.replaceChildren(...card.inputs.map((src) => h("img", { src, alt: "", draggable: "false" })));
   }
 }
 

@@ -263,6 +263,8 @@ def test_pictures_as_inputs_from_a_file_a_tile_and_the_viewer(panel: Panel, tmp_
     expect(panel.cards(DONE)).to_have_count(2)
     output = panel.run_cell("print(mx.history().parents.dropna().size, 'with a parent')")
     expect(output).to_contain_text("1 with a parent")
+    for each in panel.cards().all():
+        expect(each.get_by_title("Its inputs").locator("img")).to_have_count(1)
 
 
 def test_cards_go_on_while_a_cell_blocks_and_four_clicks_are_one(panel: Panel, lab: Lab) -> None:

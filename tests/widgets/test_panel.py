@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from modellix_jupyter.api.client import AsyncClient
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.cell_parser import parse_cell
@@ -413,6 +414,9 @@ def test_a_picture_is_dropped_or_taken_from_an_earlier_result(page: Page, sessio
     (edited,) = page.generate("the same cat, in the rain", EDIT)
     assert edited.status is Status.SUCCESS
     assert edited.request.parents == (earlier.task_id,)
+    (shown,) = page.seen()[edited.uid]["inputs"]
+    assert shown.startswith("data:image/jpeg")
+    assert page.seen()[earlier.uid]["inputs"] == []
 
     page.say(field, {"remove": 0})
     page.until(lambda: field.value == ())
@@ -435,6 +439,16 @@ def test_a_picture_is_dropped_or_taken_from_an_earlier_result(page: Page, sessio
 
     page.press(other.uid, "use")
     page.until(lambda: form.params(EDIT) == dict(other.request.params))
+
+
+def test_a_model_that_is_not_checked_is_said(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unreadable(*_: Any, **__: Any) -> Any:
+        return {"openapi": "3.1.0"}
+
+    monkeypatch.setattr(AsyncClient, "schema", unreadable)
+    page.generate("a cat", QWEN)
+    words = f"Unchecked: the parameters of {QWEN} cannot be read."
+    page.until(lambda: words in page.create.status.view.value)
 
 
 def test_what_is_no_picture_is_said_beside_the_field_and_is_not_kept(page: Page) -> None:
