@@ -414,8 +414,8 @@ def test_a_picture_is_dropped_or_taken_from_an_earlier_result(page: Page, sessio
     (edited,) = page.generate("the same cat, in the rain", EDIT)
     assert edited.status is Status.SUCCESS
     assert edited.request.parents == (earlier.task_id,)
-    (shown,) = page.seen()[edited.uid]["inputs"]
-    assert shown.startswith("data:image/jpeg")
+    page.until(lambda: page.seen()[edited.uid]["inputs"])
+    assert page.seen()[edited.uid]["inputs"][0].startswith("data:image/jpeg")
     assert page.seen()[earlier.uid]["inputs"] == []
 
     page.say(field, {"remove": 0})
