@@ -356,6 +356,7 @@ class Schema(Answer):
 
     def get(self, provider: str, name: str) -> None:
         """Describe a model's request."""
+        self.set_header("Cache-Control", "no-store")
         self.finish(self.model(provider, name).openapi(self.site.api_url))
 
 

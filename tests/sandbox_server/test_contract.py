@@ -252,8 +252,10 @@ def test_an_empty_account_is_402(http: httpx.Client) -> None:
 
 def test_a_schema_is_public_and_is_what_is_enforced(sandbox: Sandbox) -> None:
     url = f"{sandbox.base_url}/models/openai/gpt-image-2/api_schema"
-    fragment = get(url).json()
+    answer = get(url)
+    fragment = answer.json()
 
+    assert answer.headers["Cache-Control"] == "no-store"
     assert fragment["servers"] == [{"url": f"{sandbox.base_url}/api/v1/openai/gpt-image-2/async"}]
     schema = fragment["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert schema["required"] == ["prompt"]
