@@ -17,16 +17,22 @@ PYTEST := $(BIN)/python -m pytest
 # Fast tests wait a third of their time; a browser has use for more than a core.
 SPREAD := --dist loadfile --no-loadscope-reorder --numprocesses
 
-# Older versions of what we stand on use what is deprecated since, and leave loops unclosed; there is
-# no browser for them.
+# Older versions of our dependencies use what is deprecated since, and leave loops unclosed; there is no
+# browser for them.
 PINNED = $(PYTEST) $(SPREAD) $(WORKERS) --ignore tests/browser -W default::DeprecationWarning \
 	-W default::pytest.PytestUnraisableExceptionWarning
 WORKERS ?= 3
 FRONT_ENDS = tests/kernel tests/magic tests/widgets
 STAGES ?= 'not kernel and not slow' kernel
 
+# a Python of this version, also where pyenv has it and has not made it the one in use
+PYENV_ROOT ?= $(HOME)/.pyenv
+python = $(or $(shell for each in python$(1) $(PYENV_ROOT)/versions/$(1).*/bin/python$(1); do \
+	"$$each" -c 'import sys; print(sys.executable)' 2>/dev/null && break; done),$(error No Python $(1) is here))
+
 .PHONY: help demo lab test fast chaos bench check format notebooks screenshots
-.PHONY: test-lowest test-colab test-front-ends test-kernel install-colab install-pinned test-pinned build clean
+.PHONY: test-colab test-front-ends test-lowest test-newest test-kernel build clean
+.PHONY: install-colab install-newest install-pinned test-pinned
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -87,24 +93,34 @@ notebooks: $(VENV)/.lab ## run the notebooks in place and save them with their o
 screenshots: $(VENV)/.test+check ## take the screenshots of the README and the docs again
 	@MODELLIX_SCREENSHOTS=docs/images $(PYTEST) -m browser -k screenshot
 
-test-lowest: ## run the tests on the lowest versions that pyproject.toml allows
-	@$(if $(UV),,$(error test-lowest needs uv))
-	@$(UV) venv --quiet --clear --python 3.11 .venv-lowest
-	@$(UV) pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[all]' --group test
-	@.venv-lowest/bin/python -m pytest $(SPREAD) 3 -m "not browser"
-
-COLAB = VENV=.venv-colab PINS='--constraint tests/colab-constraints.txt'
-
-test-colab: ## run the fast and kernel tests on the versions that Colab runs; PYTHON=python3.13
-	@$(MAKE) --no-print-directory install-pinned $(COLAB)
-	@$(MAKE) --no-print-directory test-pinned $(COLAB)
+test-colab: ## run the fast and the kernel tests on the versions that Colab runs, with Python 3.13
+	@$(MAKE) --no-print-directory install-colab
+	@$(MAKE) --no-print-directory test-pinned VENV=.venv-colab
 
 test-front-ends: ## run tests/kernel, tests/magic and tests/widgets on Colab's versions, but for slow tests
-	@$(MAKE) --no-print-directory install-pinned $(COLAB)
-	@$(MAKE) --no-print-directory test-pinned $(COLAB) WORKERS=2 STAGES="'not slow'" PATHS='$(FRONT_ENDS)'
+	@$(MAKE) --no-print-directory install-colab
+	@$(MAKE) --no-print-directory test-pinned VENV=.venv-colab WORKERS=2 STAGES="'not slow'" PATHS='$(FRONT_ENDS)'
 
 install-colab: # what the two above run on
-	@$(MAKE) --no-print-directory install-pinned $(COLAB)
+	@$(MAKE) --no-print-directory install-pinned VENV=.venv-colab PYTHON='$(call python,3.13)' \
+		PINS='--constraint tests/colab-constraints.txt'
+
+# each requirement of pyproject.toml at its lowest version; the lowest of those that stand there twice
+LOWEST = grep -oE '"[a-z0-9-]+(\[[a-z]+\])?>=[0-9.]+' pyproject.toml | sed -E 's/"|\[[a-z]+\]//g; s/>=/==/' \
+	| sort --version-sort | awk -F= '!seen[$$1]++'
+
+test-lowest: ## run the fast and the kernel tests on the lowest versions that pyproject.toml allows
+	@mkdir -p build && $(LOWEST) >build/lowest.txt
+	@$(MAKE) --no-print-directory install-pinned VENV=.venv-lowest PYTHON='$(call python,3.11)' \
+		PINS='--constraint build/lowest.txt'
+	@$(MAKE) --no-print-directory test-pinned VENV=.venv-lowest
+
+test-newest: ## run the fast and the kernel tests on the newest versions and another Python, as in ON=3.12
+	@$(MAKE) --no-print-directory install-newest
+	@$(MAKE) --no-print-directory test-pinned VENV=.venv-$(ON)
+
+install-newest: # what that runs on
+	@$(MAKE) --no-print-directory install-pinned VENV=.venv-$(ON) PYTHON='$(call python,$(ON))'
 
 test-kernel: ## run the kernel tests on another ipykernel, as in KERNEL=6.29.5
 	@$(MAKE) --no-print-directory install-pinned VENV=.venv-kernel PINS='ipykernel==$(KERNEL)'
