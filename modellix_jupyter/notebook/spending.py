@@ -378,12 +378,12 @@ def standing_of(session: Session) -> Budget:
 
 def set_limit(session: Session, text: str) -> None:
     """Set a limit from its text; raise `InvalidRequest` if it is not one."""
-    service = service_of(session.settings.base_url)
-    if text == "off":
+    service, wanted = service_of(session.settings.base_url), text.lower()
+    if wanted == "off":
         for period in PERIODS:
             session.ledger.set_budget(service, period, None)
         return
-    found = _LIMIT.fullmatch(text)
+    found = _LIMIT.fullmatch(wanted)
     if found is None or math.isinf(usd := float(found["usd"])):
         raise InvalidRequest(
             f"`{short(text)}` is not a limit.", "Write 20/day, 300/month, 50 (in all), or off."

@@ -173,7 +173,7 @@ def test_budget_shows_what_was_spent_and_sets_limits_for_every_kernel(
     assert spent == ["$0.00 today", "$0.00 this month", "$0.00 in all"]
     assert last == f"{where} `%modellix budget 20/day` sets a limit for every kernel."
     shell.good("%%modellix alibaba/qwen-image-plus\na cat")
-    day, month, everything, last = shell.good("%modellix budget 0.05/day").out.splitlines()
+    day, month, everything, last = shell.good("%modellix budget 0.05/Day").out.splitlines()
     assert last == where
     assert day.startswith("$0.03 of $0.05 today; $0.02 left, renews at 20")
     assert (month, everything) == ("$0.03 this month", "$0.03 in all")
@@ -182,7 +182,7 @@ def test_budget_shows_what_was_spent_and_sets_limits_for_every_kernel(
     assert "This may cost $0.03, and $0.02 is left of $0.05 a day; it renews at 20" in first
     assert second.startswith("Nothing was sent")
     assert len(service.submissions) == sent
-    shell.good("%modellix budget off")
+    shell.good("%modellix budget OFF")
     shell.good("%%modellix alibaba/qwen-image-plus\na cat")
     for wrong in ("twenty", "20/week", "-5", "1.2.3", "0x1"):
         first, second = shell.run(f"%modellix budget {wrong}").lines
