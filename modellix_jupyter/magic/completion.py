@@ -64,6 +64,8 @@ def _in_cell(words: list[str], last: str) -> list[str]:
     if last.startswith("-"):
         return _options(models)
     before = words[-1] if words else ""
+    if before in {"--vary", "--param"}:
+        return _settings(models, last)
     if before.startswith("--"):
         return _values(models, before.removeprefix("--").replace("-", "_"))
     return _models()
@@ -73,13 +75,25 @@ def _options(models: list[str]) -> list[str]:
     from modellix_jupyter.planning.cell_options import OPTIONS
 
     ours = [f"--{option.name}" for option in OPTIONS]
+    return ours + [f"--{name.replace('_', '-')}" for name in _names(models)]
+
+
+def _names(models: list[str]) -> list[str]:
     names = {
         name
         for schema in _schemas(models)
         for name in schema.parameters
         if name != schema.prompt_parameter
     }
-    return ours + sorted(f"--{name.replace('_', '-')}" for name in names)
+    return sorted(names)
+
+
+def _settings(models: list[str], last: str) -> list[str]:
+    """Return ``NAME=`` for each parameter, and ``NAME=VALUE`` after the name of one."""
+    name, equals, _ = last.partition("=")
+    if not equals:
+        return [f"{each}=" for each in _names(models)]
+    return [f"{name}={value}" for value in _values(models, name)]
 
 
 def _values(models: list[str], name: str) -> list[str]:

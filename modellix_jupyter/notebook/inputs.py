@@ -403,7 +403,7 @@ class _Uploads:
         """Return the address of each picture."""
         found = {each.sha256: self._kept_address(each) for each in self._pictures}
         lacking = [each for each in self._pictures if found[each.sha256] is None]
-        places = QUOTA - len(self._kept)
+        places = max(0, QUOTA - len(self._kept))
         old = self._ours_to_delete(list(found)) if len(lacking) > places else []
         beyond = max(0, len(lacking) - places - len(old))
         by_value = [each for each in reversed(lacking) if each.by_value][:beyond]
@@ -487,8 +487,8 @@ class _Uploads:
 def _too_many(pictures: int, places: int) -> InvalidRequest:
     count = "1 picture" if pictures == 1 else f"{pictures} pictures"
     return InvalidRequest(
-        f"The plan has {count} to upload, and of the {QUOTA} files that the service keeps "
-        f"{max(0, places)} can be replaced.",
+        f"The plan has {count} to upload, and the service, which keeps {QUOTA} files, has room for "
+        f"{places}.",
         "Send it in parts, or delete files that were not uploaded from here: "
         "`AsyncClient.delete_file`.",
     )

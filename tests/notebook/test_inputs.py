@@ -20,6 +20,7 @@ from session_rig import HANG_S, KEY, Sessions, hurried
 
 import modellix_jupyter as mx
 from modellix_jupyter.errors import InvalidRequest, ModellixError, ServerError
+from modellix_jupyter.notebook import inputs
 from modellix_jupyter.planning.plan import make_plan
 from modellix_jupyter.sandbox_server import Faults, Sandbox
 from modellix_jupyter.sandbox_server.site import TRANSCRIPT
@@ -342,7 +343,7 @@ def test_what_an_open_task_needs_is_not_deleted(session: Session) -> None:
 
 def test_more_pictures_than_the_service_keeps(session: Session, sandbox: Sandbox) -> None:
     many = make_plan(["x"], [GPT_EDIT], params={"image": pictures(12)})
-    with pytest.raises(InvalidRequest, match=r"12 pictures to upload, .* 10 can be replaced"):
+    with pytest.raises(InvalidRequest, match=r"12 pictures to upload, .* room for 10"):
         session.submit(many)
     assert (uploads(sandbox), len(sandbox.submissions)) == (0, 0)
     run(session, "bytedance/seedream-5.0-lite-edit", image=pictures(12))
@@ -356,10 +357,20 @@ def test_files_of_others_leave_no_place(session: Session, sandbox: Sandbox, cat:
             await client.send_file(_png(picture), "theirs.png")
 
     session.call(lambda r: fill(r.client))
-    with pytest.raises(InvalidRequest, match=r"has 1 picture to upload, .* 0 can be replaced"):
+    with pytest.raises(InvalidRequest, match=r"has 1 picture to upload, .* room for 0"):
         session.submit(make_plan(["x"], [GPT_EDIT], params={"image": cat}))
     assert len(session.call(lambda r: r.client.files())) == 10
     assert sandbox.submissions == {}
+
+
+def test_a_picture_that_is_there_needs_no_place(
+    session: Session, cat: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for picture in pictures(2, 200):
+        session.upload(picture)
+    session.upload(cat)
+    monkeypatch.setattr(inputs, "QUOTA", 2)  # fewer than an account has by now
+    run(session, GPT_EDIT, image=cat)
 
 
 @pytest.mark.parametrize("fault", ["silence", "garbled_json", "reset_after"])
