@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from modellix_jupyter.errors import ConfigError
 
@@ -225,12 +225,19 @@ def check_files(url: str) -> str:
             "The setting files has credentials or a query in it, which would be shown.",
             "Leave them to what fsspec reads: the environment, or a file of its own.",
         )
-    if not parts or "::" in url or parts.scheme in {"http", "https"} or not url.isprintable():
+    if not parts or "::" in url or not url.isprintable() or not _is_writable(parts):
         raise ConfigError(
             "The setting files is not a place that can be written.",
             "Write a folder, or a URL such as s3://BUCKET/FOLDER.",
         )
     return url
+
+
+def _is_writable(parts: SplitResult) -> bool:
+    """Whether a URL names a whole path of this machine, or a bucket; nothing is written by http."""
+    if parts.scheme == "file":
+        return parts.path.startswith("/") and parts.netloc in {"", "localhost"}
+    return parts.scheme not in {"http", "https"} and bool(parts.netloc + parts.path.strip("/"))
 
 
 def _check_min(name: str, value: object, min_value: float | None) -> None:

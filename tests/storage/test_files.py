@@ -217,6 +217,12 @@ def test_an_address_with_credentials_is_refused_unseen(url: str) -> None:
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
 
 
+@pytest.mark.parametrize("url", ["s3://", "s3:///", "file://folder/x", "file://"])
+def test_an_address_of_no_bucket_or_of_half_a_path_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="not a place that can be written"):
+        Settings(files=url)
+
+
 def test_the_folder_of_the_home_needs_no_fsspec(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
