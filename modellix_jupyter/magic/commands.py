@@ -203,7 +203,8 @@ def _models(arguments: Sequence[str]) -> None:
     text = arguments[0] if arguments else ""
     found = current().find_models(text)
     rows = [[m.slug, m.type, price_range(m.price), m.description] for m in found]
-    caption = f"{len(found)} models" + (f" that match “{text.lower()}”" if text else "")
+    count, verb = ("1 model", "matches") if len(found) == 1 else (f"{len(found)} models", "match")
+    caption = count + (f" that {verb} “{text.lower()}”" if text else "")
     show_table(["model", "type", "price", "description"], rows, caption=caption)
 
 

@@ -233,6 +233,7 @@ def test_models_lists_them_with_what_they_cost_or_those_with_a_text(shell: Shell
     assert "google/veo-3-fast" in found
     assert "sandbox/fast" not in found
     assert shell.good("%modellix models zeppelin").text.startswith("0 models")
+    assert shell.good("%modellix models qwen-image-plus").text.startswith("1 model that matches")
 
 
 def test_history_is_a_frame_of_every_task(shell: Shell) -> None:
