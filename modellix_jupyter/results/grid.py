@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FIXED = ("model", "prompt", "repeat")
 _NO_PROMPT = "(no prompt)"
 _NOT_SET = "not set"
+# Places of a grid for each task at most, with columns that nobody asked for.
+MAX_PLACES = 4
 
 # For each axis, the value of every card, in the order of the cards.
 Values = dict[str, list[str]]
@@ -207,8 +209,15 @@ def _axes(values: Values, asked: tuple[str | None, ...]) -> tuple[str, str, str]
         raise InvalidRequest(f"`{twice}` is asked for twice in one grid.", hint)
     columns, rows, pages = given
     rows = rows or _free(values, [*named, "model"], ("prompt",), named)
-    columns = columns or _free(values, [*named, rows], ("model",), [*named, rows])
+    taken = [*named, rows]
+    columns = columns or _free(values, [*taken, *_sparse(values, rows)], ("model",), taken)
     return columns, rows, pages or ""
+
+
+def _sparse(values: Values, rows: str) -> list[str]:
+    """Return the axes that would leave most of a grid empty, as a seed for each prompt would."""
+    places = MAX_PLACES * len(values[rows]) // max(1, len(set(values[rows])))
+    return [axis for axis in values if len(set(values[axis])) > places]
 
 
 def _free(values: Values, taken: Sequence[str], first: Sequence[str], never: Sequence[str]) -> str:

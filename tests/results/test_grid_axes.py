@@ -92,6 +92,13 @@ def test_an_unknown_axis_is_an_error_with_the_nearest_name() -> None:
         arrange(cards, columns=3)  # type: ignore[arg-type]  # that it is wrong is the test
 
 
+def test_a_seed_of_its_own_for_each_prompt_makes_no_column() -> None:
+    cards = [card(f"{n}", prompt=f"prompt {n}", params={"seed": n}) for n in range(20)]
+    assert shape(cards) == (("model", "prompt", ""), 1, 20)
+    assert arrange(cards).captions == ("param.seed",)
+    assert shape(cards, columns="seed") == (("param.seed", "prompt", ""), 20, 20)
+
+
 def test_an_axis_is_taken_once() -> None:
     cards = product(None, models=2, prompts=2)
     with pytest.raises(InvalidRequest, match="`model` is asked for twice"):
