@@ -136,7 +136,7 @@ def _summary(results: Results) -> str:
 
 def _summary_cell(name: str, value: Any) -> Cell:  # noqa: ANN401 - of any column
     if name == "model":
-        return Cell(model_name(value))
+        return Cell(el("div", model_name(value), style="white-space:nowrap"))
     written = _SUMMARY.get(name, ("", str))[1]
     return Cell(html("" if value is None else written(value)), right=True)
 
