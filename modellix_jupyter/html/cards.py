@@ -78,7 +78,7 @@ def _single(tile: Tile, now: float, *, moving: bool) -> Html:
     """Return the only result with its facts, as large as its thumbnail."""
     card, media = tile.card, tile.media
     lines = [elements.two_lines(card.task.request.prompt), elements.inputs(card.inputs)]
-    lines.append(_one_line(card, now))
+    lines.append(_one_line(card, now, in_frame=media is None))
     # The text in place of a picture already contains the path.
     path = (media.file or media.path) if media and media.src else None
     lines.append(elements.dim(path or "", f"{elements.DIM};font-size:11px"))
@@ -90,12 +90,13 @@ def _single(tile: Tile, now: float, *, moving: bool) -> Html:
     return elements.figure(card.task, shown, lines, f"max-width:{box}px")
 
 
-def _one_line(card: Card, now: float) -> Html:
-    """Return model, seed, seconds and price of a task; of an open task, state and elapsed time."""
+def _one_line(card: Card, now: float, *, in_frame: bool) -> Html:
+    """Return model, seed, seconds and price of a task; of an open task, what no frame says."""
     task = card.task
     known = [task.request.model, *formatting.settings_of(task, ("seed",))]
     if formatting.is_open(card):
-        return elements.dotted([*known, _state_text(card, now), formatting.clock(card, now)])
+        live = [] if in_frame else [_state_text(card, now), formatting.clock(card, now)]
+        return elements.dotted([*known, *live])
     return elements.dotted([*known, *formatting.facts(card)])
 
 

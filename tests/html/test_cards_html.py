@@ -32,6 +32,7 @@ def test_a_pending_task_shows_its_state_its_bar_and_its_id() -> None:
     parsed = Parsed(cards_html([Card(task=task(Status.PENDING), usual_s=40)], NOW))
     for words in ("alibaba/qwen-image-plus", "pending", "20 s (usually 40 s)", "a cat"):
         assert words in parsed.text
+    assert parsed.text.count("pending") == 1  # in the frame, and not below it again
     assert parsed.all("figure")[0]["title"] == "task-1"
     (bar,) = parsed.bars()
     assert bar["aria-valuenow"] == "45"
