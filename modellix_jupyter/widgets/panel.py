@@ -16,7 +16,9 @@ from typing import Any
 import ipywidgets as widgets
 
 from modellix_jupyter.errors import ModellixError
-from modellix_jupyter.html.cards import cards_html
+from modellix_jupyter.html.cards import gallery, problems_html, tiles_of
+from modellix_jupyter.html.elements import ROOT
+from modellix_jupyter.html.formatting import is_problem
 from modellix_jupyter.html.markup import el, html
 from modellix_jupyter.notebook.display import NotebookScreen
 from modellix_jupyter.notebook.session import Session
@@ -32,7 +34,7 @@ from modellix_jupyter.widgets.picks import Compare, Export
 
 TABS = ("Create", "Compare", "History", "Connection")
 CLOSED = "This panel is closed.\n`mx.panel()` makes another."
-NOTE = "The panel as it was. Run its cell again to use it."
+NOTE = "The panel as it was{what}. Run its cell again to use it."
 # The most tasks in a snapshot, which shows the newest.
 MAX_SNAPSHOT_TASKS = 24
 # The least seconds between two snapshots.
@@ -56,7 +58,7 @@ class Snapshot:
     def show(self) -> None:
         """Show it below the present outputs of the cell."""
         self.shown, self._screen = True, NotebookScreen()
-        self.write(list)
+        self.write(lambda: ((), 0))
 
     @property
     def due(self) -> bool:
@@ -64,15 +66,23 @@ class Snapshot:
         pause = max(SNAPSHOT_EVERY_S, self._size / SNAPSHOT_BYTES_S)
         return time.monotonic() - self._written_at >= pause
 
-    def write(self, read: Callable[[], Sequence[Card]]) -> None:
-        """Write it again where it is shown, if it has changed."""
+    def write(self, read: Callable[[], tuple[Sequence[Card], int]]) -> None:
+        """Write it again where it is shown, if it has changed: the newest of the ended tasks."""
         self._written_at = time.monotonic()
         if not self.shown:
             return
-        cards, note = read(), html(NOTE)
-        shown = cards_html(cards, time.time(), stopped=NOTE, budget=self._budget) if cards else note
-        page = el("div", shown, class_=self.class_name)
-        self._screen.draw({"text/html": page, "text/plain": NOTE}, last=False)
+        cards, count = read()
+        what = f", with the newest {len(cards)} of {count} tasks" if count > len(cards) else ""
+        note = NOTE.format(what=what)
+        page = el(
+            "div",
+            gallery(tiles_of(cards), time.time(), self._budget, moving=False),
+            *problems_html([card for card in cards if is_problem(card)]),
+            el("div", html(note), style=ROOT),
+            data_mx_group=True,
+            class_=self.class_name,
+        )
+        self._screen.draw({"text/html": page, "text/plain": note}, last=False)
         self._size = len(page)
 
 
@@ -123,8 +133,8 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.actions.as_input = self._use_as_input
         self.actions.stopped = self.create.stopped
         self.create.on_spent = self.connection.on_limit = self._show_head
-        for gallery in self.actions.galleries:
-            gallery.on_presence = self._on_presence
+        for each in self.actions.galleries:
+            each.on_presence = self._on_presence
         self.context.on_session = self._on_session
         self.context.on_tick = self._on_tick
         self.context.start()
@@ -173,10 +183,11 @@ class Panel(widgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _write_snapshot(self) -> None:
         self._snapshot.write(self._ended)
 
-    def _ended(self) -> list[Card]:
+    def _ended(self) -> tuple[list[Card], int]:
         session = self.context.session
         ended = [uid for uid in self.context.uids()[::-1] if session.engine.get(uid).is_final]
-        return [session.card(uid) for uid in ended[:MAX_SNAPSHOT_TASKS]]
+        newest = [session.card(uid) for uid in ended[:MAX_SNAPSHOT_TASKS]]
+        return newest, len(ended)
 
     # -- actions of the user
 

@@ -836,4 +836,14 @@ def test_the_still_picture_has_the_last_result_and_is_not_written_for_a_clock(
         page.generate(prompt, "sandbox/fast")
     page.until(lambda: output.pages and output.pages[-1].count("<img") == 3)
     assert len(output.pages) <= 3
-    assert all(text.startswith(f'<div class="{still.class_name}">') for text in output.pages)
+    assert all(f'class="{still.class_name}"' in text.split(">")[0] for text in output.pages)
+
+
+def test_the_still_picture_says_of_how_many_tasks_it_has_the_newest(page: Page) -> None:
+    still, output = page.panel._snapshot, Output()
+    still.show()
+    still._screen._handle = output
+    (task,) = page.generate("one", "sandbox/fast")
+    still.write(lambda: ([page.panel.context.session.card(task.uid)], 312))
+    assert "The panel as it was, with the newest 1 of 312 tasks. Run" in output.pages[-1]
+    assert "1 of 1 done" not in output.pages[-1]
