@@ -80,16 +80,24 @@ def listing_of(runs: Iterable[Sequence[Task]], now: float) -> Listing:
 def _heading(run: Sequence[Task], now: float, *, alone: bool) -> dict[str, Any]:
     cards = [Card(task=task) for task in run]
     made = max(task.created_at for task in run) // 1000
+    longest = max(_columns(task.request.prompt or "") for task in run)
     if alone and len(run) > 1:
         title = f"{len(run)} single runs"
-        return {"title": title, "facts": formatting.total_price(cards), "made": made}
+        price = formatting.total_price(cards)
+        return {"title": title, "facts": price, "made": made, "longest": longest}
     prompts = len({task.request.prompt for task in run})
     models = len({task.request.model for task in run})
     title = f"{_plural(prompts, 'prompt')} × {_plural(models, 'model')}"  # noqa: RUF001 - the sign
     live = any(map(formatting.is_open, cards))
     time = formatting.seconds(formatting.span(cards, now), live=live)
     facts = formatting.counts(cards), time, formatting.total_price(cards)
-    return {"title": title, "facts": " · ".join(filter(None, facts)), "made": made}
+    said = " · ".join(filter(None, facts))
+    return {"title": title, "facts": said, "made": made, "longest": longest}
+
+
+def _columns(text: str) -> int:
+    """Return how many columns a text takes at most; it is asked for all tasks, often."""
+    return len(text) if text.isascii() else 2 * len(text)
 
 
 def _plural(count: int, what: str) -> str:

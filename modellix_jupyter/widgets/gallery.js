@@ -9,6 +9,9 @@
 const GAP = 12;
 const HEAD_PX = 38;
 const CAPTION_PX = { 1: 40, 2: 56 };
+// a prompt that needs one line only leaves the other to the pictures below
+const CHARACTER_PX = 7.2;
+const CAPTION_PAD_PX = 9;
 const ROW_PX = 68;
 const AHEAD_PX = 400;
 const MIN_RATIO = 0.5;
@@ -450,30 +453,31 @@ class Gallery {
     const groups = this.groups.length ? this.groups : [{ start: 0, title: "" }];
     groups.forEach((group, number) => {
       const end = groups[number + 1]?.start ?? this.count;
+      const short = group.longest * CHARACTER_PX <= tile - 2 * CAPTION_PAD_PX;
       if (group.title) {
         this.marks.push({ top, group, number });
         top += HEAD_PX;
       }
       for (let first = group.start; first < end; first += across) {
         const last = Math.min(first + across, end);
-        this.lines.push(this.line(first, last, top, tile, across));
+        this.lines.push(this.line(first, last, top, tile, across, short));
         top += this.lines.at(-1).height + GAP;
       }
     });
     this.height = top;
   }
 
-  line(first, last, top, width, across) {
+  line(first, last, top, width, across, short) {
     const heights = [];
-    for (let i = first; i < last; i++) heights.push(this.tileHeight(i, width).height);
-    return { top, first, last, width, across, height: Math.max(...heights) };
+    for (let i = first; i < last; i++) heights.push(this.tileHeight(i, width, short).height);
+    return { top, first, last, width, across, short, height: Math.max(...heights) };
   }
 
-  tileHeight(index, width) {
+  tileHeight(index, width, short) {
     const ratio = Math.min(MAX_RATIO, Math.max(MIN_RATIO, this.ratios[index] || 1));
     const picture = Math.round(width / ratio);
     // the picture is at least seven tenths of a tile
-    const lines = CAPTION_PX[2] <= (picture * 3) / 7 ? 2 : 1;
+    const lines = !short && CAPTION_PX[2] <= (picture * 3) / 7 ? 2 : 1;
     return { height: picture + CAPTION_PX[lines], lines };
   }
 
@@ -531,7 +535,7 @@ class Gallery {
       this.entries.set(index, entry);
       this.insert(entry, index);
     }
-    const { height, lines } = this.table ? { height: ROW_PX } : this.tileHeight(index, line.width);
+    const { height, lines } = this.table ? { height: ROW_PX } : this.tileHeight(index, line.width, line.short);
     entry.place(index, (index - line.first) * (line.width + GAP), line.top, line.width, height, lines);
     entry.show(this.known.get(index));
   }

@@ -49,6 +49,10 @@ def test_screenshot_of_each_tab_and_no_serious_finding(theme: str, panel: Panel)
     expect(panel.cards(re.compile("done$"))).to_have_count(6)
     expect(panel.cards().get_by_role("img")).to_have_count(6)
     assert_boxes(panel)
+    # what one line has room for leaves no empty second one
+    assert set(
+        panel.page.locator(".mx-caption").evaluate_all("all => all.map(e => e.dataset.lines)")
+    ) == {"1"}
     panel.pick(*panel.cards().all()[:2])
     panel.page.mouse.move(0, 0)
     found = []
