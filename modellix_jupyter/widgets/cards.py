@@ -80,11 +80,10 @@ def listing_of(runs: Iterable[Sequence[Task]], now: float) -> Listing:
 def _heading(run: Sequence[Task], now: float, *, alone: bool) -> dict[str, Any]:
     cards = [Card(task=task) for task in run]
     made = max(task.created_at for task in run) // 1000
-    longest = max(_columns(task.request.prompt or "") for task in run)
     if alone and len(run) > 1:
         title = f"{len(run)} single runs"
         price = formatting.total_price(cards)
-        return {"title": title, "facts": price, "made": made, "longest": longest}
+        return {"title": title, "facts": price, "made": made, "longest": longest(run)}
     prompts = len({task.request.prompt for task in run})
     models = len({task.request.model for task in run})
     title = f"{_plural(prompts, 'prompt')} × {_plural(models, 'model')}"  # noqa: RUF001 - the sign
@@ -92,12 +91,13 @@ def _heading(run: Sequence[Task], now: float, *, alone: bool) -> dict[str, Any]:
     time = formatting.seconds(formatting.span(cards, now), live=live)
     facts = formatting.counts(cards), time, formatting.total_price(cards)
     said = " · ".join(filter(None, facts))
-    return {"title": title, "facts": said, "made": made, "longest": longest}
+    return {"title": title, "facts": said, "made": made, "longest": longest(run)}
 
 
-def _columns(text: str) -> int:
-    """Return how many columns a text takes at most; it is asked for all tasks, often."""
-    return len(text) if text.isascii() else 2 * len(text)
+def longest(tasks: Iterable[Task]) -> int:
+    """Return how many columns the longest prompt takes at most; it is asked for all tasks, often."""
+    prompts = (task.request.prompt or "" for task in tasks)
+    return max((len(text) * (1 if text.isascii() else 2) for text in prompts), default=0)
 
 
 def _plural(count: int, what: str) -> str:

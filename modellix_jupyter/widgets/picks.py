@@ -20,7 +20,7 @@ from modellix_jupyter.notebook.display import shell
 from modellix_jupyter.planning.cell_parser import cell_text
 from modellix_jupyter.results.results import Results
 from modellix_jupyter.widgets.actions import Actions
-from modellix_jupyter.widgets.cards import Listing, ratio_of
+from modellix_jupyter.widgets.cards import Listing, longest, ratio_of
 from modellix_jupyter.widgets.controls import (
     Cells,
     Markup,
@@ -87,7 +87,8 @@ class Compare:
         ratios = [ratio_of(tasks[item.uid], item.place) for item in items]
         pictures = mode == "Pictures" or not items
         markup = "" if pictures else _RENDERERS[mode](session.results(tasks.values()))
-        return Listing(tuple(items), tuple(ratios)), markup
+        group = {"start": 0, "title": "", "longest": longest(tasks.values())}
+        return Listing(tuple(items), tuple(ratios), (group,)), markup
 
     def _fail(self, error: ModellixError) -> None:
         self.html.value = ""
