@@ -95,7 +95,7 @@ def _heading(run: Sequence[Task], now: float, *, alone: bool) -> dict[str, Any]:
 
 
 def longest(tasks: Iterable[Task]) -> int:
-    """Return how many columns the longest prompt takes at most; it is asked for all tasks, often."""
+    """Return how many columns the longest prompt takes at most; it is asked for often."""
     prompts = (task.request.prompt or "" for task in tasks)
     return max((len(text) * (1 if text.isascii() else 2) for text in prompts), default=0)
 

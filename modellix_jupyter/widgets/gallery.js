@@ -96,7 +96,7 @@ class Entry {
     this.state = h("div", { class: "mx-state" });
     this.pick = h(
       "button",
-      { role: "checkbox", class: "mx-pick", tabindex: -1, click: () => this.gallery.togglePick(this.card) },
+      { role: "checkbox", class: "mx-pick", tabindex: -1, "aria-label": "Pick", click: () => this.gallery.togglePick(this.card) },
       icon("check"),
     );
     this.actions = h("div", { class: "mx-actions", role: "group" });
