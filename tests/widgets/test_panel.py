@@ -213,7 +213,7 @@ def test_stop_takes_back_what_was_not_sent_and_says_what_goes_on(
     stop.click()
     page.until(lambda: page.create.status.view.value)
     assert "at the service, and charged" in page.create.status.view.value
-    assert not any(session.engine.watches(task.uid) for task in page.tasks())
+    page.until(lambda: not any(session.engine.watches(task.uid) for task in page.tasks()))
 
 
 def test_what_was_never_sent_is_held_and_sent_at_its_price(
