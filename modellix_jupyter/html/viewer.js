@@ -417,8 +417,10 @@ class Transport {
     return this.viewer.panes.filter((pane) => pane.moving).map((pane) => pane.element);
   }
 
+  /** The longest: the others end within it, and wait for it to start again. */
   get leader() {
-    return this.films.find((film) => film.duration) ?? this.films[0];
+    const longer = (one, other) => ((other.duration || 0) > (one.duration || 0) ? other : one);
+    return this.films.reduce(longer, this.films[0]);
   }
 
   toggle() {
@@ -449,12 +451,13 @@ class Transport {
     this.draw();
   }
 
-  /** Move videos that are too far apart from the first one. */
+  /** Move videos that are too far apart from the leader, and start those that had ended before it. */
   follow() {
     const { leader } = this;
-    for (const film of this.films) {
-      const apart = Math.abs(film.currentTime - Math.min(leader.currentTime, film.duration || 0));
-      if (film !== leader && !leader.paused && apart > DRIFT_S) film.currentTime = leader.currentTime;
+    for (const film of this.films.filter((each) => each !== leader)) {
+      const moment = Math.min(leader.currentTime, film.duration || 0);
+      if (Math.abs(film.currentTime - moment) > DRIFT_S) film.currentTime = moment;
+      if (film.paused && moment < film.duration) film.play().catch(() => {});
     }
   }
 
@@ -463,7 +466,10 @@ class Transport {
     this.root.hidden = !leader;
     if (!leader) return;
     if (!leader.paused) this.follow();
-    this.films.forEach((film, i) => (film.muted = this.muted || i > 0)); // only the first is heard
+    this.films.forEach((film, i) => {
+      film.loop = film === leader;
+      film.muted = this.muted || i > 0; // only the first is heard
+    });
     reshape(this.button, leader.paused ? "play" : "pause", leader.paused ? "Play (Space)" : "Pause (Space)");
     reshape(this.sound, this.muted ? "mute" : "sound", this.muted ? "Sound (M)" : "Mute (M)");
     this.range.max = leader.duration || 1;
@@ -722,7 +728,10 @@ class Viewer {
 
   setMode(mode) {
     if (mode !== "one" && this.items.length < 2) return this.say("There is only one.");
-    if (mode !== "one" && !this.picks.includes(this.index)) this.picks.push(this.index);
+    if (mode !== "one" && !this.picks.includes(this.index)) {
+      if (this.picks.length < LETTERS.length) this.picks.push(this.index);
+      else [this.index] = this.picks;
+    }
     if (mode !== "one" && this.picks.length < 2) {
       this.picks.push(this.index + 1 < this.items.length ? this.index + 1 : this.index - 1);
       this.index = this.picks[1];

@@ -127,6 +127,10 @@ def _picture_of(value: object) -> Any:  # noqa: ANN401 - a picture of Pillow's, 
     array: Any = value
     if array.dtype.kind == "f":  # from 0 to 1, as in plotting libraries
         array = (array.clip(0, 1) * 255).round()
+    elif array.dtype.kind == "b":  # a mask
+        array = array * 255
+    elif array.dtype.name == "uint16" and array.max() > 255:  # noqa: PLR2004 - 16 bits a channel
+        array = array // 257
     array = array.clip(0, 255).astype("uint8")
     return Image.fromarray(array[:, :, 0] if colours and shape[2] == 1 else array)
 

@@ -322,9 +322,13 @@ def _how_to_give(parameter: Parameter, schema: ModelSchema) -> str:
     says = f" The service says of it: {short(about, 200)}" if about else ""
     if parameter.name == schema.prompt_parameter:
         return f"The prompt is the cell's text.{says}"
-    name = parameter.name
+    return f"To give it in a cell: {_as_option(parameter.name, 'VALUE')}.{says}"
+
+
+def _as_option(name: str, value: str) -> str:
+    """Return a parameter as a cell's option: by `--param` if an option of ours has its name."""
     taken = option_named(name) or typo_of(name) or not name.isidentifier()
-    return f"To give it in a cell: --{f'param {name}=' if taken else f'{name} '}VALUE.{says}"
+    return f"--param {name}={value}" if taken else f"--{name.replace('_', '-')} {value}"
 
 
 # -- descriptions
@@ -361,7 +365,7 @@ def example_cell(model: str, schema: ModelSchema) -> str:
     needed = [each for each in schema.parameters.values() if each.required and each.name != text]
     if len(schema.forms) > 1:
         needed += [schema.parameters[n] for n in sorted(schema.forms[0].required) if n != text]
-    options = (f"--{p.name.replace('_', '-')} {_example(p, slots.get(p.name))}" for p in needed)
+    options = (_as_option(p.name, _example(p, slots.get(p.name))) for p in needed)
     line = " ".join(["%%modellix", model, *dict.fromkeys(options)])
     prompts = {"prompt": "what to make", "text": "what to say"}
     return f"{line}\n{prompts.get(text or '', '')}".strip()

@@ -424,7 +424,6 @@ class Gallery {
     this.focus(index);
     const cards = [...this.known].sort(([a], [b]) => a - b).map(([, each]) => each);
     this.present(cards.filter((each) => each.file), card.key, false);
-    this.model.send({ do: "open", key: card.key });
   }
 
   present(cards, key, compare) {

@@ -234,7 +234,7 @@ class Export:
 
 def _unused(path: str) -> str:
     """Return the path, or if that file exists, the first unused one with a number behind it."""
-    target = Path(path)
+    target = Path(path).expanduser()
     if not target.exists() or path.endswith(("/", "\\")):
         return path
     numbers = range(2, 10_000)

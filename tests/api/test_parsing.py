@@ -282,7 +282,7 @@ def test_what_has_no_url_is_no_resource(item: Any) -> None:
 
 
 PNG = Resource(url=U, type="image")
-# The shapes that the vendor's own clients tolerate (the notes on the API), each as its own row.
+# The shapes that the vendor's own clients tolerate, each as its own row.
 TOLERATED: list[tuple[dict[str, Any], tuple[Resource, ...]]] = [
     ({"status": "success", "result": {"resources": [U]}}, (Resource(url=U),)),
     ({"state": "succeeded", "result": {"resources": [U]}}, (Resource(url=U),)),

@@ -61,9 +61,17 @@ def picture(name: str, **changes: Any) -> dict[str, Any]:
 
 
 def film(name: str) -> dict[str, Any]:
-    recorded = files("modellix_jupyter.sandbox_server").joinpath("film.webm").read_bytes()
-    data = base64.b64encode(recorded).decode()
-    return {"id": name, "type": "video", "src": f"data:video/webm;base64,{data}", "prompt": name}
+    return recorded(name, "video", "video/webm", "film.webm")
+
+
+def sound(name: str) -> dict[str, Any]:
+    return recorded(name, "audio", "audio/mpeg", "tune.mp3")
+
+
+def recorded(name: str, kind: str, mime: str, file: str) -> dict[str, Any]:
+    content = files("modellix_jupyter.sandbox_server").joinpath(file).read_bytes()
+    data = base64.b64encode(content).decode()
+    return {"id": name, "type": kind, "src": f"data:{mime};base64,{data}", "prompt": name}
 
 
 THREE = [picture("one"), picture("two", model="b/y", src=png((300, 200), "navy")), picture("six")]
@@ -224,6 +232,35 @@ def test_videos_run_in_lockstep(page: Page) -> None:
     (first, second) = boxes(page, ".mxv-stage video")
     assert first["h"] > 100
     assert first["w"] / first["h"] == pytest.approx(second["w"] / second["h"])
+
+
+def test_a_shorter_video_waits_at_its_end_until_the_longer_one_starts_again(page: Page) -> None:
+    show(page, [sound("a bell"), film("a boat")])  # both are played by a video's element
+    press(page, "s")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.mxv video')].filter(v => v.readyState >= 2).length === 2"
+    )
+    short, long = page.locator(".mxv video").all()
+    length = short.evaluate("film => film.duration")
+    assert length < long.evaluate("film => film.duration") - 0.5
+    slider = page.get_by_role("slider", name="Moment")
+    slider.fill(str(length - 0.2))
+    press(page, " ")
+    beyond = f"film => film.currentTime > {length + 0.3}"
+    page.wait_for_function(beyond, arg=long.element_handle())
+    assert short.evaluate("film => [film.ended, film.currentTime]") == [True, length]
+    slider.fill("0.1")
+    page.wait_for_function(
+        "film => !film.paused && film.currentTime < 1", arg=short.element_handle()
+    )
+
+
+def test_a_comparison_has_nine_at_most(page: Page) -> None:
+    show(page, [picture(f"one of {n}") for n in range(11)])
+    for _ in range(9):
+        press(page, "c", "ArrowRight")
+    press(page, "s")
+    expect(page.locator(".mxv-pane")).to_have_count(9)
 
 
 def test_an_original_that_is_fetched_says_how_far_it_is_and_what_went_wrong(page: Page) -> None:

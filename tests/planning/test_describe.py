@@ -39,6 +39,17 @@ def test_the_example_is_a_cell_that_the_model_takes(slug: str) -> None:
     check_request(Request(slug, plan.prompt, params, where), schema)
 
 
+def test_the_example_gives_a_parameter_with_the_name_of_an_option_by_param() -> None:
+    of = {"timeout": {"type": "integer"}, "voice_name": {"type": "string"}}
+    schema = parse_schema({"type": "object", "properties": of, "required": [*of]})
+    assert schema is not None
+    line, _, _ = example_cell("a/x", schema).partition("\n")
+    assert parse_cell(line.removeprefix("%%modellix "), "").params == {
+        "timeout": 1,
+        "voice_name": "VALUE",
+    }
+
+
 def test_what_is_said_of_each_parameter() -> None:
     rows = {row["parameter"]: row for row in parameter_rows(schema_of("openai/gpt-image-2-edit"))}
     assert list(rows)[:2] == ["prompt", "image"]

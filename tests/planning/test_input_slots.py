@@ -60,6 +60,11 @@ def test_pictures_become_png_whatever_they_are_made_of() -> None:
     assert opened(as_input(floats)).getpixel((0, 0)) == (128, 128, 128)
     assert opened(as_input(np.zeros((4, 4, 4), dtype="uint8"))).mode == "RGBA"
     assert opened(as_input(np.zeros((4, 4, 1)))).mode == "L"
+    mask = np.ones((30, 20), dtype=bool)
+    assert opened(as_input(mask)).getpixel((0, 0)) == 255
+    deep = np.full((4, 4, 3), 40_000, dtype="uint16")  # 16 bits a channel
+    assert opened(as_input(deep)).getpixel((0, 0)) == (155, 155, 155)
+    assert opened(as_input(deep // 400)).getpixel((0, 0)) == (100, 100, 100)
 
 
 @pytest.mark.parametrize("value", [None, 7, "cat.png", [1], {}, np.zeros((2, 3)), np.zeros(99)])

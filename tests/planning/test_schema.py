@@ -105,7 +105,7 @@ def test_what_fits(schema: ModelSchema, name: str, value: Json) -> None:
     ("name", "option"),
     [
         ("image", "--image VALUE"),
-        ("first_frame", "--first_frame VALUE"),
+        ("first_frame", "--first-frame VALUE"),
         ("timeout", "--param timeout=VALUE"),
         ("no_wait", "--param no_wait=VALUE"),
         ("repaet", "--param repaet=VALUE"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from modellix_jupyter.api.client import AsyncClient
+from modellix_jupyter.html.formatting import money
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.session import Session
 from modellix_jupyter.planning.cell_parser import parse_cell
@@ -576,7 +577,13 @@ def test_a_variable_a_file_and_a_cell(
     export.path.value = str(tmp_path / "all.csv")
     export.format.value = "json"
     assert export.path.value == str(tmp_path / "all.json")
-    for name in ("all.json", "all-2.json"):  # what is there already stays
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for path, name in (  # what is there already stays
+        (export.path.value, "all.json"),
+        (export.path.value, "all-2.json"),
+        ("~/all.json", "all-3.json"),
+    ):
+        export.path.value = path
         _press(export, "Save")
         page.until((tmp_path / name).exists)
         page.until(lambda: "Written" in export.status.view.value)
@@ -607,7 +614,7 @@ def _press(export: Export, label: str) -> None:
 def test_a_key_is_used_and_stays_in_no_state(page: Page, session: Session) -> None:
     panel, key = page.panel, "typed-into-the-panel-42"
     page.open("Connection")
-    page.until(lambda: "$" in panel.connection.state.value)
+    page.until(lambda: money(session.balance()) in panel.connection.state.value)
     secret = panel.connection.secret
     secret.on_message(secret, {"text": key}, [])
     page.until(lambda: "in use in this kernel" in panel.connection.status.view.value)
