@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -111,6 +111,9 @@ def independent(schema: Any) -> Any:
 
 
 @settings(max_examples=400)
+@example({"uniqueItems": True}, {}, [])
+@example({"const": 1}, {}, [])
+@example({"oneOf": [{"type": "string"}, {"exclusiveMinimum": 1}]}, {}, [])
 @given(SCHEMAS, SCHEMAS.filter(lambda each: "$ref" not in str(each)), st.lists(VALUES, max_size=3))
 def test_what_it_accepts_an_independent_validator_accepts_and_the_other_way_round(
     schema: dict[str, Any], shared: dict[str, Any], values: list[Any]
