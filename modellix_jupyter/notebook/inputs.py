@@ -39,6 +39,7 @@ from modellix_jupyter.planning.inputs import (
     replaced,
     slots_of,
 )
+from modellix_jupyter.planning.schema import as_choice
 from modellix_jupyter.storage.files import is_there, local_copy
 from modellix_jupyter.storage.input_files import (
     PREVIEW_BYTES,
@@ -186,6 +187,8 @@ class _Finder:
         params = place(request.params, slots, self.find)
         for name in params.keys() - slots.keys():
             params[name] = replaced(params[name], partial(_plain_text, name, request.model))
+            if schema is not None and name in schema.parameters:
+                params[name] = as_choice(params[name], schema.parameters[name])
         return replace(request, params=params, parents=tuple(dict.fromkeys(self._parents)))
 
     def _slots_of(self, request: Request, schema: ModelSchema | None) -> dict[str, Slot]:

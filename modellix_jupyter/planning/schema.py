@@ -107,6 +107,14 @@ def _model_schema(forms: Sequence[Form], unchecked: set[str]) -> ModelSchema:
     return ModelSchema(known, extensible, tuple(forms), frozenset(unchecked))
 
 
+def as_choice(value: Json, parameter: Parameter) -> Json:
+    """Return a number as the text that stands for it among the choices, as in ``--seconds 4``."""
+    if not json_schema.is_number(value):
+        return value
+    text = str(value) if isinstance(value, int) else f"{value:g}"
+    return text if text in (parameter.enum or ()) else value
+
+
 def check_request(request: Request, schema: ModelSchema) -> None:
     """Raise `InvalidRequest` for a request that the service would refuse."""
     body, forms = request.body(), schema.forms

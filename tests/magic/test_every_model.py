@@ -76,6 +76,14 @@ def test_a_cell_calls_it(shell: Shell, slug: str) -> None:
     assert whole(shell.ip.user_ns["made"])
 
 
+def test_a_length_that_the_model_takes_as_a_text_is_written_as_a_number(shell: Shell) -> None:
+    shell.good("%%modellix google/veo-3-fast --durationSeconds 4 --out made\nthe sea")
+    (task,) = shell.ip.user_ns["made"]
+    assert task.request.params["durationSeconds"] == "4"
+    assert task.price == pytest.approx(4 * 0.15)
+    assert task.status is Status.SUCCESS
+
+
 @pytest.mark.parametrize("slug", SLUGS)
 def test_python_calls_it(shell: Shell, slug: str) -> None:
     line, text = example(slug)

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modellix_jupyter.errors import InvalidRequest
-from modellix_jupyter.planning.schema import ModelSchema, Parameter, check_request, parse_schema
+from modellix_jupyter.planning.schema import (
+    ModelSchema,
+    Parameter,
+    as_choice,
+    check_request,
+    parse_schema,
+)
 from modellix_jupyter.values import Json, Request
 
 PROPERTIES: dict[str, Any] = {
@@ -433,3 +439,12 @@ def test_every_model_of_the_sandbox_is_read() -> None:
         )
         for name in model.required:
             assert parsed.parameters[name].required or "default" in model.parameters[name]
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [(4, "4"), (8.0, "8"), (5, 5), ("4", "4"), (True, True), ([4], [4]), (0.5, "0.5")],
+)
+def test_a_number_is_the_text_that_stands_for_it_among_the_choices(value: Json, sent: Json) -> None:
+    assert as_choice(value, Parameter(name="durationSeconds", enum=("4", "8", "0.5"))) == sent
+    assert as_choice(value, Parameter(name="durationSeconds", enum=(4, 8, 0.5))) == value
