@@ -71,6 +71,8 @@ def as_input(value: object) -> Input | list[Input] | None:
 
 
 def _one_input(value: object) -> Input | None:
+    if isinstance(value, io.IOBase):
+        value = value.getvalue() if isinstance(value, io.BytesIO) else _named_file(value)
     if isinstance(value, PurePath):
         return Input(str(value), Path(value))
     if isinstance(value, bytes | bytearray | memoryview):
@@ -81,6 +83,12 @@ def _one_input(value: object) -> Input | None:
         return Input(value.url or value.path or "", value)
     picture = _picture_of(value)
     return None if picture is None else _of_bytes(_png(picture))
+
+
+def _named_file(file: io.IOBase) -> Path | None:
+    """Return the path of an open file, or None if it has none."""
+    name = getattr(file, "name", None)
+    return Path(name) if isinstance(name, str) else None
 
 
 def with_inputs(value: object, depth: int = 0) -> object:

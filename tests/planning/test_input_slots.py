@@ -50,6 +50,19 @@ def test_what_stands_for_media() -> None:
     assert isinstance(as_input(memoryview(b"x")), Input)
 
 
+def test_an_open_file_is_read_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"a cat")
+    with path.open("rb") as file:
+        assert file.read()  # wherever it stands
+        found = as_input(file)
+    assert isinstance(found, Input)
+    assert found.source == path
+    in_memory = as_input(io.BytesIO(b"a cat"))
+    assert isinstance(in_memory, Input)
+    assert in_memory.source == b"a cat"
+
+
 def test_pictures_become_png_whatever_they_are_made_of() -> None:
     assert opened(as_input(RGB)).size == (20, 10)
     for mode in ("CMYK", "F", "I;16", "LA", "P"):
