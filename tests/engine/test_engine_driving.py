@@ -515,7 +515,7 @@ def test_a_file_is_given_up_when_its_day_has_passed(rig: Rig, service: FakeServi
     engine.subscribe(lambda update: over.set() if update.task.is_final else None)
     (task,) = engine.submit([request()])
     assert not ended(engine, task).is_final
-    assert over.wait(HANG_S)
+    assert over.wait(6 * HANG_S)  # hundreds of attempts, each with its row
     (resource,) = engine.get(task.uid).resources
     assert (resource.lost, resource.problem) == (True, "x")
 
