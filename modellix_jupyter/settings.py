@@ -60,7 +60,7 @@ class Settings:
     submit_path: str = _setting("/async", 'Ending of the path of a submission: "/async" or "".')
     home: str = _setting("", "Folder of the ledger and the files; MODELLIX_HOME.")
     ledger: str = _setting(
-        "", "URL of a ledger on PostgreSQL; empty: SQLite in the home; MODELLIX_LEDGER."
+        "", "URL of the ledger's database; empty: SQLite in the home; MODELLIX_LEDGER."
     )
     files: str = _setting(
         "", "Folder or URL of the files (s3://...); empty: in the home; MODELLIX_FILES."

@@ -11,6 +11,7 @@ import os
 import threading
 import weakref
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import insert
@@ -25,7 +26,6 @@ from modellix_jupyter.settings import LedgerUrl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from sqlalchemy import Connection, Executable, Select
 
@@ -55,13 +55,16 @@ class Database:
         self._kernel_lock: KernelLock | ServerLock | None = None
         if isinstance(place, str):
             place = LedgerUrl(place)  # which hides its password in a traceback too
-            url = dialects.parse_url(place)
-            self.path = None
-            self.name = str(url.set(password=None, query={}))
-            self._engine = dialects.open_postgres(url)
+            found = dialects.parse_url(place)
         else:
-            self.path = place
-            self.name = str(place)
+            found = place
+        if isinstance(found, Path):
+            self.path: Path | None = found
+            self.name = str(found)
+        else:
+            self.path = None
+            self.name = str(found.set(password=None, query={}))
+            self._engine = dialects.open_postgres(found)
         with self._explained("opened"):
             try:
                 self._open()
@@ -190,10 +193,10 @@ class Database:
         found: Connection | None = getattr(self._of_thread, "locked", None)
         return found
 
-    def kernel_lock(self, folder: Path) -> KernelLock | ServerLock:
-        """Return the lock of a new kernel: on a file in the folder, or an advisory lock."""
+    def kernel_lock(self) -> KernelLock | ServerLock:
+        """Return the lock of a new kernel: on a file beside the database, or an advisory lock."""
         if self.path is not None:
-            self._kernel_lock = KernelLock(folder)
+            self._kernel_lock = KernelLock(self.path.with_name("owners"))
         else:
             with self._explained("locked"):
                 self._kernel_lock = ServerLock(self._engine, self._explained)

@@ -7,6 +7,7 @@ import json
 import sqlite3
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
@@ -31,7 +32,6 @@ from modellix_jupyter.ledger.pending_counts import TABLES_HINT, tables_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from sqlalchemy import ColumnElement, Connection, Engine, TableValuedAlias
 
@@ -169,24 +169,39 @@ def open_sqlite(path: Path | None) -> Engine:
     return engine
 
 
-def parse_url(given: str) -> URL:
-    """Parse a URL of PostgreSQL; errors never repeat it, because it may contain a password."""
-    url = _postgres_url(given)
-    if url is None:
+def parse_url(given: str) -> URL | Path:
+    """Parse a URL of PostgreSQL, or one of SQLite, which is a file.
+
+    Errors never repeat it, because it may contain a password.
+    """
+    found = _parsed(given)  # in a frame of its own, which no traceback shows
+    if found is None:
         raise ConfigError(
-            "The setting ledger is not the URL of a PostgreSQL database.",
-            "It looks like postgresql+psycopg://USER@HOST/DATABASE; an @ in a password is written "
-            "%40. MODELLIX_LEDGER holds it.",
+            "The setting ledger is not the URL of a database.",
+            "It looks like postgresql+psycopg://USER@HOST/DATABASE or sqlite:////FOLDER/FILE; an @ "
+            "in a password is written %40. MODELLIX_LEDGER holds it.",
         )
-    return url
+    return found
 
 
-def _postgres_url(given: str) -> URL | None:
-    """Parse a URL, with the password where SQLAlchemy hides it; None if it is not PostgreSQL's."""
+def _parsed(given: str) -> URL | Path | None:
     try:
         url = make_url(given)
     except (ArgumentError, ValueError):
         return None
+    return _sqlite_file(url) or _postgres_url(url)
+
+
+def _sqlite_file(url: URL) -> Path | None:
+    """Return the file of a URL of SQLite, or None."""
+    known = url.drivername in {"sqlite", "sqlite+pysqlite"} and not url.query
+    if not known or not url.database or url.database == ":memory:":
+        return None
+    return Path(url.database).expanduser().absolute()
+
+
+def _postgres_url(url: URL) -> URL | None:
+    """Return a URL with the password where SQLAlchemy hides it; None if it is not PostgreSQL's."""
     known = url.drivername in {"postgresql", "postgresql+psycopg"}
     if not known or not url.host or "@" in url.host:  # which would be part of a password
         return None

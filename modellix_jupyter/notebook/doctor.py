@@ -130,7 +130,7 @@ def _ledger(session: Session) -> str:
     damaged = session.ledger.damaged
     if damaged:
         raise LedgerError(f"{told}; damaged and skipped: {'; '.join(damaged.values())}.", "")
-    return f"{told}{_server(session)}" if session.settings.ledger else told
+    return f"{told}{_server(session)}" if session.ledger.path is None else told
 
 
 def _server(session: Session) -> str:

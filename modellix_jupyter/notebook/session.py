@@ -161,7 +161,7 @@ class Session:
         self._check_process()
         with self._opening, self.writing_home():
             if self._kernel_lock is None:
-                self._kernel_lock = self.ledger.kernel_lock(self.home / "owners")
+                self._kernel_lock = self.ledger.kernel_lock()
             return self._kernel_lock
 
     @contextmanager

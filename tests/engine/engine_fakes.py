@@ -181,7 +181,7 @@ class Rig:
     def engine(self, service: FakeService | None = None, **settings: object) -> Engine:
         """Return another kernel's engine on the same ledger, with an owner of its own."""
         ledger = Ledger(self.place, self.files)
-        owner = ledger.kernel_lock(self.home / "owners")
+        owner = ledger.kernel_lock()
         self.owners.append(owner)
         self._ledgers.append(ledger)
         chosen = Settings(base_url=ORIGIN).changed(**settings)
@@ -243,7 +243,7 @@ def ended(engine: Engine, task: Task) -> Task:
 
 def stopped_kernel(rig: Rig, task: Task) -> Task:
     """Record a task as one that a kernel left behind which is gone by now."""
-    gone = rig.ledger.kernel_lock(rig.home / "owners")
+    gone = rig.ledger.kernel_lock()
     rig.ledger.add([task], gone.name)
     gone.close()
     return task

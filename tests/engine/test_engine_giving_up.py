@@ -162,7 +162,7 @@ def test_what_is_just_being_left_is_sent_all_the_same(
         leave = threading.Thread(target=engine.unwatch, args=(task.uid,))
     else:
         task = a_task()
-        rig.owners.append(stands := rig.ledger.kernel_lock(rig.home / "owners"))
+        rig.owners.append(stands := rig.ledger.kernel_lock())
         rig.ledger.add([task], stands.name)
         engine.resume([task])
         leave = threading.Thread(target=engine.take_over, args=([task],))

@@ -236,3 +236,18 @@ def next_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NextStep:
         monkeypatch.setattr(pending_counts, "VERSION", VERSION + 1)
 
     return make
+
+
+def test_a_url_of_sqlite_is_a_file_and_its_kernels_know_each_other(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/team/tasks.db"
+    one, other = Ledger(url, tmp_path / "a"), Ledger(url, tmp_path / "b")
+    assert one.path == tmp_path / "team" / "tasks.db"
+    assert one.name == str(one.path)
+    mine, theirs = one.kernel_lock(), other.kernel_lock()
+    one.add([a_task()], mine.name)
+    assert other.count() == 1
+    assert theirs.is_alive(mine.name)
+    mine.close()
+    assert not theirs.is_alive(mine.name)
+    for part in (theirs, one, other):
+        part.close()

@@ -41,6 +41,8 @@ def test_a_url_that_is_none_is_not_repeated(home: Path) -> None:
         f"mysql://team:{PASSWORD}@host/x",
         f"postgresql+asyncpg://team:{PASSWORD}@host/x",
         f"postgresql://team:an@{PASSWORD}@host/x",
+        f"sqlite:///:memory:?{PASSWORD}",
+        "sqlite://",
         PASSWORD,
     ):
         given = LedgerUrl(url)
@@ -155,7 +157,7 @@ def test_a_restart_of_the_server_loses_neither_a_write_nor_the_lock(
 ) -> None:
     url = postgres.new_database()
     one, other = Ledger(url, home), Ledger(url, home)
-    lock, second = one.kernel_lock(home), other.kernel_lock(home)
+    lock, second = one.kernel_lock(), other.kernel_lock()
     one.add([a_task()], lock.name)
     postgres.stop()
     refused(lambda: one.add([a_task()], lock.name), LedgerError)
@@ -177,14 +179,14 @@ from pathlib import Path
 from modellix_jupyter.ledger.ledger import Ledger
 
 ledger = Ledger(sys.argv[1], Path(sys.argv[2]))
-print(ledger.kernel_lock(Path(sys.argv[2])).name, flush=True)
+print(ledger.kernel_lock().name, flush=True)
 sys.stdin.readline()
 """
 
 
 def test_a_killed_process_is_not_alive(postgres_url: str, home: Path) -> None:
     ledger = Ledger(postgres_url, home)
-    lock = ledger.kernel_lock(home)
+    lock = ledger.kernel_lock()
     process = python(LIVING, postgres_url, home)
     assert process.stdout is not None
     name = process.stdout.readline().strip()
