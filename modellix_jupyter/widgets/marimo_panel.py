@@ -77,4 +77,4 @@ class MarimoPool:
             try:
                 call()
             except Exception:
-                log.exception("A fault of modellix-jupyter in the panel")
+                log.exception("A bug in modellix-jupyter, in the panel")

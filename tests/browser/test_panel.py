@@ -334,6 +334,7 @@ def _click_four_times(button: Locator) -> None:
         button.page.wait_for_timeout(800)
 
 
+@pytest.mark.usefixtures("queueing")
 def test_what_the_button_says_is_sent_also_when_the_form_changes_in_a_cell(
     panel: Panel, lab: Lab
 ) -> None:
@@ -344,7 +345,7 @@ def test_what_the_button_says_is_sent_also_when_the_form_changes_in_a_cell(
     expect(button).to_be_visible()
     output = panel.run_cell(BLOCKING.format(model=QWEN))
     panel.shown()
-    panel.page.get_by_label("Repeat", exact=True).fill("2")  # it is sent as the click leaves it
+    panel.page.get_by_label("Repeat", exact=True).fill("2")  # it arrives when the cell is over
     button.click()
     (lab.folder / "go-on").touch()
     expect(output).to_contain_text("the cell is over")
