@@ -495,7 +495,7 @@ class Session:
             picture_bytes=s.picture_kb * 750,  # base64 makes four bytes of three
             media_bytes=s.media_kb * 1000,
         )
-        return replace(media, path=_without_name(media.path), file=self._beside(media.path))
+        return replace(media, path=without_name(media.path), file=self._beside(media.path))
 
     # -- ending
 
@@ -547,7 +547,7 @@ def _unreadable(uid: str) -> Task:
     )
 
 
-def _without_name(path: str | None) -> str | None:
+def without_name(path: str | None) -> str | None:
     """Write the user's home folder as ``~``: a saved notebook need not name its user."""
     home = f"{Path.home()}{os.sep}"
     return f"~{os.sep}{path.removeprefix(home)}" if path and path.startswith(home) else path

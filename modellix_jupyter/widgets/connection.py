@@ -13,7 +13,7 @@ from modellix_jupyter.keys import SecretKey, store
 from modellix_jupyter.notebook import current_session
 from modellix_jupyter.notebook.doctor import validate_key
 from modellix_jupyter.notebook.functions import sandbox
-from modellix_jupyter.notebook.session import Session
+from modellix_jupyter.notebook.session import Session, without_name
 from modellix_jupyter.notebook.spending import set_limit, standing_of
 from modellix_jupyter.widgets.controls import (
     Markup,
@@ -87,7 +87,7 @@ class Connection:
             "Key": [f"from {source}" if source else "not checked"],
             "Balance": [balance],
             "Spent": spent,
-            "Files": [str(session.home)],
+            "Files": [without_name(str(session.home)) or ""],
         }
         rows = [
             el("tr", el("th", html(name), scope="row"), el("td", *(el("div", html(t)) for t in of)))
