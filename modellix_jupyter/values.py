@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -41,6 +42,7 @@ KEPT_US = 7 * RESULT_LIFETIME_US
 MAX_UPLOAD = 16 * 1024 * 1024
 
 
+@lru_cache(maxsize=64)  # asked for each task of an output, at each redraw
 def service_of(origin: str) -> str:
     """Return the host of a base URL; a service on this machine is a sandbox."""
     try:

@@ -229,7 +229,7 @@ class Session:
         """Use other settings; if one concerns an open part, change none and return False."""
         differ = {n for n in SETTING_NAMES if getattr(settings, n) != getattr(self.settings, n)}
         if differ <= AT_ANY_TIME:
-            self._take_over(settings)
+            self._use_settings(settings)
             return True
         # without waiting: a thread may be opening them at a server that answers slowly
         if not self._opening.acquire(blocking=False):
@@ -237,12 +237,12 @@ class Session:
         try:
             is_open = self._running is not None or self._ledger is not None
             if not is_open:
-                self._take_over(settings)
+                self._use_settings(settings)
             return not is_open
         finally:
             self._opening.release()
 
-    def _take_over(self, settings: Settings) -> None:
+    def _use_settings(self, settings: Settings) -> None:
         self.settings = settings
         for name in ("home", "files"):
             self.__dict__.pop(name, None)
